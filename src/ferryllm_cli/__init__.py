@@ -1,0 +1,1 @@
+"""The command line. Thin: it reads arguments, calls net and proto, prints."""

@@ -1,0 +1,1 @@
+"""Networking: runs the machines of ferryllm_proto over anyio, on asyncio and on trio."""
