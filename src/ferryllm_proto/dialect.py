@@ -1,0 +1,181 @@
+"""What a dialect is made of.
+
+A dialect is one folder under ``dialects/`` whose ``__init__`` makes one instance of a subclass of `Dialect`, and one
+line in ``dialects/__init__.py``. Both halves share the folder's wire types: the client half decodes requests and
+encodes answers, the provider half encodes requests and decodes answers.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from . import ir
+from .events import Event
+from .loss import Loss, Report
+
+Headers = Sequence[tuple[str, str]]
+"""Pairs of name and value."""
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """What to send to a provider. ``path`` is below the provider's base URL and always begins with ``/v1``."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    """Without authorisation, host and lengths: those are the sender's."""
+    body: bytes
+    stream: bool
+
+
+class ClientHead(msgspec.Struct, frozen=True):
+    """Status and headers for the client; without lengths and connection headers, which are the server's."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What an encoder of answers has to know of the request it answers. All of it is optional."""
+
+    model: str = ""
+    """The client's name of the model; "" leaves the upstream's."""
+    created: int = 0
+    """Unix seconds, for dialects that say when and upstreams that did not."""
+    seed: int = 0
+    """Ids are minted from it: equal seeds give equal ids."""
+    request: ir.Request | None = None
+    input_estimate: int = 0
+    """Input tokens to show where the dialect wants a number before the provider has told one (U8)."""
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a Chat client asked for the usage chunk; without a request: yes."""
+        return self.request is None or bool(self.request.include_usage)
+
+
+class StreamDecoder(Protocol):
+    """Bytes of a provider's stream to events. Never raises for what the provider sent."""
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Events completed by ``data``; after the last event (`End`, `StreamFailed`) nothing more comes."""
+
+    def receive_eof(self) -> list[Event]:
+        """The provider closed: what is left, then `End` or `StreamFailed`, unless one was already given. Idempotent."""
+
+
+class StreamEncoder(Protocol):
+    """Events to bytes of a client's stream.
+
+    ``send`` raises `LocalProtocolError` for an event the state does not allow, and accepts `StreamFailed` in every
+    state: it writes the dialect's own in-stream error and nothing that looks like a normal end.
+    """
+
+    losses: list[Loss]
+
+    def send(self, event: Event) -> bytes: ...
+
+
+class Scanner(Protocol):
+    """Watches the bytes of an answer that passes through untouched (same dialect on both sides)."""
+
+    usage: ir.Usage | None
+    finish: ir.FinishReason | None
+    error: ir.Error | None
+    """An error the provider reported inside the stream."""
+    complete: bool
+    """Whether the dialect's own end was seen."""
+
+    def receive_data(self, data: bytes) -> bytes:
+        """The bytes to pass on: ``data``, with the model's name replaced where a name to show was given.
+
+        Bytes of an event may be held until the event is whole when a name has to be replaced, never otherwise.
+        """
+
+    def receive_eof(self) -> bytes:
+        """What was held; then `complete` is final."""
+
+
+class ToolRules(msgspec.Struct, frozen=True):
+    """What a dialect's tools can be: `ferryllm_proto.tools` lowers a request's tools to it."""
+
+    name_pattern: str = r"[a-zA-Z0-9_-]{1,64}"
+    max_name: int = 64
+    custom: bool = False
+    """Freeform tools exist."""
+    namespaces: bool = False
+    id_prefix: str = "call_"
+    max_id: int = 64
+    id_pattern: str = r"[A-Za-z0-9_-]+"
+
+
+class Dialect(abc.ABC):
+    """One protocol, both halves. Instances hold no state."""
+
+    name: str
+    """As in `DIALECTS`, the configuration, the logs."""
+    provider: str
+    """Whose opaque material this dialect carries: ``anthropic``, ``openai``."""
+    request_path: str
+    """Where its requests are posted, from ``/v1`` on."""
+    tool_rules: ToolRules
+
+    # --- client half ---
+
+    @abc.abstractmethod
+    def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
+        """A client's body. Raises `RemoteProtocolError` that names the field."""
+
+    @abc.abstractmethod
+    def encode_response(self, response: ir.Response, answer: Answer = Answer(), report: Report | None = None) -> bytes:  # noqa: B008 - frozen
+        """The body of a whole answer."""
+
+    @abc.abstractmethod
+    def stream_encoder(self, answer: Answer = Answer()) -> StreamEncoder:  # noqa: B008 - frozen
+        """A machine that writes one stream."""
+
+    @abc.abstractmethod
+    def encode_error(self, error: ir.Error, *, request_id: str | None = None) -> tuple[ClientHead, bytes]:
+        """An error before the answer began: status, headers (``retry-after``, ...) and body in this dialect."""
+
+    @abc.abstractmethod
+    def encode_models(self, models: Sequence[ir.Model]) -> bytes:
+        """The body of ``GET /v1/models``."""
+
+    @abc.abstractmethod
+    def encode_model(self, model: ir.Model) -> bytes:
+        """The body of ``GET /v1/models/{id}``."""
+
+    # --- provider half ---
+
+    @abc.abstractmethod
+    def encode_request(
+        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+    ) -> tuple[UpstreamRequest, list[Loss]]:
+        """The request for a provider of this dialect.
+
+        ``model`` is the provider's name of the model (None: the client's own), ``headers`` the client's: only
+        those that mean something to the same dialect are forwarded. Raises `RemoteProtocolError` when a field that
+        changes what the caller gets cannot be said (translation.md G5).
+        """
+
+    @abc.abstractmethod
+    def decode_response(self, body: bytes) -> ir.Response:
+        """A provider's whole answer. Raises `RemoteProtocolError`, also for an error inside a 200 (E8)."""
+
+    @abc.abstractmethod
+    def stream_decoder(self) -> StreamDecoder:
+        """A machine that reads one stream."""
+
+    @abc.abstractmethod
+    def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
+        """A provider's error answer, whatever its body is (HTML, plain text, nothing)."""
+
+    @abc.abstractmethod
+    def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
+        """A watcher for pass-through; ``model`` is the name to show instead of the provider's."""

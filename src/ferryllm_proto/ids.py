@@ -1,0 +1,55 @@
+"""Ids: minted from a seed and a position, fitted into what a dialect allows.
+
+Nothing here is random: the same request and the same answer give the same ids (translation.md G9), and a foreign id
+maps to the same fitted id in a call and in its result, in this turn and in the next (A14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def _base62(digest: bytes, length: int) -> str:
+    number = int.from_bytes(digest, "big")
+    out = []
+    for _ in range(length):
+        number, rest = divmod(number, 62)
+        out.append(_ALPHABET[rest])
+    return "".join(out)
+
+
+def mint(prefix: str, seed: int, position: int | str = 0, *, length: int = 24) -> str:
+    """A new id: ``prefix`` and ``length`` characters that depend on ``seed``, ``prefix`` and ``position`` alone."""
+    return prefix + _base62(hashlib.sha256(f"{seed}/{prefix}/{position}".encode()).digest(), length)
+
+
+def short_hash(text: str, length: int = 8) -> str:
+    """``length`` characters of [0-9A-Za-z] that stand for ``text``."""
+    return _base62(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), length)
+
+
+class IdRules(msgspec.Struct, frozen=True):
+    """What a dialect accepts as a tool call's id."""
+
+    prefix: str
+    """Of fitted and minted ids: ``call_``, ``toolu_``."""
+    max_length: int
+    pattern: str = r"[A-Za-z0-9_-]+"
+
+
+_compiled: dict[str, re.Pattern[str]] = {}
+
+
+def fit(id_: str, rules: IdRules) -> str:
+    """``id_`` where the rules allow it, else the prefix and a hash of it: never cut, so never the same for two."""
+    pattern = _compiled.get(rules.pattern)
+    if pattern is None:
+        pattern = _compiled[rules.pattern] = re.compile(rules.pattern)
+    if len(id_) <= rules.max_length and pattern.fullmatch(id_):
+        return id_
+    return rules.prefix + short_hash(id_, min(24, rules.max_length - len(rules.prefix)))

@@ -1,0 +1,326 @@
+"""Tools of one dialect in the terms of another: names, namespaces, freeform tools, ids, and the way back.
+
+`lower` fits a request's tools, calls and results into what the provider's dialect can say; `Raiser` gives the answer's
+calls the client's own names, kinds and ids back. Both derive from the request alone, so the same names come out in
+every turn (translation.md A13, A14, R5, R6).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from . import ids, ir, json
+from .dialect import ToolRules
+from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish
+from .freeform import FreeformInput
+from .loss import Report
+
+_Key = tuple[str | None, str]
+
+_SHIM_SCHEMA = json.encode(
+    {
+        "type": "object",
+        "properties": {"input": {"type": "string", "description": "The whole input of the tool, as plain text."}},
+        "required": ["input"],
+        "additionalProperties": False,
+    }
+)
+
+
+class ToolTable:
+    """Names on the client's side to names on the provider's and back."""
+
+    def __init__(self, tools: Iterable[ir.Tool], rules: ToolRules) -> None:
+        self.rules = rules
+        self._pattern = re.compile(rules.name_pattern)
+        self._wire: dict[_Key, str] = {}
+        self._client: dict[str, ir.Function | ir.Custom] = {}
+        named = [tool for tool in tools if not isinstance(tool, ir.HostedTool)]
+        # Plain names that fit keep their name whatever comes before them; the others get one that is still free.
+        for tool in sorted(named, key=lambda tool: not self._fits(tool)):
+            self._client.setdefault(self.wire_name(tool.namespace, tool.name), tool)
+
+    def _fits(self, tool: ir.Function | ir.Custom) -> bool:
+        plain = tool.namespace is None or self.rules.namespaces
+        return plain and self._pattern.fullmatch(tool.name) is not None
+
+    def wire_name(self, namespace: str | None, name: str) -> str:
+        """The provider's name of a tool, also of one that is no longer in the request's list."""
+        key = (namespace, name)
+        known = self._wire.get(key)
+        if known is None:
+            known = self._wire[key] = self._make(namespace, name)
+        return known
+
+    def _make(self, namespace: str | None, name: str) -> str:
+        plain = name if namespace is None or self.rules.namespaces else f"{namespace}__{name}"
+        if self._pattern.fullmatch(plain) and (plain not in self._client or (namespace, name) in self._wire):
+            return plain
+        if self.rules.namespaces and self._pattern.fullmatch(plain):
+            return plain  # equal names in two namespaces are two tools there
+        clean = re.sub(r"[^a-zA-Z0-9_-]", "_", plain)
+        return f"{clean[: self.rules.max_name - 9]}_{ids.short_hash(f'{namespace or ""}/{name}')}"
+
+    def client_tool(self, wire: str) -> ir.Function | ir.Custom | None:
+        """The client's tool behind a provider's name; None for a name the request does not have."""
+        return self._client.get(wire)
+
+
+class Lowered:
+    """A request's tools as the provider's dialect can say them."""
+
+    def __init__(
+        self,
+        tools: tuple[ir.Tool, ...],
+        choice: ir.ToolChoice | None,
+        parallel: bool | None,
+        table: ToolTable,
+    ) -> None:
+        self.tools = tools
+        self.choice = choice
+        """None where there are no tools left: a choice without tools is refused by every provider (A10)."""
+        self.parallel = parallel
+        self.table = table
+        rules = table.rules
+        self._ids = ids.IdRules(rules.id_prefix, rules.max_id, rules.id_pattern)
+
+    def call(self, call: ir.ToolCall) -> ir.ToolCall:
+        """A call of the history with the provider's name, id and form of arguments."""
+        rules = self.table.rules
+        shim = call.kind is ir.ToolKind.CUSTOM and not rules.custom
+        return msgspec.structs.replace(
+            call,
+            id=ids.fit(call.id, self._ids),
+            name=self.table.wire_name(call.namespace, call.name),
+            namespace=call.namespace if rules.namespaces else None,
+            arguments=json.encode({"input": call.arguments}).decode() if shim else call.arguments,
+            kind=ir.ToolKind.FUNCTION if shim else call.kind,
+        )
+
+    def result(self, result: ir.ToolResult) -> ir.ToolResult:
+        """A result of the history with the provider's id and kind."""
+        return msgspec.structs.replace(
+            result,
+            id=ids.fit(result.id, self._ids),
+            kind=result.kind if self.table.rules.custom else ir.ToolKind.FUNCTION,
+        )
+
+
+def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) -> Lowered:
+    """Fit the request's tools into ``rules``.
+
+    Hosted tools of another dialect are dropped and reported, and refused where the client forces their use. What is
+    reported has the path the client wrote.
+    """
+    table = ToolTable(request.tools, rules)
+    out: list[ir.Tool] = []
+    seen: set[_Key] = set()
+    for tool in request.tools:
+        if isinstance(tool, ir.HostedTool):
+            if tool.dialect == target:
+                out.append(tool)
+            else:
+                report.dropped(tool.path or f"tools.{tool.type}", f"{target} cannot run the hosted tool {tool.type}")
+            continue
+        key = (tool.namespace, tool.name)
+        if key in seen:
+            report.dropped(tool.path or f"tools.{tool.name}", "a tool of this name is already defined")
+            continue
+        seen.add(key)
+        out.append(_lower_tool(tool, table, target, report))
+    choice = _lower_choice(request, table, target, report, bool(out))
+    return Lowered(tuple(out), choice, request.parallel if out else None, table)
+
+
+def _lower_tool(tool: ir.Function | ir.Custom, table: ToolTable, target: str, report: Report) -> ir.Tool:
+    name = table.wire_name(tool.namespace, tool.name)
+    namespace = tool.namespace if table.rules.namespaces else None
+    if isinstance(tool, ir.Custom) and not table.rules.custom:
+        report.degraded(tool.path or f"tools.{tool.name}", f"{target} has no freeform tools: sent as a function")
+        return ir.Function(name, _shim_description(tool), _SHIM_SCHEMA, path=tool.path)
+    return msgspec.structs.replace(tool, name=name, namespace=namespace)
+
+
+def _shim_description(tool: ir.Custom) -> str:
+    lines = [tool.description or "", "Put the whole input, as plain text, into `input`."]
+    if tool.definition:
+        lines.append(f"The input must match this {tool.syntax or 'lark'} grammar:\n{tool.definition}")
+    return "\n\n".join(line for line in lines if line)
+
+
+def _lower_choice(
+    request: ir.Request, table: ToolTable, target: str, report: Report, tools_left: bool
+) -> ir.ToolChoice | None:
+    choice = request.tool_choice
+    if choice is None:
+        return None
+    path = request.wire_name("tool_choice")
+    if choice.mode is ir.ToolChoiceMode.HOSTED:
+        if request.dialect == target:
+            return choice
+        raise report.refuse(path, f"{target} cannot be forced to use this hosted tool")
+    if not tools_left:
+        if choice.mode not in (ir.ToolChoiceMode.AUTO, ir.ToolChoiceMode.NONE):
+            report.dropped(path, "there are no tools left to choose from")
+        return None
+    if choice.mode not in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.ALLOWED):
+        return choice
+    names = tuple(_choice_name(name, choice, request, table) for name in choice.names)
+    kind = choice.kind if table.rules.custom else ir.ToolKind.FUNCTION
+    namespace = choice.namespace if table.rules.namespaces else None
+    return msgspec.structs.replace(choice, names=names, kind=kind, namespace=namespace)
+
+
+def _choice_name(name: str, choice: ir.ToolChoice, request: ir.Request, table: ToolTable) -> str:
+    if choice.namespace is not None:
+        return table.wire_name(choice.namespace, name)
+    for tool in request.tools:
+        if not isinstance(tool, ir.HostedTool) and tool.name == name:
+            return table.wire_name(tool.namespace, name)
+    return table.wire_name(None, name)
+
+
+class Raiser:
+    """Gives the tool calls of an answer the client's names, kinds, namespaces and ids.
+
+    ``rules`` are the provider's dialect's (as for `lower`), ``client`` those of the client's.
+    """
+
+    def __init__(self, request: ir.Request, rules: ToolRules, client: ToolRules, seed: int) -> None:
+        self._table = ToolTable(request.tools, rules)
+        self._ids = ids.IdRules(client.id_prefix, client.max_id, client.id_pattern)
+        self._seed = seed
+        self._given: set[str] = set()
+        self._calls = 0
+        self._inputs: dict[int, FreeformInput] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether no block is being changed: then only `BlockStart` of tools needs `send`."""
+        return not self._inputs
+
+    def send(self, event: Event) -> list[Event]:
+        """The event as the client shall see it; a freeform tool's JSON arguments become its plain input."""
+        kind = type(event)
+        if kind is BlockStart:
+            return [self._start(event)]  # type: ignore[arg-type]  # its type was just compared
+        if not self._inputs:
+            return [event]
+        if kind is ArgsDelta:
+            held = self._inputs.get(event.ix)  # type: ignore[union-attr]  # its type was just compared
+            if held is None:
+                return [event]
+            text = held.receive(event.text)  # type: ignore[union-attr]  # its type was just compared
+            return [ArgsDelta(event.ix, text)] if text else []  # type: ignore[union-attr]  # its type was just compared
+        if kind is BlockEnd:
+            return [*self._drain(event.ix), event]  # type: ignore[union-attr]  # its type was just compared
+        if kind is Finish:
+            return [*(e for ix in list(self._inputs) for e in self._drain(ix)), event]
+        return [event]
+
+    def _drain(self, ix: int) -> list[Event]:
+        held = self._inputs.pop(ix, None)
+        rest = held.end() if held is not None else ""
+        return [ArgsDelta(ix, rest)] if rest else []
+
+    def _start(self, event: BlockStart) -> BlockStart:
+        if event.kind is not BlockKind.TOOL:
+            return event
+        tool = self._table.client_tool(event.name or "")
+        custom = isinstance(tool, ir.Custom)
+        if custom and event.tool_kind is ir.ToolKind.FUNCTION:
+            self._inputs[event.ix] = FreeformInput()
+        return msgspec.structs.replace(
+            event,
+            id=self._id(event.id),
+            name=tool.name if tool is not None else event.name,
+            namespace=tool.namespace if tool is not None else event.namespace,
+            tool_kind=ir.ToolKind.CUSTOM if custom else event.tool_kind,
+        )
+
+    def _id(self, id_: str | None) -> str:
+        position, self._calls = self._calls, self._calls + 1
+        fitted = ids.fit(id_, self._ids) if id_ else ids.mint(self._ids.prefix, self._seed, f"tool{position}")
+        if fitted in self._given:  # some servers number calls anew in every answer, some give one id to all
+            fitted = ids.mint(self._ids.prefix, self._seed, f"tool{position}/{id_}")
+        self._given.add(fitted)
+        return fitted
+
+    def response(self, response: ir.Response) -> ir.Response:
+        """The same for a whole answer."""
+        parts = tuple(self._call(part) if isinstance(part, ir.ToolCall) else part for part in response.parts)
+        return msgspec.structs.replace(response, parts=parts)
+
+    def _call(self, call: ir.ToolCall) -> ir.ToolCall:
+        start = self._start(
+            BlockStart(0, BlockKind.TOOL, call.id, call.name, call.namespace, call.kind, item_id=call.item_id)
+        )
+        held = self._inputs.pop(0, None)
+        arguments = call.arguments if held is None else held.receive(call.arguments) + held.end()
+        return msgspec.structs.replace(
+            call,
+            id=start.id or "",
+            name=start.name or "",
+            namespace=start.namespace,
+            kind=start.tool_kind,
+            arguments=arguments,
+        )
+
+
+def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, ...]:
+    """Every call answered right after its turn, in order of the calls (A17 to A19, B10).
+
+    A missing result becomes a placeholder that says so, a result without its call becomes text; both are reported.
+    """
+    out: list[ir.Turn] = []
+    segment: list[ir.Turn] = []
+    calls: list[ir.ToolCall] = []
+    for turn in turns:
+        if turn.role is ir.Role.ASSISTANT:
+            out.extend(_paired(calls, segment, report))
+            out.append(turn)
+            calls = [part for part in turn.parts if isinstance(part, ir.ToolCall)]
+            segment = []
+        else:
+            segment.append(turn)
+    out.extend(_paired(calls, segment, report))
+    return tuple(out)
+
+
+def _paired(calls: list[ir.ToolCall], segment: list[ir.Turn], report: Report) -> list[ir.Turn]:
+    wanted = {call.id: call for call in calls}
+    found: dict[str, ir.ToolResult] = {}
+    rest: list[ir.Turn] = []
+    home: int | None = None
+    for turn in segment:
+        kept: list[ir.Part] = []
+        for part in turn.parts:
+            if not isinstance(part, ir.ToolResult):
+                kept.append(part)
+            elif part.id in wanted and part.id not in found:
+                found[part.id] = part
+                home = len(rest) if home is None else home
+            else:
+                report.degraded(part.path or "tool_result", "a result without a call before it: sent as text")
+                kept.extend(_as_text(part))
+        rest.append(msgspec.structs.replace(turn, parts=tuple(kept)))
+    if not calls:
+        return [turn for turn in rest if turn.parts] if len(rest) != len(segment) else rest
+    results = tuple(found.get(call.id) or _placeholder(call, report) for call in calls)
+    if home is None:
+        return [ir.Turn(ir.Role.USER, results), *rest]
+    first = msgspec.structs.replace(rest[home], parts=results + rest[home].parts)
+    return [first, *(turn for n, turn in enumerate(rest) if n != home and turn.parts)]
+
+
+def _placeholder(call: ir.ToolCall, report: Report) -> ir.ToolResult:
+    report.degraded(call.path or f"tool call {call.id}", "no result follows this call: a placeholder was added")
+    return ir.ToolResult(call.id, (ir.Text("[no result]"),), name=call.name, is_error=True, kind=call.kind)
+
+
+def _as_text(result: ir.ToolResult) -> list[ir.Part]:
+    head = ir.Text(f"[result of tool call {result.id}]", path=result.path)
+    return [head, *(part for part in result.parts if isinstance(part, (ir.Text, ir.Image, ir.Document)))]
