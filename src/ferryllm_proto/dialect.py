@@ -13,7 +13,8 @@ from typing import Protocol
 
 import msgspec
 
-from . import ir
+from . import ir, json
+from .errors import RemoteProtocolError
 from .events import Event
 from .loss import Loss, Report
 
@@ -114,6 +115,14 @@ class ToolRules(msgspec.Struct, frozen=True):
     id_pattern: str = r"[A-Za-z0-9_-]+"
 
 
+class _Peek(msgspec.Struct, frozen=True):
+    model: str = ""
+    stream: bool | None = None
+
+
+_peek_decoder = json.decoder(_Peek)
+
+
 class Dialect(abc.ABC):
     """One protocol, both halves. Instances hold no state."""
 
@@ -124,12 +133,41 @@ class Dialect(abc.ABC):
     request_path: str
     """Where its requests are posted, from ``/v1`` on."""
     tool_rules: ToolRules
+    forwarded_headers: frozenset[str] = frozenset()
+    """Client headers (lower case) that mean something to a provider of the same dialect."""
+    fixed_headers: tuple[tuple[str, str], ...] = ()
+    """Headers a provider wants on every request unless the client sent its own."""
+    wants_estimate = False
+    """Whether an answer has to show input tokens before the provider has counted them."""
+
+    def peek(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
+        """The model and whether a stream is asked for, without reading the rest (pass-through, routing)."""
+        seen = json.decode(body, _peek_decoder)
+        if not seen.model:
+            raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
+        return seen.model, bool(seen.stream)
+
+    def forwarded(self, headers: Headers) -> tuple[tuple[str, str], ...]:
+        """Headers for a provider of the same dialect out of the client's."""
+        out = [("content-type", "application/json")]
+        given: set[str] = set()
+        for name, value in headers:
+            lower = name.lower()
+            if lower in self.forwarded_headers:
+                out.append((lower, value))
+                given.add(lower)
+        out.extend(pair for pair in self.fixed_headers if pair[0] not in given)
+        return tuple(out)
 
     # --- client half ---
 
     @abc.abstractmethod
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's body. Raises `RemoteProtocolError` that names the field."""
+
+    def decode_count(self, body: bytes) -> ir.Request:
+        """A client's question how many tokens a request has: its body without the limits of an answer."""
+        return self.decode_request(body)
 
     @abc.abstractmethod
     def encode_response(self, response: ir.Response, answer: Answer = Answer(), report: Report | None = None) -> bytes:  # noqa: B008 - frozen

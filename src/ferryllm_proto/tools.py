@@ -62,7 +62,8 @@ class ToolTable:
         if self.rules.namespaces and self._pattern.fullmatch(plain):
             return plain  # equal names in two namespaces are two tools there
         clean = re.sub(r"[^a-zA-Z0-9_-]", "_", plain)
-        return f"{clean[: self.rules.max_name - 9]}_{ids.short_hash(f'{namespace or ""}/{name}')}"
+        mark = ids.short_hash(f"{namespace or ''}/{name}")
+        return f"{clean[: self.rules.max_name - 9]}_{mark}"
 
     def client_tool(self, wire: str) -> ir.Function | ir.Custom | None:
         """The client's tool behind a provider's name; None for a name the request does not have."""

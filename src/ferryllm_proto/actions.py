@@ -1,0 +1,91 @@
+"""What an `Exchange` tells its interpreter to do, and the record it leaves."""
+
+from __future__ import annotations
+
+import enum
+from typing import Union
+
+import msgspec
+
+from . import ir
+from .dialect import UpstreamRequest
+
+
+class ReadBody(msgspec.Struct, frozen=True):
+    """Read the client's body, at most ``limit`` bytes decompressed; answer with `ClientBody` or `ClientFault`."""
+
+    limit: int
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Send a request to a provider; answer with `UpstreamHead` or `UpstreamLost`."""
+
+    provider: str
+    request: UpstreamRequest
+    attempt: int
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """Close the provider's connection now: what still comes from it is not wanted."""
+
+
+class SendHead(msgspec.Struct, frozen=True):
+    """Begin the client's answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+
+class SendBody(msgspec.Struct, frozen=True, gc=False):
+    data: bytes
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """End the client's answer well."""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Break the client's connection, so that half an answer is not taken for a whole one."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A line for the log. ``name`` is its message in words; fields that are None are left out."""
+
+    name: str
+    fields: dict[str, str | int | bool | None]
+    level: str = "info"
+
+
+class Outcome(enum.Enum):
+    OK = "ok"
+    ERROR = "error"
+    TRUNCATED = "truncated"
+    CANCELLED = "cancelled"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is known of the exchange when it is over. The last action of every exchange, exactly once.
+
+    Times are seconds; None is unknown.
+    """
+
+    id: str
+    entry: str
+    operation: str
+    outcome: Outcome
+    status: int | None
+    latency: float
+    first_byte: float | None
+    model: str | None
+    backend_model: str | None
+    upstream_model: str | None
+    provider: str | None
+    stream: bool | None
+    usage: ir.Usage | None
+    finish: ir.FinishReason | None
+    losses: tuple[str, ...]
+    error: ir.Error | None
+    attempts: int
+
+
+Action = Union[ReadBody, Open, Abort, SendHead, SendBody, Finish, Cut, Note, Record]  # noqa: UP007 - as above

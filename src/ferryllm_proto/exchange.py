@@ -1,0 +1,461 @@
+"""Exchange: the whole life of one client request, without doing any of its I/O.
+
+Feed it what happened (`Exchange.receive` with one of the inputs and the time), do what it answers, in order, and come
+back at `Exchange.next_deadline`. The interpreter in ferryllm_net turns actions into awaits and decides nothing.
+
+Time is two things here: ``now``, seconds of any monotonic clock, and ``created``, Unix seconds at the start.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+import msgspec
+
+from . import ir
+from .actions import (
+    Abort,
+    Action,
+    Cut,
+    Finish,
+    Note,
+    Open,
+    Outcome,
+    ReadBody,
+    Record,
+    SendBody,
+    SendHead,
+)
+from .count import CountTokens
+from .dialect import Headers
+from .dialects import DIALECTS
+from .entries import Entry, NoEntry, Operation, find
+from .errors import LocalProtocolError, RemoteProtocolError
+from .inputs import (
+    ClientBody,
+    ClientFault,
+    ClientLost,
+    ClientRequest,
+    DeadlinePassed,
+    Input,
+    Stopping,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamHead,
+    UpstreamLost,
+)
+from .policy.access import AccessRules, check
+from .refusals import no_entry, too_large, unknown_model
+from .routing.table import Route, RouteTable
+from .translate import State as Translation
+from .translate import Translator
+
+# --- what an exchange is given to decide with ------------------------------------------------------------
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """A provider as far as decisions go. Times are seconds."""
+
+    name: str
+    dialect: str
+    first_byte_secs: float = 300.0
+    """From sending the request to the head of a streamed answer: thinking models are silent for minutes."""
+    request_secs: float = 600.0
+    """From sending the request to the head of a whole answer."""
+    idle_secs: float = 120.0
+    """Between two reads of an answer."""
+    total_secs: float | None = None
+    """Of the whole answer; a healthy stream may live for long, so by default there is none."""
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """One snapshot of the configuration; an exchange keeps the one it began with."""
+
+    routes: RouteTable
+    providers: dict[str, Provider]
+    access: AccessRules = AccessRules()
+    body_limit: int = 32 << 20
+    """Bytes of a request's body, decompressed; Anthropic's own limit."""
+    hold_secs: float = 1.0
+    """How long a good head of a stream waits for the first content (T7)."""
+    ping_secs: float = 15.0
+    """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
+
+
+# --- the machine -----------------------------------------------------------------------------------------
+
+
+class State(enum.Enum):
+    IDLE = "idle"
+    READING = "reading"
+    """The client's body is on its way."""
+    WAITING = "waiting"
+    """A provider has the request; its head is awaited."""
+    ANSWERING = "answering"
+    """The provider's body is coming."""
+    DONE = "done"
+
+
+# (state, input) -> method; what is absent is illegal, except that in DONE everything is ignored: the interpreter may
+# learn that the client left, or that a deadline passed, after the last action was returned.
+_TRANSITIONS: dict[tuple[State, type], str] = {
+    (State.IDLE, ClientRequest): "_on_request",
+    (State.READING, ClientBody): "_on_body",
+    (State.READING, ClientFault): "_on_client_fault",
+    (State.READING, ClientLost): "_on_client_lost",
+    (State.READING, DeadlinePassed): "_on_deadline",
+    (State.READING, Stopping): "_on_stopping",
+    (State.WAITING, UpstreamHead): "_on_head",
+    (State.WAITING, UpstreamLost): "_on_upstream_lost",
+    (State.WAITING, ClientLost): "_on_client_lost",
+    (State.WAITING, DeadlinePassed): "_on_deadline",
+    (State.WAITING, Stopping): "_on_stopping",
+    (State.ANSWERING, UpstreamData): "_on_data",
+    (State.ANSWERING, UpstreamEnd): "_on_end",
+    (State.ANSWERING, UpstreamLost): "_on_upstream_lost",
+    (State.ANSWERING, ClientLost): "_on_client_lost",
+    (State.ANSWERING, DeadlinePassed): "_on_deadline",
+    (State.ANSWERING, Stopping): "_on_stopping",
+}
+
+_UPSTREAM_ALIVE = frozenset({State.WAITING, State.ANSWERING})
+
+
+class Exchange:
+    """One client request, from its head to the last byte of its answer.
+
+    Parameters: ``gateway`` is the configuration to decide with, ``id`` the request's id (shown to the client and in
+    the log), ``seed`` what minted ids derive from, ``created`` Unix seconds.
+    """
+
+    def __init__(self, gateway: Gateway, *, id: str, seed: int = 0, created: float = 0.0) -> None:  # noqa: A002
+        self.state = State.IDLE
+        self.id = id
+        self._gateway = gateway
+        self._seed = seed
+        self._created = created
+        self._entry: Entry | NoEntry = NoEntry("openai")
+        self._headers: Headers = ()
+        self._target = ""
+        self._started = 0.0
+        self._first_byte: float | None = None
+        self._status: int | None = None
+        self._talk: Translator | CountTokens | None = None
+        self._route: Route | None = None
+        self._provider: Provider | None = None
+        self._model: str | None = None
+        self._error: ir.Error | None = None
+        self._attempts = 0
+        self._opened = 0.0
+        self._idle_at: float | None = None
+        self._total_at: float | None = None
+        self._hold_at: float | None = None
+        self._ping_at: float | None = None
+
+    # --- driving it ---
+
+    def receive(self, event: Input, now: float) -> list[Action]:
+        """What to do about ``event``, in order. Raises `LocalProtocolError` for one the state does not allow."""
+        handler = _DISPATCH.get((self.state, type(event)))
+        if handler is None:
+            if self.state is State.DONE:
+                return []
+            raise LocalProtocolError(f"{type(event).__name__} is not possible in state {self.state.name}")
+        return handler(self, event, now)
+
+    def next_deadline(self) -> float | None:
+        """When to come back with `DeadlinePassed` if nothing else happens; None is never."""
+        if self.state is State.DONE:
+            return None
+        times = [at for at in (self._idle_at, self._total_at, self._hold_at, self._ping_at) if at is not None]
+        return min(times) if times else None
+
+    # --- the client's side ---
+
+    def _on_request(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is ClientRequest
+        self._started, self._headers, self._target = now, event.headers, event.target
+        path = event.target.partition("?")[0]
+        self._entry = entry = find(event.method, path, event.headers)
+        refused = check(self._gateway.access, event.method, event.headers)
+        if refused is not None:
+            return self._refuse(refused, now)
+        if isinstance(entry, NoEntry):
+            return self._refuse(no_entry(event.method, path, entry), now)
+        if entry.operation not in (Operation.GENERATE, Operation.COUNT_TOKENS):
+            raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
+        length = next((v for n, v in event.headers if n.lower() == "content-length"), "")
+        if length.isascii() and length.isdigit() and int(length) > self._gateway.body_limit:
+            return self._refuse(too_large(self._gateway.body_limit), now)
+        self.state = State.READING
+        return [ReadBody(self._gateway.body_limit)]
+
+    def _on_body(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is ClientBody
+        entry = self._entry
+        assert isinstance(entry, Entry)
+        try:
+            self._model, stream = DIALECTS[entry.dialect].peek(event.data, self._target)
+        except RemoteProtocolError as exc:
+            return self._refuse(exc.error, now)
+        notes: list[Action] = [
+            Note("incoming request", {"entry": entry.dialect, "model": self._model, "stream": stream})
+        ]
+        self._route = self._gateway.routes.resolve(self._model)
+        if self._route is None:
+            return notes + self._refuse(unknown_model(self._model), now)
+        self._provider = self._gateway.providers[self._route.provider]
+        backend_model = self._route.rewrite_model or self._model
+        notes.append(
+            Note(
+                "resolved route",
+                {
+                    "entry": entry.dialect,
+                    "display_model": self._model,
+                    "backend_model": backend_model,
+                    "provider": self._provider.name,
+                },
+            )
+        )
+        return notes + self._attempt(event.data, now)
+
+    def _attempt(self, body: bytes, now: float) -> list[Action]:
+        """Send the client's own bytes, translated afresh, to the chosen target (Q2).
+
+        One attempt for now. Retry and fallback are further calls of this with another target, as long as `_first_byte`
+        is None: nothing of a failed attempt is kept but its count.
+        """
+        entry, route, provider = self._entry, self._route, self._provider
+        assert isinstance(entry, Entry)
+        assert route is not None
+        assert provider is not None
+        self._talk = talk = self._conversation(entry, route, provider)
+        upstream = talk.receive_request(body, self._headers, self._target)
+        if upstream is None:
+            return self._answer_now(talk, now)
+        self._attempts += 1
+        self.state, self._opened = State.WAITING, now
+        self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
+        self._total_at = now + provider.total_secs if provider.total_secs is not None else None
+        model = route.rewrite_model or talk.model
+        return [
+            Note("sending chat request", {"provider": provider.name, "model": model, "stream": upstream.stream}),
+            Open(provider.name, upstream, self._attempts),
+        ]
+
+    def _conversation(self, entry: Entry, route: Route, provider: Provider) -> Translator | CountTokens:
+        if entry.operation is Operation.COUNT_TOKENS:
+            native = provider.dialect == entry.dialect
+            return CountTokens(native=native, model=route.rewrite_model, request_id=self.id)
+        return Translator(
+            entry=entry.dialect,
+            backend=provider.dialect,
+            model=route.rewrite_model,
+            now=self._created,
+            seed=self._seed,
+            request_id=self.id,
+        )
+
+    def _answer_now(self, talk: Translator | CountTokens, now: float) -> list[Action]:
+        """Refused, or answered without a provider."""
+        body = talk.receive_eof()
+        assert talk.head is not None
+        self._error = talk.error
+        return [*self._head(now), SendBody(body), Finish(), self._record(now)]
+
+    def _on_client_fault(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is ClientFault
+        kinds = {
+            408: ir.ErrorKind.TIMEOUT,
+            413: ir.ErrorKind.TOO_LARGE,
+            415: ir.ErrorKind.MEDIA_TYPE,
+        }
+        kind = kinds.get(event.status, ir.ErrorKind.BAD_REQUEST)
+        return self._refuse(ir.Error(kind, event.message, status=event.status), now)
+
+    def _on_client_lost(self, event: Input, now: float) -> list[Action]:
+        actions: list[Action] = [Abort()] if self.state in _UPSTREAM_ALIVE else []
+        return [*actions, self._record(now, Outcome.CANCELLED)]
+
+    # --- the provider's side ---
+
+    def _on_head(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is UpstreamHead
+        talk, provider = self._talk, self._provider
+        assert talk is not None
+        assert provider is not None
+        self.state = State.ANSWERING
+        self._idle_at = now + provider.idle_secs
+        actions: list[Action] = []
+        if 200 <= event.status < 300:
+            latency = round((now - self._opened) * 1000)
+            fields: dict[str, str | int | bool | None] = {
+                "provider": provider.name,
+                "status": event.status,
+                "latency_ms": latency,
+            }
+            actions.append(Note("backend response ok", fields))
+        if talk.receive_response_head(event.status, event.headers) is not None:
+            actions.extend(self._head(now))
+        elif talk.stream:
+            self._hold_at = now + self._gateway.hold_secs
+        return actions
+
+    def _on_data(self, event: Input, now: float) -> list[Action]:
+        talk = self._talk
+        assert talk is not None
+        out = talk.receive_data(event.data)  # type: ignore[union-attr]  # the table lets only UpstreamData in
+        self._idle_at = now + self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
+        if self._first_byte is not None and talk.state not in _TALK_OVER:
+            if not out:
+                return []
+            if self._ping_at is not None:
+                self._ping_at = now + self._gateway.ping_secs
+            return [SendBody(out)]
+        return self._deliver(out, now)
+
+    def _on_end(self, event: Input, now: float) -> list[Action]:
+        talk = self._talk
+        assert talk is not None
+        out = talk.receive_eof()
+        return self._deliver(out, now, upstream_open=False)
+
+    def _deliver(self, out: bytes, now: float, *, upstream_open: bool = True) -> list[Action]:
+        """Send what came out of the conversation; end the exchange when the conversation is over."""
+        talk = self._talk
+        assert talk is not None
+        over = talk.state in _TALK_OVER
+        if over:
+            out += talk.receive_eof()  # an error that was decided before the head lies there
+        actions: list[Action] = []
+        if self._first_byte is None and talk.head is not None:
+            actions.extend(self._head(now))
+        if out:
+            actions.append(SendBody(out))
+        if not over:
+            return actions
+        if upstream_open:
+            actions.append(Abort())
+        self._error = talk.error
+        actions.append(Cut() if talk.cut else Finish())
+        actions.append(self._record(now))
+        return actions
+
+    def _on_upstream_lost(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is UpstreamLost
+        assert self._provider is not None
+        if self.state is State.ANSWERING:
+            kind = ir.ErrorKind.TRUNCATED
+            message = f"the connection to provider {self._provider.name} broke before its answer was complete"
+        elif event.timeout:
+            kind, message = ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} could not be reached in time"
+        else:
+            kind, message = ir.ErrorKind.UPSTREAM, f"provider {self._provider.name} could not be reached"
+        return self._fail(ir.Error(kind, f"{message}: {event.reason}"), now, upstream_open=False)
+
+    def _fail(self, error: ir.Error, now: float, *, upstream_open: bool = True) -> list[Action]:
+        talk = self._talk
+        assert talk is not None
+        return self._deliver(talk.fail(error), now, upstream_open=upstream_open)
+
+    # --- time ---
+
+    def _on_deadline(self, event: Input, now: float) -> list[Action]:
+        if self._hold_at is not None and now >= self._hold_at:
+            self._hold_at = None
+            out = self._talk.commit() if self._talk is not None else b""
+            return self._deliver(out, now)
+        if self._ping_at is not None and now >= self._ping_at:
+            self._ping_at = now + self._gateway.ping_secs
+            out = self._talk.ping() if self._talk is not None else b""
+            return [SendBody(out)] if out else []
+        if self._total_at is not None and now >= self._total_at:
+            return self._late(f"was not done in {self._limit(self._total_at)} s", now)
+        if self._idle_at is not None and now >= self._idle_at:
+            waited = "sent no answer" if self.state is State.WAITING else "fell silent"
+            return self._late(f"{waited} for {self._limit(self._idle_at)} s", now)
+        return []
+
+    def _limit(self, at: float) -> str:
+        provider = self._provider
+        assert provider is not None
+        if at == self._total_at:
+            secs = provider.total_secs or 0.0
+        elif self.state is State.WAITING:
+            secs = at - self._opened
+        else:
+            secs = provider.idle_secs
+        return f"{secs:g}"
+
+    def _late(self, what: str, now: float) -> list[Action]:
+        assert self._provider is not None
+        return self._fail(ir.Error(ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} {what}"), now)
+
+    def _on_stopping(self, event: Input, now: float) -> list[Action]:
+        error = ir.Error(ir.ErrorKind.OVERLOADED, "the gateway is shutting down", retry_after=1.0)
+        if self._talk is None:
+            return self._refuse(error, now)
+        return self._fail(error, now)
+
+    # --- the client's answer ---
+
+    def _refuse(self, error: ir.Error, now: float) -> list[Action]:
+        head, body = DIALECTS[self._entry.dialect].encode_error(error, request_id=self.id)
+        self._error = error
+        headers = head.headers
+        if isinstance(self._entry, NoEntry) and self._entry.allow:
+            headers = (*headers, ("allow", ", ".join(self._entry.allow)))
+        return [self._send_head(head.status, headers, now), SendBody(body), Finish(), self._record(now)]
+
+    def _head(self, now: float) -> list[Action]:
+        talk = self._talk
+        assert talk is not None
+        assert talk.head is not None
+        self._hold_at = None
+        if talk.stream and talk.error is None and talk.state is Translation.STREAM:
+            self._ping_at = now + self._gateway.ping_secs
+        return [self._send_head(talk.head.status, talk.head.headers, now)]
+
+    def _send_head(self, status: int, headers: tuple[tuple[str, str], ...], now: float) -> SendHead:
+        self._status, self._first_byte = status, now
+        # Both names: OpenAI's SDKs show x-request-id, Anthropic's request-id.
+        own: tuple[tuple[str, str], ...] = (("x-request-id", self.id),)
+        if self._entry.dialect == "anthropic" and not any(name == "request-id" for name, _ in headers):
+            own = (*own, ("request-id", self.id))
+        return SendHead(status, (*headers, *own))
+
+    def _record(self, now: float, outcome: Outcome | None = None) -> Record:
+        talk, entry = self._talk, self._entry
+        error = self._error or (talk.error if talk is not None else None)
+        if outcome is None:
+            outcome = Outcome.OK if error is None else Outcome.ERROR
+            if error is not None and error.kind is ir.ErrorKind.TRUNCATED:
+                outcome = Outcome.TRUNCATED
+        self.state = State.DONE
+        return Record(
+            id=self.id,
+            entry=entry.dialect,
+            operation=entry.operation.value if isinstance(entry, Entry) else "none",
+            outcome=outcome,
+            status=self._status,
+            latency=now - self._started,
+            first_byte=None if self._first_byte is None else self._first_byte - self._started,
+            model=self._model,
+            backend_model=(self._route.rewrite_model or self._model) if self._route is not None else None,
+            upstream_model=talk.upstream_model if talk is not None else None,
+            provider=self._provider.name if self._provider is not None else None,
+            stream=talk.stream if talk is not None else None,
+            usage=talk.usage if talk is not None else None,
+            finish=talk.finish_reason if talk is not None else None,
+            losses=tuple(str(loss) for loss in talk.losses) if talk is not None else (),
+            error=error,
+            attempts=self._attempts,
+        )
+
+
+_TALK_OVER = frozenset({Translation.DONE, Translation.FAILED})
+
+_DISPATCH: dict[tuple[State, type], Callable[[Exchange, Input, float], list[Action]]] = {
+    key: getattr(Exchange, name) for key, name in _TRANSITIONS.items()
+}

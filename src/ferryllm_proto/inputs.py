@@ -1,0 +1,74 @@
+"""What can happen to an `Exchange`: the things its interpreter tells it."""
+
+from __future__ import annotations
+
+from typing import Union
+
+import msgspec
+
+
+class ClientRequest(msgspec.Struct, frozen=True):
+    """The head of the client's request. ``target`` is path and query as on the request line."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+
+
+class ClientBody(msgspec.Struct, frozen=True):
+    """The client's body, whole and decompressed."""
+
+    data: bytes
+
+
+class ClientFault(msgspec.Struct, frozen=True):
+    """The client's body could not be read: too large, broken compression, too slow, half."""
+
+    status: int
+    message: str
+
+
+class ClientLost(msgspec.Struct, frozen=True):
+    """The client has gone."""
+
+
+class UpstreamHead(msgspec.Struct, frozen=True):
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+
+class UpstreamData(msgspec.Struct, frozen=True, gc=False):
+    data: bytes
+
+
+class UpstreamEnd(msgspec.Struct, frozen=True):
+    """The provider's answer is complete as far as HTTP can tell."""
+
+
+class UpstreamLost(msgspec.Struct, frozen=True):
+    """No connection, or it broke. ``timeout`` when a limit of the network layer ran out."""
+
+    reason: str
+    timeout: bool = False
+
+
+class DeadlinePassed(msgspec.Struct, frozen=True):
+    """`Exchange.next_deadline` is now or past."""
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """The gateway shuts down and will not wait any longer."""
+
+
+Input = Union[  # noqa: UP007 - a plain alias, readable in one column
+    ClientRequest,
+    ClientBody,
+    ClientFault,
+    ClientLost,
+    UpstreamHead,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamLost,
+    DeadlinePassed,
+    Stopping,
+]

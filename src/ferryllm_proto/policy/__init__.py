@@ -1,0 +1,1 @@
+"""Rules about requests: who may come in, what is changed. Pure."""

@@ -1,0 +1,100 @@
+"""Who may come in: keys, and browsers from elsewhere.
+
+With keys switched off whoever reaches the port may use it, so a web page the user happens to visit must not reach it:
+foreign ``Origin``, cross-site fetch metadata, a foreign ``Host`` on a loopback listener (DNS rebinding) and form types
+are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+
+import msgspec
+
+from .. import ir
+from ..dialect import Headers
+
+
+class AccessRules(msgspec.Struct, frozen=True):
+    key_digests: tuple[bytes, ...] = ()
+    """SHA-256 of each accepted key; empty switches keys off."""
+    loopback: bool = True
+    """The listener is bound to a loopback address."""
+    hosts: tuple[str, ...] = ()
+    """Further host names the gateway answers to."""
+
+
+def key_digest(key: str) -> bytes:
+    """What `AccessRules` holds of a key. Keys are long and random, so a fast hash is enough."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def check(rules: AccessRules, method: str, headers: Headers) -> ir.Error | None:
+    """The reason to turn a request away, or None."""
+    if rules.key_digests:
+        return _check_key(rules, headers)
+    return _check_browser(rules, method, headers)
+
+
+def _check_key(rules: AccessRules, headers: Headers) -> ir.Error | None:
+    found: list[str] = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "x-api-key":
+            found.append(value.strip())
+        elif lower == "authorization":
+            scheme, _, rest = value.strip().partition(" ")
+            if scheme.lower() != "bearer" or not rest.strip():
+                return _unauthorised("the Authorization header must be: Bearer <key>")
+            found.append(rest.strip())
+    if not found:
+        return _unauthorised("no API key: send it as `x-api-key: <key>` or `Authorization: Bearer <key>`")
+    if len(set(found)) > 1:
+        return _unauthorised("x-api-key and Authorization carry different keys: send one")
+    digest = key_digest(found[0])
+    accepted = False
+    for known in rules.key_digests:  # every key is compared, so time tells nothing
+        accepted |= hmac.compare_digest(digest, known)
+    return None if accepted else _unauthorised("this API key is not known here")
+
+
+def _unauthorised(message: str) -> ir.Error:
+    return ir.Error(ir.ErrorKind.AUTHENTICATION, message, code="invalid_api_key")
+
+
+def _check_browser(rules: AccessRules, method: str, headers: Headers) -> ir.Error | None:
+    first = {name.lower(): value.strip() for name, value in reversed(list(headers))}
+    host = first.get("host", "")
+    if rules.loopback and not _is_local(host, rules.hosts):
+        return _forbidden("the Host header names another machine; this gateway listens on loopback without keys")
+    if first.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return _forbidden("requests from other sites' pages are refused while auth is off")
+    origin = first.get("origin")
+    if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        return _forbidden("requests with a foreign Origin are refused while auth is off")
+    kind = first.get("content-type", "").partition(";")[0].strip().lower()
+    if method == "POST" and kind and kind != "application/json" and not kind.endswith("+json"):
+        return ir.Error(
+            ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type"
+        )
+    return None
+
+
+def _forbidden(message: str) -> ir.Error:
+    return ir.Error(ir.ErrorKind.PERMISSION, message, code="forbidden")
+
+
+def _is_local(host: str, extra: tuple[str, ...]) -> bool:
+    name = host.lower()
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:
+        name = name.partition(":")[0]
+    if name == "localhost" or name.endswith(".localhost") or name in extra:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,34 @@
+"""The errors the gateway itself makes, in words that help."""
+
+from __future__ import annotations
+
+from . import ir
+from .entries import NoEntry
+
+
+def no_entry(method: str, path: str, entry: NoEntry) -> ir.Error:
+    """404 or 405 in words that help."""
+    if entry.allow:
+        return ir.Error(ir.ErrorKind.METHOD, f"{method} is not possible here; use {' or '.join(entry.allow)}")
+    return ir.Error(
+        ir.ErrorKind.NOT_FOUND,
+        "nothing answers at this path; this gateway has /v1/chat/completions, /v1/responses, /v1/messages, "
+        "/v1/messages/count_tokens and /v1/models",
+        code="not_found",
+    )
+
+
+def unknown_model(model: str) -> ir.Error:
+    """404 for a model no route matches."""
+    shown = model if len(model) <= 100 else model[:100] + "..."
+    return ir.Error(
+        ir.ErrorKind.NOT_FOUND,
+        f"model {shown!r} matches no route of this gateway; GET /v1/models lists what it serves",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def too_large(limit: int) -> ir.Error:
+    """413 with the limit."""
+    return ir.Error(ir.ErrorKind.TOO_LARGE, f"the body is larger than the limit of {limit} bytes (body_limit_mb)")

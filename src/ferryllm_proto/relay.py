@@ -1,0 +1,98 @@
+"""Pass-through: bytes of the same dialect on both sides, watched and not changed.
+
+Complete events leave at once; an event that is cut by the end of a read waits for its rest, so that an error can be
+put behind whole events when the provider is lost in the middle of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .dialect import Headers, Scanner
+from .loss import Loss
+from .sse import MAX_EVENT_SIZE
+
+_FORWARDED = frozenset(
+    {
+        "retry-after",
+        "retry-after-ms",
+        "request-id",
+        "x-should-retry",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-model",
+        "x-models-etag",
+        "x-reasoning-included",
+        "anthropic-organization-id",
+    }
+)
+_FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-codex-")
+MAX_LOSS_HEADER = 4096
+"""Characters of the loss header: proxies in front of us take 8 KiB of all headers together."""
+
+
+def client_headers(headers: Headers, *, same: bool) -> list[tuple[str, str]]:
+    """The provider's headers a client may see: an allow list, so no cookies, CORS or transport headers leave.
+
+    With ``same`` dialect on both sides the provider's request id keeps its name; it is renamed otherwise, because the
+    gateway has an id of its own.
+    """
+    out = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
+            out.append((lower, value))
+        elif lower == "x-request-id":
+            out.append(("x-upstream-request-id", value))
+    return out
+
+
+def loss_header(losses: Iterable[Loss]) -> str:
+    """``disposition path`` pairs for the client, at most `MAX_LOSS_HEADER` characters; "" without losses."""
+    parts: list[str] = []
+    size = 0
+    for loss in losses:
+        text = f"{loss.disposition.value} {loss.path}"
+        text = "".join(c if " " <= c <= "~" and c != "," else "?" for c in text)
+        size += len(text) + 2
+        if size > MAX_LOSS_HEADER - 16:
+            parts.append("and more")
+            break
+        parts.append(text)
+    return ", ".join(parts)
+
+
+class Relay:
+    """The bytes of one answer on their way through."""
+
+    def __init__(self, scanner: Scanner, *, stream: bool) -> None:
+        self.scanner = scanner
+        self.stream = stream
+        self.torn = False
+        """Whether the provider ended inside an event."""
+        self._tail = b""
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes for the client."""
+        data = self.scanner.receive_data(data)
+        if not self.stream:
+            return data
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        if data.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
+            return data
+        cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4, data.rfind(b"\r\r") + 2)
+        if cut < 4 and not data.startswith((b"\n\n", b"\r\r")):
+            cut = 0
+        if len(data) - cut > MAX_EVENT_SIZE:
+            return data
+        self._tail = data[cut:]
+        return data[:cut]
+
+    def receive_eof(self) -> bytes:
+        """What was held; the last event may lack its blank line."""
+        rest = self._tail + self.scanner.receive_eof()
+        self._tail = b""
+        self.torn = bool(rest.strip()) and not rest.endswith((b"\n", b"\r", b"}", b"]"))
+        return rest

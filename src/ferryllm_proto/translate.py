@@ -1,0 +1,479 @@
+"""Translator: one client request and its answer between two dialects, bytes in and bytes out.
+
+Give it the client's body (`Translator.receive_request`), send what it returns to the provider, then feed it the
+provider's head and bytes. What comes back is for the client. Where both dialects are the same, bytes pass through
+untouched but for a spliced model name; a `Scanner` watches them for usage, finish and errors.
+
+The head for the client stays undecided until the provider has said something that is content: an answer that fails
+before that becomes a true HTTP status (T7). `Translator.commit` ends the wait.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from . import ir, json
+from .accumulate import MAX_RESPONSE, Accumulator, play
+from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
+from .dialects import DIALECTS
+from .errors import LocalProtocolError, RemoteProtocolError
+from .estimate import estimate_input
+from .events import (
+    BlockStart,
+    End,
+    Event,
+    Finish,
+    Logprobs,
+    Ping,
+    Start,
+    StreamFailed,
+    UsageUpdate,
+)
+from .loss import Disposition, Loss, Report
+from .relay import Relay, client_headers, loss_header
+from .tools import Raiser
+
+MAX_ERROR_BODY = 1 << 20
+"""Bytes of an upstream's error body that are read; longer ones are HTML pages."""
+
+
+class State(enum.Enum):
+    REQUEST = "request"
+    """Waiting for `Translator.receive_request`."""
+    HEAD = "head"
+    """The request is with the provider."""
+    SNIFF = "sniff"
+    """A good head came; the first byte tells whether the body is a stream (S10)."""
+    ERROR = "error"
+    """The provider answered with an error; its body is being collected."""
+    WHOLE = "whole"
+    """A whole body is being collected."""
+    STREAM = "stream"
+    """Events are being translated."""
+    RELAY = "relay"
+    """Bytes pass through."""
+    DONE = "done"
+    FAILED = "failed"
+    """The client was told of an error, or refused."""
+
+
+# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it.
+_DATA_STATES = frozenset({State.SNIFF, State.ERROR, State.WHOLE, State.STREAM, State.RELAY})
+_OVER = frozenset({State.DONE, State.FAILED})
+
+_WATCHED = frozenset({Start, UsageUpdate, Finish, StreamFailed, End})
+_PREAMBLE = frozenset({Start, Ping, UsageUpdate, BlockStart, Logprobs})
+
+
+class Translator:
+    """One request and its answer.
+
+    Parameters: ``entry`` and ``backend`` are names of `DIALECTS`; ``model`` is the name the provider gets (None: the
+    client's own); ``now`` is Unix time in seconds; ``seed`` is what minted ids derive from; ``request_id`` appears in
+    errors of dialects that show one.
+    """
+
+    def __init__(
+        self,
+        *,
+        entry: str,
+        backend: str,
+        model: str | None = None,
+        now: float = 0.0,
+        seed: int = 0,
+        request_id: str | None = None,
+    ) -> None:
+        self.entry: Dialect = DIALECTS[entry]
+        self.backend: Dialect = DIALECTS[backend]
+        self.state = State.REQUEST
+        self.head: ClientHead | None = None
+        """The head for the client, once decided."""
+        self.request: ir.Request | None = None
+        """The client's request where it had to be understood; None on pass-through."""
+        self.usage: ir.Usage | None = None
+        self.finish_reason: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        """What went wrong, once something did."""
+        self.losses: list[Loss] = []
+        self.model = ""
+        """The client's name of the model."""
+        self.upstream_model: str | None = None
+        """The provider's word for the model that answered, where it said one."""
+        self.stream = False
+        """Whether the client asked for a stream."""
+        self.cut = False
+        """The answer can not be ended in words any more: the connection to the client must be cut."""
+        self._model = model
+        self._now = now
+        self._seed = seed
+        self._request_id = request_id
+        self._same = entry == backend
+        self._body = b""
+        self._client_headers: Headers = ()
+        self._path: str | None = None
+        self._status = 0
+        self._upstream_headers: Headers = ()
+        self._buffer: list[bytes] = []
+        self._size = 0
+        self._held: list[bytes] = []
+        self._decoder: StreamDecoder | None = None
+        self._encoder: StreamEncoder | None = None
+        self._accumulator: Accumulator | None = None
+        self._raiser: Raiser | None = None
+        self._relay: Relay | None = None
+        self._send: Callable[[Event], bytes] = _no_encoder
+
+    # --- the request ---
+
+    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+        """The client's request, whole. Next: send what is returned, then `receive_response_head`.
+
+        ``path`` is what the client asked for, with its query; None is the dialect's usual path.
+        Returns None when the request is refused: `head` is decided and `receive_eof` returns the error's body.
+        """
+        if self.state is not State.REQUEST:
+            raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
+        self._body, self._client_headers, self._path = body, headers, path
+        try:
+            upstream = self._pass_request() if self._same else self._translate_request()
+        except RemoteProtocolError as exc:
+            self._refuse(exc)
+            return None
+        self.state = State.HEAD
+        return upstream
+
+    def _pass_request(self) -> UpstreamRequest:
+        self.model, self.stream = self.entry.peek(self._body, self._path)
+        body = self._body
+        if self._model is not None and self._model != self.model:
+            body = json.splice(body, ("model",), json.encode_str(self._model))
+        query = self._path.partition("?")[2] if self._path else ""
+        return UpstreamRequest(
+            "POST",
+            self.backend.request_path,
+            query,
+            self.backend.forwarded(self._client_headers),
+            body,
+            self.stream,
+        )
+
+    def _translate_request(self) -> UpstreamRequest:
+        request = self._decode_request()
+        upstream, losses = self.backend.encode_request(request, model=self._model, headers=self._client_headers)
+        self.losses.extend(losses)
+        return upstream
+
+    def _decode_request(self) -> ir.Request:
+        request = self.entry.decode_request(self._body, headers=self._client_headers, path=self._path)
+        self.request, self.model, self.stream = request, request.model, request.stream
+        return request
+
+    def _refuse(self, exc: RemoteProtocolError) -> None:
+        if exc.error.code == "unsupported_parameter" and exc.error.param:
+            self.losses.append(Loss(exc.error.param, Disposition.REFUSED, exc.error.message))
+        self._fail_before_head(exc.error)
+
+    # --- the answer ---
+
+    def receive_response_head(self, status: int, headers: Headers) -> ClientHead | None:
+        """The provider's head (never 1xx). Returns the client's head, or None while it is not decided."""
+        if self.state is not State.HEAD:
+            raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
+        self._status, self._upstream_headers = status, headers
+        self.state = State.SNIFF if 200 <= status < 300 else State.ERROR
+        return self.head
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes of the provider's body. Returns bytes for the client; send them now."""
+        state = self.state
+        if state is State.RELAY:
+            return self._relayed(data)
+        if state is State.STREAM:
+            assert self._decoder is not None
+            return self._translated(self._decoder.receive_data(data))
+        if state in _OVER:
+            return b""
+        if state not in _DATA_STATES:
+            raise LocalProtocolError(f"receive_data is not possible in state {state.name}")
+        return self._collect(data)
+
+    def receive_eof(self) -> bytes:
+        """The provider's body is over. Returns the last bytes for the client; a cut stream becomes an error."""
+        state = self.state
+        if state in _OVER:
+            return self._flush()
+        if state is State.STREAM:
+            assert self._decoder is not None
+            return self._translated(self._decoder.receive_eof()) + self._end_stream()
+        if state is State.RELAY:
+            return self._end_relay()
+        if state is State.ERROR:
+            return self._end_error()
+        if state is State.WHOLE:
+            return self._end_whole()
+        if state is State.SNIFF:
+            return self.fail(ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty answer"))
+        raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
+
+    def commit(self) -> bytes:
+        """Decide the head now although no content has come: the wait is over. Returns what was held."""
+        if self.state is State.STREAM and self._encoder is not None and self.head is None:
+            return self._commit()
+        return b""
+
+    def ping(self) -> bytes:
+        """A sign of life for a client whose provider is silent; only in a translated stream that has begun (S16, S18).
+
+        Bytes that pass through are never added to.
+        """
+        if self.state is State.STREAM and self._encoder is not None and self.head is not None:
+            return self._encoder.send(Ping())
+        return b""
+
+    def fail(self, error: ir.Error) -> bytes:
+        """The provider is lost, too late, or the gateway stops. Returns the last bytes for the client.
+
+        Before the head is decided this decides it as an error; in a stream it is the dialect's own error event. Where
+        neither is possible (half of a whole body is out) `cut` is set.
+        """
+        if self.state in _OVER:
+            return self._flush()
+        if self.head is None:
+            self._fail_before_head(error)
+            return self._flush()
+        if self.state is State.STREAM:
+            return self._translated([StreamFailed(error)])
+        self.state, self.error = State.FAILED, error
+        if self._relay is not None and self._relay.stream:
+            return self.entry.stream_encoder(self._answer()).send(StreamFailed(error))
+        self.cut = True
+        return b""
+
+    # --- collecting ---
+
+    def _collect(self, data: bytes) -> bytes:
+        if self.state is State.SNIFF:
+            first = (b"".join(self._buffer) + data).lstrip(b" \t\r\n\xef\xbb\xbf")[:1]
+            if not first:
+                self._buffer.append(data)
+                return b""
+            return self._begin(b"".join(self._buffer) + data, whole=first in (b"{", b"["))
+        limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
+        self._size += len(data)
+        if self._size <= limit:
+            self._buffer.append(data)
+        elif self.state is State.WHOLE:
+            return self.fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer is larger than {limit} bytes"))
+        return b""
+
+    def _begin(self, data: bytes, *, whole: bool) -> bytes:
+        """The first byte of a good answer: choose the way."""
+        self._buffer = []
+        if self._same and whole is not self.stream:
+            name = self.model if self._model is not None and self._model != self.model else None
+            self._relay = Relay(self.backend.scanner(stream=self.stream, model=name), stream=self.stream)
+            self.state = State.RELAY
+            return self._relayed(data)
+        if self.request is None:  # pass-through was meant, but the answer has the other form
+            try:
+                self._decode_request()
+            except RemoteProtocolError as exc:
+                return self.fail(exc.error)
+        assert self.request is not None
+        if not self._same:
+            self._raiser = Raiser(self.request, self.backend.tool_rules, self.entry.tool_rules, self._seed)
+        if whole:
+            self.state = State.WHOLE
+            self._size = len(data)
+            self._buffer = [data]
+            return b""
+        self.state = State.STREAM
+        self._decoder = self.backend.stream_decoder()
+        if self.stream:
+            self._encoder = self.entry.stream_encoder(self._answer())
+            self._send = self._encoder.send
+        else:
+            self._accumulator = Accumulator()
+            self._send = self._accumulate
+        return self._translated(self._decoder.receive_data(data))
+
+    def _accumulate(self, event: Event) -> bytes:
+        assert self._accumulator is not None
+        self._accumulator.send(event)
+        return b""
+
+    def _answer(self) -> Answer:
+        estimate = estimate_input(self.request) if self.request is not None and self.entry.wants_estimate else 0
+        return Answer(
+            model=self.model,
+            created=int(self._now),
+            seed=self._seed,
+            request=self.request,
+            input_estimate=estimate,
+        )
+
+    # --- streams ---
+
+    def _translated(self, events: list[Event]) -> bytes:
+        out: list[bytes] = []
+        send, raiser = self._send, self._raiser
+        committed = self.head is not None
+        try:
+            for event in events:
+                kind = type(event)
+                if kind in _WATCHED:
+                    self._watch(event)
+                if not committed and kind is StreamFailed:
+                    self._fail_before_head(event.error)  # type: ignore[union-attr]  # its type was just compared
+                    return b""
+                if raiser is not None and (kind is BlockStart or not raiser.idle):
+                    out.extend([send(raised) for raised in raiser.send(event)])
+                else:
+                    out.append(send(event))
+                if not committed and kind not in _PREAMBLE and self._encoder is not None:
+                    committed = True
+                    out = [self._commit(), *out]
+        except RemoteProtocolError as exc:  # a limit of the machines was reached
+            return (b"".join(out) if committed else b"") + self.fail(exc.error)
+        if self.state in _OVER and self._encoder is not None:
+            self.losses.extend(self._encoder.losses)
+        if not committed:
+            self._held.extend(out)
+            return b""
+        return b"".join(out)
+
+    def _commit(self) -> bytes:
+        headers = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
+        self._decide(self._status, headers)
+        held, self._held = self._held, []
+        return b"".join(held)
+
+    def _watch(self, event: Event) -> None:
+        kind = type(event)
+        if kind is UsageUpdate:
+            usage = event.usage  # type: ignore[union-attr]  # its type was just compared
+            self.usage = usage if self.usage is None else self.usage.merge(usage)
+        elif kind is Start:
+            self.upstream_model = event.model or None  # type: ignore[union-attr]  # its type was just compared
+            if event.usage is not None:  # type: ignore[union-attr]  # its type was just compared
+                self.usage = event.usage  # type: ignore[union-attr]  # its type was just compared
+        elif kind is Finish:
+            self.finish_reason = event.reason  # type: ignore[union-attr]  # its type was just compared
+        elif kind is StreamFailed:
+            self.error = event.error  # type: ignore[union-attr]  # its type was just compared
+            self.state = State.FAILED if self.head is not None else self.state
+        elif kind is End and self._accumulator is None:
+            self.state = State.DONE
+
+    def _end_stream(self) -> bytes:
+        if self._accumulator is None or self.state is State.FAILED:
+            return self._flush()
+        return self._whole_answer(self._accumulator.response(), raise_tools=False)
+
+    # --- whole answers ---
+
+    def _end_whole(self) -> bytes:
+        try:
+            response = self.backend.decode_response(b"".join(self._buffer))
+        except RemoteProtocolError as exc:
+            return self.fail(_blame_upstream(exc.error))
+        self.usage, self.finish_reason = response.usage, response.finish
+        self.upstream_model = response.model or None
+        return self._whole_answer(response, raise_tools=True)
+
+    def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
+        if raise_tools and self._raiser is not None:
+            response = self._raiser.response(response)
+        if self.stream:
+            encoder = self.entry.stream_encoder(self._answer())
+            body = b"".join([encoder.send(event) for event in play(response)])
+            self.losses.extend(encoder.losses)
+            self._decide(self._status, [("content-type", "text/event-stream; charset=utf-8")])
+        else:
+            report = Report()
+            body = self.entry.encode_response(response, self._answer(), report)
+            self.losses.extend(report.losses)
+            self._decide(self._status, [("content-type", "application/json")])
+        self.state = State.DONE
+        return body
+
+    # --- pass-through ---
+
+    def _relayed(self, data: bytes) -> bytes:
+        relay = self._relay
+        assert relay is not None
+        out = relay.receive_data(data)
+        if self.head is None:
+            if relay.scanner.error is not None and self.stream:
+                self._fail_before_head(relay.scanner.error)
+                return b""
+            if out:
+                self._decide_relay()
+        return out
+
+    def _decide_relay(self) -> None:
+        kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
+        default = "text/event-stream; charset=utf-8" if self.stream else "application/json"
+        self._decide(self._status, kind[:1] or [("content-type", default)])
+
+    def _end_relay(self) -> bytes:
+        assert self._relay is not None
+        out = self._relay.receive_eof()
+        scanner: Scanner = self._relay.scanner
+        self.usage, self.finish_reason = scanner.usage, scanner.finish
+        if scanner.error is not None and self.head is None:
+            self._fail_before_head(scanner.error)
+            return self._flush()
+        if self.head is None:
+            self._decide_relay()
+        if scanner.error is not None:
+            self.state, self.error = State.FAILED, scanner.error
+        elif self.stream and not scanner.complete:
+            tail = self.fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end"))
+            return (b"" if self._relay.torn else out) + tail
+        else:
+            self.state = State.DONE
+        return out
+
+    # --- errors ---
+
+    def _end_error(self) -> bytes:
+        if 300 <= self._status < 400:
+            error = ir.Error(
+                ir.ErrorKind.UPSTREAM,
+                f"the provider answered {self._status}, a redirect; redirects are not followed: correct base_url",
+            )
+        else:
+            error = self.backend.decode_error(self._status, self._upstream_headers, b"".join(self._buffer))
+        return self.fail(error)
+
+    def _fail_before_head(self, error: ir.Error) -> None:
+        head, body = self.entry.encode_error(error, request_id=self._request_id)
+        self.error = error
+        self._decide(head.status, list(head.headers))
+        self._held = [body]
+        self.state = State.FAILED
+
+    def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
+        given = {name.lower() for name, _ in headers}
+        headers.extend(h for h in client_headers(self._upstream_headers, same=self._same) if h[0] not in given)
+        loss = loss_header(self.losses)
+        if loss:
+            headers.append(("x-ferryllm-loss", loss))
+        self.head = ClientHead(status, tuple(headers))
+
+    def _flush(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(held)
+
+
+def _no_encoder(event: Event) -> bytes:
+    raise LocalProtocolError("no stream has begun")
+
+
+def _blame_upstream(error: ir.Error) -> ir.Error:
+    """A body that can not be decoded is the provider's fault, not the client's; an error it reports stays."""
+    if error.kind is ir.ErrorKind.BAD_REQUEST and error.code in ("invalid_json", "invalid_type", "invalid_value"):
+        return ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer could not be read: {error.message}")
+    return error
