@@ -1,0 +1,62 @@
+"""`ferryllm check-config`: everything that `serve` would say about the configuration, without serving."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import exit_codes
+from .output import print_problems
+
+if TYPE_CHECKING:
+    from ferryllm_net.config import Problem
+
+
+@click.command(epilog="Exit status: 0 when the gateway would start, 3 when it would not.")
+@click.option("-c", "--config", metavar="FILE", help="The file; without it the one that `serve` would find, if any.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as one JSON object on standard output.")
+def command(config: str | None, as_json: bool) -> None:
+    """Check a configuration file and the secrets it names.
+
+    Reports every problem at once, as FILE:LINE: KEY: what is wrong (what to do), on standard error.
+    """
+    from ferryllm_net.config import ConfigError, default_settings, find_config, load_settings
+
+    path = find_config(config, os.environ, Path.cwd())
+    try:
+        settings = default_settings(os.environ) if path is None else load_settings(path, os.environ)
+    except ConfigError as fault:
+        _report(fault.problems, path, as_json, ok=False)
+        raise SystemExit(exit_codes.CONFIG_INVALID) from None
+    _report(settings.warnings, path, as_json, ok=True)
+    if as_json:
+        return
+    if path is not None:
+        click.echo(f"config ok: {path}")
+    elif settings.demo:
+        click.echo("config ok: no file and no key in the environment, so the demo provider serves")
+    else:
+        names = ", ".join(provider.name for provider in settings.providers)
+        click.echo(f"config ok: no file; from the environment: {names}")
+
+
+def _report(problems: tuple[Problem, ...], path: Path | None, as_json: bool, *, ok: bool) -> None:
+    if not as_json:
+        print_problems(problems)
+        return
+    found = [
+        {
+            "severity": problem.severity.value,
+            "file": problem.file,
+            "line": problem.line,
+            "key": problem.key,
+            "message": problem.message,
+            "mend": problem.mend,
+        }
+        for problem in problems
+    ]
+    click.echo(json.dumps({"ok": ok, "config": None if path is None else str(path), "problems": found}))

@@ -1,0 +1,145 @@
+"""App: one gateway. Its settings as the machines see them, its pool of upstream connections, its running exchanges."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+
+import anyio
+import msgspec
+
+from ferryllm_net.config import ProviderSettings, Settings
+from ferryllm_net.http import TLS, Limits, Origin, Pool, Request, Responder, Timeouts
+from ferryllm_net.telemetry import Log
+from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
+from ferryllm_proto.entries import Entry, Operation, find
+from ferryllm_proto.policy.access import AccessRules, key_digest
+
+from .endpoints import Endpoints
+from .interpreter import Interpreter
+from .upstream import Upstream
+
+SWEEP_SECS = 0.1
+"""How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
+MAX_ID = 128
+"""Characters of a request id a client may bring: more is no id."""
+
+
+class App:
+    """The handler of a server. Make it once, run `sweep` beside the server, close it at the end."""
+
+    def __init__(self, settings: Settings, log: Log, *, limits: Limits | None = None) -> None:
+        self.settings = settings
+        self.log = log
+        self.limits = limits or http_limits(settings)
+        self.gateway = gateway(settings)
+        self.upstreams = {provider.name: upstream(provider) for provider in settings.providers}
+        self.pool = Pool(limits=self.limits)
+        self.running: set[Interpreter] = set()
+        self.listening = False
+        self.draining: Callable[[], bool] = _never
+        self.endpoints = Endpoints(self)
+
+    async def handle(self, request: Request, respond: Responder) -> None:
+        """Answer one request."""
+        request_id = own_id(request.header("x-request-id"))
+        entry = find(request.method, request.path, request.headers)
+        if isinstance(entry, Entry) and entry.operation not in (Operation.GENERATE, Operation.COUNT_TOKENS):
+            await self.endpoints.answer(entry, request, respond, request_id)
+            return
+        run = Interpreter(self, request, respond, request_id)
+        self.running.add(run)
+        try:
+            await run.run()
+        finally:
+            self.running.discard(run)
+
+    async def sweep(self) -> None:
+        """Wake exchanges whose deadline has passed; runs until cancelled."""
+        while True:
+            await anyio.sleep(SWEEP_SECS)
+            now = anyio.current_time()
+            for run in self.running:
+                run.wake(now)
+
+    async def aclose(self) -> None:
+        """Close the idle upstream connections."""
+        await self.pool.aclose()
+
+
+def _never() -> bool:
+    return False
+
+
+def own_id(given: str | None) -> str:
+    """The client's request id where it is one, else a new one."""
+    if given and len(given) <= MAX_ID and given.isascii() and given.isprintable() and " " not in given:
+        return given
+    return "req_" + secrets.token_hex(12)
+
+
+def seed_of(request_id: str) -> int:
+    """What the ids of one answer derive from."""
+    return int.from_bytes(hashlib.sha256(f"{request_id}/{time.time_ns()}".encode()).digest()[:8], "big")
+
+
+def gateway(settings: Settings) -> Gateway:
+    """The settings as an `Exchange` decides with them."""
+    routes = tuple(
+        Route(route.match, route.provider, MatchType(route.match_type), route.rewrite_model)
+        for route in settings.routes
+    )
+    providers = {
+        provider.name: Provider(
+            provider.name,
+            provider.type,
+            first_byte_secs=provider.timeouts.first_byte_secs,
+            request_secs=provider.timeouts.request_secs,
+            idle_secs=provider.timeouts.idle_secs,
+            total_secs=provider.timeouts.total_secs,
+        )
+        for provider in settings.providers
+    }
+    listen = settings.server.listen
+    keys = settings.auth.keys if settings.auth.enabled else ()
+    access = AccessRules(
+        tuple(key_digest(key.reveal()) for key in keys), loopback=listen.loopback, hosts=(listen.host.lower(),)
+    )
+    return Gateway(RouteTable(routes), providers, access, body_limit=settings.server.body_limit_bytes)
+
+
+def http_limits(settings: Settings) -> Limits:
+    """The settings as the HTTP layer takes them."""
+    server = settings.server
+    return msgspec.structs.replace(
+        Limits(),
+        body_bytes=server.body_limit_bytes,
+        connections=server.max_connections,
+        keep_alive_secs=server.keep_alive_timeout_secs,
+    )
+
+
+def upstream(provider: ProviderSettings) -> Upstream:
+    """Where and how a provider is reached. Destination and key come from the settings alone."""
+    origin = Origin(
+        provider.scheme, provider.host, provider.port, TLS(verify=provider.ssl_verify, ca_file=provider.ca_file)
+    )
+    headers: list[tuple[str, str]] = [("host", provider.authority)]
+    if provider.api_key is not None:
+        key = provider.api_key.reveal()
+        if provider.type == "anthropic" and not key.startswith("sk-ant-oat"):
+            headers.append(("x-api-key", key))
+        else:
+            headers.append(("authorization", f"Bearer {key}"))
+    times = provider.timeouts
+    # The exchange keeps the time of answers; the pool's own limits stand behind it for what it can not see.
+    timeouts = Timeouts(
+        connect_secs=times.connect_secs,
+        head_secs=max(times.first_byte_secs, times.request_secs) + 5,
+        idle_secs=times.idle_secs + 5,
+        total_secs=None,
+    )
+    return Upstream(provider, origin, tuple(headers), timeouts)
+

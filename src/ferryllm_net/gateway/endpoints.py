@@ -1,0 +1,136 @@
+"""What is answered without a provider: models, health, readiness, the root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import anyio
+
+from ferryllm_net.http import Request, RequestHead, Responder, Timeouts, UpstreamError
+from ferryllm_proto import DIALECTS, ir
+from ferryllm_proto.entries import Entry, Operation, model_id
+from ferryllm_proto.policy.access import check
+from ferryllm_proto.refusals import unknown_model
+
+if TYPE_CHECKING:
+    from .app import App
+
+CHECK_SECS = 3.0
+"""How long a provider may take to prove it is there; Kubernetes gives a probe one second by default, operators raise
+it together with ``check_providers``."""
+
+_TEXT = ("content-type", "text/plain; charset=utf-8")
+_JSON = ("content-type", "application/json")
+
+
+class Endpoints:
+    """Answers of the gateway itself."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        """Answer ``request``, whose entry is no exchange."""
+        refused = None if entry.public else check(self._app.gateway.access, request.method, request.headers)
+        if refused is not None:
+            await self._refuse(entry, refused, respond, request_id)
+        elif entry.operation is Operation.HEALTH:
+            await respond.complete(200, [_TEXT], b"ok")
+        elif entry.operation is Operation.READY:
+            await self._ready(respond)
+        elif entry.operation is Operation.ROOT:
+            await respond.complete(200, [_TEXT], b"ferryllm\n")
+        elif entry.operation is Operation.MODELS:
+            body = DIALECTS[entry.dialect].encode_models(self.models())
+            await respond.complete(200, [_JSON, ("x-request-id", request_id)], body)
+        elif entry.operation is Operation.MODEL:
+            await self._model(entry, request, respond, request_id)
+        else:
+            assert entry.operation is Operation.UPGRADE
+            error = ir.Error(
+                ir.ErrorKind.BAD_REQUEST,
+                "this gateway answers /v1/responses over HTTP, not over WebSocket: send a POST",
+                status=426,
+                code="upgrade_required",
+            )
+            await self._refuse(entry, error, respond, request_id, (("upgrade", "HTTP/1.1"),))
+
+    def models(self) -> list[ir.Model]:
+        """What the routes serve: names as they are, prefixes with a ``*`` behind them."""
+        seen: dict[str, ir.Model] = {}
+        for route in self._app.settings.routes:
+            exact = route.match == "*" or route.match_type == "exact"
+            name = route.match if exact else f"{route.match}*"
+            seen.setdefault(name, ir.Model(name, owner=route.provider))
+        return list(seen.values())
+
+    async def _model(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        name = unquote(model_id(request.path))
+        route = self._app.gateway.routes.resolve(name)
+        if route is None:
+            await self._refuse(entry, unknown_model(name), respond, request_id)
+            return
+        body = DIALECTS[entry.dialect].encode_model(ir.Model(name, owner=route.provider))
+        await respond.complete(200, [_JSON, ("x-request-id", request_id)], body)
+
+    async def _refuse(
+        self,
+        entry: Entry,
+        error: ir.Error,
+        respond: Responder,
+        request_id: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        head, body = DIALECTS[entry.dialect].encode_error(error, request_id=request_id)
+        await respond.complete(head.status, [*head.headers, ("x-request-id", request_id), *headers], body)
+
+    # --- readiness ---
+
+    async def _ready(self, respond: Responder) -> None:
+        problems = self._problems()
+        if not problems and self._app.settings.server.check_providers:
+            problems = await self._provider_problems()
+        if problems:
+            lines = "".join(f"- {problem}\n" for problem in problems)
+            await respond.complete(503, [_TEXT, ("retry-after", "1")], f"not ready\n{lines}".encode())
+        else:
+            await respond.complete(200, [_TEXT], b"ready")
+
+    def _problems(self) -> list[str]:
+        # That the configuration is loaded and its secrets are there is true of every App: both are refused before.
+        problems = []
+        if not self._app.settings.providers:
+            problems.append("no providers are configured")
+        if not self._app.listening:
+            problems.append("the listener is not active")
+        if self._app.draining():
+            problems.append("the gateway is shutting down")
+        return problems
+
+    async def _provider_problems(self) -> list[str]:
+        problems: list[str] = []
+
+        async def ask(name: str) -> None:
+            problem = await self._provider_problem(name)
+            if problem is not None:
+                problems.append(problem)
+
+        async with anyio.create_task_group() as tasks:
+            for name in self._app.upstreams:
+                tasks.start_soon(ask, name)
+        return sorted(problems)
+
+    async def _provider_problem(self, name: str) -> str | None:
+        """None when the provider answers at all: whether it likes our key is its own business."""
+        upstream = self._app.upstreams[name]
+        head = RequestHead(
+            "GET", upstream.provider.target("/v1/models"), [*upstream.headers, ("accept", "application/json")]
+        )
+        timeouts = Timeouts(CHECK_SECS, CHECK_SECS, CHECK_SECS, CHECK_SECS)
+        try:
+            response = await self._app.pool.open(upstream.origin, head, b"", timeouts=timeouts)
+        except UpstreamError as exc:
+            return f"provider {name} does not answer: {exc.message}"
+        await response.aclose()
+        return None

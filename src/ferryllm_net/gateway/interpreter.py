@@ -1,0 +1,274 @@
+"""Runs one Exchange: the only place that turns actions into awaits. It holds no policy of its own.
+
+The whole request lives in the connection's task: reading the upstream, translating, and writing to the client is one
+loop without a queue or a second task. Deadlines are swept: the sweeper cancels the one scope of a run that waits for
+its upstream, and the exchange is told the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ferryllm_net.http import Request, RequestError, Responder, UpstreamError, UpstreamFault, UpstreamResponse
+from ferryllm_net.telemetry import RequestDone
+from ferryllm_proto import Exchange
+from ferryllm_proto.actions import (
+    Abort,
+    Action,
+    Cut,
+    Finish,
+    Note,
+    Open,
+    Outcome,
+    ReadBody,
+    Record,
+    SendBody,
+    SendHead,
+)
+from ferryllm_proto.inputs import (
+    ClientBody,
+    ClientFault,
+    ClientLost,
+    ClientRequest,
+    DeadlinePassed,
+    Input,
+    Stopping,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamHead,
+    UpstreamLost,
+)
+
+if TYPE_CHECKING:
+    from .app import App
+
+_TIMEOUTS = frozenset(
+    {
+        UpstreamFault.TIMEOUT_CONNECT,
+        UpstreamFault.TIMEOUT_HEAD,
+        UpstreamFault.TIMEOUT_IDLE,
+        UpstreamFault.TIMEOUT_TOTAL,
+    }
+)
+
+
+class Interpreter:
+    """One request on its way."""
+
+    def __init__(self, app: App, request: Request, respond: Responder, request_id: str) -> None:
+        from .app import seed_of
+
+        self._app = app
+        self._request = request
+        self._respond = respond
+        self._exchange = Exchange(app.gateway, id=request_id, seed=seed_of(request_id), created=time.time())
+        self._upstream: UpstreamResponse | None = None
+        self._opening: Open | None = None
+        self._reading: ReadBody | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._woken: Input | None = None
+        self._over = False
+
+    # --- being woken ---
+
+    def wake(self, now: float) -> None:
+        """Called by the sweeper: end the wait for the upstream when the exchange's deadline has passed."""
+        if self._scope is not None and self._woken is None:
+            deadline = self._exchange.next_deadline()
+            if deadline is not None and now >= deadline:
+                self._interrupt(DeadlinePassed())
+
+    def _stop(self) -> None:
+        """Called when the server will not wait any longer."""
+        self._interrupt(Stopping())
+
+    def _interrupt(self, event: Input) -> None:
+        self._woken = event
+        if self._scope is not None:
+            self._scope.cancel()
+
+    # --- the run ---
+
+    async def run(self) -> None:
+        """From the request's head to the end of the answer."""
+        request = self._request
+        self._request.on_drain(self._stop)
+        try:
+            event: Input = ClientRequest(request.method, request.target, tuple(request.headers))
+            while True:
+                await self._perform(self._exchange.receive(event, anyio.current_time()))
+                if self._over:
+                    return
+                event = await self._next()
+        except BaseException:
+            if request.client_left:
+                self._record_lost()
+            raise
+        finally:
+            await self._close_upstream()
+
+    def _record_lost(self) -> None:
+        for action in self._exchange.receive(ClientLost(), anyio.current_time()):
+            if type(action) is Record:
+                self._record(action)
+
+    async def _next(self) -> Input:
+        """Wait for what happens next."""
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            try:
+                if self._woken is None:
+                    return await self._wait()
+            finally:
+                self._scope = None
+        woken, self._woken = self._woken, None
+        # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
+        return woken if woken is not None else DeadlinePassed()
+
+    async def _wait(self) -> Input:
+        if self._upstream is not None:
+            return await self._pump(self._upstream)
+        if self._opening is not None:
+            return await self._open(self._opening)
+        assert self._reading is not None
+        return await self._read(self._reading)
+
+    async def _read(self, action: ReadBody) -> Input:
+        self._reading = None
+        try:
+            return ClientBody(await self._request.read(action.limit))
+        except RequestError as exc:
+            return ClientFault(exc.status, exc.message)
+
+    async def _open(self, action: Open) -> Input:
+        self._opening = None
+        upstream = self._app.upstreams[action.provider]
+        try:
+            response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"))
+        except UpstreamError as exc:
+            return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
+        self._upstream = response
+        return UpstreamHead(response.status, tuple(response.headers))
+
+    async def _pump(self, upstream: UpstreamResponse) -> Input:
+        """Upstream to client without leaving this frame; returns what is not simply more data."""
+        exchange, body = self._exchange, self._respond.body
+        try:
+            while data := await upstream.receive():
+                scope, self._scope = self._scope, None  # a write to the client is not to be interrupted half-way
+                actions = exchange.receive(UpstreamData(data), anyio.current_time())
+                for action in actions:
+                    if type(action) is SendBody and len(actions) == 1:
+                        await body(action.data)
+                    else:
+                        await self._perform(actions)
+                        break
+                if self._over:
+                    return UpstreamEnd()
+                self._scope = scope
+                if self._woken is not None and scope is not None:
+                    scope.cancel()
+        except UpstreamError as exc:
+            return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
+        return UpstreamEnd()
+
+    # --- actions ---
+
+    async def _perform(self, actions: Sequence[Action]) -> None:
+        if len(actions) > 2 and await self._perform_whole(actions):
+            return
+        for n, action in enumerate(actions):
+            kind = type(action)
+            if kind is SendBody:
+                assert isinstance(action, SendBody)
+                if n + 1 < len(actions) and type(actions[n + 1]) is Finish:
+                    await self._respond.end(action.data)
+                else:
+                    await self._respond.body(action.data)
+            elif kind is SendHead:
+                assert isinstance(action, SendHead)
+                await self._respond.head(action.status, list(action.headers))
+                if n + 1 == len(actions):
+                    await self._respond.flush()
+            elif kind is Finish:
+                if not self._respond.ended:
+                    await self._respond.end()
+            elif kind is Cut:
+                await self._respond.abort()
+            elif kind is Abort:
+                await self._close_upstream()
+            else:
+                self._note(action)
+
+    async def _perform_whole(self, actions: Sequence[Action]) -> bool:
+        """An answer that is whole goes out with its length, in one write."""
+        kinds = [type(action) for action in actions if not isinstance(action, (Note, Abort))]
+        if kinds != [SendHead, SendBody, Finish, Record]:
+            return False
+        for action in actions:
+            if type(action) is SendHead:
+                head = action
+            elif type(action) is SendBody:
+                await self._respond.complete(head.status, list(head.headers), action.data)
+            elif type(action) is Abort:
+                await self._close_upstream()
+            elif type(action) is not Finish:
+                self._note(action)
+        return True
+
+    def _note(self, action: Action) -> None:
+        if isinstance(action, Note):
+            write = _NOTES[action.name](self._app.log)
+            write(**action.fields, request_id=self._exchange.id)
+        elif isinstance(action, Record):
+            self._record(action)
+        elif isinstance(action, Open):
+            self._opening = action
+        elif isinstance(action, ReadBody):
+            self._reading = action
+
+    async def _close_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            await upstream.aclose()
+
+    def _record(self, record: Record) -> None:
+        self._over = True
+        usage = record.usage
+        self._app.log.request_completed(
+            RequestDone(
+                request_id=record.id,
+                entry=record.entry,
+                outcome=record.outcome.value,
+                status=record.status,
+                latency_ms=round(record.latency * 1000),
+                ttfb_ms=None if record.first_byte is None else round(record.first_byte * 1000),
+                display_model=record.model,
+                backend_model=record.backend_model,
+                provider=record.provider,
+                stream=record.stream,
+                input_tokens=usage.input_total if usage is not None else None,
+                output_tokens=usage.output if usage is not None else None,
+                cache_read_tokens=usage.cache_read if usage is not None else None,
+                cache_write_tokens=usage.cache_write if usage is not None else None,
+                reasoning_tokens=usage.reasoning if usage is not None else None,
+                losses=len(record.losses),
+                error_kind=record.error.kind.value if record.error is not None else None,
+            )
+        )
+        if record.losses:
+            self._app.log.debug("translation losses", losses="; ".join(record.losses), request_id=record.id)
+        if record.error is not None and record.outcome is not Outcome.OK:
+            self._app.log.debug("request failed", error=record.error.message, request_id=record.id)
+
+
+_NOTES: dict[str, Callable[..., Callable[..., None]]] = {
+    "incoming request": lambda log: log.incoming_request,
+    "resolved route": lambda log: log.resolved_route,
+    "sending chat request": lambda log: log.sending_chat_request,
+    "backend response ok": lambda log: log.backend_response_ok,
+}

@@ -1,0 +1,76 @@
+"""Runs an App behind its listener until it is told to stop, then drains."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import anyio
+import anyio.abc
+
+from ferryllm_net.config import Settings
+from ferryllm_net.http import Server
+from ferryllm_net.telemetry import Log
+
+from .app import App
+
+
+async def serve(
+    settings: Settings,
+    log: Log,
+    *,
+    started: Callable[[str, int], None] | None = None,
+    handle_signals: bool = True,
+    task_status: anyio.abc.TaskStatus[tuple[App, Server]] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve ``settings`` until SIGTERM or SIGINT (or cancellation), then finish what is running.
+
+    ``started`` is told host and port once the listener accepts (the port matters when 0 was asked for). Raises
+    OSError when the address can not be bound.
+    """
+    app = App(settings, log)
+    server = Server(app.handle, limits=app.limits, on_error=lambda request, exc: _report(log, exc))
+    app.draining = lambda: server.draining
+    listen = settings.server.listen
+    listener = await anyio.create_tcp_listener(local_host=listen.host, local_port=listen.port, backlog=1024)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.sweep)
+
+            async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+                await server.serve(listener.listeners, task_status=task_status)
+                tasks.cancel_scope.cancel()  # drained: nothing is left to sweep or to wait for
+
+            await tasks.start(run)
+            app.listening = True
+            port = listener.extra(anyio.abc.SocketAttribute.local_port)
+            log.info("ferryllm server started", listen=f"{listen.host}:{port}", providers=len(settings.providers))
+            if started is not None:
+                started(listen.host, port)
+            task_status.started((app, server))
+            if handle_signals:
+                tasks.start_soon(_watch_signals, server, settings.server.drain_timeout_secs, log)
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+            await app.aclose()
+        await listener.aclose()
+
+
+async def _watch_signals(server: Server, grace: float, log: Log) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if server.draining:
+                log.warn("stopping now", signal=number.name)
+                server.start_drain(0)
+            else:
+                log.info("draining", signal=number.name, active=server.active, deadline_secs=grace)
+                server.start_drain(grace)
+
+
+def _report(log: Log, exc: Exception) -> None:
+    # The type and the place, never the message: it may quote what a client wrote.
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace is not None else "?"
+    log.error("request handler failed", error=type(exc).__name__, where=where)
