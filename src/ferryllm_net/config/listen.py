@@ -1,0 +1,103 @@
+"""The listen address: what the text says, and whether this machine can listen there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+
+from .settings import ListenAddress
+
+_FORM = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})", re.ASCII)
+
+
+class ListenFault(ValueError):
+    """The address cannot be used; `mend` says what would help."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
+def resolve_listen(text: str) -> ListenAddress:
+    """The address in `text`, checked as far as it can be without taking the port.
+
+    The host is resolved and a socket is bound to it on a free port, which asks nothing of any network for
+    addresses and for names in the hosts file. `check-config` and `serve` both call this.
+
+    Raises ListenFault.
+    """
+    host, port = parse_listen(text)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "it is not a host name"
+        raise ListenFault(
+            f'the host "{host}" of "{text}" cannot be resolved: {reason}',
+            "use an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+        ) from None
+    addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+    # A name such as localhost may stand for an IPv6 address on a machine that has none: one that works is enough.
+    reasons = [reason for reason in (_bind_fault(family, address) for family, address in addresses) if reason]
+    if len(reasons) == len(addresses):
+        raise ListenFault(
+            f'nothing can listen on "{text}": {reasons[0]}',
+            "use an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+        )
+    return ListenAddress(host, port, loopback=all(is_loopback(address) for _, address in addresses))
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`, `name:port` or `[v6]:port`. Raises ListenFault."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ListenFault(f'expected "host:port", found {_shown(text)}', _mend(text))
+    port = int(found["port"])
+    if port > 65535:
+        raise ListenFault(f'the port of "{text}" is above 65535', "use a port from 1 to 65535, or 0 for a free one")
+    if found["v6"] is not None:
+        try:
+            ipaddress.IPv6Address(found["v6"])
+        except ValueError:
+            raise ListenFault(
+                f'"{found["v6"]}" is not an IPv6 address', "brackets are for IPv6 addresses, as in [::1]:3000"
+            ) from None
+        return found["v6"], port
+    return found["host"], port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`, an address or the name localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def _bind_fault(family: int, address: str) -> str | None:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as fault:
+        return fault.strerror or "the address cannot be bound"
+    return None
+
+
+def _shown(text: str) -> str:
+    return f'"{text}"' if text.isprintable() and len(text) <= 80 else "something else"
+
+
+def _mend(text: str) -> str:
+    if text.isdecimal():
+        return f'write "127.0.0.1:{text}" for this machine alone, "0.0.0.0:{text}" for every network'
+    if re.fullmatch(r"\*?:\d+", text):
+        port = text.rpartition(":")[2]
+        return f'write "127.0.0.1:{port}" for this machine alone, "0.0.0.0:{port}" for every network'
+    if "://" in text:
+        rest = text.partition("://")[2].rstrip("/")
+        return f'write "{rest}", without the scheme' if _FORM.fullmatch(rest) else "without a scheme and a path"
+    if text.count(":") > 1 and "[" not in text:
+        return "write an IPv6 address in brackets, as in [::1]:3000"
+    if text and ":" not in text:
+        return f'add a port, as in "{text}:3000"' if text.isprintable() else ""
+    return 'as in "127.0.0.1:3000"'

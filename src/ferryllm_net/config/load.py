@@ -1,0 +1,152 @@
+"""From a file, or from the environment alone, to Settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import tomli
+
+from .base_url import parse_base_url
+from .credentials import open_to_all
+from .environment import read_environment
+from .problems import ConfigError, Problem, Report, Severity, key_text
+from .problems import Path as KeyPath
+from .resolve import provider_settings, resolve
+from .schema import Provider, ProviderType, Server
+from .settings import RouteSettings, Settings
+from .source import Lines
+from .validate import validate
+
+MAX_FILE = 4 * 1024 * 1024
+"""Largest configuration file that is read, in bytes. A thousand providers take about a tenth of it; more is
+some other file."""
+
+
+def load_settings(
+    path: Path, environ: Mapping[str, str], *, listen: str | None = None, log_level: str | None = None
+) -> Settings:
+    """The settings in the TOML file at `path`; `listen` and `log_level` from the command line go before it.
+
+    Raises ConfigError with every problem of the file, of the secrets it names and of the command line.
+    """
+    text = _read(path)
+    document = _parse(text, path)
+    lines = Lines(text)
+    flags = _flags(listen, log_level)
+
+    def locate(key: KeyPath) -> tuple[str, int | None, str]:
+        if key in flags:
+            return "command line", None, flags[key][0]
+        return str(path), lines.line(key), key_text(key)
+
+    report = Report(locate)
+    config = validate(_overridden(document, flags), report)
+    settings = resolve(config, environ, path.absolute().parent, report)
+    if open_to_all(path.stat().st_mode):
+        for index, provider in enumerate(config.providers):
+            if provider.api_key is not None:
+                place = ("providers", index, "api_key")
+                report.warn(place, "every user of this machine can read this file", f"chmod 600 {path}")
+    report.raise_errors()
+    return msgspec.structs.replace(settings, source=str(path), warnings=report.warnings)
+
+
+def default_settings(
+    environ: Mapping[str, str], *, listen: str | None = None, log_level: str | None = None
+) -> Settings:
+    """The settings without a file: the providers whose keys the environment holds.
+
+    With none of them the result has no provider and `demo` is True; `with_demo` completes it.
+    Raises ConfigError.
+    """
+    found = read_environment(environ)
+    flags = _flags(listen, log_level)
+
+    def locate(key: KeyPath) -> tuple[str, int | None, str]:
+        if key in flags:
+            return "command line", None, flags[key][0]
+        return "environment", None, found.variables.get(key, key_text(key))
+
+    report = Report(locate)
+    for variable, missing in found.unused.items():
+        report.warn((variable,), f"not used, because {missing} is not set", f"set {missing} to use this provider")
+    config = validate(_overridden(found.document, flags), report)
+    demo = not found.document
+    settings = resolve(config, environ, Path.cwd(), report, providers_required=not demo)
+    report.raise_errors()
+    return msgspec.structs.replace(settings, demo=demo, warnings=report.warnings)
+
+
+def with_demo(settings: Settings, base_url: str, *, dialect: ProviderType = "openai", name: str = "demo") -> Settings:
+    """`settings` with a provider at `base_url`, which needs no key, behind every model that has no route.
+
+    For the embedded demo provider, whose port is known only once it listens.
+    """
+    provider = provider_settings(Provider(name, dialect, base_url), Server(), parse_base_url(base_url))
+    return msgspec.structs.replace(
+        settings,
+        providers=(*settings.providers, provider),
+        routes=(*settings.routes, RouteSettings("*", "prefix", name)),
+    )
+
+
+def _flags(listen: str | None, log_level: str | None) -> dict[KeyPath, tuple[str, str]]:
+    """What the command line sets: key path -> (name of the option, value)."""
+    flags: dict[KeyPath, tuple[str, str]] = {}
+    if listen is not None:
+        flags["server", "listen"] = ("--listen", listen)
+    if log_level is not None:
+        flags["logging", "level"] = ("--log-level", log_level)
+    return flags
+
+
+def _overridden(document: dict[str, object], flags: dict[KeyPath, tuple[str, str]]) -> dict[str, object]:
+    result = dict(document)
+    for path, (_, value) in flags.items():
+        table, key = str(path[0]), str(path[1])
+        old = result.get(table, {})
+        if isinstance(old, Mapping):  # anything else is a fault that validation reports
+            result[table] = {**old, key: value}
+    return result
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE + 1)
+    except IsADirectoryError:
+        mend = f"name the file in it, as in {path / 'ferryllm.toml'}"
+        raise _failed(path, None, "is a folder, expected a file", mend) from None
+    except FileNotFoundError:
+        raise _failed(path, None, "no such file", "check the path given by --config or FERRYLLM_CONFIG") from None
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "the path is not valid"
+        raise _failed(path, None, f"cannot be read: {reason}", "check the path and its permissions") from None
+    if len(content) > MAX_FILE:
+        raise _failed(path, None, f"larger than {MAX_FILE} bytes", "this is not a configuration file")
+    try:
+        # Some editors put a byte order mark in front.
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = content.count(b"\n", 0, fault.start) + 1
+        raise _failed(path, line, "not UTF-8", "save the file with the encoding UTF-8") from None
+
+
+def _parse(text: str, path: Path) -> dict[str, object]:
+    try:
+        document: dict[str, object] = tomli.loads(text)
+    except tomli.TOMLDecodeError as fault:
+        # The reader's words name a character or a key, never a value.
+        raise _failed(path, fault.lineno, f"not TOML: {fault.msg}, at column {fault.colno}", "") from None
+    except ValueError:
+        # The interpreter's own bound on the digits of a whole number (sys.set_int_max_str_digits).
+        raise _failed(path, None, "not TOML: a number has too many digits", "no key takes such a number") from None
+    except RecursionError:
+        raise _failed(path, None, "not TOML: nested too deeply", "no key of this file needs nesting") from None
+    return document
+
+
+def _failed(path: Path, line: int | None, message: str, mend: str) -> ConfigError:
+    return ConfigError([Problem(Severity.ERROR, str(path), line, "", message, mend)])

@@ -1,0 +1,245 @@
+"""From what was written to what the gateway runs with: defaults applied, secrets read, parts checked together."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from .base_url import BaseUrl, BaseUrlFault, parse_base_url
+from .credentials import Credentials
+from .listen import ListenFault, is_loopback, resolve_listen
+from .problems import Path as KeyPath
+from .problems import Report, nearest
+from .schema import Config, Provider, Route, Server
+from .secret import Secret
+from .settings import (
+    AuthSettings,
+    ListenAddress,
+    LoggingSettings,
+    ProviderSettings,
+    RouteSettings,
+    ServerSettings,
+    Settings,
+    Timeouts,
+)
+
+_NOWHERE = ListenAddress("", 0, loopback=True)
+"""Stands for a listen address that was refused, until `raise_errors` ends the matter."""
+
+
+def resolve(
+    config: Config, environ: Mapping[str, str], base: Path, report: Report, *, providers_required: bool = True
+) -> Settings:
+    """The settings that `config` means. Faults go to `report`; the result is of use only when it has no errors.
+
+    `base`: the folder that relative paths in `config` count from. `providers_required`: whether a configuration
+    without providers is a fault; it is none where the demo provider is to follow.
+    """
+    credentials = Credentials(environ, base, report)
+    listen = _listen(config.server, report)
+    if providers_required and not config.providers and report.accepted(("providers",)):
+        report.error(
+            ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
+        )
+    providers = _providers(config, credentials, listen, report)
+    routes = _routes(config, report)
+    auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
+    if not listen.loopback and not config.auth.enabled and report.accepted(("auth", "enabled")):
+        report.warn(
+            ("server", "listen"),
+            f"{listen} can be reached from other machines, and everyone who reaches it can use the providers' keys",
+            "set auth.enabled = true, or listen on 127.0.0.1",
+        )
+    return Settings(
+        server=ServerSettings(
+            listen=listen,
+            body_limit_bytes=config.server.body_limit_mb * 1024 * 1024,
+            max_connections=config.server.max_connections,
+            keep_alive_timeout_secs=config.server.keep_alive_timeout_secs,
+            drain_timeout_secs=config.server.drain_timeout_secs,
+            check_providers=config.server.check_providers,
+        ),
+        logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
+        auth=auth,
+        providers=providers,
+        routes=routes,
+    )
+
+
+def _listen(server: Server, report: Report) -> ListenAddress:
+    path: KeyPath = ("server", "listen")
+    if not report.accepted(path):
+        return _NOWHERE
+    try:
+        return resolve_listen(server.listen)
+    except ListenFault as fault:
+        report.error(path, str(fault), fault.mend)
+        return _NOWHERE
+
+
+def _providers(
+    config: Config, credentials: Credentials, listen: ListenAddress, report: Report
+) -> tuple[ProviderSettings, ...]:
+    first: dict[str, int] = {}
+    providers = []
+    for index, provider in enumerate(config.providers):
+        path: KeyPath = ("providers", index)
+        if report.accepted((*path, "name")):
+            if not provider.name.strip():
+                report.error((*path, "name"), "empty", "give the provider a name of its own")
+            elif provider.name in first:
+                report.error(
+                    (*path, "name"),
+                    f'a second provider called "{provider.name}"; the first is providers[{first[provider.name]}]',
+                    "give each provider a name of its own",
+                )
+            first.setdefault(provider.name, index)
+        settings = _provider(provider, path, config.server, credentials, report)
+        if settings is not None:
+            _check_loop(settings, listen, path, report)
+            providers.append(settings)
+    return tuple(providers)
+
+
+def _provider(
+    provider: Provider, path: KeyPath, server: Server, credentials: Credentials, report: Report
+) -> ProviderSettings | None:
+    key = credentials.provider_key(provider, path)
+    ca_file = _ca_file(provider, path, credentials, report)
+    if not report.accepted((*path, "base_url")):
+        return None
+    try:
+        url = parse_base_url(provider.base_url)
+    except BaseUrlFault as fault:
+        report.error((*path, "base_url"), str(fault), fault.mend)
+        return None
+    if url.scheme == "http":
+        for name, written in (("ca_file", provider.ca_file is not None), ("ssl_verify", not provider.ssl_verify)):
+            if written:
+                report.warn((*path, name), "not used, because base_url is http", "use https, or leave it out")
+        if key is not None and not is_loopback(url.host):
+            report.warn((*path, "base_url"), f"the key travels to {url.host} unencrypted", "use https")
+    elif not provider.ssl_verify:
+        report.warn(
+            (*path, "ssl_verify"),
+            f"certificates of {url.host} are not checked: who stands between can read the key",
+            "name the authority in ca_file instead",
+        )
+        if provider.ca_file is not None:
+            report.warn((*path, "ca_file"), "not used, because ssl_verify is false", "leave ssl_verify out")
+    return provider_settings(provider, server, url, key, ca_file)
+
+
+def provider_settings(
+    provider: Provider, server: Server, url: BaseUrl, key: Secret | None = None, ca_file: str | None = None
+) -> ProviderSettings:
+    """`provider` with what was read for it: its URL in parts, its key, the absolute path of its authorities."""
+    return ProviderSettings(
+        name=provider.name,
+        type=provider.type,
+        scheme=url.scheme,
+        host=url.host,
+        port=url.port,
+        base_path=url.path,
+        api_key=key,
+        ssl_verify=provider.ssl_verify,
+        ca_file=ca_file,
+        timeouts=_timeouts(provider, server),
+    )
+
+
+def _timeouts(provider: Provider, server: Server) -> Timeouts:
+    request = _either(provider.request_timeout_secs, server.request_timeout_secs)
+    # What is said for the provider, in any form, goes before what is said for all.
+    own_request = provider.request_timeout_secs is not None
+    first_byte = request if own_request else _either(server.first_byte_timeout_secs, request)
+    return Timeouts(
+        connect_secs=_either(provider.connect_timeout_secs, server.connect_timeout_secs),
+        request_secs=request,
+        first_byte_secs=_either(provider.first_byte_timeout_secs, first_byte),
+        idle_secs=_either(provider.idle_timeout_secs, server.idle_timeout_secs),
+        total_secs=server.total_timeout_secs if provider.total_timeout_secs is None else provider.total_timeout_secs,
+    )
+
+
+def _either(own: float | None, common: float) -> float:
+    return common if own is None else own
+
+
+def _ca_file(provider: Provider, path: KeyPath, credentials: Credentials, report: Report) -> str | None:
+    path += ("ca_file",)
+    if provider.ca_file is None or not report.accepted(path):
+        return None
+    file = credentials.readable(provider.ca_file, path)
+    if file is None:
+        return None
+    try:
+        # The same call that the upstream client makes, so that both say the same of the same file.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(file))
+    except (OSError, ssl.SSLError):
+        report.error(path, f"{file} holds no certificate", "expected a PEM file with -----BEGIN CERTIFICATE-----")
+        return None
+    return str(file)
+
+
+def _check_loop(provider: ProviderSettings, listen: ListenAddress, path: KeyPath, report: Report) -> None:
+    """A gateway that is its own provider would call itself until something breaks. It happens when the variables
+    that point clients at the gateway are set for the gateway too."""
+    if provider.port != listen.port or provider.scheme != "http" or not is_loopback(provider.host):
+        return
+    hosts = {provider.host, listen.host}
+    if listen.host in ("0.0.0.0", "::") or len(hosts) == 1 or ("localhost" in hosts and listen.loopback):
+        report.error(
+            (*path, "base_url"),
+            f"{provider.base_url} is this gateway's own listen address",
+            "give the URL of the provider itself",
+        )
+
+
+def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
+    names = list(dict.fromkeys(provider.name for provider in config.providers if provider.name))
+    if not config.routes:
+        if len(names) > 1 and report.accepted(("routes",)):
+            report.warn(
+                ("routes",), f'no route, so every model goes to the first provider, "{names[0]}"', "add [[routes]]"
+            )
+        return (RouteSettings("*", "prefix", names[0]),) if names else ()
+    first: dict[tuple[str, str], int] = {}
+    for index, route in enumerate(config.routes):
+        path: KeyPath = ("routes", index)
+        _check_route(route, path, names, report)
+        key = (route.match, "prefix" if route.match == "*" else route.match_type)
+        if key in first and route.match:
+            report.warn(
+                (*path, "match"),
+                f"the same match and match_type as routes[{first[key]}], so this route is never used",
+                "remove one of them",
+            )
+        first.setdefault(key, index)
+    return tuple(
+        RouteSettings(route.match, route.match_type, route.provider, route.rewrite_model) for route in config.routes
+    )
+
+
+def _check_route(route: Route, path: KeyPath, names: list[str], report: Report) -> None:
+    if report.accepted((*path, "match")):
+        if not route.match.strip():
+            report.error((*path, "match"), "empty", 'write match = "*" for every model')
+        elif route.match == "*" and route.match_type == "exact":
+            report.error((*path, "match_type"), '"*" matches every model, which is not exact', "leave match_type out")
+        elif "*" in route.match and route.match != "*":
+            mend = f'write match = "{route.match[:-1]}"' if route.match.find("*") == len(route.match) - 1 else ""
+            report.error(
+                (*path, "match"), f'"*" stands alone or not at all, found "{route.match}"', mend or "match a beginning"
+            )
+    if route.rewrite_model is not None and not route.rewrite_model.strip():
+        report.error((*path, "rewrite_model"), "empty", "leave it out to keep the client's model")
+    if report.accepted((*path, "provider")) and route.provider not in names:
+        near = nearest(route.provider, names)
+        known = ", ".join(f'"{name}"' for name in names) or "none"
+        report.error(
+            (*path, "provider"),
+            f'no provider is called "{route.provider}"; there are: {known}',
+            f'did you mean "{near}"?' if near else "name one of them, or add [[providers]]",
+        )

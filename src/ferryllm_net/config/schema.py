@@ -1,0 +1,258 @@
+"""The form of the configuration file: which keys exist, their types, bounds, defaults and meaning.
+
+Nouns only. `validate` checks a TOML document against these Structs, `reference` prints them as the reference
+page, `resolve` turns them into the Settings that the gateway runs with. A key that is not here is refused: what
+the gateway does not do, it does not accept.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+ProviderType = Literal["openai", "openai_responses", "anthropic"]
+"""The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
+
+DAY = 86_400.0
+"""Upper bound of every timeout, in seconds: anything longer is a slip in the unit."""
+
+OwnSeconds = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=DAY,
+        description="As in `[server]`, for this provider.",
+        extra={"unit": "seconds", "default": "that of `[server]`"},
+    ),
+]
+"""A timeout of one provider, where it differs from the common one."""
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The listener, its limits, and the timeouts that hold for every provider which sets none of its own."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            description="Address to listen on, `host:port`. The host may be a name, an IPv4 address or an IPv6 "
+            "address in brackets, as in `[::1]:3000`; port 0 takes a free one."
+        ),
+    ] = "127.0.0.1:3000"
+    request_timeout_secs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="How long a provider may take: for a stream until its answer begins, for any other "
+            "request until the whole answer is there.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 120
+    body_limit_mb: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1024,
+            description="Largest request body, after decompression; a larger one is answered 413.",
+            extra={"unit": "MiB"},
+        ),
+    ] = 32
+    connect_timeout_secs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="How long connecting to a provider may take, with TLS.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 5
+    first_byte_timeout_secs: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=DAY,
+                description="How long a provider may take until its answer begins.",
+                extra={"unit": "seconds", "default": "`request_timeout_secs`"},
+            ),
+        ]
+        | None
+    ) = None
+    idle_timeout_secs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="How long a provider may stay silent within its answer.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 120
+    total_timeout_secs: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=DAY,
+                description="How long one request may take in all, streams included.",
+                extra={"unit": "seconds", "default": "no limit"},
+            ),
+        ]
+        | None
+    ) = None
+    keep_alive_timeout_secs: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=DAY,
+            description="How long a client's connection may stay open without a request.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 75
+    drain_timeout_secs: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=DAY,
+            description="How long running requests may go on after SIGTERM or SIGINT before they are cut.",
+            extra={"unit": "seconds"},
+        ),
+    ] = 30
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Most client connections at one time; further ones wait.")
+    ] = 10_000
+    check_providers: Annotated[
+        bool, Meta(description="Whether `/readyz` also asks that every provider accepts a connection.")
+    ] = False
+
+
+class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log on standard error."""
+
+    level: Annotated[
+        Literal["trace", "debug", "info", "warn", "error"], Meta(description="The least level that is written.")
+    ] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="`text` for people, `json` for one object a line.")] = (
+        "text"
+    )
+    ansi: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether text lines are coloured.",
+                extra={"default": "on a terminal, unless `NO_COLOR` is set"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may use the gateway."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether clients must send a key, as `x-api-key` or `Authorization: Bearer`.")
+    ] = False
+    api_keys_env: (
+        Annotated[
+            str,
+            Meta(
+                description="Name of the environment variable with the accepted keys, separated by commas. "
+                "Required when `enabled`."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One upstream. At most one of the three sources of a key; none for a backend that asks for no key."""
+
+    name: Annotated[str, Meta(description="Name used by routes, logs and messages; unique.")]
+    type: Annotated[ProviderType, Meta(description="The protocol that the provider speaks.")]
+    base_url: Annotated[
+        str, Meta(description="Where it is, `http` or `https`, with or without the version (`/v1`) at the end.")
+    ]
+    api_key_env: (
+        Annotated[str, Meta(description="Name of the environment variable that holds the provider's key.")] | None
+    ) = None
+    api_key_file: (
+        Annotated[
+            str,
+            Meta(
+                description="File that holds the key and nothing else. A relative path counts from the "
+                "configuration file."
+            ),
+        ]
+        | None
+    ) = None
+    api_key: (
+        Annotated[
+            str,
+            Meta(description="The key itself; better kept out of the file.", extra={"secret": True}),
+        ]
+        | None
+    ) = None
+    ssl_verify: Annotated[
+        bool, Meta(description="Whether the provider's certificate is checked. Off warns at every start.")
+    ] = True
+    ca_file: (
+        Annotated[
+            str,
+            Meta(
+                description="PEM file of certificate authorities to trust in place of the system's. A relative "
+                "path counts from the configuration file."
+            ),
+        ]
+        | None
+    ) = None
+    request_timeout_secs: OwnSeconds | None = None
+    connect_timeout_secs: OwnSeconds | None = None
+    first_byte_timeout_secs: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=DAY,
+                description="As in `[server]`, for this provider.",
+                extra={
+                    "unit": "seconds",
+                    "default": "the provider's `request_timeout_secs`, then that of `[server]`",
+                },
+            ),
+        ]
+        | None
+    ) = None
+    idle_timeout_secs: OwnSeconds | None = None
+    total_timeout_secs: OwnSeconds | None = None
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which models go where. Exact routes win over prefixes, longer prefixes over shorter, `*` comes last."""
+
+    match: Annotated[str, Meta(description="The model's name, or its beginning, or `*` for every model.")]
+    provider: Annotated[str, Meta(description="Name of the provider that answers.")]
+    match_type: Annotated[
+        Literal["exact", "prefix"], Meta(description="Whether `match` is the whole name or its beginning.")
+    ] = "prefix"
+    rewrite_model: (
+        Annotated[
+            str,
+            Meta(
+                description="Name of the model that the provider is asked for; the client goes on seeing its own.",
+                extra={"default": "the client's name"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    server: Server = Server()
+    logging: Logging = Logging()
+    auth: Auth = Auth()
+    providers: tuple[Provider, ...] = ()
+    routes: tuple[Route, ...] = ()

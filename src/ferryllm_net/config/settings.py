@@ -1,0 +1,156 @@
+"""What the gateway runs with: the configuration with every default applied and every secret resolved."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from .problems import Problem
+from .schema import ProviderType
+from .secret import Secret
+
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ListenAddress(msgspec.Struct, frozen=True):
+    """Where the gateway listens. `str()` gives `host:port`, with brackets around IPv6."""
+
+    host: str
+    port: int
+    """0 takes a free port."""
+    loopback: bool
+    """Whether nothing but this machine can reach it."""
+
+    def __str__(self) -> str:
+        return authority(self.host, self.port)
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """The deadlines of one request to one provider, all in seconds."""
+
+    connect_secs: float
+    request_secs: float
+    """For an answer that is not a stream: from sending until all of it is there."""
+    first_byte_secs: float
+    """From sending until the answer begins."""
+    idle_secs: float
+    """Between two pieces of an answer."""
+    total_secs: float | None
+    """The whole request, streams included; None for no limit."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """The listener and its limits."""
+
+    listen: ListenAddress
+    body_limit_bytes: int
+    max_connections: int
+    keep_alive_timeout_secs: float
+    drain_timeout_secs: float
+    check_providers: bool
+
+
+class LoggingSettings(msgspec.Struct, frozen=True):
+    """As written in the file."""
+
+    level: Literal["trace", "debug", "info", "warn", "error"]
+    format: Literal["text", "json"]
+    ansi: bool | None
+    """None: decided by the terminal and NO_COLOR."""
+
+
+class AuthSettings(msgspec.Struct, frozen=True):
+    """The keys that open the gateway."""
+
+    enabled: bool
+    keys: tuple[Secret, ...]
+
+    def accepts(self, candidate: str) -> bool:
+        """Whether `candidate` is one of the keys. Every key is compared, so time tells nothing."""
+        found = False
+        for key in self.keys:
+            found |= key.matches(candidate)
+        return found
+
+
+class ProviderSettings(msgspec.Struct, frozen=True):
+    """One upstream: where it is, how to speak to it, with which key."""
+
+    name: str
+    type: ProviderType
+    scheme: Literal["http", "https"]
+    host: str
+    """Without brackets, in the form that resolves."""
+    port: int
+    base_path: str
+    """Path of the base URL without a slash at its end; "" for none."""
+    api_key: Secret | None
+    ssl_verify: bool
+    ca_file: str | None
+    """Absolute path; None for the authorities of the system."""
+    timeouts: Timeouts
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says: the port only where it is not the scheme's own."""
+        return authority(self.host, None if self.port == _DEFAULT_PORTS[self.scheme] else self.port)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.base_path}"
+
+    def target(self, path: str) -> str:
+        """The request target of a dialect's `path`, such as `/v1/messages?beta=true`.
+
+        A base URL that carries a version already (`/v1`, `/api/paas/v4`, `/v1beta/openai`) keeps it and the
+        path's own is left out. For Anthropic only a version at the very end counts: there the custom is to
+        give the base without one, so an earlier `v1` belongs to something else.
+        """
+        segments = self.base_path.split("/")
+        if self.type == "anthropic":
+            segments = segments[-1:]
+        if any(_VERSION.fullmatch(segment) for segment in segments):
+            path = path.removeprefix("/v1")
+        return self.base_path + path
+
+
+class RouteSettings(msgspec.Struct, frozen=True):
+    """Which models go to which provider."""
+
+    match: str
+    """`*` matches every model."""
+    match_type: Literal["exact", "prefix"]
+    provider: str
+    rewrite_model: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything the gateway needs to know, once."""
+
+    server: ServerSettings
+    logging: LoggingSettings
+    auth: AuthSettings
+    providers: tuple[ProviderSettings, ...]
+    routes: tuple[RouteSettings, ...]
+    """In the order of the file."""
+    source: str | None = None
+    """The file it came from; None when there is none."""
+    demo: bool = False
+    """Whether neither a file nor a key was found, so that the embedded demo provider shall serve."""
+    warnings: tuple[Problem, ...] = ()
+
+    def provider(self, name: str) -> ProviderSettings:
+        """The provider called `name`. Raises KeyError; names in routes are always known."""
+        for provider in self.providers:
+            if provider.name == name:
+                return provider
+        raise KeyError(name)
+
+
+def authority(host: str, port: int | None) -> str:
+    """`host:port` as URLs and the Host header write it."""
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"

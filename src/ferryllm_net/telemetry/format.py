@@ -1,0 +1,108 @@
+"""How one log entry looks: text and JSON. Pure; nothing a client or a provider says can break out of its value."""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+
+Value = str | int | float | bool
+"""What a key may hold."""
+
+
+class Level(enum.IntEnum):
+    """How much an entry matters; the higher, the more."""
+
+    TRACE = 5
+    DEBUG = 10
+    INFO = 20
+    WARN = 30
+    ERROR = 40
+
+    @classmethod
+    def named(cls, name: str) -> Level:
+        """The level called `name` in the configuration. Raises KeyError."""
+        return cls[name.upper()]
+
+
+MAX_VALUE = 1024
+"""Longest text that one value takes, in characters; the rest is cut. Model names, the longest values that come
+from outside, are below 200 in practice; the number keeps a line within what syslog relays pass on (8 KiB)."""
+
+_BARE = re.compile(r"[A-Za-z0-9._:/@+~-]+")
+_BARE_KEYS = frozenset(("model", "display_model", "backend_model", "request_id"))
+"""Keys whose texts stand without quotes as long as they are plain words, as in `model=gpt-5.5`; all other
+texts are quoted, as in `provider="openai"`. This is how the lines of the reference system read."""
+
+_COLOURS = {Level.TRACE: "35", Level.DEBUG: "34", Level.INFO: "32", Level.WARN: "33", Level.ERROR: "31"}
+
+
+def text_line(now: float, level: Level, message: str, fields: Mapping[str, Value], *, ansi: bool = False) -> str:
+    """`2026-01-31T12:00:00.000Z  INFO message key=value ...`, one line. `now`: seconds since the epoch."""
+    name = f"{level.name:>5}"
+    stamp = timestamp(now)
+    if ansi:
+        name = f"\x1b[{_COLOURS[level]}m{name}\x1b[0m"
+        stamp = f"\x1b[2m{stamp}\x1b[0m"
+    return " ".join((stamp, name, plain_text(message, fields)))
+
+
+def plain_text(message: str, fields: Mapping[str, Value]) -> str:
+    """The message and its `key=value` pairs in their order, without time and level."""
+    return " ".join((_escaped(message), *(f"{key}={_text_value(key, value)}" for key, value in fields.items())))
+
+
+def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value]) -> str:
+    """One JSON object with timestamp, level, message, then the keys of the entry."""
+    entry: dict[str, Value] = {"timestamp": timestamp(now), "level": level.name.lower(), "message": _cut(message)}
+    entry.update((key, _cut(value) if isinstance(value, str) else value) for key, value in fields.items())
+    # The stdlib's encoder, not ferryllm_proto's: it writes pure ASCII, so that C1 controls, direction marks and lone
+    # surrogates in a model name reach no terminal. DEL is the one control character that it leaves as it is.
+    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def timestamp(now: float) -> str:
+    """`now`, seconds since the epoch, in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    moment = datetime.fromtimestamp(now, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """`text` with every one of `secrets` in it as `***`."""
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _text_value(key: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return str(value)
+    if key in _BARE_KEYS and _BARE.fullmatch(value) and len(value) <= MAX_VALUE:
+        return value
+    return f'"{_escaped(value, quoted=True)}"'
+
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\u001b"}
+
+
+def _escaped(text: str, *, quoted: bool = False) -> str:
+    text = _cut(text)
+    if quoted:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    if text.isprintable():
+        return text
+    # isprintable is false for controls, line and paragraph separators, direction marks, lone surrogates, unassigned.
+    return "".join(char if char.isprintable() else _ESCAPES.get(char, _code(char)) for char in text)
+
+
+def _code(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "..."

@@ -1,0 +1,228 @@
+"""The log: who writes which entry at which level. Entries are few, about five a request and none a chunk.
+
+Not on the stdlib's logging: its records, locks and handler walks cost more than the line itself, and its global state
+would mix what an embedding program logs with what the gateway does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Literal, Protocol
+
+import msgspec
+
+from ferryllm_net.config import LoggingSettings, Secret
+
+from .format import Level, Value, json_line, text_line, without
+
+Outcome = Literal["ok", "error", "truncated", "cancelled"]
+"""How a request ended: answered; refused or failed, by anyone; begun and cut by the upstream; left by the client."""
+
+MIN_SECRET = 6
+"""Shortest secret that is looked for in entries, in characters. Shorter ones are placeholders ("dummy", "x") that
+backends without keys are given, and occur in other words."""
+
+
+class Sink(Protocol):
+    """Where lines go: a text stream."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What the final entry of one request says. None: not known, and left out."""
+
+    request_id: str
+    entry: str
+    outcome: Outcome
+    status: int | None = None
+    """HTTP status that the client got; None when it left before one."""
+    latency_ms: int
+    """From the request's arrival to its last byte."""
+    ttfb_ms: int | None = None
+    """From the request's arrival to the first byte of its answer."""
+    display_model: str | None = None
+    backend_model: str | None = None
+    provider: str | None = None
+    stream: bool | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    losses: int = 0
+    """How many fields the translation dropped or degraded."""
+    error_kind: str | None = None
+
+
+class Log:
+    """Writes entries of at least `level` to `stream`, one line each.
+
+    `now` gives seconds since the epoch. `secrets` never reach the stream, whatever an entry holds. A stream that
+    fails (closed, full disk) loses entries, counted in `lost`; it never fails a request.
+    """
+
+    def __init__(
+        self,
+        stream: Sink,
+        level: str = "info",
+        form: Literal["text", "json"] = "text",
+        *,
+        now: Callable[[], float],
+        ansi: bool = False,
+        secrets: Iterable[Secret] = (),
+    ) -> None:
+        self._stream = stream
+        self._level = Level.named(level)
+        self._json = form == "json"
+        self._ansi = ansi
+        self._now = now
+        # Longest first: a key that begins like another one would leave the other's rest behind.
+        self._secrets = sorted(
+            {text for secret in secrets if len(text := secret.reveal()) >= MIN_SECRET}, key=len, reverse=True
+        )
+        self.lost = 0
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: LoggingSettings,
+        stream: Sink,
+        environ: Mapping[str, str],
+        *,
+        now: Callable[[], float],
+        secrets: Iterable[Secret] = (),
+    ) -> Log:
+        """The log that `settings` ask for; colours as they say, else by terminal, NO_COLOR and TERM."""
+        ansi = wants_colour(stream, environ) if settings.ansi is None else settings.ansi
+        return cls(stream, settings.level, settings.format, now=now, ansi=ansi, secrets=secrets)
+
+    def enabled(self, level: Level) -> bool:
+        """Whether an entry of `level` would be written: asked before computing something for one."""
+        return level >= self._level
+
+    def trace(self, message: str, **fields: Value | None) -> None:
+        self.entry(Level.TRACE, message, fields)
+
+    def debug(self, message: str, **fields: Value | None) -> None:
+        self.entry(Level.DEBUG, message, fields)
+
+    def info(self, message: str, **fields: Value | None) -> None:
+        self.entry(Level.INFO, message, fields)
+
+    def warn(self, message: str, **fields: Value | None) -> None:
+        self.entry(Level.WARN, message, fields)
+
+    def error(self, message: str, **fields: Value | None) -> None:
+        self.entry(Level.ERROR, message, fields)
+
+    def incoming_request(self, *, entry: str, model: str, stream: bool, request_id: str) -> None:
+        """A request was read. `model`: as the client wrote it."""
+        if self._level <= Level.INFO:
+            self.info("incoming request", entry=entry, model=model, stream=stream, request_id=request_id)
+
+    def resolved_route(
+        self, *, entry: str, display_model: str, backend_model: str, provider: str, request_id: str
+    ) -> None:
+        """A provider was chosen. `backend_model`: what the provider is asked for."""
+        if self._level <= Level.INFO:
+            self.info(
+                "resolved route",
+                entry=entry,
+                display_model=display_model,
+                backend_model=backend_model,
+                provider=provider,
+                request_id=request_id,
+            )
+
+    def sending_chat_request(self, *, provider: str, model: str, stream: bool, request_id: str) -> None:
+        """The upstream request leaves. `model`: as the provider gets it."""
+        if self._level <= Level.INFO:
+            self.info("sending chat request", provider=provider, model=model, stream=stream, request_id=request_id)
+
+    def backend_response_ok(self, *, provider: str, status: int, latency_ms: int, request_id: str) -> None:
+        """The provider began a good answer, `latency_ms` after the request was sent."""
+        if self._level <= Level.INFO:
+            self.info(
+                "backend response ok",
+                provider=provider,
+                status=status_text(status),
+                latency_ms=latency_ms,
+                request_id=request_id,
+            )
+
+    def request_completed(self, done: RequestDone) -> None:
+        """The last entry of a request. A fault of the gateway or the provider is an error, of the client a warning."""
+        level = Level.INFO
+        if done.outcome == "truncated":
+            level = Level.ERROR
+        elif done.outcome == "error":
+            level = Level.WARN if done.status is not None and done.status < 500 else Level.ERROR
+        if level < self._level:
+            return
+        fields: dict[str, Value | None] = {
+            "entry": done.entry,
+            "outcome": done.outcome,
+            "status": None if done.status is None else status_text(done.status),
+            "latency_ms": done.latency_ms,
+            "ttfb_ms": done.ttfb_ms,
+            "display_model": done.display_model,
+            "backend_model": done.backend_model,
+            "provider": done.provider,
+            "stream": done.stream,
+            "input_tokens": done.input_tokens,
+            "output_tokens": done.output_tokens,
+            "cache_read_tokens": done.cache_read_tokens,
+            "cache_write_tokens": done.cache_write_tokens,
+            "reasoning_tokens": done.reasoning_tokens,
+            "losses": done.losses,
+            "error_kind": done.error_kind,
+            "request_id": done.request_id,
+        }
+        self.entry(level, "request completed", fields)
+
+    def entry(self, level: Level, message: str, fields: Mapping[str, Value | None]) -> None:
+        """One entry with any keys; those whose value is None are left out."""
+        if level < self._level:
+            return
+        known = {
+            key: without(value, self._secrets) if isinstance(value, str) else value
+            for key, value in fields.items()
+            if value is not None
+        }
+        message = without(message, self._secrets)
+        if self._json:
+            line = json_line(self._now(), level, message, known)
+        else:
+            line = text_line(self._now(), level, message, known, ansi=self._ansi)
+        self._write(line + "\n")
+
+    def _write(self, line: str) -> None:
+        try:
+            try:
+                self._stream.write(line)
+            except UnicodeEncodeError:
+                # A terminal that is not UTF-8: the entry matters more than its letters.
+                self._stream.write(line.encode("ascii", "backslashreplace").decode("ascii"))
+            self._stream.flush()
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self.lost += 1
+
+
+def status_text(status: int) -> str:
+    """200 as "200 OK"; a status without a registered phrase stands alone."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def wants_colour(stream: Sink, environ: Mapping[str, str]) -> bool:
+    """Whether `stream` is a terminal and nothing in `environ` asks for plain text (see no-color.org)."""
+    isatty = getattr(stream, "isatty", None)
+    if isatty is None or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return bool(isatty())

@@ -1,0 +1,235 @@
+"""The Log: the four lines of the reference, levels, the final line, streams that fail, and no secret anywhere."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Literal
+
+import pytest
+
+from ferryllm_net.config import LoggingSettings, Secret
+from ferryllm_net.telemetry import Level, Log, RequestDone, status_text
+from ferryllm_net.telemetry.logs import Outcome, wants_colour
+from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, SECRETS, TOOL_CONTENT, leaks
+
+LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def a_log(stream: io.StringIO, level: str = "info", form: Literal["text", "json"] = "text") -> Log:
+    return Log(stream, level, form, now=lambda: 0.0)
+
+
+def four_lines(log: Log) -> None:
+    log.incoming_request(entry="anthropic", model="claude-opus-4-6", stream=False, request_id="r-1")
+    log.resolved_route(
+        entry="anthropic",
+        display_model="claude-opus-4-6",
+        backend_model="gpt-5.5",
+        provider="openai",
+        request_id="r-1",
+    )
+    log.sending_chat_request(provider="openai", model="gpt-5.5", stream=False, request_id="r-1")
+    log.backend_response_ok(provider="openai", status=200, latency_ms=1234, request_id="r-1")
+
+
+def done(outcome: Outcome = "ok", status: int | None = 200) -> RequestDone:
+    return RequestDone(request_id="r-1", entry="openai", outcome=outcome, status=status, latency_ms=7)
+
+
+def test_the_four_lines_are_word_for_word_those_of_the_reference() -> None:
+    stream = io.StringIO()
+    four_lines(a_log(stream))
+    reference = [
+        'incoming request entry="anthropic" model=claude-opus-4-6 stream=false',
+        'resolved route entry="anthropic" display_model=claude-opus-4-6 backend_model=gpt-5.5 provider="openai"',
+        'sending chat request provider="openai" model=gpt-5.5 stream=false',
+        'backend response ok provider="openai" status="200 OK" latency_ms=1234',
+    ]
+    assert stream.getvalue().splitlines() == [
+        f"1970-01-01T00:00:00.000Z  INFO {line} request_id=r-1" for line in reference
+    ]
+
+
+def test_the_four_lines_as_json_have_the_same_keys() -> None:
+    stream = io.StringIO()
+    four_lines(a_log(stream, form="json"))
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [entry["message"] for entry in found] == [
+        "incoming request",
+        "resolved route",
+        "sending chat request",
+        "backend response ok",
+    ]
+    assert [set(entry) - {"timestamp", "level", "message", "request_id"} for entry in found] == [
+        {"entry", "model", "stream"},
+        {"entry", "display_model", "backend_model", "provider"},
+        {"provider", "model", "stream"},
+        {"provider", "status", "latency_ms"},
+    ]
+    assert found[3]["latency_ms"] == 1234
+    assert found[0]["stream"] is False
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_entries_below_the_level_are_not_written(level: str) -> None:
+    stream = io.StringIO()
+    log = a_log(stream, level)
+    for write in (log.trace, log.debug, log.info, log.warn, log.error):
+        write("m")
+    assert [line.split()[1].lower() for line in stream.getvalue().splitlines()] == list(LEVELS[LEVELS.index(level) :])
+    assert [log.enabled(each) for each in Level] == [name in LEVELS[LEVELS.index(level) :] for name in LEVELS]
+
+
+def test_requests_are_silent_above_info() -> None:
+    stream = io.StringIO()
+    log = a_log(stream, "warn")
+    four_lines(log)
+    log.request_completed(done())
+    assert stream.getvalue() == ""
+
+
+def test_unknown_values_are_left_out() -> None:
+    stream = io.StringIO()
+    a_log(stream).info("m", a=None, b=0, c="")
+    assert stream.getvalue().endswith(' m b=0 c=""\n')
+
+
+def test_the_final_line_holds_all_that_is_known() -> None:
+    stream = io.StringIO()
+    a_log(stream).request_completed(
+        RequestDone(
+            request_id="r-1",
+            entry="anthropic",
+            outcome="ok",
+            status=200,
+            latency_ms=900,
+            ttfb_ms=300,
+            display_model="claude-opus-4-6",
+            backend_model="gpt-5.5",
+            provider="openai",
+            stream=True,
+            input_tokens=10,
+            output_tokens=20,
+            cache_read_tokens=5,
+            cache_write_tokens=0,
+            reasoning_tokens=3,
+            losses=2,
+        )
+    )
+    assert stream.getvalue().partition("INFO ")[2] == (
+        'request completed entry="anthropic" outcome="ok" status="200 OK" latency_ms=900 ttfb_ms=300 '
+        'display_model=claude-opus-4-6 backend_model=gpt-5.5 provider="openai" stream=true input_tokens=10 '
+        "output_tokens=20 cache_read_tokens=5 cache_write_tokens=0 reasoning_tokens=3 losses=2 request_id=r-1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "level"),
+    [
+        ("ok", 200, "INFO"),
+        ("cancelled", None, "INFO"),
+        ("error", 404, "WARN"),
+        ("error", 502, "ERROR"),
+        ("error", None, "ERROR"),
+        ("truncated", 200, "ERROR"),
+    ],
+)
+def test_the_level_of_the_final_line_says_whose_fault_it_was(outcome: Outcome, status: int | None, level: str) -> None:
+    stream = io.StringIO()
+    a_log(stream).request_completed(done(outcome, status))
+    assert stream.getvalue().split()[1] == level
+    assert f'outcome="{outcome}"' in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(200, "200 OK"), (429, "429 Too Many Requests"), (529, "529"), (299, "299")]
+)
+def test_status_text_has_the_phrase_where_there_is_one(status: int, text: str) -> None:
+    assert status_text(status) == text
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_planted_secrets_reach_the_log_at_no_level(level: str, form: Literal["text", "json"]) -> None:
+    stream = io.StringIO()
+    secrets = [Secret(PROVIDER_KEY), Secret(CLIENT_KEY)]
+    log = Log(stream, level, form, now=lambda: 0.0, secrets=secrets)
+    four_lines(log)
+    for write in (log.trace, log.debug, log.info, log.warn, log.error):
+        write(f"upstream said: bad key {PROVIDER_KEY}", error=f'{{"key":"{CLIENT_KEY}"}}', model=PROVIDER_KEY)
+        write("x" * 1020 + PROVIDER_KEY, error="x" * 1020 + CLIENT_KEY)  # across the cut
+    log.request_completed(done())
+    assert "***" in stream.getvalue()
+    assert leaks(stream.getvalue()) == []
+
+
+def test_the_finder_of_planted_secrets_finds_them() -> None:
+    assert leaks(f"a {PROVIDER_KEY} b")
+    assert leaks(f"a {PROVIDER_KEY[:8]}")
+    assert leaks(PROMPT)
+    assert leaks(TOOL_CONTENT)
+    assert len(SECRETS) == 4
+    assert leaks("nothing of the kind") == []
+
+
+def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
+    stream = io.StringIO()
+    log = Log(stream, now=lambda: 0.0, secrets=[Secret("abcdef"), Secret("abcdefghij")])
+    log.info("m", error="abcdefghij")
+    assert 'error="***"' in stream.getvalue()
+
+
+def test_placeholders_too_short_to_be_secrets_leave_words_alone() -> None:
+    stream = io.StringIO()
+    Log(stream, now=lambda: 0.0, secrets=[Secret("x")]).info("max", model="x1")
+    assert stream.getvalue().endswith("max model=x1\n")
+
+
+def test_a_stream_that_fails_loses_the_entry_and_nothing_else() -> None:
+    stream = io.StringIO()
+    log = a_log(stream)
+    stream.close()
+    log.info("m")
+    log.error("m")
+    assert log.lost == 2
+
+
+def test_a_stream_that_is_not_utf8_gets_escapes() -> None:
+    raw = io.BytesIO()
+    log = Log(io.TextIOWrapper(raw, encoding="ascii"), now=lambda: 0.0)
+    log.info("m", provider="größe")
+    assert raw.getvalue().endswith(b'm provider="gr\\xf6\\xdfe"\n')
+    assert log.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "colour"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+    ],
+)
+def test_colour_is_for_terminals_that_want_it(stream: io.StringIO, environ: dict[str, str], colour: bool) -> None:
+    assert wants_colour(stream, environ) is colour
+
+
+@pytest.mark.parametrize(
+    ("ansi", "stream", "colour"),
+    [(None, Terminal(), True), (None, io.StringIO(), False), (True, io.StringIO(), True), (False, Terminal(), False)],
+)
+def test_the_configuration_goes_before_the_terminal(ansi: bool | None, stream: io.StringIO, colour: bool) -> None:
+    settings = LoggingSettings("warn", "text", ansi)
+    log = Log.from_settings(settings, stream, {}, now=lambda: 0.0)
+    log.info("below")
+    log.warn("m")
+    assert ("\x1b[" in stream.getvalue()) is colour
+    assert "below" not in stream.getvalue()
