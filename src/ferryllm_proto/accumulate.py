@@ -28,6 +28,9 @@ from .events import (
 MAX_RESPONSE = 64 << 20
 """Characters of one folded answer: the limit of one upstream JSON (reliability.md, section 5)."""
 
+_BLOCK_COST = 64
+"""Characters a block counts beyond its content: endless empty blocks are bounded too."""
+
 
 class _Block:
     __slots__ = ("citations", "dialect", "hosted", "opaque", "start", "summary", "text")
@@ -117,6 +120,12 @@ class Accumulator:
             logprobs=b"[%b]" % b",".join(self._logprobs) if self._logprobs else None,
         )
 
+    def _block(self, ix: int) -> _Block:
+        block = self._blocks.get(ix)
+        if block is None:
+            raise LocalProtocolError(f"block {ix} has not started")
+        return block
+
     def _on_start(self, event: Event) -> None:
         assert type(event) is Start
         self._start = event
@@ -126,20 +135,21 @@ class Accumulator:
     def _on_block(self, event: Event) -> None:
         assert type(event) is BlockStart
         self._blocks[event.ix] = _Block(event)
+        self._grow(_BLOCK_COST + (len(event.hosted.raw) if event.hosted is not None else 0))
 
     def _on_text(self, event: Event) -> None:
         assert type(event) in (TextDelta, RefusalDelta, ArgsDelta)
-        self._blocks[event.ix].text.append(event.text)  # type: ignore[union-attr]  # asserted above
-        self._grow(event.text)  # type: ignore[union-attr]  # asserted above
+        self._block(event.ix).text.append(event.text)  # type: ignore[union-attr]  # asserted above
+        self._grow(len(event.text))  # type: ignore[union-attr]  # asserted above
 
     def _on_reasoning(self, event: Event) -> None:
         assert type(event) is ReasoningDelta
-        block = self._blocks[event.ix]
+        block = self._block(event.ix)
         (block.text if event.summary is None else block.summary.setdefault(event.summary, [])).append(event.text)
-        self._grow(event.text)
+        self._grow(len(event.text))
 
-    def _grow(self, text: str) -> None:
-        self._size += len(text)
+    def _grow(self, size: int) -> None:
+        self._size += size
         if self._size > MAX_RESPONSE:
             raise RemoteProtocolError(
                 f"the answer is longer than {MAX_RESPONSE} characters", kind=ir.ErrorKind.UPSTREAM
@@ -147,24 +157,28 @@ class Accumulator:
 
     def _on_opaque(self, event: Event) -> None:
         assert type(event) is OpaqueDelta
-        self._blocks[event.ix].opaque.append(event.opaque)
+        self._block(event.ix).opaque.append(event.opaque)
+        self._grow(len(event.opaque.data))
 
     def _on_citation(self, event: Event) -> None:
         assert type(event) is Citation
-        block = self._blocks[event.ix]
+        block = self._block(event.ix)
         block.citations.append(event.raw)
         block.dialect = event.dialect
+        self._grow(len(event.raw))
 
     def _on_logprobs(self, event: Event) -> None:
         assert type(event) is Logprobs
         inner = event.raw.strip()[1:-1].strip()
         if inner:
             self._logprobs.append(inner)
+            self._grow(len(inner))
 
     def _on_block_end(self, event: Event) -> None:
         assert type(event) is BlockEnd
         if event.hosted is not None:
-            self._blocks[event.ix].hosted = event.hosted
+            self._block(event.ix).hosted = event.hosted
+            self._grow(len(event.hosted.raw))
 
     def _on_usage(self, event: Event) -> None:
         assert type(event) is UsageUpdate

@@ -25,7 +25,9 @@ def _base62(digest: bytes, length: int) -> str:
 
 def mint(prefix: str, seed: int, position: int | str = 0, *, length: int = 24) -> str:
     """A new id: ``prefix`` and ``length`` characters that depend on ``seed``, ``prefix`` and ``position`` alone."""
-    return prefix + _base62(hashlib.sha256(f"{seed}/{prefix}/{position}".encode()).digest(), length)
+    return prefix + _base62(
+        hashlib.sha256(f"{seed}/{prefix}/{position}".encode("utf-8", "surrogatepass")).digest(), length
+    )
 
 
 def short_hash(text: str, length: int = 8) -> str:

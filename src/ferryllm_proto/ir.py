@@ -1,6 +1,4 @@
-"""The internal representation: nouns only.
-
-Every dialect is translated to and from these. What is true of them:
+"""The internal representation: nouns only, to and from which every dialect is translated.
 
 - order of parts is kept; nothing is merged here;
 - tool arguments are the raw JSON text the model or the client wrote (a freeform tool's are its raw input);
@@ -365,8 +363,7 @@ class Request(Struct, frozen=True):
 class Usage(Struct, frozen=True, gc=False):
     """Token counts; None is unknown and stays unknown.
 
-    All wire forms derive from this one (translation.md U1): ``input`` is what was neither read from nor written
-    to a cache, ``output`` is everything generated, thinking included.
+    All wire forms derive from this (U1): ``input`` is what no cache was read or written for, ``output`` is all output.
     """
 
     input: int | None = None
@@ -390,6 +387,8 @@ class Usage(Struct, frozen=True, gc=False):
     def merge(self, later: Usage) -> Usage:
         """Counters of ``later`` replace ours; what it does not know stays (U4)."""
         changes = {f: v for f in self.__struct_fields__ if (v := getattr(later, f)) is not None}
+        if self.server_tools and later.server_tools:
+            changes["server_tools"] = self.server_tools | later.server_tools
         return msgspec.structs.replace(self, **changes) if changes else self
 
 

@@ -62,7 +62,7 @@ def decode(data: bytes | msgspec.Raw, type_decoder: msgspec.json.Decoder[T], pat
         mended = mend_surrogates(bytes(data))
         if mended is not None:
             return decode(mended, type_decoder, path)
-        raise _malformed(exc, path) from None
+        raise _malformed(exc, path, data) from None
 
 
 def decode_known(
@@ -80,7 +80,7 @@ def decode_known(
         if "unknown field" not in str(exc):
             raise _invalid(exc, path) from None
         fields = decode(data, _fields_decoder, path)
-        known = set(_encoded_names(type_decoder))
+        known = _encoded_names(type_decoder)
         extra = {name: bytes(value) for name, value in fields.items() if name not in known}
         rest = _encoder.encode({name: value for name, value in fields.items() if name in known})
         if not extra:  # the unknown field is deeper than this object
@@ -89,8 +89,10 @@ def decode_known(
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         mended = mend_surrogates(bytes(data))
         if mended is not None:
-            return decode_known(mended, type_decoder, path)
-        raise _malformed(exc, path) from None
+            known_part, extra = decode_known(mended, type_decoder, path)
+            # What is carried as bytes goes out without passing `encode`: it gets its escapes back here.
+            return known_part, {name: _restore(value) for name, value in extra.items()}
+        raise _malformed(exc, path, data) from None
 
 
 def fields(data: bytes | msgspec.Raw, path: str = "") -> dict[str, msgspec.Raw]:
@@ -120,45 +122,71 @@ _KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": 
 def is_object(text: str) -> bool:
     """Whether ``text`` is one complete JSON object."""
     try:
-        return isinstance(_any_decoder.decode(text), dict)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return isinstance(loads(text), dict)
+    except RemoteProtocolError:
         return False
 
 
 # --- errors ----------------------------------------------------------------------------------------------
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<at>(?:key in )?\$?.*)`)?$", re.DOTALL)
-_WORDS = {"str": "string", "int": "integer", "bool": "boolean", "float": "number", "null": "null"}
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$?(?P<at>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`$")
+_WORDS = {"str": "string", "int": "integer", "bool": "boolean", "float": "number"}
 
 
-def _encoded_names(type_decoder: msgspec.json.Decoder[T]) -> tuple[str, ...]:
-    names: tuple[str, ...] = type_decoder.type.__struct_encode_fields__  # type: ignore[attr-defined]  # T is a Struct here
-    return names
+def _encoded_names(type_decoder: msgspec.json.Decoder[T]) -> set[str]:
+    struct: type[msgspec.Struct] = type_decoder.type  # type: ignore[assignment]  # T is a Struct here
+    tag = struct.__struct_config__.tag_field
+    return {*struct.__struct_encode_fields__, *([tag] if tag is not None else [])}
 
 
 def _invalid(exc: msgspec.ValidationError, path: str) -> RemoteProtocolError:
     match = _AT.match(str(exc))
     assert match is not None
-    at = (match["at"] or "").removeprefix("$")
-    where = (path + at if path else at.removeprefix(".")) or "the body"
-    what = re.sub(r"`(\w+)`", lambda m: _WORDS.get(m[1], m[1]), match["what"])
-    missing = re.match(r"Object missing required field (\w+)", what)
+    at = match["at"] or ""
+    where = path + at if path else at.removeprefix(".")
+    what = match["what"]
+    missing = _MISSING.match(what)
     if missing:
-        base = "" if where == "the body" else where + "."
-        where, what = base + missing[1], "this field is required"
+        where, what = f"{where}.{missing[1]}" if where else missing[1], "this field is required"
+    elif what.startswith("Expected "):  # in JSON's words, not Python's
+        what = re.sub(r"\w+", lambda m: _WORDS.get(m[0], m[0]), what)
+    if match["key"]:
+        what = f"in a key, {what}"
+    what = what.replace("`", "")
     return RemoteProtocolError(
-        f"{where}: {what[:1].lower()}{what[1:]}", param=None if where == "the body" else where, code="invalid_type"
+        f"{where or 'the body'}: {what[:1].lower()}{what[1:]}", param=where or None, code="invalid_type"
     )
 
 
-def _malformed(exc: Exception, path: str) -> RemoteProtocolError:
+def _malformed(exc: Exception, path: str, data: bytes | msgspec.Raw) -> RemoteProtocolError:
     if isinstance(exc, RecursionError):
         what = "the JSON is nested too deeply"
     elif isinstance(exc, UnicodeDecodeError):
-        what = f"the JSON is not valid UTF-8 (byte {exc.start})"
+        what = f"the JSON is not valid UTF-8 (byte {_bad_byte(bytes(data))})"
     else:
         what = f"the body is not valid JSON: {str(exc).removeprefix('JSON is malformed: ')}"
     return RemoteProtocolError(f"{path}: {what}" if path else what, code="invalid_json")
+
+
+def _bad_byte(data: bytes) -> int | None:
+    """Where ``data`` stops being UTF-8; msgspec counts from the beginning of the string the byte is in."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as exc:
+        return exc.start
+    return None
+
+
+def check_utf8(data: bytes, path: str = "") -> None:
+    """Raise `RemoteProtocolError` when ``data`` is not UTF-8.
+
+    Decoding does not look into values it hands out undecoded (`Raw`): a whole body that will be carried in parts is
+    checked once, before it is taken apart.
+    """
+    if not data.isascii() and (bad := _bad_byte(data)) is not None:
+        what = f"the JSON is not valid UTF-8 (byte {bad})"
+        raise RemoteProtocolError(f"{path}: {what}" if path else what, code="invalid_json")
 
 
 # --- lone surrogates -------------------------------------------------------------------------------------
@@ -171,19 +199,26 @@ _STAND_IN = re.compile(rb"\xf4\x8f[\xa0-\xbf][\x80-\xbf]")
 _BASE = 0x10F800  # the last 2,048 private code points stand for D800..DFFF
 
 
+def stand_in(surrogate: int) -> str:
+    """The code point that stands for a lone ``surrogate`` (0xD800 to 0xDFFF) until `encode` writes its escape."""
+    return chr(_BASE + surrogate - 0xD800)
+
+
 def mend_surrogates(data: bytes) -> bytes | None:
     """``data`` with lone surrogate escapes replaced by stand-ins, or None when it has none."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return None
     found = False
 
-    def stand_in(match: re.Match[bytes]) -> bytes:
+    def replace(match: re.Match[bytes]) -> bytes:
         nonlocal found
         lone = match["lone"]
         if lone is None:
             return match[0]
         found = True
-        return chr(_BASE + int(lone, 16) - 0xD800).encode()
+        return stand_in(int(lone, 16)).encode()
 
-    mended = _ESCAPE.sub(stand_in, data)
+    mended = _ESCAPE.sub(replace, data)
     return mended if found else None
 
 
@@ -198,10 +233,11 @@ def mend_utf8(data: bytes) -> bytes:
 
 # --- splices ---------------------------------------------------------------------------------------------
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\]}]+")
-_NESTED = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_NESTED = re.compile(_STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
+_BEHIND = (b",", b"}")
 
 
 def find(data: bytes, path: tuple[str, ...]) -> tuple[int, int] | None:
@@ -211,7 +247,7 @@ def find(data: bytes, path: tuple[str, ...]) -> tuple[int, int] | None:
     """
     start, end = _SPACE.match(data).end(), len(data)  # type: ignore[union-attr]  # the pattern matches always
     for name in path:
-        span = _member(data, start, name)
+        span = _member(data, start, end, name)
         if span is None:
             return None
         start, end = span
@@ -229,33 +265,49 @@ def splice(data: bytes, path: tuple[str, ...], value: bytes) -> bytes:
     return b"%b%b%b" % (data[: span[0]], value, data[span[1] :])
 
 
-def _member(data: bytes, at: int, name: str) -> tuple[int, int] | None:
-    """The span of member ``name`` of the object that begins at ``at``."""
-    if data[at : at + 1] != b"{":
+def _member(data: bytes, start: int, end: int, name: str) -> tuple[int, int] | None:
+    """The span of member ``name`` of the object in ``data[start:end]``."""
+    if data[start : start + 1] != b"{":
         return None
+    values = _members(data[start:end])
     found = None
-    at = _skip(data, at + 1)
+    at = _skip(data, start + 1)
     while data[at : at + 1] == b'"':
         key = _STRING.match(data, at)
         if key is None:
             return None
-        start = _skip(data, _skip(data, key.end()) + 1)  # over the colon
-        end = _value_end(data, start)
-        if end is None:
+        quoted = key[0]
+        here = _skip(data, _skip(data, key.end()) + 1)  # over the colon
+        behind = _value_end(data, here, values.get(quoted[1:-1]))
+        if behind is None:
             return None
-        if _is_key(key[0], name):
-            found = (start, end)
-        at = _skip(data, end)
+        if _is_key(quoted, name):
+            found = (here, behind)
+        at = _skip(data, behind)
         if data[at : at + 1] != b",":
             break
         at = _skip(data, at + 1)
     return found
 
 
+def _members(data: bytes) -> dict[bytes, bytes]:
+    """Key to value of one object: msgspec cuts a body a hundred times as fast as the patterns here.
+
+    It keeps the last value of a duplicate key and decodes escaped keys, so what it says is a guess to be checked.
+    """
+    try:
+        return {name.encode(): bytes(value) for name, value in _fields_decoder.decode(data).items()}
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+
+
 def _is_key(quoted: bytes, name: str) -> bool:
     if b"\\" not in quoted:
         return quoted[1:-1] == name.encode()
-    return bool(_any_decoder.decode(mend_surrogates(quoted) or quoted) == name)
+    try:
+        return bool(_any_decoder.decode(mend_surrogates(quoted) or quoted) == name)
+    except (msgspec.DecodeError, UnicodeError):
+        return False
 
 
 def _skip(data: bytes, at: int) -> int:
@@ -264,7 +316,14 @@ def _skip(data: bytes, at: int) -> int:
     return match.end()
 
 
-def _value_end(data: bytes, start: int) -> int | None:
+def _value_end(data: bytes, start: int, guess: bytes | None = None) -> int | None:
+    """Where the value that begins at ``start`` ends."""
+    if guess is not None and data.startswith(guess, start):
+        # JSON text that begins with a whole value is that value, except for numbers: 12 begins with 1.
+        end = start + len(guess)
+        behind = _skip(data, end)
+        if data[behind : behind + 1] in _BEHIND:
+            return end
     first = data[start : start + 1]
     if first == b'"':
         match = _STRING.match(data, start)

@@ -37,12 +37,11 @@ class Report:
 
     def __init__(self) -> None:
         self.losses: list[Loss] = []
-        self._seen: set[tuple[str, Disposition]] = set()
+        self._seen: set[Loss] = set()
 
     def add(self, loss: Loss) -> None:
-        key = (loss.path, loss.disposition)
-        if key not in self._seen:
-            self._seen.add(key)
+        if loss not in self._seen:
+            self._seen.add(loss)
             self.losses.append(loss)
 
     def dropped(self, path: str, reason: str) -> None:
@@ -57,7 +56,11 @@ class Report:
         return RemoteProtocolError(f"{path}: {reason}", param=path, code="unsupported_parameter")
 
     def ext(self, ext: ir.Ext | None, target: str, path: str = "") -> None:
-        """Report the fields of ``ext`` as dropped unless ``target`` is the dialect they belong to."""
+        """Report the fields of ``ext`` as dropped unless ``target`` is the dialect they belong to.
+
+        Names that begin with a dot only reproduce a spelling (an item's id, a null): nothing is lost with them.
+        """
         if ext is not None and ext.dialect != target:
             for name in ext.fields:
-                self.dropped(f"{path}.{name}" if path else name, f"{target} has no such field")
+                if not name.startswith("."):
+                    self.dropped(f"{path}.{name}" if path else name, f"{target} has no such field")

@@ -12,22 +12,21 @@ but a refusal by the provider, which checks its own material.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 
-import msgspec
-
+from . import json
+from .errors import RemoteProtocolError
 from .ir import Opaque, OpaqueKind
 
 PREFIX = "ferry1."
 
-_decoder = msgspec.json.Decoder(tuple[str, str, str, str, str])
+_decoder = json.decoder(tuple[str, str, str, str, str])
 
 
 def wrap(opaque: Opaque) -> str:
     """``opaque`` as one token of [A-Za-z0-9_.-]."""
-    payload = msgspec.json.encode((opaque.provider, opaque.model, opaque.kind.value, opaque.id or "", opaque.data))
+    payload = json.encode((opaque.provider, opaque.model, opaque.kind.value, opaque.id or "", opaque.data))
     text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
     return f"{PREFIX}{text}.{_check(text)}"
 
@@ -37,12 +36,14 @@ def unwrap(token: str) -> Opaque | None:
     if not token.startswith(PREFIX):
         return None
     text, _, check = token[len(PREFIX) :].rpartition(".")
-    if not text or check != _check(text):
+    if not text or not text.isascii() or check != _check(text):
         return None
     try:
-        provider, model, kind, id_, data = _decoder.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        provider, model, kind, id_, data = json.decode(
+            base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), _decoder
+        )
         return Opaque(provider, model, OpaqueKind(kind), data, id_ or None)
-    except (msgspec.DecodeError, ValueError, binascii.Error):
+    except (RemoteProtocolError, ValueError):  # binascii.Error is a ValueError
         return None
 
 

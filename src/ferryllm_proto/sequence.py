@@ -28,21 +28,30 @@ from .events import (
     StreamFailed,
     TextDelta,
 )
+from .ir import ErrorKind, ToolKind
 
 MAX_HELD = 64 << 20
-"""Characters of deltas held back, over all blocks: as much as one upstream JSON may be long."""
+"""Characters of events held back, over all blocks: as much as one upstream JSON may be long."""
+
+_EVENT_COST = 64
+"""Characters an event counts beyond its text: endless empty blocks are bounded too."""
+
+_REOPENED = {
+    TextDelta: BlockKind.TEXT,
+    ReasoningDelta: BlockKind.REASONING,
+    RefusalDelta: BlockKind.REFUSAL,
+}
 
 _Delta = (TextDelta, RefusalDelta, ReasoningDelta, ArgsDelta, OpaqueDelta, Citation, Logprobs)
 
 
-class _Held:
-    """A block that waits for its turn."""
-
-    __slots__ = ("ended", "events")
-
-    def __init__(self, start: BlockStart) -> None:
-        self.events: list[Event] = [start]
-        self.ended = False
+def _weight(event: Event) -> int:
+    """What a held event counts against `MAX_HELD`."""
+    if type(event) is OpaqueDelta:
+        return _EVENT_COST + len(event.opaque.data)
+    if isinstance(event, (Citation, Logprobs)):
+        return _EVENT_COST + len(event.raw)
+    return _EVENT_COST + len(getattr(event, "text", ""))
 
 
 class Sequencer:
@@ -56,8 +65,13 @@ class Sequencer:
         self._open: int | None = None
         self._open_start: BlockStart | None = None
         self._args: list[str] = []
+        self._checked = 0
+        """How many of ``_args`` there were when they were last found incomplete."""
+        self._closed: dict[int, BlockStart] = {}
+        """Blocks closed here while the upstream had not ended them: more of them may come."""
         self._next = 0
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, list[Event]] = {}
+        """Blocks that wait for their turn, each from its start on."""
         self._size = 0
         # A delta that finds no entry here passes untouched.
         self._handlers: dict[type, Callable[[Event, list[Event]], None]] = {
@@ -83,7 +97,8 @@ class Sequencer:
             self._close(out)
             self._flush(out)
         if self._open is not None:
-            self._held[event.ix] = _Held(event)
+            self._held[event.ix] = [event]
+            self._count(event)
         else:
             self._begin(event, out)
 
@@ -94,11 +109,15 @@ class Sequencer:
         """
         assert self._open_start is not None
         if self._open_start.kind is BlockKind.TOOL:
+            # A freeform input is text and never known to be whole. A call is looked at again only when it has grown.
+            if self._open_start.tool_kind is ToolKind.CUSTOM or len(self._args) == self._checked:
+                return False
+            self._checked = len(self._args)
             return json.is_object("".join(self._args))
         return self._open_start.kind is not BlockKind.HOSTED
 
     def _begin(self, start: BlockStart, out: list[Event]) -> None:
-        self._open, self._open_start, self._args = start.ix, start, []
+        self._open, self._open_start, self._args, self._checked = start.ix, start, [], 0
         out.append(msgspec.structs.replace(start, ix=self._next) if start.ix != self._next else start)
 
     def _delta(self, event: Event, out: list[Event]) -> None:
@@ -108,22 +127,31 @@ class Sequencer:
                 self._args.append(event.text)
             out.append(self._renumbered(event))
         elif ix in self._held:
-            held = self._held[ix]
-            held.events.append(event)
-            self._size += len(getattr(event, "text", ""))
-            if self._size > MAX_HELD:
-                raise RemoteProtocolError(f"parallel blocks hold more than {MAX_HELD} characters")
-        else:
-            self._reopen(event, out)
+            self._held[ix].append(event)
+            self._count(event)
+        elif self._reopen(event, out):
+            self._delta(event, out)
 
-    def _reopen(self, event: Event, out: list[Event]) -> None:
-        """Text of a block that was closed because another one began: it goes on in a new block."""
-        kind = {TextDelta: BlockKind.TEXT, ReasoningDelta: BlockKind.REASONING, RefusalDelta: BlockKind.REFUSAL}
-        wanted = kind.get(type(event))
-        if wanted is None:
-            return  # late trimmings (citations, signatures) of a closed block have no place any more
-        self._start(BlockStart(event.ix, wanted), out)  # type: ignore[union-attr]  # the three kinds have one
-        self._delta(event, out)
+    def _count(self, event: Event) -> None:
+        self._size += _weight(event)
+        if self._size > MAX_HELD:
+            raise RemoteProtocolError(f"parallel blocks hold more than {MAX_HELD} characters", kind=ErrorKind.UPSTREAM)
+
+    def _reopen(self, event: Event, out: list[Event]) -> bool:
+        """Text of a block that was closed because another one began goes on in a new block.
+
+        So does the proof of a thought (it is worthless inside another block). What is left over is dropped: arguments
+        behind a whole call, citations and logprobs of a text whose block is gone.
+        """
+        ix = event.ix  # type: ignore[union-attr]  # as in `_delta`
+        before = self._closed.get(ix)
+        kind = _REOPENED.get(type(event))
+        if kind is None and type(event) is OpaqueDelta and before is not None and before.kind is BlockKind.REASONING:
+            kind = before.kind
+        if kind is None:
+            return False
+        self._start(BlockStart(ix, kind, phase=before.phase if before is not None else None), out)
+        return True
 
     def _renumbered(self, event: Event) -> Event:
         if event.ix == self._next:  # type: ignore[union-attr]  # deltas and ends have one
@@ -132,37 +160,38 @@ class Sequencer:
 
     def _end(self, event: Event, out: list[Event]) -> None:
         assert type(event) is BlockEnd
+        self._closed.pop(event.ix, None)
         if event.ix == self._open:
             out.append(self._renumbered(event))
             self._advance()
             self._flush(out)
         elif event.ix in self._held:
-            held = self._held[event.ix]
-            held.ended = True
-            held.events.append(event)
+            self._held[event.ix].append(event)
+            self._count(event)
 
     def _close(self, out: list[Event]) -> None:
+        assert self._open_start is not None
+        self._closed[self._open_start.ix] = self._open_start
         out.append(BlockEnd(self._next))
         self._advance()
 
     def _advance(self) -> None:
-        self._open, self._open_start, self._args = None, None, []
+        self._open, self._open_start = None, None
         self._next += 1
 
     def _flush(self, out: list[Event]) -> None:
         """Give held blocks their turn: whole ones go out, the first unfinished one becomes the open one."""
         while self._open is None and self._held:
             ix = next(iter(self._held))
-            held = self._held.pop(ix)
-            first = held.events[0]
-            assert type(first) is BlockStart
-            self._begin(first, out)
-            for event in held.events[1:]:
-                if type(event) is BlockEnd:
-                    self._end(event, out)
-                else:
-                    self._size -= len(getattr(event, "text", ""))
+            for event in self._held.pop(ix):
+                self._size -= _weight(event)
+                if type(event) is BlockStart:
+                    self._begin(event, out)
+                elif type(event) is not BlockEnd:
                     self._delta(event, out)
+                else:  # the last one of its block
+                    out.append(self._renumbered(event))
+                    self._advance()
 
     def _finish(self, event: Event, out: list[Event]) -> None:
         while self._open is not None:

@@ -38,10 +38,14 @@ class ToolTable:
         self._pattern = re.compile(rules.name_pattern)
         self._wire: dict[_Key, str] = {}
         self._client: dict[str, ir.Function | ir.Custom] = {}
+        self._spaced: dict[_Key, ir.Function | ir.Custom] = {}
+        """With namespaces a provider's name alone says not which tool is meant."""
         named = [tool for tool in tools if not isinstance(tool, ir.HostedTool)]
         # Plain names that fit keep their name whatever comes before them; the others get one that is still free.
         for tool in sorted(named, key=lambda tool: not self._fits(tool)):
-            self._client.setdefault(self.wire_name(tool.namespace, tool.name), tool)
+            wire = self.wire_name(tool.namespace, tool.name)
+            self._client.setdefault(wire, tool)
+            self._spaced.setdefault((tool.namespace, wire), tool)
 
     def _fits(self, tool: ir.Function | ir.Custom) -> bool:
         plain = tool.namespace is None or self.rules.namespaces
@@ -57,17 +61,21 @@ class ToolTable:
 
     def _make(self, namespace: str | None, name: str) -> str:
         plain = name if namespace is None or self.rules.namespaces else f"{namespace}__{name}"
-        if self._pattern.fullmatch(plain) and (plain not in self._client or (namespace, name) in self._wire):
+        # Where namespaces exist, equal names in two of them are two tools.
+        if self._pattern.fullmatch(plain) and (self.rules.namespaces or plain not in self._client):
             return plain
-        if self.rules.namespaces and self._pattern.fullmatch(plain):
-            return plain  # equal names in two namespaces are two tools there
         clean = re.sub(r"[^a-zA-Z0-9_-]", "_", plain)
-        mark = ids.short_hash(f"{namespace or ''}/{name}")
-        return f"{clean[: self.rules.max_name - 9]}_{mark}"
+        mark = ids.short_hash(f"{namespace or ''}\0{name}")
+        short = f"{clean[: self.rules.max_name - 9]}_{mark}"
+        # Some dialects want a letter first.
+        return short if self._pattern.fullmatch(short) else f"tool_{mark}"
 
-    def client_tool(self, wire: str) -> ir.Function | ir.Custom | None:
-        """The client's tool behind a provider's name; None for a name the request does not have."""
-        return self._client.get(wire)
+    def client_tool(self, wire: str, namespace: str | None = None) -> ir.Function | ir.Custom | None:
+        """The client's tool behind a provider's name; None for a name the request does not have.
+
+        ``namespace`` is what the provider said; one that leaves it out means the only tool of that name.
+        """
+        return self._spaced.get((namespace, wire)) or self._client.get(wire)
 
 
 class Lowered:
@@ -119,11 +127,13 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
     table = ToolTable(request.tools, rules)
     out: list[ir.Tool] = []
     seen: set[_Key] = set()
+    gone: set[str] = set()
     for tool in request.tools:
         if isinstance(tool, ir.HostedTool):
             if tool.dialect == target:
                 out.append(tool)
             else:
+                gone.add(tool.name or tool.type)
                 report.dropped(tool.path or f"tools.{tool.type}", f"{target} cannot run the hosted tool {tool.type}")
             continue
         key = (tool.namespace, tool.name)
@@ -132,15 +142,21 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
             continue
         seen.add(key)
         out.append(_lower_tool(tool, table, target, report))
-    choice = _lower_choice(request, table, target, report, bool(out))
+    choice = _lower_choice(request, table, target, report, bool(out), gone - {name for _, name in seen})
     return Lowered(tuple(out), choice, request.parallel if out else None, table)
 
 
 def _lower_tool(tool: ir.Function | ir.Custom, table: ToolTable, target: str, report: Report) -> ir.Tool:
     name = table.wire_name(tool.namespace, tool.name)
     namespace = tool.namespace if table.rules.namespaces else None
+    if tool.namespace_description and namespace is None:
+        above = tool.path.rpartition(".tools[")[0] or f"tools.{tool.namespace}"
+        report.dropped(f"{above}.description", f"{target} has no namespaces: their tools are sent with longer names")
     if isinstance(tool, ir.Custom) and not table.rules.custom:
-        report.degraded(tool.path or f"tools.{tool.name}", f"{target} has no freeform tools: sent as a function")
+        path = tool.path or f"tools.{tool.name}"
+        report.degraded(path, f"{target} has no freeform tools: sent as a function")
+        for field in tool.ext.fields if tool.ext is not None else ():
+            report.dropped(f"{path}.{field}", "not a field of the function that is sent instead")
         return ir.Function(name, _shim_description(tool), _SHIM_SCHEMA, path=tool.path)
     return msgspec.structs.replace(tool, name=name, namespace=namespace)
 
@@ -153,8 +169,9 @@ def _shim_description(tool: ir.Custom) -> str:
 
 
 def _lower_choice(
-    request: ir.Request, table: ToolTable, target: str, report: Report, tools_left: bool
+    request: ir.Request, table: ToolTable, target: str, report: Report, tools_left: bool, gone: set[str]
 ) -> ir.ToolChoice | None:
+    """The choice in the provider's terms; ``gone`` are names of tools that were dropped."""
     choice = request.tool_choice
     if choice is None:
         return None
@@ -163,13 +180,20 @@ def _lower_choice(
         if request.dialect == target:
             return choice
         raise report.refuse(path, f"{target} cannot be forced to use this hosted tool")
-    if not tools_left:
-        if choice.mode not in (ir.ToolChoiceMode.AUTO, ir.ToolChoiceMode.NONE):
+    left = tuple(name for name in choice.names if name not in gone)
+    named = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.ALLOWED)
+    forced = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.REQUIRED) or choice.required
+    if not tools_left or (named and choice.names and not left):
+        if forced and request.tools:  # without the tool the caller gets another answer than he asked for (G5)
+            raise report.refuse(path, f"{target} has none of the tools it asks for")
+        if forced or named:
             report.dropped(path, "there are no tools left to choose from")
+        if tools_left:  # none of those that are left was allowed
+            return ir.ToolChoice(ir.ToolChoiceMode.NONE)
         return None
-    if choice.mode not in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.ALLOWED):
+    if not named:
         return choice
-    names = tuple(_choice_name(name, choice, request, table) for name in choice.names)
+    names = tuple(_choice_name(name, choice, request, table) for name in left)
     kind = choice.kind if table.rules.custom else ir.ToolKind.FUNCTION
     namespace = choice.namespace if table.rules.namespaces else None
     return msgspec.structs.replace(choice, names=names, kind=kind, namespace=namespace)
@@ -230,7 +254,7 @@ class Raiser:
     def _start(self, event: BlockStart) -> BlockStart:
         if event.kind is not BlockKind.TOOL:
             return event
-        tool = self._table.client_tool(event.name or "")
+        tool = self._table.client_tool(event.name or "", event.namespace)
         custom = isinstance(tool, ir.Custom)
         if custom and event.tool_kind is ir.ToolKind.FUNCTION:
             self._inputs[event.ix] = FreeformInput()
@@ -274,47 +298,96 @@ class Raiser:
 def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, ...]:
     """Every call answered right after its turn, in order of the calls (A17 to A19, B10).
 
-    A missing result becomes a placeholder that says so, a result without its call becomes text; both are reported.
+    A missing result becomes a placeholder that says so, a result without its call becomes text, one that came later
+    than the next answer of the model is brought to its call; all are reported. Neighbouring turns of the assistant
+    become one where the calls would be cut off from their results.
     """
+    answers, placed = _match(turns, report)
     out: list[ir.Turn] = []
-    segment: list[ir.Turn] = []
-    calls: list[ir.ToolCall] = []
-    for turn in turns:
+    run: list[ir.Turn] = []
+    results: list[ir.Part] = []
+    for number, turn in enumerate(turns):
         if turn.role is ir.Role.ASSISTANT:
-            out.extend(_paired(calls, segment, report))
-            out.append(turn)
-            calls = [part for part in turn.parts if isinstance(part, ir.ToolCall)]
-            segment = []
-        else:
-            segment.append(turn)
-    out.extend(_paired(calls, segment, report))
+            run.append(turn)
+            continue
+        if run:
+            results = _close_run(run, number, answers, out, report)
+            run = []
+        parts: list[ir.Part] = []
+        for place, part in enumerate(turn.parts):
+            if not isinstance(part, ir.ToolResult):
+                parts.append(part)
+            elif (number, place) not in placed:
+                report.degraded(part.path or "tool_result", "a result without a call before it: sent as text")
+                parts.extend(_as_text(part))
+        if results and turn.role is not ir.Role.USER:
+            out.append(ir.Turn(ir.Role.USER, tuple(results)))
+            results = []
+        if results or parts or not turn.parts:
+            out.append(msgspec.structs.replace(turn, parts=(*results, *parts)))
+            results = []
+    if run:
+        results = _close_run(run, len(turns), answers, out, report)
+    if results:
+        out.append(ir.Turn(ir.Role.USER, tuple(results)))
     return tuple(out)
 
 
-def _paired(calls: list[ir.ToolCall], segment: list[ir.Turn], report: Report) -> list[ir.Turn]:
-    wanted = {call.id: call for call in calls}
-    found: dict[str, ir.ToolResult] = {}
-    rest: list[ir.Turn] = []
-    home: int | None = None
-    for turn in segment:
-        kept: list[ir.Part] = []
-        for part in turn.parts:
-            if not isinstance(part, ir.ToolResult):
-                kept.append(part)
-            elif part.id in wanted and part.id not in found:
-                found[part.id] = part
-                home = len(rest) if home is None else home
-            else:
-                report.degraded(part.path or "tool_result", "a result without a call before it: sent as text")
-                kept.extend(_as_text(part))
-        rest.append(msgspec.structs.replace(turn, parts=tuple(kept)))
-    if not calls:
-        return [turn for turn in rest if turn.parts] if len(rest) != len(segment) else rest
-    results = tuple(found.get(call.id) or _placeholder(call, report) for call in calls)
-    if home is None:
-        return [ir.Turn(ir.Role.USER, results), *rest]
-    first = msgspec.structs.replace(rest[home], parts=results + rest[home].parts)
-    return [first, *(turn for n, turn in enumerate(rest) if n != home and turn.parts)]
+_Place = tuple[int, int]
+"""Number of the turn and of the part in it."""
+
+
+def _match(turns: tuple[ir.Turn, ...], report: Report) -> tuple[dict[_Place, ir.ToolResult], set[_Place]]:
+    """The result of each call, and where the results that have a call are.
+
+    An id may come again in a later turn (some servers count anew in every answer): a result belongs to the latest
+    answer with an open call of that id, and there to the first.
+    """
+    waiting: dict[str, list[tuple[int, _Place]]] = {}
+    answers: dict[_Place, ir.ToolResult] = {}
+    placed: set[_Place] = set()
+    run = 0
+    for number, turn in enumerate(turns):
+        if turn.role is ir.Role.ASSISTANT and (number == 0 or turns[number - 1].role is not ir.Role.ASSISTANT):
+            run += 1
+        for place, part in enumerate(turn.parts):
+            if isinstance(part, ir.ToolCall):
+                waiting.setdefault(part.id, []).append((run, (number, place)))
+            elif isinstance(part, ir.ToolResult) and (calls := waiting.get(part.id)):
+                latest = calls[-1][0]
+                first = next(n for n, (of, _) in enumerate(calls) if of == latest)
+                answers[calls.pop(first)[1]] = part
+                placed.add((number, place))
+                if latest != run:
+                    report.degraded(part.path or "tool_result", "moved to the call it answers")
+    return answers, placed
+
+
+def _close_run(
+    run: list[ir.Turn], end: int, answers: dict[_Place, ir.ToolResult], out: list[ir.Turn], report: Report
+) -> list[ir.Part]:
+    """Write the assistant's turns before turn ``end`` and return the results of their calls."""
+    start = end - len(run)
+    results: list[ir.Part] = []
+    first = len(run) - 1
+    for number, turn in enumerate(run):
+        for place, part in enumerate(turn.parts):
+            if isinstance(part, ir.ToolCall):
+                first = min(first, number)
+                results.append(answers.get((start + number, place)) or _placeholder(part, report))
+    # What follows a call in the same run is said in the same breath: nothing may stand between it and its result.
+    out.extend(run[:first])
+    out.append(_joined(run[first:], report))
+    return results
+
+
+def _joined(turns: list[ir.Turn], report: Report) -> ir.Turn:
+    head, *others = turns
+    for turn in others:
+        if turn.ext is not None or turn.name is not None:
+            report.degraded(turn.path or "messages", "joined to the assistant's message before it")
+    phase = head.phase if all(turn.phase == head.phase for turn in others) else None
+    return msgspec.structs.replace(head, parts=tuple(part for turn in turns for part in turn.parts), phase=phase)
 
 
 def _placeholder(call: ir.ToolCall, report: Report) -> ir.ToolResult:

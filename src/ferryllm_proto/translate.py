@@ -451,7 +451,9 @@ class Translator:
     def _fail_before_head(self, error: ir.Error) -> None:
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
-        self._decide(head.status, list(head.headers))
+        # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).
+        relayed = error.dialect == self.entry.name and error.raw is not None and error.status is not None
+        self._decide(error.status if relayed and error.status else head.status, list(head.headers))
         self._held = [body]
         self.state = State.FAILED
 

@@ -1,0 +1,40 @@
+"""HTTP for the gateway: a server and an upstream client on sans-IO engines, the same on asyncio and trio.
+
+``engine`` and ``transport`` are the seams: bytes to events, and bytes to the world. Everything else is written once.
+"""
+
+from __future__ import annotations
+
+from .connection import Handler
+from .engine import Headers, Misuse, RequestHead
+from .limits import Limits, Timeouts
+from .origin import TLS, Origin, parse_url
+from .pool import Pool
+from .request import ClientLeft, Request, RequestError, Responder
+from .server import Server
+from .transport import StreamTransport, Transport, TransportError
+from .upstream import UpstreamError, UpstreamFault, UpstreamResponse
+
+__all__ = [
+    "TLS",
+    "ClientLeft",
+    "Handler",
+    "Headers",
+    "Limits",
+    "Misuse",
+    "Origin",
+    "Pool",
+    "Request",
+    "RequestError",
+    "RequestHead",
+    "Responder",
+    "Server",
+    "StreamTransport",
+    "Timeouts",
+    "Transport",
+    "TransportError",
+    "UpstreamError",
+    "UpstreamFault",
+    "UpstreamResponse",
+    "parse_url",
+]

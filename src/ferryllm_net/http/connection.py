@@ -1,0 +1,389 @@
+"""One client connection of the server: requests one after the other, each in the task of the connection.
+
+The connection knows the phases, their deadlines and what happens when the client leaves; the server only sweeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import msgspec
+
+from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
+from .h11_engine import ServerEngine
+from .inbox import DeadlinePassed, Inbox
+from .limits import Limits
+from .request import ClientLeft, Request, RequestError, Responder, Stage
+from .transport import Transport, TransportError
+
+Handler: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
+
+
+class Phase(enum.Enum):
+    """What the connection does; each has its own deadline and its own answer to it (`Connection.expire`)."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    HANDLER = "handler"
+    BODY = "body"
+    WRITE = "write"
+    LINGER = "linger"
+    CLOSED = "closed"
+
+
+class Host(Protocol):
+    """The server, as far as a connection needs it."""
+
+    draining: bool
+    date: str
+
+    def begin_exchange(self) -> None: ...
+
+    def end_exchange(self) -> None: ...
+
+    def report(self, request: Request, exc: Exception) -> None: ...
+
+
+class Connection:
+    """Serves one transport until it closes. ``run`` is the whole life."""
+
+    def __init__(self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str) -> None:
+        self.phase = Phase.IDLE
+        self.deadline = math.inf
+        """On the clock of `anyio.current_time`; past it the sweeper calls `expire`."""
+        self.transport = transport
+        self._handler = handler
+        self._host = host
+        self._limits = limits
+        self._scheme = scheme
+        self._engine = ServerEngine(limits)
+        self._inbox = Inbox(transport, limits.pipelined_bytes, self._client_ended)
+        self._events: deque[Event] = deque()
+        self._request: Request | None = None
+        self._responder: Responder | None = None
+        self._scope: anyio.CancelScope | None = None
+        """Of the running exchange."""
+        self._life = anyio.CancelScope()
+        """Of the connection."""
+        self._closing = False
+        self._head: RequestHead | None = None
+        self._body_done = True
+        self._body_read = False
+        self._fault: Fault | None = None
+        self._broken = False
+        self._body_since = 0.0
+
+    async def run(self) -> None:
+        """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._life = group.cancel_scope
+                group.start_soon(self._inbox.run)
+                with contextlib.suppress(TransportError, ClientLeft):
+                    await self._serve()
+                self._life.cancel()
+        finally:
+            self.phase, self.deadline = Phase.CLOSED, math.inf
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
+                await self.transport.aclose()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        self.deadline = math.inf
+        if self.phase is Phase.WRITE:
+            self._leave()
+        else:
+            self._inbox.expire()
+
+    def close_if_idle(self) -> None:
+        """Draining begins: between requests there is nothing to wait for."""
+        if self.phase is Phase.IDLE:
+            self._inbox.expire()
+
+    def interrupt(self) -> None:
+        """Draining is at its deadline: the handler gets its last words."""
+        if self._request is not None:
+            self._request.interrupt()
+
+    def kill(self) -> None:
+        """Draining is over: whatever still runs is cancelled."""
+        self._life.cancel()
+
+    def _client_ended(self) -> None:
+        # With the answer out the handler may finish what it does; a cut of our own is not the client's.
+        if self._responder is not None and not self._responder.ended:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Nobody is there to answer to."""
+        self._broken = True
+        if self._request is not None and self._scope is not None:
+            self._request.client_left = True
+            self._scope.cancel()
+        else:
+            self._life.cancel()
+
+    async def _serve(self) -> None:
+        limits = self._limits
+        latest = anyio.current_time() + limits.accept_head_secs
+        self.deadline = latest
+        while True:
+            head = await self._next_head(latest)
+            if head is None or not await self._exchange(head):
+                return
+            latest = math.inf
+            self._events.extend(self._engine.next_message())
+            self.deadline = anyio.current_time() + limits.keep_alive_secs
+
+    async def _next_head(self, latest: float) -> RequestHead | None:
+        """The next request, None when there is none to serve."""
+        self.phase = Phase.IDLE
+        if self._engine.within_head:
+            self._begin_head(latest)
+        while not self._events:
+            if self._host.draining and self.phase is Phase.IDLE:
+                return None
+            try:
+                data = await self._inbox.more()
+            except DeadlinePassed:
+                if self.phase is Phase.HEAD:
+                    await self._refuse(Fault(408, "the head of the request did not arrive in time"))
+                return None
+            if not data:
+                return None
+            if self.phase is Phase.IDLE:
+                self._begin_head(latest)
+            self._events.extend(self._engine.receive_data(data))
+        self.deadline = math.inf
+        event = self._events.popleft()
+        if type(event) is RequestHead:
+            return event
+        if type(event) is Fault:
+            await self._refuse(event)
+        return None
+
+    def _begin_head(self, latest: float) -> None:
+        self.phase = Phase.HEAD
+        self.deadline = min(anyio.current_time() + self._limits.head_secs, latest)
+
+    async def _exchange(self, head: RequestHead) -> bool:
+        """Serve one request; whether the connection can take another."""
+        self.phase = Phase.HANDLER
+        self._head, self._fault = head, None
+        self._body_done = self._body_read = self._closing = False
+        self._body_since = math.inf
+        if self._events and type(self._events[0]) is EndOfMessage:
+            self._events.popleft()
+            self._body_done = True
+        request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
+        responder = Responder(self, head.method)
+        self._host.begin_exchange()
+        try:
+            with anyio.CancelScope() as scope:
+                self._request, self._responder, self._scope = request, responder, scope
+                if self._inbox.ended:
+                    self._leave()
+                await self._handle(request, responder)
+            if not scope.cancel_called:
+                self._request = self._responder = self._scope = None
+                return await self._after(responder)
+            if responder.stage is Stage.STARTED:
+                self._make_visible()
+            return False
+        finally:
+            self._request = self._responder = self._scope = None
+            self._host.end_exchange()
+
+    async def _handle(self, request: Request, responder: Responder) -> None:
+        try:
+            expected = request.header("expect")
+            if expected is not None and expected.lower() != "100-continue":
+                raise RequestError(417, "the only expectation that can be met is 100-continue")
+            await self._handler(request, responder)
+            if not responder.ended:
+                raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
+        except ClientLeft:
+            return
+        except RequestError as exc:
+            await self._last_resort(responder, exc.status, exc.message, exc.headers)
+        except Exception as exc:
+            self._host.report(request, exc)
+            await self._last_resort(responder, 500, "internal error of the gateway", [])
+
+    async def _last_resort(self, responder: Responder, status: int, message: str, headers: Headers) -> None:
+        if responder.ended:
+            return
+        if responder.started:
+            await responder.abort()
+            return
+        fields = [("content-type", "application/json"), *headers]
+        await responder.complete(status, fields, _error_body(status, message))
+
+    async def _after(self, responder: Responder) -> bool:
+        """Between an answer and the next request."""
+        if responder.stage is not Stage.ENDED or self._broken:
+            return False
+        if not self._body_done and not self._closing:
+            await self._drain_rest()
+        if self._body_done and self._engine.reusable:
+            return not self._host.draining
+        if not self._body_done or len(self._inbox):
+            await self._linger()
+        return False
+
+    async def _drain_rest(self) -> None:
+        """Read away a small rest of a body that the handler did not want, so that the connection can stay."""
+        left = self._limits.drain_rest_bytes
+        self.phase = Phase.LINGER
+        self.deadline = anyio.current_time() + self._limits.linger_secs
+        try:
+            while left > 0:
+                data = await self._next_body()
+                if data is None:
+                    break
+                left -= len(data)
+        except (RequestError, DeadlinePassed):
+            pass
+        self.deadline = math.inf
+
+    async def _linger(self) -> None:
+        """Throw away what still comes for a moment: a close with unread bytes sends RST, which can take the answer out
+        of the client's hands before it has read it."""
+        self.phase = Phase.LINGER
+        self.deadline = anyio.current_time() + self._limits.linger_secs
+        left = self._limits.linger_bytes
+        await self.transport.send_eof()
+        try:
+            while left > 0 and (data := await self._inbox.more()):
+                left -= len(data)
+        except DeadlinePassed:
+            pass
+
+    async def _refuse(self, fault: Fault) -> None:
+        """Answer what is not a request; nothing after it can be trusted, so the connection ends."""
+        body = _error_body(fault.status, fault.message)
+        reason = "Refused" if fault.status != 408 else "Request Timeout"
+        head = (
+            f"HTTP/1.1 {fault.status} {reason}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        await self.write(head.encode("ascii") + body)
+        await self._linger()
+
+    # What the request and the responder ask for (`request.Channel`).
+
+    async def body_data(self, received: int) -> bytes | None:
+        if self._body_done:
+            return None
+        now = anyio.current_time()
+        if not self._body_read:
+            self._body_read = True
+            self._body_since = now
+            if self._engine.expects_continue:
+                await self.write(self._engine.send(InformationalHead(100, [])))
+        limits = self._limits
+        floor = limits.body_floor_after_secs + received / limits.body_floor_bytes_per_sec
+        latest = self._body_since + max(limits.body_idle_secs, floor)
+        self.phase = Phase.BODY
+        self.deadline = min(now + limits.body_idle_secs, latest)
+        try:
+            return await self._next_body()
+        except DeadlinePassed:
+            self._fault = Fault(408, "the body of the request did not arrive in time")
+            raise RequestError(408, self._fault.message) from None
+        finally:
+            self.phase, self.deadline = Phase.HANDLER, math.inf
+
+    async def _next_body(self) -> bytes | None:
+        if self._fault is not None:
+            raise RequestError(self._fault.status, self._fault.message)
+        if self._body_done:
+            return None
+        while True:
+            data: list[bytes] = []
+            while self._events:
+                event = self._events.popleft()
+                if type(event) is Body:
+                    data.append(event.data)
+                elif type(event) is EndOfMessage:
+                    self._body_done = True
+                elif type(event) is Fault:
+                    self._fault = event
+            if data:
+                return b"".join(data)
+            if self._body_done:
+                return None
+            if self._fault is not None:
+                raise RequestError(self._fault.status, self._fault.message)
+            received = await self._inbox.more()
+            if not received:
+                # The inbox has told `_client_ended`, which cancels the handler; this wakes where that is shielded.
+                await anyio.lowlevel.checkpoint()
+                raise ClientLeft("the client left within the body of its request")
+            self._events.extend(self._engine.receive_data(received))
+
+    def encode(self, event: Event) -> bytes:
+        return self._engine.send(event)
+
+    def finish_head(self, headers: Headers) -> Headers:
+        names = {name.lower() for name, _ in headers}
+        fields = [*headers]
+        if "date" not in names:
+            fields.append(("date", self._host.date))
+        self._closing = self._must_close()
+        if self._closing and "connection" not in names:
+            fields.append(("connection", "close"))
+        return fields
+
+    def _must_close(self) -> bool:
+        if self._host.draining or self._fault is not None:
+            return True
+        if self._body_done or self._head is None:
+            return False
+        if self._engine.expects_continue:
+            # Without 100 the client may send the body or not; nobody can tell what comes next.
+            return True
+        declared = next((value for name, value in self._head.headers if name == "content-length"), "0")
+        return int(declared) > self._limits.drain_rest_bytes
+
+    async def write(self, data: bytes) -> None:
+        if self._broken:
+            raise ClientLeft("the client left")
+        limits, phase = self._limits, self.phase
+        self.phase = Phase.WRITE
+        self._broken = True  # until all of it is out: a cancelled write leaves half a message behind
+        try:
+            for start in range(0, len(data), limits.write_piece_bytes):
+                self.deadline = anyio.current_time() + limits.write_stall_secs
+                whole = start == 0 and len(data) <= limits.write_piece_bytes
+                await self.transport.send(data if whole else data[start : start + limits.write_piece_bytes])
+        except TransportError as exc:
+            self._leave()
+            await anyio.lowlevel.checkpoint()
+            raise ClientLeft("the client left") from exc
+        finally:
+            self.deadline = math.inf
+            self.phase = phase
+        self._broken = False
+
+    async def cut(self) -> None:
+        self._broken = True
+        self._make_visible()
+        await self.transport.aclose()
+
+    def _make_visible(self) -> None:
+        """A body that ends with the connection would end cleanly by a plain close."""
+        if self._head is not None and self._head.http_version == "1.0":
+            self.transport.reset_on_close()
+
+
+def _error_body(status: int, message: str) -> bytes:
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return msgspec.json.encode({"error": {"type": kind, "message": message}})

@@ -1,0 +1,87 @@
+"""Limits and deadlines of the HTTP layer: one frozen value, each number with its precedent.
+
+Apart from the code they bound, so that the configuration can fill them and a test can shrink them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one server or one pool; times in seconds, sizes in bytes."""
+
+    request_line_bytes: int = 16 * KIB
+    """nginx takes 8 KiB (large_client_header_buffers), Apache 8,190 bytes; long queries of agents fit in 16."""
+    head_bytes: int = 64 * KIB
+    """Requests and upstream answers. Apache and Go stop at 1 MiB, Node at 16 KiB, hyper near 400 KiB."""
+    head_fields: int = 100
+    """Apache LimitRequestFields 100; hyper 100. The HTTP/2 bomb CVE-2026-49975 was thousands of tiny ones."""
+    body_bytes: int = 32 * MIB
+    """Anthropic's own limit of a request is 32 MB."""
+    chunk_overhead_bytes: int = 16 * KIB
+    """Extensions and trailers of one message together: Go stops at 16 KiB of excess since CVE-2023-39326."""
+    interim_responses: int = 16
+    """1xx heads before the answer; Go allows 5 of them plus a byte limit, curl is bounded by its header limit."""
+
+    accept_head_secs: float = 15.0
+    """From accept to a complete first head, so that a silent connection is not kept (slowloris)."""
+    head_secs: float = 10.0
+    """From the first byte of a head to its end; Apache RequestReadTimeout header=20, nginx 60, hyper 30."""
+    body_idle_secs: float = 15.0
+    """Without a byte of a body that we wait for; Apache RequestReadTimeout body=20."""
+    body_floor_after_secs: float = 10.0
+    """After this time the body has to keep to the rate below."""
+    body_floor_bytes_per_sec: float = 1024.0
+    """Apache RequestReadTimeout MinRate=500, Kestrel MinRequestBodyDataRate 240 after 5 s."""
+    keep_alive_secs: float = 75.0
+    """nginx keepalive_timeout 75."""
+    write_stall_secs: float = 60.0
+    """Without progress of a write to a client; nginx send_timeout 60."""
+    write_piece_bytes: int = 128 * KIB
+    """Progress of a large write is seen in pieces of this size."""
+    tls_handshake_secs: float = 10.0
+    """Go servers commonly 10; nginx client_header_timeout 60 covers it there."""
+    linger_secs: float = 2.0
+    """How long the rest of a refused body is thrown away before the close, so that the answer is not lost to a RST."""
+    linger_bytes: int = 32 * MIB
+    """And how much of it: one whole body of the largest allowed size."""
+    drain_rest_bytes: int = 256 * KIB
+    """An unread rest up to this is read away to keep the connection (Go: 256 KiB), above it the connection closes."""
+    pipelined_bytes: int = 64 * KIB
+    """What is read ahead while a handler runs (one head); then reading pauses."""
+    connections: int = 10_000
+    """Open at once in one process; above it accepting waits. nginx worker_connections are 512 to 10,240 in practice."""
+    connections_per_address: int = 256
+    """Loopback is exempt: a reverse proxy on the same machine speaks for everybody. 0 takes the limit away."""
+    drain_secs: float = 30.0
+    """From start_drain() to the interruption of what still runs; Kubernetes' default grace period is 30."""
+    drain_error_secs: float = 2.0
+    """What an interrupted handler has to write its last words."""
+    sweep_secs: float = 0.5
+    """How often server deadlines are looked at: one timer a process instead of one an await."""
+
+    pool_idle_per_origin: int = 64
+    """Kept open for reuse per origin; Go's MaxIdleConnsPerHost is 2, httpx keeps 20, hyper has no bound."""
+    pool_idle_total: int = 512
+    """And over all origins."""
+    pool_idle_secs: float = 55.0
+    """An idle upstream connection older than this is dropped: load balancers commonly close at 60 (AWS ALB)."""
+    cleanup_secs: float = 1.0
+    """Closing something is shielded from cancellation for at most this long."""
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Deadlines of one upstream exchange, in seconds."""
+
+    connect_secs: float = 5.0
+    """Name, TCP and TLS together."""
+    head_secs: float = 300.0
+    """From the sent request to the answer's head: thinking models are silent for minutes."""
+    idle_secs: float = 120.0
+    """Between two reads of the answer's body (pings count); also the stall of a write of the request."""
+    total_secs: float | None = None
+    """From open() to the last byte. None by default: a healthy stream of 20 minutes must live."""

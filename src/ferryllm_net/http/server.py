@@ -1,0 +1,214 @@
+"""Accepting, sweeping deadlines, draining: what all connections of a server share."""
+
+from __future__ import annotations
+
+import logging
+import math
+import ssl
+from collections import Counter
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+
+import anyio
+from anyio.abc import ByteStream, SocketListener, TaskGroup, TaskStatus
+from anyio.streams.tls import TLSStream
+
+from .connection import Connection, Handler
+from .limits import Limits
+from .request import Request
+from .transport import StreamTransport, Transport
+
+_log = logging.getLogger("ferryllm.http")
+
+_LOOPBACK = ("127.", "::1")
+# Out of descriptors or buffers: waiting lets running connections give some back. Go starts at 5 ms, doubling to 1 s.
+_ACCEPT_PAUSE_SECS = 0.1
+
+
+def _log_error(request: Request, exc: Exception) -> None:
+    _log.error("the handler of %s %s failed", request.method, request.path, exc_info=exc)
+
+
+class Server:
+    """Serves HTTP/1.1 on any number of listeners.
+
+    ``handler`` runs once a request, in the task of its connection; its scope is cancelled when the client leaves.
+    ``ssl_context`` makes every connection TLS. ``on_error`` hears of exceptions that a handler let pass (the client
+    gets a plain 500, or a cut connection when the head was out); by default they are logged.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limits: Limits | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        on_error: Callable[[Request, Exception], None] = _log_error,
+    ) -> None:
+        self.draining = False
+        self.active = 0
+        """Exchanges that run now."""
+        self.date = formatdate(usegmt=True)
+        self._handler = handler
+        self._limits = limits or Limits()
+        self._ssl_context = ssl_context
+        self._on_error = on_error
+        self._open: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
+        self._pending = 0
+        self._drain_begun = anyio.Event()
+        self._changed = anyio.Event()
+        self._grace = anyio.CancelScope()
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return self._pending
+
+    async def serve(
+        self,
+        listeners: Sequence[SocketListener] = (),
+        *,
+        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until `start_drain` has been called and the last connection has ended; closes the listeners.
+
+        Once only. A cancellation ends everything at once.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._sweep)
+            for listener in listeners:
+                group.start_soon(self._accept, listener, group)
+            task_status.started()
+            await self._drain_begun.wait()
+            with self._grace:
+                await self.wait_closed()
+            for connection in list(self._open):
+                connection.interrupt()
+            with anyio.move_on_after(self._limits.drain_error_secs):
+                await self.wait_closed()
+            for connection in list(self._open):
+                connection.kill()
+            await self.wait_closed()
+            group.cancel_scope.cancel()
+
+    async def serve_connection(self, transport: Transport) -> None:
+        """Serve one connection that somebody else accepted; `serve` has to run for its deadlines to hold."""
+        self._pending += 1
+        try:
+            await self._run(transport, "http")
+        finally:
+            self._pending -= 1
+            self._notify()
+
+    def start_drain(self, grace_secs: float | None = None) -> None:
+        """Stop accepting, close idle connections, end each running one after its answer.
+
+        After ``grace_secs`` (default `Limits.drain_secs`) handlers are interrupted (`Request.on_drain`), a moment later
+        cancelled. A second call moves the deadline.
+        """
+        grace = self._limits.drain_secs if grace_secs is None else grace_secs
+        self._grace.deadline = anyio.current_time() + grace
+        if not self.draining:
+            self.draining = True
+            self._drain_begun.set()
+            for connection in list(self._open):
+                connection.close_if_idle()
+
+    # What connections ask for (`connection.Host`).
+
+    def begin_exchange(self) -> None:
+        self.active += 1
+
+    def end_exchange(self) -> None:
+        self.active -= 1
+
+    def report(self, request: Request, exc: Exception) -> None:
+        self._on_error(request, exc)
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def wait_closed(self) -> None:
+        """Returns when no connection is open."""
+        while self._pending:
+            await self._changed.wait()
+
+    async def _sweep(self) -> None:
+        """One timer for the deadlines of all connections; it also keeps the Date of answers."""
+        shown = math.inf
+        while True:
+            await anyio.sleep(self._limits.sweep_secs)
+            now = anyio.current_time()
+            for connection in list(self._open):
+                if connection.deadline <= now:
+                    connection.expire()
+            if not 0 <= now - shown < 1:
+                shown, self.date = now, formatdate(usegmt=True)
+
+    async def _accept(self, listener: SocketListener, group: TaskGroup) -> None:
+        try:
+            with anyio.CancelScope() as scope:
+                group.start_soon(self._stop_accepting, scope)
+                while True:
+                    while self._pending >= self._limits.connections:
+                        await self._changed.wait()
+                    try:
+                        stream = await listener.accept()
+                    except anyio.ClosedResourceError:
+                        return
+                    except (OSError, anyio.BrokenResourceError) as exc:
+                        _log.warning("accepting a connection failed: %s", exc)
+                        await anyio.sleep(_ACCEPT_PAUSE_SECS)
+                        continue
+                    self._pending += 1
+                    group.start_soon(self._welcome, stream)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await listener.aclose()
+
+    async def _stop_accepting(self, scope: anyio.CancelScope) -> None:
+        await self._drain_begun.wait()
+        scope.cancel()
+
+    async def _welcome(self, stream: ByteStream) -> None:
+        address = ""
+        try:
+            transport = StreamTransport(stream)
+            address = transport.peer[0]
+            self._addresses[address] += 1
+            bound = self._limits.connections_per_address
+            if bound and self._addresses[address] > bound and not address.startswith(_LOOPBACK):
+                return
+            if self._ssl_context is None:
+                await self._run(transport, "http")
+                return
+            with anyio.move_on_after(self._limits.tls_handshake_secs):
+                secured = await TLSStream.wrap(
+                    stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
+                )
+                transport = StreamTransport(secured)
+            if transport.secure:
+                await self._run(transport, "https")
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+            pass  # gone before it was a connection, or not a TLS client
+        finally:
+            self._pending -= 1
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+            self._notify()
+            with anyio.CancelScope(shield=True):
+                await anyio.aclose_forcefully(stream)
+
+    async def _run(self, transport: Transport, scheme: str) -> None:
+        connection = Connection(transport, self._handler, self, self._limits, scheme)
+        self._open.add(connection)
+        try:
+            await connection.run()
+        except Exception:
+            # A bug of ours must not take the other connections with it.
+            _log.exception("a connection failed")
+        finally:
+            self._open.discard(connection)

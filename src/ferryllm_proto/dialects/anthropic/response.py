@@ -1,0 +1,252 @@
+"""Whole answers, both ways: a provider's body to `ir.Response`, and `ir.Response` to a client's body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import ids, ir, json
+from ...dialect import Answer
+from ...errors import RemoteProtocolError
+from ...loss import Report
+from . import carrier, errors, wire
+from . import usage as usages
+from .encode_blocks import text_of
+from .wire import NAME, given
+
+_EXT = ("container", "context_management")
+"""Members of an answer the representation has no place for."""
+
+_BLOCK_FIELDS = frozenset({"type", "id", "name", "input"})
+
+
+# --- from a provider -------------------------------------------------------------------------------------
+
+
+def decode(body: bytes) -> ir.Response:
+    """A whole answer. Raises `RemoteProtocolError`, also for an error with status 200 (E8)."""
+    try:
+        answer = _read(body)
+    except RemoteProtocolError as exc:
+        raise RemoteProtocolError(f"the provider's answer is no message: {exc}", kind=ir.ErrorKind.UPSTREAM) from None
+    if answer.type == "error" or (given(answer.error) is not None and given(answer.content) is None):
+        raise errors.raised(errors.in_band(body))
+    content = given(answer.content)
+    if content is None and answer.stop_reason is None:
+        raise (
+            errors.raised(errors.in_band(body))
+            if b'"message"' in body
+            else RemoteProtocolError(
+                "the provider's answer is no message: it has neither content nor stop_reason",
+                kind=ir.ErrorKind.UPSTREAM,
+            )
+        )
+    try:
+        return _response(answer, content)
+    except RemoteProtocolError as exc:
+        raise RemoteProtocolError(f"the provider's answer is no message: {exc}", kind=ir.ErrorKind.UPSTREAM) from None
+
+
+def _read(body: bytes) -> wire.Answer:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = json.mend_utf8(body)
+    return json.decode(body, wire.answer)
+
+
+def _response(answer: wire.Answer, content: bytes | None) -> ir.Response:
+    model = answer.model or ""
+    parts: list[ir.Part] = []
+    if content is not None:
+        if json.kind(content) == "string":
+            parts.append(ir.Text(json.decode(content, wire.string, "content")))
+        else:
+            parts = [part(raw, f"content[{n}]", model) for n, raw in enumerate(json.items(content, "content"))]
+    ext = {name: value for name in _EXT if (value := given(getattr(answer, name))) is not None}
+    return ir.Response(
+        answer.id or "",
+        model,
+        tuple(parts),
+        finish=_finish(answer.stop_reason, parts),
+        stop_sequence=answer.stop_sequence,
+        finish_details=given(answer.stop_details),
+        usage=usages.decode(answer.usage),
+        ext=ir.Ext(NAME, ext) if ext else None,
+    )
+
+
+def _finish(reason: str | None, parts: list[ir.Part]) -> ir.FinishReason:
+    if reason is not None:
+        return usages.finish(reason)
+    called = any(isinstance(part, ir.ToolCall) for part in parts)
+    return ir.FinishReason.TOOL_USE if called else ir.FinishReason.END
+
+
+def part(raw: json.Raw, path: str, model: str) -> ir.Part:
+    """One block of an answer."""
+    block = json.decode(raw, wire.block, path)
+    if block.type == "text":
+        citations = given(block.citations)
+        raws = tuple(bytes(item) for item in json.items(citations, path)) if citations is not None else ()
+        return ir.Text(block.text or "", citations=raws, citations_dialect=NAME if raws else "")
+    if block.type == "thinking":
+        material = carrier.read(block.signature, model, ir.OpaqueKind.SIGNATURE)
+        return carrier.reasoning(block.thinking or "", material)
+    if block.type == "redacted_thinking":
+        return carrier.reasoning("", carrier.read(block.data, model, ir.OpaqueKind.REDACTED))
+    if block.type == "tool_use":
+        arguments = (given(block.input) or b"").decode()
+        extra = {name: bytes(value) for name, value in json.fields(raw).items() if name not in _BLOCK_FIELDS}
+        return ir.ToolCall(block.id or "", block.name or "", arguments, ext=ir.Ext(NAME, extra) if extra else None)
+    return ir.Hosted(NAME, block.type, bytes(raw))
+
+
+# --- to a client -----------------------------------------------------------------------------------------
+
+
+def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
+    """The body of a whole answer. Raises `RemoteProtocolError` for one that ended in an error."""
+    if response.finish is ir.FinishReason.ERROR:
+        raise RemoteProtocolError("the provider ended its answer with an error", kind=ir.ErrorKind.UPSTREAM)
+    content: list[Any] = []
+    for position, item in enumerate(response.parts):
+        content.extend(_blocks(item, position, answer, report))
+    out: dict[str, Any] = {
+        "id": message_id(response.id, answer),
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model or response.model,
+        "content": content,
+        "stop_reason": stop_reason(
+            response.finish,
+            called=any(isinstance(item, ir.ToolCall) for item in response.parts),
+            refused=any(isinstance(item, ir.Refusal) for item in response.parts),
+        ),
+        "stop_sequence": response.stop_sequence,
+    }
+    details = stop_details(response.finish, response.finish_details)
+    if details is not None:
+        out["stop_details"] = json.raw(details)
+    out["usage"] = json.raw(usages.encode(response.usage, answer.input_estimate))
+    if response.logprobs is not None:
+        report.dropped("logprobs", f"{NAME} has no token probabilities")
+    if response.ext is not None and response.ext.dialect == NAME:
+        out.update({name: json.raw(value) for name, value in response.ext.fields.items()})
+    return json.encode(out)
+
+
+def message_id(id_: str, answer: Answer) -> str:
+    """The provider's id where it is one of a message, else one of our own."""
+    return id_ if id_.startswith("msg_") else ids.mint("msg_", answer.seed)
+
+
+def stop_reason(finish: ir.FinishReason, *, called: bool, refused: bool) -> str:
+    """The word for an end (X14): whoever sees a call must be told to answer it."""
+    if finish is ir.FinishReason.END:
+        if called:
+            return "tool_use"
+        if refused:
+            return "refusal"
+    return usages.STOP_REASON[finish]
+
+
+def stop_details(finish: ir.FinishReason, details: bytes | None) -> bytes | None:
+    """``stop_details`` of this dialect; other dialects' details say nothing here."""
+    if finish is not ir.FinishReason.REFUSAL or details is None:
+        return None
+    try:
+        type_ = json.fields(details).get("type")
+    except RemoteProtocolError:
+        return None
+    return details if type_ is not None and bytes(type_) == b'"refusal"' else None
+
+
+def _blocks(item: ir.Part, position: int, answer: Answer, report: Report) -> list[Any]:
+    if isinstance(item, ir.Text):
+        return _text_block(item, report)
+    if isinstance(item, ir.Refusal):
+        return [{"type": "text", "text": item.text}] if item.text else []
+    if isinstance(item, ir.Reasoning):
+        return _thinking_blocks(item)
+    if isinstance(item, ir.ToolCall):
+        return [_tool_block(item, position, answer, report)]
+    if isinstance(item, ir.Hosted) and item.dialect == NAME:
+        return [json.raw(item.raw)]
+    report.dropped(f"content[{position}]", f"{NAME} has no place for it in an answer")
+    return []
+
+
+def _text_block(item: ir.Text, report: Report) -> list[Any]:
+    citations = [json.raw(cited) for raw in item.citations if (cited := citation(item.citations_dialect, raw))]
+    if len(citations) < len(item.citations):
+        report.dropped("citations", f"{NAME} can not say these citations")
+    if not item.text and not citations:
+        return []  # the provider refuses empty texts when they come back
+    block: dict[str, Any] = {"type": "text", "text": item.text}
+    if citations:
+        block["citations"] = citations
+    return [block]
+
+
+def citation(dialect: str, raw: bytes) -> bytes | None:
+    """A citation in the words of this dialect; None where it can not be said (X17).
+
+    Chat's and Responses' web citations have no quoted text and nothing to send back: both stay empty.
+    """
+    if dialect == NAME:
+        return raw
+    try:
+        fields = json.fields(raw)
+        inner = fields.get("url_citation")
+        if inner is not None:
+            fields = json.fields(inner)
+        url = fields.get("url")
+        if url is None:
+            return None
+        return json.encode(
+            {
+                "type": "web_search_result_location",
+                "cited_text": "",
+                "encrypted_index": "",
+                "title": fields.get("title"),
+                "url": url,
+            }
+        )
+    except RemoteProtocolError:
+        return None
+
+
+def _thinking_blocks(item: ir.Reasoning) -> list[Any]:
+    text = "\n\n".join(piece for piece in (item.text, *item.summary) if piece)
+    blocks: list[Any] = []
+    for material in item.opaque:
+        if carrier.is_redacted(material):
+            if text:
+                blocks.append({"type": "thinking", "thinking": text, "signature": ""})
+            blocks.append({"type": "redacted_thinking", "data": material.data})
+        else:
+            blocks.append({"type": "thinking", "thinking": text, "signature": carrier.written(material)})
+        text = ""
+    if text:
+        blocks.append({"type": "thinking", "thinking": text, "signature": ""})
+    return blocks
+
+
+def _tool_block(item: ir.ToolCall, position: int, answer: Answer, report: Report) -> Any:
+    if item.kind is ir.ToolKind.CUSTOM:
+        arguments: Any = {"input": item.arguments}
+    else:
+        arguments = text_of(item.arguments)
+        if isinstance(arguments, dict) and arguments:
+            report.degraded(f"content[{position}].input", "the arguments are no JSON object: sent under _raw")
+    if item.opaque:
+        report.dropped(f"content[{position}].opaque", "a call carries no other provider's material here")
+    block = {
+        "type": "tool_use",
+        "id": item.id or ids.mint("toolu_", answer.seed, position),
+        "name": item.name,
+        "input": arguments,
+    }
+    if item.ext is not None and item.ext.dialect == NAME:
+        block.update({name: json.raw(value) for name, value in item.ext.fields.items()})
+    return block

@@ -1,0 +1,168 @@
+"""Watching answers that pass through: usage, reason to stop, errors, and the model's name where it has to be another.
+
+Almost all bytes of a stream are content deltas; they are recognised by what is not in them and never decoded.
+"""
+
+from __future__ import annotations
+
+from ... import ir, json
+from ...errors import RemoteProtocolError
+from ...sse import MAX_EVENT_SIZE
+from . import errors, wire
+from . import usage as usages
+from .wire import given
+
+MAX_BODY = 64 << 20
+"""Bytes of a whole answer that are kept to be read: the limit of one upstream JSON."""
+
+
+class Scanner:
+    """See `ferryllm_proto.dialect.Scanner`."""
+
+    def __init__(self, *, stream: bool, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        self.complete = False
+        self._model = model
+        self._whole: bool | None = None if stream else True
+        self._renaming = model is not None
+        self._body: list[bytes] = []
+        self._size = 0
+        self._tail = b""
+
+    def receive_data(self, data: bytes) -> bytes:
+        """The bytes to pass on."""
+        if self._whole is None:
+            first = (self._tail + data).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+            if not first:
+                self._tail += data
+                return b"" if self._renaming else data
+            self._whole = first == b"{"
+            if self._whole:
+                held, self._tail = self._tail, b""
+                self._body, self._size = [held], len(held)
+        if self._whole:
+            return self._receive_body(data)
+        return self._receive_stream(data)
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        if self._whole:
+            return self._end_body()
+        renaming = self._renaming
+        rest, self._tail = self._tail, b""
+        out = self._lines(rest)
+        if self.error is None and self.finish is not None:
+            self.complete = True  # a reason to stop and then the end will do (T2)
+        return out if renaming else b""
+
+    # --- streams ---
+
+    def _receive_stream(self, data: bytes) -> bytes:
+        passing = not self._renaming
+        tail = self._tail
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if cut == 0:
+            if len(tail) + len(data) > MAX_EVENT_SIZE:
+                # Nobody reads an event of that size here; the bytes go on.
+                self._tail, self._renaming = b"", False
+                return data if passing else tail + data
+            self._tail = tail + data
+            return data if passing else b""
+        region = tail + data[:cut] if tail else data[:cut]
+        self._tail = data[cut:]
+        out = self._lines(region)
+        if passing:
+            return data
+        if self._renaming:
+            return out
+        # The name is replaced: what was held leaves, and from here on bytes leave as they come.
+        return out + self._tail
+
+    def _lines(self, region: bytes) -> bytes:
+        """Read the lines that matter; returned is the region, with the model's name replaced in its first place."""
+        if b"message_" not in region and b"error" not in region:
+            return region
+        if not self._renaming:
+            for line in region.replace(b"\r", b"\n").split(b"\n"):
+                self._line(line)
+            return region
+        out = []
+        for line in region.splitlines(keepends=True):
+            self._line(line.rstrip(b"\r\n"))
+            out.append(self._renamed(line) if b'"message_start"' in line else line)
+        return b"".join(out)
+
+    def _renamed(self, line: bytes) -> bytes:
+        start = line.find(b"{")
+        if not self._renaming or not line.startswith(b"data:") or start < 0:
+            return line
+        assert self._model is not None
+        self._renaming = False
+        return line[:start] + json.splice(line[start:], ("message", "model"), json.encode_str(self._model))
+
+    def _line(self, line: bytes) -> None:
+        if not line.startswith(b"data:") or (b'"message_' not in line and b'"error"' not in line):
+            return
+        data = line[5:].strip()
+        try:
+            event = json.decode(data, wire.stream_event)
+        except RemoteProtocolError:
+            return
+        if event.type == "message_start":
+            message = given(event.message)
+            if message is not None:
+                self._use(_usage_of(message))
+        elif event.type == "message_delta":
+            self._use(usages.decode(event.usage))
+            if event.delta is not None and event.delta.stop_reason:
+                self.finish = usages.finish(event.delta.stop_reason)
+        elif event.type == "message_stop":
+            self.complete = self.error is None
+            if self.finish is None:
+                self.finish = ir.FinishReason.END
+        elif event.type == "error" or (not event.type and given(event.error) is not None):
+            self.error, self.complete = errors.in_band(data), False
+
+    def _use(self, usage: ir.Usage | None) -> None:
+        if usage is not None:
+            self.usage = usage if self.usage is None else self.usage.merge(usage)
+
+    # --- whole bodies ---
+
+    def _receive_body(self, data: bytes) -> bytes:
+        self._size += len(data)
+        if self._size > MAX_BODY:
+            held, self._body = self._body, []
+            out = b"".join(held) + data if self._renaming else data
+            self._renaming = False
+            return out
+        self._body.append(data)
+        return b"" if self._renaming else data
+
+    def _end_body(self) -> bytes:
+        body, self._body = b"".join(self._body), []
+        if not body:
+            return b""
+        try:
+            answer = json.decode(body, wire.answer)
+        except RemoteProtocolError:
+            return body if self._renaming else b""
+        if answer.type == "error" or (given(answer.error) is not None and given(answer.content) is None):
+            self.error = errors.in_band(body)
+        else:
+            self.usage = usages.decode(answer.usage)
+            self.finish = usages.finish(answer.stop_reason) if answer.stop_reason else ir.FinishReason.END
+            self.complete = True
+        if not self._renaming:
+            return b""
+        assert self._model is not None
+        return json.splice(body, ("model",), json.encode_str(self._model))
+
+
+def _usage_of(message: bytes) -> ir.Usage | None:
+    try:
+        return usages.decode(json.decode(message, wire.answer).usage)
+    except RemoteProtocolError:
+        return None

@@ -1,0 +1,345 @@
+"""Events to a client's stream.
+
+One block is open at a time (`ferryllm_proto.sequence` sees to it), and a block begins on the wire with its first
+content: clients send back what they got, and empty texts and thoughts are refused then. The closing ``message_delta``
+waits for `End`, so that the last usage is in it and there is only one (T10, U8).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+from ... import ids, ir, json, sse
+from ...dialect import Answer
+from ...errors import LocalProtocolError
+from ...events import (
+    ArgsDelta,
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Citation,
+    End,
+    Event,
+    Finish,
+    Logprobs,
+    OpaqueDelta,
+    Ping,
+    Raw,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    StreamFailed,
+    TextDelta,
+    UsageUpdate,
+)
+from ...loss import Disposition, Loss
+from ...sequence import Sequencer
+from . import carrier, errors, response
+from . import usage as usages
+from .wire import NAME
+
+
+class State(enum.Enum):
+    START = "start"
+    BETWEEN = "between"
+    """The message has begun and no block is open."""
+    BLOCK = "block"
+    FINISHED = "finished"
+    """The reason to stop is known and not written."""
+    OVER = "over"
+
+
+_B, _F = State.BETWEEN, State.FINISHED
+
+TRANSITIONS: dict[tuple[State, type], State] = {
+    (State.START, Start): _B,
+    (_B, BlockStart): State.BLOCK,
+    (State.BLOCK, TextDelta): State.BLOCK,
+    (State.BLOCK, RefusalDelta): State.BLOCK,
+    (State.BLOCK, ReasoningDelta): State.BLOCK,
+    (State.BLOCK, ArgsDelta): State.BLOCK,
+    (State.BLOCK, OpaqueDelta): State.BLOCK,
+    (State.BLOCK, Citation): State.BLOCK,
+    (State.BLOCK, Logprobs): State.BLOCK,
+    (State.BLOCK, BlockEnd): _B,
+    (_B, Finish): _F,
+    (_F, End): State.OVER,
+    **{(state, UsageUpdate): state for state in (_B, State.BLOCK, _F)},
+    **{(state, Raw): state for state in (_B, State.BLOCK, _F)},
+    **{(state, Ping): state for state in (State.START, _B, State.BLOCK, _F)},
+    **{(state, StreamFailed): State.OVER for state in State if state is not State.OVER},
+    # Not in it, so illegal: a second Start or Finish, content outside a block, End without a Finish, anything after
+    # the end.
+}
+
+_PING = sse.encode("ping", b'{"type":"ping"}')
+_STOP = sse.encode("message_stop", b'{"type":"message_stop"}')
+_START = b"""event: message_start
+data: {"type":"message_start","message":{"id":%b,"type":"message","role":"assistant","model":%b,"content":[],\
+"stop_reason":null,"stop_sequence":null,"usage":%b}}
+
+"""
+_BLOCK_START = b"""event: content_block_start
+data: {"type":"content_block_start","index":%d,"content_block":%b}
+
+"""
+_DELTA = b"""event: content_block_delta
+data: {"type":"content_block_delta","index":%d,"delta":%b}
+
+"""
+_TEXT = b"""event: content_block_delta
+data: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}
+
+"""
+_ARGS = b"""event: content_block_delta
+data: {"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%b}}
+
+"""
+_THINKING = b"""event: content_block_delta
+data: {"type":"content_block_delta","index":%d,"delta":{"type":"thinking_delta","thinking":%b}}
+
+"""
+_SIGNATURE = b"""event: content_block_delta
+data: {"type":"content_block_delta","index":%d,"delta":{"type":"signature_delta","signature":%b}}
+
+"""
+_BLOCK_STOP = b"""event: content_block_stop
+data: {"type":"content_block_stop","index":%d}
+
+"""
+_MESSAGE_DELTA = b"""event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b%b},"usage":%b}
+
+"""
+_TEXT_BLOCK = b'{"type":"text","text":""}'
+_THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
+
+
+class StreamEncoder:
+    """See `ferryllm_proto.dialect.StreamEncoder`."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.losses: list[Loss] = []
+        self._answer = answer
+        self._sequencer = Sequencer()
+        self._state = State.START
+        self._index = 0
+        """Of the block on the wire, or of the next one."""
+        self._written = False
+        """Whether the open block has begun on the wire."""
+        self._block: BlockStart | None = None
+        self._signature: str | None = None
+        self._summary: int | None = None
+        self._called = False
+        self._refused = False
+        self._usage: ir.Usage | None = None
+        self._finish: Finish | None = None
+        self._writers: dict[type, Callable[[Any], bytes]] = {
+            Start: self._on_start,
+            BlockStart: self._on_block_start,
+            TextDelta: self._on_text,
+            RefusalDelta: self._on_text,
+            ReasoningDelta: self._on_reasoning,
+            ArgsDelta: self._on_args,
+            OpaqueDelta: self._on_opaque,
+            Citation: self._on_citation,
+            Logprobs: self._on_logprobs,
+            BlockEnd: self._on_block_end,
+            UsageUpdate: self._on_usage,
+            Finish: self._on_finish,
+            End: self._on_end,
+            StreamFailed: self._on_failed,
+            Ping: self._on_ping,
+            Raw: self._on_raw,
+        }
+
+    def send(self, event: Event) -> bytes:
+        """Bytes for the client. Raises `LocalProtocolError` for an event the state does not allow."""
+        events = self._sequencer.send(event)
+        if len(events) == 1:
+            return self._step(events[0])
+        return b"".join([self._step(one) for one in events])
+
+    def _step(self, event: Event) -> bytes:
+        kind = type(event)
+        after = TRANSITIONS.get((self._state, kind))
+        if after is None:
+            raise LocalProtocolError(f"{kind.__name__} is not possible in state {self._state.name}")
+        # The state first: _on_finish may go to another one than the table says.
+        self._state = after
+        return self._writers[kind](event)
+
+    # --- message ---
+
+    def _on_start(self, event: Start) -> bytes:
+        answer = self._answer
+        self._usage = event.usage
+        return _START % (
+            json.encode_str(response.message_id(event.id, answer)),
+            json.encode_str(answer.model or event.model),
+            usages.encode(event.usage, answer.input_estimate),
+        )
+
+    def _on_usage(self, event: UsageUpdate) -> bytes:
+        self._usage = event.usage if self._usage is None else self._usage.merge(event.usage)
+        return b""
+
+    def _on_finish(self, event: Finish) -> bytes:
+        if event.reason is ir.FinishReason.ERROR:
+            self._state = State.OVER
+            return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
+        self._finish = event
+        return b""
+
+    def _on_end(self, event: End) -> bytes:
+        finish = self._finish
+        assert finish is not None  # the table allows End after Finish only
+        details = response.stop_details(finish.reason, finish.details)
+        reason = response.stop_reason(finish.reason, called=self._called, refused=self._refused)
+        return (
+            _MESSAGE_DELTA
+            % (
+                json.encode_str(reason),
+                json.encode(finish.stop_sequence),
+                b"" if details is None else b',"stop_details":%b' % details,
+                usages.encode(self._usage, self._answer.input_estimate),
+            )
+            + _STOP
+        )
+
+    def _on_failed(self, event: StreamFailed) -> bytes:
+        stop = _BLOCK_STOP % self._index if self._written else b""
+        self._written = False
+        return stop + errors.event(event.error)
+
+    def _on_ping(self, event: Ping) -> bytes:
+        return b"" if self._state is State.START else _PING  # nothing may come before message_start (S18)
+
+    def _on_raw(self, event: Raw) -> bytes:
+        if event.dialect == NAME:
+            return sse.encode(event.event, event.data)
+        self._lose(event.event, "an event only its own dialect knows")
+        return b""
+
+    # --- blocks ---
+
+    def _on_block_start(self, event: BlockStart) -> bytes:
+        self._block = event
+        self._signature = self._summary = None
+        if event.kind is BlockKind.TOOL:
+            self._called = True
+            start = json.encode(
+                {
+                    "type": "tool_use",
+                    "id": event.id or ids.mint("toolu_", self._answer.seed, self._index),
+                    "name": event.name or "",
+                    "input": {},
+                }
+            )
+            out = self._begin(start)
+            if event.tool_kind is ir.ToolKind.CUSTOM:
+                out += _ARGS % (self._index, b'"{\\"input\\":\\""')
+            return out
+        if event.kind is BlockKind.REFUSAL:
+            self._refused = True
+        return b""
+
+    def _begin(self, start: bytes) -> bytes:
+        self._written = True
+        return _BLOCK_START % (self._index, start)
+
+    def _stop(self) -> bytes:
+        """End the block on the wire, if one has begun there; its signature comes right before (X12)."""
+        if not self._written:
+            return b""
+        out = _BLOCK_STOP % self._index
+        if self._signature is not None:
+            out = _SIGNATURE % (self._index, json.encode_str(self._signature)) + out
+            self._signature = None
+        self._written = False
+        self._index += 1
+        return out
+
+    def _on_text(self, event: TextDelta | RefusalDelta) -> bytes:
+        if not event.text:
+            return b""
+        out = _TEXT % (self._index, json.encode_str(event.text))
+        return out if self._written else self._begin(_TEXT_BLOCK) + out
+
+    def _on_reasoning(self, event: ReasoningDelta) -> bytes:
+        text = event.text
+        if not text:
+            return b""
+        if not self._written:
+            self._summary = event.summary
+            return self._begin(_THINKING_BLOCK) + _THINKING % (self._index, json.encode_str(text))
+        if event.summary != self._summary:
+            self._summary = event.summary
+            text = "\n\n" + text
+        return _THINKING % (self._index, json.encode_str(text))
+
+    def _on_opaque(self, event: OpaqueDelta) -> bytes:
+        material = event.opaque
+        assert self._block is not None
+        if self._block.kind is not BlockKind.REASONING:
+            self._lose("opaque", "a call carries no other provider's material here")
+            return b""
+        if carrier.is_redacted(material):
+            block = json.encode({"type": "redacted_thinking", "data": material.data})
+            return self._stop() + self._begin(block) + self._stop()
+        out = self._stop() if self._signature is not None else b""
+        if not self._written:
+            out += self._begin(_THINKING_BLOCK)
+        self._signature = carrier.written(material)
+        return out
+
+    def _on_args(self, event: ArgsDelta) -> bytes:
+        if not event.text:
+            return b""
+        assert self._block is not None
+        text = event.text
+        if self._block.tool_kind is ir.ToolKind.CUSTOM:
+            text = json.encode_str(text)[1:-1].decode()
+        return _ARGS % (self._index, json.encode_str(text))
+
+    def _on_citation(self, event: Citation) -> bytes:
+        cited = response.citation(event.dialect, event.raw)
+        if cited is None:
+            self._lose("citations", f"{NAME} can not say these citations")
+            return b""
+        out = b"" if self._written else self._begin(_TEXT_BLOCK)
+        return out + _DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % cited)
+
+    def _on_logprobs(self, event: Logprobs) -> bytes:
+        self._lose("logprobs", f"{NAME} has no token probabilities")
+        return b""
+
+    def _on_block_end(self, event: BlockEnd) -> bytes:
+        block = self._block
+        assert block is not None
+        if block.kind is BlockKind.HOSTED:
+            hosted = event.hosted if event.hosted is not None else block.hosted
+            return self._hosted(hosted) if hosted is not None else b""
+        if block.kind is BlockKind.TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
+            return _ARGS % (self._index, b'"\\"}"') + self._stop()
+        return self._stop()
+
+    def _hosted(self, hosted: ir.Hosted) -> bytes:
+        """A block only this dialect knows: its start holds all of it but a server tool's input (wire.md 4.3)."""
+        if hosted.dialect != NAME:
+            self._lose(hosted.type, "a block only its own dialect knows")
+            return b""
+        if not hosted.type.endswith("_tool_use"):
+            return self._begin(hosted.raw) + self._stop()
+        input_ = json.fields(hosted.raw).get("input")
+        start = self._begin(json.splice(hosted.raw, ("input",), b"{}"))
+        if input_ is not None and bytes(input_) != b"{}":
+            start += _ARGS % (self._index, json.encode_str(bytes(input_).decode()))
+        return start + self._stop()
+
+    def _lose(self, path: str, reason: str) -> None:
+        loss = Loss(path, Disposition.DROPPED, reason)
+        if loss not in self.losses:
+            self.losses.append(loss)

@@ -1,0 +1,301 @@
+"""System texts and turns as Chat ``messages``.
+
+One assistant message for each assistant turn, its calls answered by tool messages right after it, and everything a
+tool message cannot hold (images) in a user message after the whole run (translation.md A17 to A22).
+"""
+
+from __future__ import annotations
+
+from ... import ir, json, opaque, tools
+from . import reasoning
+from .decode_parts import NAME
+from .encode_parts import Scope, Wire, encode, fields_of, is_plain, mark, parts, path_of, text_losses
+
+ERROR_PREFIX = "[error] "
+"""Before the text of a failed tool call: Chat has no field for it (A20)."""
+
+_BILLING = "x-anthropic-billing-header:"
+
+
+def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
+    """All messages of the request."""
+    out = _system(scope)
+    turns = scope.request.turns
+    if not scope.native:
+        turns = tools.pair_results(turns, scope.report)
+    legacy = {
+        part.id
+        for turn in turns
+        for part in turn.parts
+        if isinstance(part, ir.ToolCall) and part.path.endswith(".function_call")
+    }
+    writers = {ir.Role.USER: _user, ir.Role.ASSISTANT: _assistant, ir.Role.SYSTEM: _later_system}
+    for turn in turns:
+        writers[turn.role](turn, scope, lowered, legacy if scope.native else set(), out)
+    return out
+
+
+# --- instructions ----------------------------------------------------------------------------------------
+
+
+def _message_of(path: str) -> str:
+    """``messages[3]`` of the path of something in it."""
+    return path[: path.find("]") + 1]
+
+
+def _system(scope: Scope) -> list[Wire]:
+    texts = list(scope.request.system)
+    if not scope.native:
+        texts = [text for text in texts if _is_kept(text, scope)]
+        return [_instructions(texts, scope)] if texts else []
+    out: list[Wire] = []
+    group: list[ir.Text] = []
+    for text in texts:
+        if group and _message_of(group[0].path) != _message_of(text.path):
+            out.append(_instructions(group, scope))
+            group = []
+        group.append(text)
+    return [*out, _instructions(group, scope)] if group else out
+
+
+def _is_kept(text: ir.Text, scope: Scope) -> bool:
+    if text.text.startswith(_BILLING):
+        # It differs in every request and would empty the provider's prompt cache (A4).
+        scope.report.dropped(path_of(text), "a billing line that means something to Anthropic only")
+        return False
+    return bool(text.text)
+
+
+def _instructions(texts: list[ir.Text], scope: Scope) -> Wire:
+    message: Wire = {"role": scope.profile.system_role, "content": parts(list[ir.Part](texts), scope)}
+    for text in texts:
+        if scope.native and is_plain(text, scope):
+            message.update(mark(text, scope))
+            message.update(fields_of(text.ext))
+        message.update(fields_of(text.ext, "message"))
+    return message
+
+
+def _later_system(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
+    found = [part for part in turn.parts if scope.native or not isinstance(part, ir.Text) or part.text]
+    _turn_losses(turn, scope)
+    if found or scope.native:
+        out.append(_plain(scope.profile.system_role, turn, found, scope))
+
+
+# --- users and results -----------------------------------------------------------------------------------
+
+
+def _plain(role: str, turn: ir.Turn, found: list[ir.Part], scope: Scope) -> Wire:
+    message: Wire = {"role": role, "content": parts(found, scope)}
+    if len(found) == 1 and scope.native and isinstance(found[0], ir.Text) and is_plain(found[0], scope):
+        message.update(mark(found[0], scope))
+    if turn.name is not None:
+        message["name"] = turn.name
+    message.update(fields_of(turn.ext))
+    return message
+
+
+def _turn_losses(turn: ir.Turn, scope: Scope) -> None:
+    scope.report.ext(turn.ext, NAME, turn.path)
+    # The id of a message is the client's own book-keeping; its absence changes nothing and is not reported.
+
+
+def _user(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
+    _turn_losses(turn, scope)
+    results = [part for part in turn.parts if isinstance(part, ir.ToolResult)]
+    media: list[ir.Part] = []
+    for result in results:
+        out.append(_result(result, scope, lowered, legacy, media))
+    rest = [part for part in turn.parts if not isinstance(part, ir.ToolResult)]
+    if not scope.native:
+        rest = [part for part in rest if not isinstance(part, ir.Text) or part.text]
+    if media or rest or (scope.native and not results):
+        out.append(_plain("user", turn, [*media, *rest], scope))
+
+
+def _result(found: ir.ToolResult, scope: Scope, lowered: tools.Lowered, legacy: set[str], media: list[ir.Part]) -> Wire:
+    result = lowered.result(found)
+    path = found.path or f"tool result {found.id}"
+    scope.report.ext(found.ext, NAME, path)
+    if found.id in legacy:
+        message: Wire = {"role": "function"}
+    else:
+        message = {"role": "tool", "tool_call_id": result.id}
+    if scope.native:
+        if found.parts or found.ext is None:
+            message["content"] = parts(list(found.parts), scope) if found.parts else ""
+        message.update(mark(found, scope))
+    else:
+        mark(found, scope)
+        message["content"] = _result_text(found, path, scope, media)
+    if result.name is not None and (scope.native or found.id in legacy):
+        message["name"] = result.name
+    message.update(fields_of(found.ext))
+    return message
+
+
+def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.Part]) -> object:
+    """The text of a result; images and files go to ``media`` and leave a note."""
+    texts: list[str] = []
+    moved: list[ir.Part] = []
+    for part in result.parts:
+        if isinstance(part, ir.Text):
+            text_losses(part, scope)
+            mark(part, scope)
+            texts.append(part.text)
+        elif isinstance(part, (ir.Image, ir.Document, ir.Audio)):
+            kind = type(part).__name__.lower()
+            scope.report.degraded(
+                path_of(part), f"a tool message holds text only: the {kind} follows as a user message"
+            )
+            texts.append(f"[{kind} of tool result {result.id}: see the next user message]")
+            moved.append(part)
+        else:
+            encode(part, scope)  # reports it
+    if moved:
+        media.append(ir.Text(f"[content of tool result {result.id}]"))
+        media.extend(moved)
+    if result.is_error:
+        scope.report.degraded(f"{path}.is_error", "Chat has no such field: the text says it")
+        texts[:1] = [ERROR_PREFIX + (texts[0] if texts else "")]
+    if len(texts) <= 1:
+        return texts[0] if texts else ""
+    return [{"type": "text", "text": text} for text in texts]
+
+
+# --- the assistant ---------------------------------------------------------------------------------------
+
+
+def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
+    _turn_losses(turn, scope)
+    message: Wire = {"role": "assistant"}
+    thoughts = [part for part in turn.parts if isinstance(part, ir.Reasoning)]
+    calls = [part for part in turn.parts if isinstance(part, ir.ToolCall)]
+    content: list[ir.Part] = [p for p in turn.parts if not isinstance(p, (ir.Reasoning, ir.ToolCall))]
+    refusals = [part for part in content if isinstance(part, ir.Refusal)]
+    if scope.native:
+        # Mistral's thoughts are parts of the content, and a refusal may be one.
+        thoughts = [t for t in thoughts if ".content[" not in t.path]
+        refusals = [r for r in refusals if not r.path.endswith("]")]
+        content = [p for p in turn.parts if not isinstance(p, ir.ToolCall) and p not in thoughts]
+    else:
+        _order(turn, scope)
+    content = [part for part in content if part not in refusals]
+    message["content"] = _said(content, scope)
+    if refusals:
+        message["refusal"] = "".join(part.text for part in refusals)
+    citations = [raw for part in content if isinstance(part, ir.Text) for raw in part.citations]
+    if scope.native and citations:
+        message["annotations"] = [json.raw(raw) for raw in citations]
+    message.update(_thoughts(thoughts, scope))
+    if calls:
+        _calls(calls, scope, lowered, legacy, message)
+    if turn.name is not None:
+        message["name"] = turn.name
+    message.update(fields_of(turn.ext))
+    if len(message) > 2 or message["content"] is not None or scope.native:
+        out.append(message)
+
+
+def _order(turn: ir.Turn, scope: Scope) -> None:
+    """Report text after a call: Chat has all text before all calls (G8)."""
+    called = False
+    for part in turn.parts:
+        if isinstance(part, ir.ToolCall):
+            called = True
+        elif called and isinstance(part, ir.Text) and part.text:
+            scope.report.degraded(path_of(part), "Chat puts all text of a message before its tool calls")
+
+
+def _said(found: list[ir.Part], scope: Scope) -> object:
+    """Content of an assistant message: a string, joined where there are several texts; null when there is none."""
+    if scope.native:
+        if not found:
+            return None
+        if len(found) == 1 and isinstance(found[0], ir.Text) and is_plain(found[0], scope):
+            return found[0].text
+        return [wire for part in found if (wire := _thinking(part) or encode(part, scope)) is not None]
+    texts = [part for part in found if isinstance(part, ir.Text) and part.text]
+    for part in found:
+        if isinstance(part, ir.Text):
+            text_losses(part, scope)
+            mark(part, scope)
+        else:
+            encoded = encode(part, scope)
+            if encoded is not None:
+                scope.report.dropped(path_of(part), "an assistant message of Chat holds text only")
+    if len(texts) > 1:
+        scope.report.degraded(path_of(texts[1]), "several texts of one turn are joined to one")
+    return "".join(text.text for text in texts) if texts else None
+
+
+def _thinking(part: ir.Part) -> Wire | None:
+    """Mistral's form of a thought inside the content."""
+    if not isinstance(part, ir.Reasoning):
+        return None
+    return {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
+
+
+def _thoughts(found: list[ir.Reasoning], scope: Scope) -> Wire:
+    """``reasoning_content`` and ``reasoning_details``, where this provider may have them."""
+    out: Wire = {}
+    texts: dict[str, list[str]] = {}
+    details: list[json.Raw] = []
+    for thought in found:
+        path = path_of(thought)
+        usable = [o for o in thought.opaque if _usable(o, scope)]
+        details.extend(json.raw(o.data.encode("utf-8", "surrogatepass")) for o in usable)
+        if len(usable) != len(thought.opaque):
+            scope.report.dropped(path, "its proof means something only to the provider that made it")
+        key = "reasoning" if path.endswith(".reasoning") else "reasoning_content"
+        if scope.native and not path.endswith(("]", ".reasoning_details")):
+            texts.setdefault(key, []).append(thought.text)
+        elif scope.profile.replay_reasoning and (thought.text or thought.summary):
+            texts.setdefault(key, []).append(thought.text or "\n\n".join(thought.summary))
+        elif not usable and (thought.text or thought.summary):
+            scope.report.dropped(path, "this provider is not sent the thoughts of earlier turns")
+    for key, pieces in texts.items():
+        out[key] = "".join(pieces)
+    if details:
+        out["reasoning_details"] = details
+    return out
+
+
+def _usable(found: ir.Opaque, scope: Scope) -> bool:
+    # Native material names the client's own name of the model, which is whatever this provider calls it.
+    model = "" if scope.native and found.model == scope.request.model else scope.model
+    return found.kind is ir.OpaqueKind.DETAILS and opaque.usable(found, reasoning.PROVIDER, model)
+
+
+def _calls(found: list[ir.ToolCall], scope: Scope, lowered: tools.Lowered, legacy: set[str], message: Wire) -> None:
+    calls: list[Wire] = []
+    for part in found:
+        call = lowered.call(part)
+        scope.report.ext(part.ext, NAME, path_of(part))
+        if part.id in legacy:
+            message["function_call"] = {"name": call.name, "arguments": call.arguments, **fields_of(part.ext)}
+            continue
+        calls.append({**_call(call, scope), **mark(part, scope), **_signature(part, scope), **fields_of(part.ext)})
+    if calls:
+        message["tool_calls"] = calls
+
+
+def _call(call: ir.ToolCall, scope: Scope) -> Wire:
+    if call.kind is ir.ToolKind.CUSTOM:
+        custom = {"name": call.name, "input": call.arguments, **fields_of(call.ext, "custom")}
+        return {"id": call.id, "type": "custom", "custom": custom}
+    arguments = call.arguments if call.arguments or scope.native else "{}"
+    function = {"name": call.name, "arguments": arguments, **fields_of(call.ext, "function")}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _signature(part: ir.ToolCall, scope: Scope) -> Wire:
+    """Gemini's own Chat endpoint wants its thought signatures back where they were."""
+    for found in part.opaque:
+        own = scope.native and found.model == scope.request.model
+        fits = found.model != "" and opaque.usable(found, "gemini", scope.model)
+        if found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE and (own or fits):
+            return {"extra_content": {"google": {"thought_signature": found.data}}}
+        scope.report.dropped(path_of(part), "its proof means something only to the provider that made it")
+    return {}

@@ -1,0 +1,173 @@
+"""Watches a Chat answer that passes through byte for byte; replaces the model's name where asked to.  [hot]"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ... import ir, json
+from ...errors import RemoteProtocolError
+from ...sse import MAX_EVENT_SIZE
+from . import errors, response
+from .stream_decoder import MAX_BODY, _chunk, _x_groq
+from .usage import decode_finish, decode_usage
+
+_MARKS = (
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+    b'"usage":{',
+    b'"usage": {',
+    b"[DONE]",
+    b'"error"',
+    b"_call",
+    b'"refusal":"',
+)
+"""A line without any of them needs no decoding."""
+
+
+def _renamed(data: bytes, name: bytes) -> bytes:
+    """``data`` with its model's name replaced; broken JSON stays as it is."""
+    try:
+        return json.splice(data, ("model",), name)
+    except (msgspec.DecodeError, ValueError):
+        return data
+
+
+class _Scan:
+    """What both forms of an answer tell."""
+
+    def __init__(self, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        self.complete = False
+        self._name = None if model is None else json.encode_str(model)
+
+
+class StreamScanner(_Scan):
+    """Whole lines are looked at; without a new name the bytes go out before that, as they came."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._rest = b""
+        self._called = False
+        self._refused = False
+        self._lost = False
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if self._lost:
+            return data
+        if cut == 0:
+            self._rest += data
+            if len(self._rest) > MAX_EVENT_SIZE:  # no line end in sight: nothing here is worth holding
+                held, self._rest, self._lost = self._rest, b"", True
+                return data if self._name is None else held
+            return data if self._name is None else b""
+        lines = self._rest + data[:cut] if self._rest else data[:cut]
+        self._rest = data[cut:]
+        if self._name is not None:
+            lines = self._rename(lines)
+            self._look(lines)
+            return lines
+        self._look(lines)
+        return data
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        lines, self._rest = self._rest, b""
+        if not lines:
+            return b""
+        if self._name is not None:
+            lines = self._rename(lines)
+        self._look(lines)
+        return b"" if self._name is None else lines
+
+    def _rename(self, lines: bytes) -> bytes:
+        name = self._name
+        if name is None or b'"model"' not in lines:
+            return lines
+        # Splitting at \n alone keeps every byte; a CR stays at the end of its line, outside the JSON.
+        out = []
+        for line in lines.split(b"\n"):
+            at = line.find(b"{")
+            if line.startswith(b"data:") and at > 0 and b'"model"' in line:
+                line = line[:at] + _renamed(line[at:], name)
+            out.append(line)
+        return b"\n".join(out)
+
+    def _look(self, lines: bytes) -> None:
+        if not any(mark in lines for mark in _MARKS):
+            return
+        for line in lines.replace(b"\r", b"\n").split(b"\n"):
+            if not line.startswith(b"data:") or not any(mark in line for mark in _MARKS):
+                continue
+            data = line[5:].strip()
+            if data.startswith(b"[DONE]"):
+                self.complete = True
+                if self.finish is None:
+                    self.finish = ir.FinishReason.TOOL_USE if self._called else ir.FinishReason.END
+            elif data.startswith(b"{"):
+                self._chunk(data)
+
+    def _chunk(self, data: bytes) -> None:
+        try:
+            chunk = json.decode(data, _chunk)
+        except RemoteProtocolError:
+            return  # the client sees the same bytes and is the judge of them
+        if errors.has_error(chunk.error):
+            self.error = errors.in_band(data)
+            return
+        usage = decode_usage(chunk.usage)
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta is not None and (delta.tool_calls or delta.function_call is not None):
+                self._called = True
+            if delta is not None and delta.refusal:
+                self._refused = True
+            usage = usage or decode_usage(choice.usage)
+            if choice.finish_reason and not choice.index and self.finish is None:
+                self.finish = decode_finish(
+                    choice.finish_reason, called=self._called, refused=self._refused, stop=None
+                )[0]
+                self.complete = True
+        if usage is None and bytes(chunk.x_groq):
+            try:
+                usage = decode_usage(json.decode(chunk.x_groq, _x_groq).usage)
+            except RemoteProtocolError:
+                usage = None
+        if usage is not None:
+            self.usage = usage if self.usage is None else self.usage.merge(usage)
+
+
+class BodyScanner(_Scan):
+    """One JSON object, read at its end; held back only where the name must be replaced."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        if self._size > MAX_BODY:
+            return data
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY:  # too long to be read: it passes on unread
+            held, self._pieces = b"".join(self._pieces), []
+            return data if self._name is None else held
+        return data if self._name is None else b""
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        body, self._pieces = b"".join(self._pieces), []
+        if not body:
+            return b""
+        try:
+            found = response.decode(body)
+        except RemoteProtocolError as exc:
+            self.error = exc.error
+        else:
+            self.usage, self.finish, self.complete = found.usage, found.finish, True
+        return b"" if self._name is None else _renamed(body, self._name)

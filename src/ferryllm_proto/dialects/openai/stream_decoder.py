@@ -1,0 +1,361 @@
+"""Bytes of a Chat stream to events.  [hot]
+
+What of a chunk is interesting is in small structs; the usual delta, one field of text, costs one decode and one
+event. Nothing a provider sends raises: a fault is a `StreamFailed`, and the last event.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from ... import ir, json
+from ...accumulate import play
+from ...errors import RemoteProtocolError
+from ...events import (
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Citation,
+    End,
+    Event,
+    Finish,
+    Logprobs,
+    OpaqueDelta,
+    Raw,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    StreamFailed,
+    TextDelta,
+    UsageUpdate,
+)
+from ...sse import Frame, FrameDecoder
+from . import errors, reasoning, response
+from .calls import Calls
+from .decode_parts import NAME
+from .usage import decode_finish, decode_usage
+
+MAX_BODY = 64 << 20
+"""Bytes of an answer that is no stream: the limit of one upstream JSON (reliability.md, section 5)."""
+
+_NONE = json.Raw()
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    index: int | None = None
+    delta: response.MessageAnswer | None = None
+    finish_reason: str | None = None
+    logprobs: json.Raw = _NONE
+    stop_reason: int | str | None = None
+    matched_stop: int | str | None = None
+    usage: json.Raw = _NONE
+
+
+class _XGroq(msgspec.Struct, frozen=True):
+    usage: json.Raw = _NONE
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    id: str | int | None = None
+    model: str | None = None
+    created: int | float | str | None = None
+    choices: list[_Choice] | None = None
+    usage: json.Raw = _NONE
+    error: json.Raw = _NONE
+    x_groq: json.Raw = _NONE
+
+
+_chunk = json.decoder(_Chunk)
+_x_groq = json.decoder(_XGroq)
+
+
+class State(enum.Enum):
+    HEAD = "head"
+    """No byte that says what it is."""
+    STREAM = "stream"
+    FINISHED = "finished"
+    """A finish reason was given; usage may follow."""
+    BODY = "body"
+    """The provider ignored ``stream`` and answers with one JSON object (S10)."""
+    CLOSED = "closed"
+
+
+class StreamDecoder:
+    """Reads one stream. Call `receive_data` for every read and `receive_eof` when the provider has closed."""
+
+    def __init__(self) -> None:
+        self.state = State.HEAD
+        self._frames = FrameDecoder()
+        self._body = bytearray()
+        self._model = ""
+        self._started = False
+        self._next = 0
+        self._open: int | None = None
+        self._kind: BlockKind | None = None
+        """Of the one open block that is no tool."""
+        self._calls = Calls()
+        self._details = reasoning.Details()
+        self._refused = False
+        self._plain_thoughts = False
+        """Thoughts come as plain text: entries of ``reasoning_details`` repeat it."""
+
+    # --- input -------------------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Events completed by ``data``."""
+        out: list[Event] = []
+        if self.state is State.HEAD:
+            data = self._sniff(data)
+        if self.state is State.BODY:
+            self._body += data
+            if len(self._body) > MAX_BODY:
+                self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the answer is longer than {MAX_BODY} bytes"), out)
+            return out
+        if self.state is State.CLOSED or not data:
+            return out
+        fault = None
+        try:
+            frames = self._frames.receive_data(data)
+        except RemoteProtocolError as exc:
+            frames, fault = self._frames.frames_before_fault, exc.error
+        self._receive(frames, out)
+        if fault is not None:
+            self._fail(fault, out)
+        return out
+
+    def receive_eof(self) -> list[Event]:
+        """The provider closed the connection. Idempotent."""
+        out: list[Event] = []
+        if self.state is State.CLOSED:
+            return out
+        if self.state is State.BODY:
+            return self._whole()
+        if self.state is State.HEAD and self._body:
+            data, self._body = bytes(self._body), bytearray()
+            self.state = State.STREAM
+            self._receive(self._frames.receive_data(data), out)
+        self._receive(self._frames.receive_eof(), out)
+        if self.state is State.FINISHED:
+            self._end(out)
+        elif self.state is not State.CLOSED:
+            what = "before its end" if self._started else "without one event"
+            self._fail(ir.Error(ir.ErrorKind.TRUNCATED, f"the provider's stream stopped {what}"), out)
+        return out
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Decide what this is by the first byte that is no space."""
+        self._body += data
+        head = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not head:
+            return b""
+        data, self._body = bytes(self._body), bytearray()
+        self.state = State.BODY if head[:1] == b"{" else State.STREAM
+        return data
+
+    def _whole(self) -> list[Event]:
+        body = bytes(self._body).lstrip(b"\xef\xbb\xbf \t\r\n")
+        self.state = State.CLOSED
+        try:
+            return play(response.decode(body))
+        except RemoteProtocolError as exc:
+            error = exc.error
+            if error.code == "invalid_json":  # our own words for a body that was cut
+                error = msgspec.structs.replace(error, kind=ir.ErrorKind.UPSTREAM)
+            return [StreamFailed(error)]
+
+    def _receive(self, frames: list[Frame], out: list[Event]) -> None:
+        for frame in frames:
+            if self.state is State.CLOSED:
+                return
+            data = frame.data
+            if data[:1] != b"{":
+                data = data.strip()
+                if data.startswith(b"[DONE]"):
+                    self._done(out)
+                    continue
+                if data[:1] != b"{":
+                    continue  # prose, arrays and empty events of proxies mean nothing (S8)
+            try:
+                self._chunk(data, frame.event, out)
+            except RemoteProtocolError as exc:
+                self._fail(msgspec.structs.replace(exc.error, kind=ir.ErrorKind.UPSTREAM, param=None), out)
+
+    # --- chunks ------------------------------------------------------------------------------------------
+
+    def _chunk(self, data: bytes, event: str, out: list[Event]) -> None:
+        try:
+            chunk = json.decode(data, _chunk)
+        except RemoteProtocolError:
+            if event == "error" or b'"error"' in data:
+                self._fail(errors.in_band(data), out)
+                return
+            mended = json.mend_utf8(data)
+            if mended == data:
+                raise
+            chunk = json.decode(mended, _chunk)
+        if event == "error" or (len(chunk.error) and errors.has_error(chunk.error)):
+            self._fail(errors.in_band(data), out)
+            return
+        choices = chunk.choices
+        if not self._started and (choices or (chunk.model and chunk.id)):
+            self._start(chunk, out)
+        if choices:
+            for choice in choices:
+                # Other choices belong to a client that asked for them, and that one gets the bytes as they are.
+                if not choice.index:
+                    self._choice(choice, out)
+        if self.state is State.CLOSED:
+            return
+        if len(chunk.usage) and bytes(chunk.usage) != b"null":
+            self._usage(chunk.usage, out)
+        elif len(chunk.x_groq):
+            self._groq(chunk.x_groq, out)
+
+    def _start(self, chunk: _Chunk, out: list[Event]) -> None:
+        self._started = True
+        self.state = State.STREAM
+        self._model = chunk.model or ""
+        created = chunk.created
+        out.append(Start(str(chunk.id or ""), self._model, int(created) if isinstance(created, (int, float)) else None))
+
+    def _usage(self, raw: json.Raw, out: list[Event]) -> None:
+        usage = decode_usage(raw)
+        if usage is not None and self._started:
+            out.append(UsageUpdate(usage))
+
+    def _groq(self, raw: json.Raw, out: list[Event]) -> None:
+        try:
+            self._usage(json.decode(raw, _x_groq).usage, out)
+        except RemoteProtocolError:
+            return  # another server's field of that name
+
+    def _choice(self, choice: _Choice, out: list[Event]) -> None:
+        if self.state is State.FINISHED:
+            if len(choice.usage):
+                self._usage(choice.usage, out)
+            return  # what follows a finish reason is a repetition of it
+        delta = choice.delta
+        if delta is not None:
+            self._delta(delta, out)
+        if len(choice.logprobs) and self._kind is BlockKind.TEXT and self._open is not None:
+            found = response.logprobs(choice.logprobs)
+            if found is not None:
+                out.append(Logprobs(self._open, found))
+        if len(choice.usage):
+            self._usage(choice.usage, out)
+        if choice.finish_reason:
+            self._finish(choice, choice.finish_reason, out)
+
+    def _delta(self, delta: response.MessageAnswer, out: list[Event]) -> None:
+        thought = delta.thought
+        if thought:
+            self._plain_thoughts = True
+            out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), thought))
+        if delta.reasoning_details:
+            self._take_details(delta.reasoning_details, self._plain_thoughts, out)
+        content = delta.content
+        if content:
+            if isinstance(content, str):
+                ix = self._open if self._kind is BlockKind.TEXT else None
+                out.append(TextDelta(self._block(BlockKind.TEXT, out) if ix is None else ix, content))
+            else:
+                self._mixed(content, out)
+        if delta.refusal:
+            self._refused = True
+            out.append(RefusalDelta(self._block(BlockKind.REFUSAL, out), delta.refusal))
+        if delta.annotations and self._kind is BlockKind.TEXT and self._open is not None:
+            out.extend(Citation(self._open, NAME, bytes(raw)) for raw in delta.annotations)
+        if delta.tool_calls:
+            self._close(out)
+            self._next = self._calls.receive(delta.tool_calls, self._model, self._next, out)
+        if delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments):
+            self._close(out)
+            self._next = self._calls.receive_legacy(delta.function_call, self._next, out)
+        for name in ("audio", "images"):
+            raw = bytes(getattr(delta, name))
+            if raw not in (b"", b"null", b"[]"):
+                out.append(Raw(NAME, name, raw))
+
+    def _mixed(self, content: list[json.Raw], out: list[Event]) -> None:
+        for is_thought, text in response.split_content(content):
+            if is_thought:
+                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), text))
+            else:
+                out.append(TextDelta(self._block(BlockKind.TEXT, out), text))
+
+    def _take_details(self, details: list[json.Raw], known: bool, out: list[Event]) -> None:
+        """Entries beside a text bring the same text again; without one they are the text."""
+        for raw in details:
+            entry = reasoning.read(raw)
+            if entry is None:
+                continue
+            if not known and entry.text:
+                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), entry.text))
+            elif not known and entry.summary:
+                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), entry.summary, summary=0))
+            elif entry.token:
+                self._block(BlockKind.REASONING, out)
+            self._details.add(raw)
+
+    # --- blocks ------------------------------------------------------------------------------------------
+
+    def _block(self, kind: BlockKind, out: list[Event]) -> int:
+        """The open block of ``kind``; another one that is open ends first, tool calls do not."""
+        if self._kind is kind and self._open is not None:
+            return self._open
+        self._close(out)
+        self._next = self._calls.start_all(self._next, out)
+        self._open, self._kind = self._next, kind
+        self._next += 1
+        out.append(BlockStart(self._open, kind))
+        return self._open
+
+    def _close(self, out: list[Event]) -> None:
+        if self._open is None:
+            return
+        if self._kind is BlockKind.REASONING:
+            for data in self._details.take():
+                proof = ir.Opaque(reasoning.PROVIDER, self._model, ir.OpaqueKind.DETAILS, data)
+                out.append(OpaqueDelta(self._open, proof))
+        out.append(BlockEnd(self._open))
+        self._open, self._kind = None, None
+
+    # --- ends --------------------------------------------------------------------------------------------
+
+    def _finish(self, choice: _Choice, word: str, out: list[Event]) -> None:
+        called = self._calls.any
+        stop = next((s for s in (choice.stop_reason, choice.matched_stop) if isinstance(s, str)), None)
+        reason, sequence = decode_finish(word, called=called, refused=self._refused, stop=stop)
+        if reason is ir.FinishReason.ERROR:
+            self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider ended its answer with {word}"), out)
+            return
+        self._close_all(out)
+        out.append(Finish(reason, sequence))
+        self.state = State.FINISHED
+
+    def _close_all(self, out: list[Event]) -> None:
+        self._close(out)
+        self._next = self._calls.end_all(self._next, out)
+
+    def _done(self, out: list[Event]) -> None:
+        """``[DONE]`` is an end also where no finish reason came (T2)."""
+        if not self._started:
+            self._fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended without one event"), out)
+            return
+        if self.state is not State.FINISHED:
+            called = self._calls.any
+            self._close_all(out)
+            out.append(Finish(ir.FinishReason.TOOL_USE if called else ir.FinishReason.END))
+        self._end(out)
+
+    def _end(self, out: list[Event]) -> None:
+        self.state = State.CLOSED
+        out.append(End())
+
+    def _fail(self, error: ir.Error, out: list[Event]) -> None:
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        out.append(StreamFailed(error))

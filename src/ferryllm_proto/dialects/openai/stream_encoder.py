@@ -1,0 +1,299 @@
+"""Events to bytes of a Chat stream.  [hot]
+
+Chat can interleave: blocks need no order, calls are told apart by their index. Everything but the one changing value
+of a chunk is a constant of the stream.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from ... import ir, json, sse
+from ...dialect import Answer
+from ...errors import LocalProtocolError
+from ...events import (
+    ArgsDelta,
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Citation,
+    End,
+    Event,
+    Finish,
+    Logprobs,
+    OpaqueDelta,
+    Ping,
+    Raw,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    StreamFailed,
+    TextDelta,
+    UsageUpdate,
+)
+from ...loss import Disposition, Loss
+from . import errors, reasoning
+from .decode_parts import NAME
+from .encode_response import annotation, answer_id, call_id, extra_content
+from .usage import encode_finish, encode_usage
+
+
+class State(enum.Enum):
+    IDLE = "idle"
+    OPEN = "open"
+    FINISHED = "finished"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_OPEN_EVENTS = (
+    BlockStart,
+    TextDelta,
+    RefusalDelta,
+    ReasoningDelta,
+    ArgsDelta,
+    OpaqueDelta,
+    Citation,
+    Logprobs,
+    BlockEnd,
+    UsageUpdate,
+    Ping,
+    Raw,
+)
+
+# Not in it: anything after DONE or FAILED, a second Start or Finish, content after Finish, End without Finish.
+TRANSITIONS: dict[tuple[State, type], State] = {
+    (State.IDLE, Start): State.OPEN,
+    (State.IDLE, Ping): State.IDLE,
+    (State.IDLE, StreamFailed): State.FAILED,
+    **{(State.OPEN, event): State.OPEN for event in _OPEN_EVENTS},
+    (State.OPEN, Finish): State.FINISHED,
+    (State.OPEN, StreamFailed): State.FAILED,
+    (State.FINISHED, UsageUpdate): State.FINISHED,
+    (State.FINISHED, Ping): State.FINISHED,
+    (State.FINISHED, End): State.DONE,
+    (State.FINISHED, StreamFailed): State.FAILED,
+}
+
+
+class _Block:
+    __slots__ = ("arguments", "custom", "index", "kind", "opaque", "summary", "text")
+
+    def __init__(self, start: BlockStart) -> None:
+        self.kind = start.kind
+        self.custom = start.tool_kind is ir.ToolKind.CUSTOM
+        self.index = 0
+        self.arguments = False
+        self.text: list[str] = []
+        self.opaque: list[ir.Opaque] = []
+        self.summary: int | None = None
+
+
+class StreamEncoder:
+    """Writes one stream. Give every event to `send`."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.losses: list[Loss] = []
+        self.state = State.IDLE
+        self._answer = answer
+        self._head = b""
+        self._usage: ir.Usage | None = None
+        self._blocks: dict[int, _Block] = {}
+        self._calls = 0
+        self._details = 0
+        self._bare: list[_Block] = []
+        """Calls that ended without arguments."""
+        self._refused = False
+        self._handlers: dict[type, Callable[[Event], bytes]] = {
+            Start: self._start,
+            BlockStart: self._block_start,
+            TextDelta: self._text,
+            RefusalDelta: self._refusal,
+            ReasoningDelta: self._reasoning,
+            ArgsDelta: self._args,
+            OpaqueDelta: self._opaque,
+            Citation: self._citation,
+            Logprobs: self._logprobs,
+            BlockEnd: self._block_end,
+            UsageUpdate: self._usage_update,
+            Finish: self._finish,
+            End: self._end,
+            StreamFailed: self._failed,
+            Ping: self._ping,
+            Raw: self._raw,
+        }
+
+    def send(self, event: Event) -> bytes:
+        """Bytes for the client. Raises `LocalProtocolError` for an event this state does not allow."""
+        kind = type(event)
+        state = TRANSITIONS.get((self.state, kind))
+        if state is None:
+            raise LocalProtocolError(f"a Chat stream that is {self.state.value} cannot take {kind.__name__}")
+        self.state = state
+        return self._handlers[kind](event)
+
+    def _start(self, event: Event) -> bytes:
+        assert type(event) is Start
+        answer = self._answer
+        self._head = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"choices":[' % (
+            json.encode_str(answer_id(event.id, answer)),
+            answer.created if event.created is None else event.created,
+            json.encode_str(answer.model or event.model),
+        )
+        if event.usage is not None:
+            self._usage = event.usage
+        return self._delta(b'"role":"assistant","content":"","refusal":null')
+
+    def _delta(self, members: bytes) -> bytes:
+        return b'%b{"index":0,"delta":{%b},"logprobs":null,"finish_reason":null}]}\n\n' % (self._head, members)
+
+    def _block(self, ix: int) -> _Block:
+        block = self._blocks.get(ix)
+        if block is None:
+            raise LocalProtocolError(f"block {ix} is not open")
+        return block
+
+    def _lost(self, path: str, reason: str) -> bytes:
+        self.losses.append(Loss(path, Disposition.DROPPED, reason))
+        return b""
+
+    # --- blocks ------------------------------------------------------------------------------------------
+
+    def _block_start(self, event: Event) -> bytes:
+        assert type(event) is BlockStart
+        if event.ix in self._blocks:
+            raise LocalProtocolError(f"block {event.ix} is open already")
+        block = self._blocks[event.ix] = _Block(event)
+        if event.kind is BlockKind.HOSTED:
+            if event.hosted is None or event.hosted.dialect != NAME:
+                name = "hosted" if event.hosted is None else event.hosted.type
+                return self._lost(f"content.{name}", "a Chat answer has no place for it")
+            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), event.hosted.raw))
+        if event.kind is not BlockKind.TOOL:
+            return b""
+        block.index, self._calls = self._calls, self._calls + 1
+        id_ = json.encode_str(call_id(event.id, self._answer, block.index))
+        name_ = json.encode_str(event.name or "")
+        inner = (
+            b'"custom","custom":{"name":%b,"input":""}'
+            if block.custom
+            else (b'"function","function":{"name":%b,"arguments":""}')
+        )
+        return self._delta(b'"tool_calls":[{"index":%d,"id":%b,"type":%b}]' % (block.index, id_, inner % name_))
+
+    def _text(self, event: Event) -> bytes:
+        assert type(event) is TextDelta
+        self._block(event.ix)
+        return self._delta(b'"content":%b' % json.encode_str(event.text))
+
+    def _refusal(self, event: Event) -> bytes:
+        assert type(event) is RefusalDelta
+        self._block(event.ix)
+        self._refused = True
+        return self._delta(b'"refusal":%b' % json.encode_str(event.text))
+
+    def _reasoning(self, event: Event) -> bytes:
+        assert type(event) is ReasoningDelta
+        block = self._block(event.ix)
+        text = event.text
+        if event.summary is None:
+            block.text.append(text)  # a signature is worth nothing without the text it signs
+        elif block.summary != event.summary:
+            if block.summary is not None or block.text:
+                text = "\n\n" + text
+            block.summary = event.summary
+        return self._delta(b'"reasoning_content":%b' % json.encode_str(text))
+
+    def _args(self, event: Event) -> bytes:
+        assert type(event) is ArgsDelta
+        block = self._block(event.ix)
+        block.arguments = True
+        return self._fragment(block, json.encode_str(event.text))
+
+    def _fragment(self, block: _Block, text: bytes) -> bytes:
+        if block.custom:
+            return self._delta(b'"tool_calls":[{"index":%d,"custom":{"input":%b}}]' % (block.index, text))
+        return self._delta(b'"tool_calls":[{"index":%d,"function":{"arguments":%b}}]' % (block.index, text))
+
+    def _opaque(self, event: Event) -> bytes:
+        assert type(event) is OpaqueDelta
+        block = self._block(event.ix)
+        if block.kind is BlockKind.REASONING:
+            block.opaque.append(event.opaque)
+            return b""
+        extra = extra_content(event.opaque) if block.kind is BlockKind.TOOL else None
+        if extra is None:
+            return self._lost("tool_calls.signature", "a Chat tool call has no place for it")
+        return self._delta(b'"tool_calls":[{"index":%d,"extra_content":%b}]' % (block.index, extra))
+
+    def _citation(self, event: Event) -> bytes:
+        assert type(event) is Citation
+        self._block(event.ix)
+        found = annotation(event.dialect, event.raw)
+        if found is None:
+            return self._lost("content.citations", "Chat cannot say this kind of citation")
+        return self._delta(b'"annotations":[%b]' % found)
+
+    def _logprobs(self, event: Event) -> bytes:
+        assert type(event) is Logprobs
+        self._block(event.ix)
+        return b'%b{"index":0,"delta":{},"logprobs":{"content":%b,"refusal":null},"finish_reason":null}]}\n\n' % (
+            self._head,
+            event.raw,
+        )
+
+    def _block_end(self, event: Event) -> bytes:
+        assert type(event) is BlockEnd
+        block = self._block(event.ix)
+        del self._blocks[event.ix]
+        if block.kind is BlockKind.TOOL and not block.arguments and not block.custom:
+            self._bare.append(block)
+        if block.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect == NAME:
+            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), event.hosted.raw))
+        if not block.opaque:
+            return b""
+        text = "".join(block.text)
+        entries = [reasoning.entry(o, text, self._details + n) for n, o in enumerate(block.opaque)]
+        self._details += len(entries)
+        return self._delta(b'"reasoning_details":[%b]' % b",".join(entries))
+
+    # --- ends --------------------------------------------------------------------------------------------
+
+    def _usage_update(self, event: Event) -> bytes:
+        assert type(event) is UsageUpdate
+        self._usage = event.usage if self._usage is None else self._usage.merge(event.usage)
+        return b""
+
+    def _finish(self, event: Event) -> bytes:
+        assert type(event) is Finish
+        if event.reason is ir.FinishReason.PAUSE:
+            self.losses.append(Loss("stop_reason", Disposition.DEGRADED, "Chat cannot say that the answer pauses"))
+        word = encode_finish(event.reason, called=self._calls > 0, refused=self._refused)
+        ends = b"".join(self._block_end(BlockEnd(ix)) for ix in list(self._blocks))
+        if event.reason not in (ir.FinishReason.LENGTH, ir.FinishReason.CONTEXT):
+            # Clients parse what they have put together (X7, Y5); a call that was cut stays cut (X18).
+            ends += b"".join(self._fragment(block, b'"{}"') for block in self._bare)
+        return b'%b%b{"index":0,"delta":{},"logprobs":null,"finish_reason":"%b"}]}\n\n' % (
+            ends,
+            self._head,
+            word.encode(),
+        )
+
+    def _end(self, event: Event) -> bytes:
+        if self._usage is None or not self._answer.include_usage:
+            return b"data: [DONE]\n\n"
+        return b'%b],"usage":%b}\n\ndata: [DONE]\n\n' % (self._head, json.encode(encode_usage(self._usage)))
+
+    def _failed(self, event: Event) -> bytes:
+        assert type(event) is StreamFailed
+        return sse.encode("", errors.line(event.error))
+
+    def _ping(self, event: Event) -> bytes:
+        return sse.comment()  # a chunk without content would confuse clients, a comment keeps the line alive (Y12)
+
+    def _raw(self, event: Event) -> bytes:
+        assert type(event) is Raw
+        if event.dialect != NAME:
+            return self._lost(event.event, "an event only its own dialect knows")
+        return self._delta(b"%b:%b" % (json.encode_str(event.event), event.data))

@@ -1,0 +1,144 @@
+"""Token counts and finish reasons in Chat's words, both directions (wire.md 7.7 and 7.8)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ... import ir, json
+from ...errors import RemoteProtocolError
+
+_Count = int | float | None
+
+
+class _PromptDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count = None
+    cache_write_tokens: _Count = None
+
+
+class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    total_tokens: _Count = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: _Count = None
+    """DeepSeek."""
+    cached_tokens: _Count = None
+    num_cached_tokens: _Count = None
+    reasoning_tokens: _Count = None
+    """Perplexity."""
+
+
+_usage = json.decoder(_Usage)
+
+
+def _whole(*counts: _Count) -> int | None:
+    """The first known of several places, never below zero."""
+    return next((max(0, int(count)) for count in counts if count is not None), None)
+
+
+def decode_usage(raw: bytes | msgspec.Raw) -> ir.Usage | None:
+    """A provider's ``usage``; None where there is none or it is none, which must not cost the answer."""
+    if bytes(raw) in (b"", b"null"):
+        return None
+    try:
+        found = json.decode(raw, _usage)
+    except RemoteProtocolError:
+        return None
+    inside = found.prompt_tokens_details or _PromptDetails()
+    outside = found.completion_tokens_details or _CompletionDetails()
+    prompt, output = _whole(found.prompt_tokens), _whole(found.completion_tokens)
+    total = _whole(found.total_tokens)
+    read = _whole(inside.cached_tokens, found.prompt_cache_hit_tokens, found.cached_tokens, found.num_cached_tokens)
+    write = _whole(inside.cache_write_tokens)
+    reasoning = _whole(outside.reasoning_tokens, found.reasoning_tokens)
+    if prompt is not None and output is not None and total is not None:
+        # xAI leaves reasoning out of completion_tokens; the total has it.
+        output = max(output, total - prompt)
+    if prompt is None and output is None:
+        return None
+    # Grok on Azure reports more cached tokens than prompt tokens.
+    uncached = None if prompt is None else max(0, prompt - (read or 0) - (write or 0))
+    return ir.Usage(uncached, read, write, output=output, reasoning=reasoning)
+
+
+def encode_usage(usage: ir.Usage) -> dict[str, object]:
+    """``usage`` of an answer. The three totals are required there; what is unknown is 0."""
+    prompt, output = usage.input_total or 0, usage.output or 0
+    out: dict[str, object] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
+    }
+    cached = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
+    details = {name: count for name, count in cached.items() if count is not None}
+    if details:
+        out["prompt_tokens_details"] = details
+    if usage.reasoning is not None:
+        out["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return out
+
+
+_REASONS = {
+    "stop": ir.FinishReason.END,
+    "eos": ir.FinishReason.END,
+    "end_turn": ir.FinishReason.END,
+    "eos_token": ir.FinishReason.END,
+    "stop_sequence": ir.FinishReason.STOP,
+    "length": ir.FinishReason.LENGTH,
+    "max_tokens": ir.FinishReason.LENGTH,
+    "model_length": ir.FinishReason.CONTEXT,
+    "tool_calls": ir.FinishReason.TOOL_USE,
+    "tool_call": ir.FinishReason.TOOL_USE,
+    "tool_use": ir.FinishReason.TOOL_USE,
+    "function_call": ir.FinishReason.TOOL_USE,
+    "content_filter": ir.FinishReason.REFUSAL,
+    "refusal": ir.FinishReason.REFUSAL,
+    "error": ir.FinishReason.ERROR,
+    "abort": ir.FinishReason.ERROR,
+    "insufficient_system_resource": ir.FinishReason.ERROR,
+    # Not in it: words nobody has documented. They end an answer like "stop" (X14).
+}
+
+
+def decode_finish(word: str, *, called: bool, refused: bool, stop: str | None) -> tuple[ir.FinishReason, str | None]:
+    """A provider's finish reason, and the stop sequence where it told.
+
+    ``called`` and ``refused`` say what the answer holds: providers say "stop" after calls and refusals alike.
+    """
+    reason = _REASONS.get(word.lower(), ir.FinishReason.END)
+    if reason is ir.FinishReason.END:
+        if called:
+            return ir.FinishReason.TOOL_USE, None
+        if refused:
+            return ir.FinishReason.REFUSAL, None
+        if stop is not None:
+            return ir.FinishReason.STOP, stop
+    return reason, None
+
+
+FINISH: dict[ir.FinishReason, str] = {
+    ir.FinishReason.END: "stop",
+    ir.FinishReason.LENGTH: "length",
+    ir.FinishReason.CONTEXT: "length",
+    ir.FinishReason.STOP: "stop",
+    ir.FinishReason.TOOL_USE: "tool_calls",
+    ir.FinishReason.PAUSE: "stop",
+    ir.FinishReason.REFUSAL: "content_filter",
+    ir.FinishReason.MALFORMED_TOOL: "stop",
+    ir.FinishReason.ERROR: "stop",
+}
+"""Not in it: nothing, every reason has a word. An error is written as one and never gets here."""
+
+
+def encode_finish(reason: ir.FinishReason, *, called: bool, refused: bool) -> str:
+    """``finish_reason`` of an answer. With a refusal's text in the message OpenAI says "stop"."""
+    if called and reason is ir.FinishReason.END:
+        return "tool_calls"
+    if refused and reason is ir.FinishReason.REFUSAL:
+        return "stop"
+    return FINISH[reason]

@@ -1,0 +1,225 @@
+"""`ir.Request` of any dialect as the body for a Responses provider."""
+
+from __future__ import annotations
+
+from ... import ids, ir, json
+from ...dialect import ToolRules, UpstreamRequest
+from ...errors import RemoteProtocolError
+from ...loss import Loss, Report
+from ...tools import lower
+from . import wire
+from .encode_input import InputWriter
+from .encode_tools import encode_choice, encode_tools
+from .strictness import is_strict
+
+Wire = dict[str, object]
+
+EFFORT_BY_BUDGET = ((2048, "minimal"), (6144, "low"), (14336, "medium"), (28672, "high"))
+"""Thinking budgets, in tokens, below which an effort is meant (wire.md 7.4); from the last on it is ``xhigh``."""
+
+_SHOW = {"summary": "auto", "concise": "concise", "detailed": "detailed"}
+_TIERS = {"standard_only": "default"}
+"""Tiers of other dialects by their name here; unknown ones go out as they are."""
+
+_DROPPED = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
+"""Knobs without a place here (G5)."""
+
+_MAX_ID = 64
+"""Characters of ``user`` and ``safety_identifier``."""
+
+
+def encode_request(
+    request: ir.Request, rules: ToolRules, model: str | None, headers: tuple[tuple[str, str], ...]
+) -> tuple[UpstreamRequest, list[Loss]]:
+    """The request for a provider. Raises `RemoteProtocolError` for what must not be left out (G5)."""
+    report = Report()
+    own = request.dialect == wire.NAME
+    target = model or request.model
+    lowered = lower(request, rules, wire.NAME, report)
+    body: Wire = {"model": target}
+    writer = InputWriter(request, lowered, target, report)
+    items = writer.write()
+    if writer.instructions is not None:
+        body["instructions"] = writer.instructions
+    if items or not own or not _asks_elsewhere(request):
+        body["input"] = items
+    top = [tool for tool in lowered.tools if not (own and tool.path.startswith("input["))]
+    if top:
+        body["tools"] = encode_tools(top, own=own, report=report)
+    if lowered.choice is not None:
+        body["tool_choice"] = encode_choice(lowered.choice, own=own)
+    if lowered.parallel is not None:
+        body["parallel_tool_calls"] = lowered.parallel
+    elif own and request.parallel is not None:
+        body["parallel_tool_calls"] = request.parallel
+    _sampling(body, request, report)
+    _reasoning(body, request, own)
+    text = text_config(request, own=own)
+    if text:
+        body["text"] = text
+    _identity(body, request, own, report)
+    _state(body, request, own)
+    if request.stream:
+        body["stream"] = True
+    _ext(body, request, report)
+    upstream = UpstreamRequest("POST", "/v1/responses", "", headers, json.encode(body), request.stream)
+    return upstream, report.losses
+
+
+def _asks_elsewhere(request: ir.Request) -> bool:
+    """Whether the prompt is kept by the provider, so that no input is fine."""
+    return (request.ext is not None and "prompt" in request.ext.fields) or request.conversation is not None
+
+
+def _sampling(body: Wire, request: ir.Request, report: Report) -> None:
+    if request.n is not None and request.n != 1:
+        raise report.refuse(request.wire_name("n"), "a Responses provider gives one answer")
+    if request.stop:
+        raise report.refuse(request.wire_name("stop"), "a Responses provider has no stop sequences")
+    for field in _DROPPED:
+        if getattr(request, field) is not None:
+            report.dropped(request.wire_name(field), "a Responses provider has no such parameter")
+    for name, value in (
+        ("max_output_tokens", request.max_output),
+        ("temperature", request.temperature),
+        ("top_p", request.top_p),
+        ("top_logprobs", request.top_logprobs),
+    ):
+        if value is not None:
+            body[name] = value
+
+
+def _reasoning(body: Wire, request: ir.Request, own: bool) -> None:
+    include = list(request.include) if own else []
+    if request.logprobs and wire.LOGPROBS not in include:
+        include.append(wire.LOGPROBS)
+    params = request.reasoning
+    if params is not None:
+        out: Wire = {}
+        effort = params.effort
+        if params.mode is ir.ThinkingMode.OFF:
+            effort = "none"
+        elif effort is None and params.budget is not None:
+            effort = effort_of(params.budget)
+        if effort is not None:
+            out["effort"] = effort
+        wants = params.mode not in (None, ir.ThinkingMode.OFF)
+        show = _SHOW.get(params.show or "") or ("auto" if wants and params.show is None else None)
+        if (show is not None and effort != "none") or (own and show is not None):
+            out["summary"] = show
+        body["reasoning"] = out
+        if not own and effort != "none" and wire.ENCRYPTED not in include:
+            include.append(wire.ENCRYPTED)  # nothing is stored, so the next turn has to bring it
+    if include:
+        body["include"] = include
+
+
+def effort_of(budget: int) -> str:
+    """The effort a thinking budget of ``budget`` tokens means."""
+    if budget <= 0:
+        return "none"
+    return next((effort for below, effort in EFFORT_BY_BUDGET if budget < below), "xhigh")
+
+
+def text_config(request: ir.Request, *, own: bool) -> Wire:
+    """The members of ``text``; none where the client asked for nothing."""
+    out: Wire = {}
+    form = request.format
+    if form is not None:
+        shape: Wire = {"type": form.kind.value}
+        if form.kind is ir.FormatKind.JSON_SCHEMA:
+            shape["name"] = form.name or "response"
+            if form.description is not None:
+                shape["description"] = form.description
+            shape["schema"] = json.raw(form.schema or b"{}")
+            strict = form.strict
+            if strict is None and not own:
+                # Messages formats always bind; Chat's bind only when asked. Strict refuses schemas that are not.
+                strict = request.dialect == "anthropic" and is_strict(form.schema or b"{}")
+            if strict is not None:
+                shape["strict"] = strict
+        out["format"] = shape
+    if request.verbosity is not None:
+        out["verbosity"] = request.verbosity
+    return out
+
+
+def _identity(body: Wire, request: ir.Request, own: bool, report: Report) -> None:
+    for name, value in (("user", request.user), ("safety_identifier", request.safety_id)):
+        if value is not None:
+            # Claude Code's id is JSON and long (A37): the same short one stands for it in every request.
+            fits = own or len(value) <= _MAX_ID
+            body[name] = value if fits else f"user_{ids.short_hash(value, 24)}"
+            if not fits:
+                report.degraded(request.wire_name("user" if name == "user" else "safety_id"), "shortened to a hash")
+    if request.metadata is not None:
+        if own or _fits_metadata(request.metadata):
+            body["metadata"] = json.raw(request.metadata)
+        else:
+            report.dropped("metadata", "only 16 strings of at most 512 characters fit here")
+    if request.service_tier is not None:
+        body["service_tier"] = _TIERS.get(request.service_tier, request.service_tier)
+    if request.cache_key is not None:
+        body["prompt_cache_key"] = request.cache_key
+    if request.cache_retention is not None:
+        body["prompt_cache_retention"] = request.cache_retention
+
+
+def _fits_metadata(metadata: bytes) -> bool:
+    try:
+        value = json.loads(metadata)
+    except RemoteProtocolError:
+        return False
+    return (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and all(isinstance(v, str) and len(v) <= 512 and len(k) <= 64 for k, v in value.items())
+    )
+
+
+def _state(body: Wire, request: ir.Request, own: bool) -> None:
+    if request.store is not None:
+        body["store"] = request.store
+    elif not own:
+        body["store"] = False  # the provider's default is to keep everything, which no other dialect's client expects
+    if request.previous_id is not None:
+        body["previous_response_id"] = request.previous_id
+    if request.conversation is not None:
+        body["conversation"] = json.raw(request.conversation)
+    if request.background is not None:
+        body["background"] = request.background
+    if request.truncation is not None:
+        body["truncation"] = request.truncation
+
+
+_CONTRACT = {
+    "audio": "a Responses provider answers with text only",
+    "modalities": "a Responses provider answers with text only",
+}
+"""Fields of other dialects that change what the caller gets."""
+
+
+def _ext(body: Wire, request: ir.Request, report: Report) -> None:
+    ext = request.ext
+    if ext is None:
+        return
+    if ext.dialect != wire.NAME:
+        for name, reason in _CONTRACT.items():
+            raw = ext.fields.get(name)
+            if raw is not None and raw != b"null" and (name != "modalities" or b"audio" in raw):
+                raise report.refuse(name, reason)
+        report.ext(ext, wire.NAME)
+        return
+    for name, raw in ext.fields.items():
+        if name.startswith((".", "input[")):
+            continue  # an item's, written with it
+        place, rest = body, name
+        for head in ("reasoning.", "text.format.", "text."):
+            if name.startswith(head):
+                rest = name[len(head) :]
+                for key in head.rstrip(".").split("."):
+                    inner = place.setdefault(key, {})
+                    assert isinstance(inner, dict)
+                    place = inner
+                break
+        place[rest] = json.raw(raw)

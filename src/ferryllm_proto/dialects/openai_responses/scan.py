@@ -1,0 +1,157 @@
+"""Watching an answer that passes through: usage, finish and error are read, the model's name may be replaced.
+
+Only lifecycle events say anything of interest; every other event costs one look for their names.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ... import ir, json, sse
+from ...errors import RemoteProtocolError
+from . import wire
+from .errors import read_error
+from .outcome import WireResponse, decode_finish, decode_usage, response_decoder
+from .response import failure_of
+
+MAX_BODY = 64 << 20
+"""Bytes of a whole answer that are kept to read its usage; longer ones pass unread and unrenamed."""
+
+_TERMINALS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_LIFECYCLE = re.compile(rb'"response\.(?:created|in_progress|queued|completed|incomplete|failed|cancelled)"')
+_ERROR = re.compile(rb'"type"\s*:\s*"error"')
+_BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_DATA = re.compile(rb"(?:\A|(?<=[\r\n]))data: ?([^\r\n]*)")
+_CALLS = re.compile(rb'"type"\s*:\s*"(?:function_call|custom_tool_call)"')
+_REFUSAL = re.compile(rb'"type"\s*:\s*"refusal"')
+
+
+class Scanner:
+    """See `ferryllm_proto.dialect.Scanner`."""
+
+    def __init__(self, *, stream: bool, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        self.complete = False
+        self._stream = stream
+        self._name = None if model is None else json.encode_str(model)
+        self._frames = sse.FrameDecoder()
+        self._buffer = bytearray()
+        self._whole: list[bytes] = []
+        self._size = 0
+        self._blind = False
+
+    def receive_data(self, data: bytes) -> bytes:
+        """The bytes to pass on."""
+        if not self._stream:
+            return self._keep(data)
+        if self._name is None:
+            self._watch(data)
+            return data
+        self._buffer += data
+        out: list[bytes] = []
+        at = 0
+        for match in _BLANK.finditer(self._buffer):
+            out.append(self._event(bytes(self._buffer[at : match.end()])))
+            at = match.end()
+        del self._buffer[:at]
+        if len(self._buffer) > sse.MAX_EVENT_SIZE:  # no event that names a model is so large
+            out.append(bytes(self._buffer))
+            self._buffer.clear()
+        return b"".join(out)
+
+    def receive_eof(self) -> bytes:
+        """What was held; then `complete` is final."""
+        if not self._stream:
+            return self._end_whole()
+        if self._name is None:
+            self._read(self._frames.receive_eof())
+            return b""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return self._event(rest) if rest else b""
+
+    # --- streams ---
+
+    def _watch(self, data: bytes) -> None:
+        if self._blind:
+            return
+        try:
+            self._read(self._frames.receive_data(data))
+        except RemoteProtocolError:
+            self._blind = True  # the bytes pass all the same; nothing can be said of them any more
+
+    def _read(self, frames: list[sse.Frame]) -> None:
+        for frame in frames:
+            if frame.event in _TERMINALS or (frame.event in ("", "message") and _LIFECYCLE.search(frame.data)):
+                self._terminal(frame.data)
+            elif frame.event == "error" or (not frame.event and _ERROR.search(frame.data)):
+                self.error = read_error(frame.data) or self.error
+
+    def _event(self, block: bytes) -> bytes:
+        """One event with its blank line; the model's name in it is replaced."""
+        named = _LIFECYCLE.search(block) or b"\nevent: response." in block or block.startswith(b"event: response.")
+        if not named and b"error" not in block:
+            return block
+        match = _DATA.search(block)
+        if match is None:
+            return block
+        data = match[1]
+        if _LIFECYCLE.search(data):
+            self._terminal(data)
+            assert self._name is not None
+            data = json.splice(data, ("response", "model"), self._name)
+            return b"%b%b%b" % (block[: match.start(1)], data, block[match.end(1) :])
+        if _ERROR.search(data) or block.startswith(b"event: error"):
+            self.error = read_error(data) or self.error
+        return block
+
+    def _terminal(self, data: bytes) -> None:
+        try:
+            tag = json.decode(data, wire.tag_decoder)
+            if tag.type not in _TERMINALS:
+                return
+            self.complete = True
+            raw = bytes(json.fields(data).get("response", json.raw(b"{}")))
+            self._learn(json.decode(raw, response_decoder), raw)
+        except RemoteProtocolError:
+            return
+
+    def _learn(self, response: WireResponse, raw: bytes) -> None:
+        if response.usage is not None:
+            self.usage = decode_usage(response.usage)
+        if response.status in ("failed", "cancelled") or not wire.is_null(response.error):
+            self.error = failure_of(response)
+            return
+        called = refused = False
+        for item in response.output or ():
+            called = called or _CALLS.search(bytes(item)) is not None
+            refused = refused or _REFUSAL.search(bytes(item)) is not None
+        self.finish = decode_finish(response, called=called, refused=refused)
+
+    # --- whole answers ---
+
+    def _keep(self, data: bytes) -> bytes:
+        if self._blind:
+            return data
+        self._whole.append(data)
+        self._size += len(data)
+        if self._size <= MAX_BODY:
+            return b"" if self._name is not None else data
+        held, self._whole, self._blind = self._whole, [], True
+        return b"".join(held) if self._name is not None else data
+
+    def _end_whole(self) -> bytes:
+        body, self._whole = b"".join(self._whole), []
+        if self._blind or not body:
+            return b""
+        try:
+            response = json.decode(body, response_decoder)
+            self.complete = True
+            self._learn(response, body)
+            if self._name is not None:
+                return json.splice(body, ("model",), self._name)
+        except RemoteProtocolError:
+            pass
+        return body if self._name is not None else b""

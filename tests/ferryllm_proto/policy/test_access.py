@@ -1,0 +1,108 @@
+"""Keys and browsers."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferryllm_proto import ir
+from ferryllm_proto.policy.access import AccessRules, check, key_digest
+
+KEYS = AccessRules((key_digest("fk-one-0123456789"), key_digest("fk-two-0123456789")))
+OPEN = AccessRules(hosts=("gateway.local",))
+LOCAL = ("host", "127.0.0.1:3000")
+JSON = ("content-type", "application/json")
+
+
+def kind(error: ir.Error | None) -> ir.ErrorKind | None:
+    return None if error is None else error.kind
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("x-api-key", "fk-one-0123456789")],
+        [("X-Api-Key", "fk-two-0123456789")],
+        [("authorization", "Bearer fk-one-0123456789")],
+        [("Authorization", "bearer  fk-one-0123456789 ")],
+        [("authorization", "Bearer fk-one-0123456789"), ("x-api-key", "fk-one-0123456789")],
+    ],
+)
+def test_e16_known_key_is_accepted_in_either_header(headers: list[tuple[str, str]]) -> None:
+    assert check(KEYS, "POST", headers) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ([], "no API key"),
+        ([("x-api-key", "fk-one-012345678")], "not known"),
+        ([("x-api-key", "")], "not known"),
+        ([("authorization", "Basic abc")], "Bearer"),
+        ([("authorization", "Bearer ")], "Bearer"),
+        ([("authorization", "Bearer fk-one-0123456789"), ("x-api-key", "fk-two-0123456789")], "different"),
+        ([("x-api-key", "fk-one-0123456789"), ("x-api-key", "other")], "different"),
+    ],
+)
+def test_missing_wrong_and_contradicting_keys_are_refused(headers: list[tuple[str, str]], word: str) -> None:
+    error = check(KEYS, "POST", headers)
+    assert error is not None
+    assert error.kind is ir.ErrorKind.AUTHENTICATION
+    assert word in error.message
+    assert "fk-one" not in error.message
+
+
+def test_with_keys_a_browser_with_a_key_may_come_in() -> None:
+    headers = [("x-api-key", "fk-one-0123456789"), ("origin", "https://app.example"), ("host", "gateway.example")]
+    assert check(KEYS, "POST", headers) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:3000", "localhost:3000", "LOCALHOST", "[::1]:3000", "127.8.8.8", "a.localhost", "gateway.local:1"]
+)
+def test_without_keys_loopback_hosts_and_the_configured_one_are_accepted(host: str) -> None:
+    assert check(OPEN, "POST", [("host", host), JSON]) is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "192.168.0.4:3000", "", "127.0.0.1.evil.example"])
+def test_without_keys_a_foreign_host_on_loopback_is_refused(host: str) -> None:
+    assert kind(check(OPEN, "POST", [("host", host), JSON])) is ir.ErrorKind.PERMISSION
+
+
+def test_without_keys_beyond_loopback_any_host_is_accepted() -> None:
+    assert check(AccessRules(loopback=False), "POST", [("host", "gpu-box:3000"), JSON]) is None
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (("origin", "https://evil.example"), ir.ErrorKind.PERMISSION),
+        (("origin", "null"), ir.ErrorKind.PERMISSION),
+        (("origin", "http://127.0.0.1:5173"), ir.ErrorKind.PERMISSION),
+        (("origin", "http://127.0.0.1:3000"), None),
+        (("sec-fetch-site", "cross-site"), ir.ErrorKind.PERMISSION),
+        (("sec-fetch-site", "same-site"), ir.ErrorKind.PERMISSION),
+        (("sec-fetch-site", "same-origin"), None),
+        (("sec-fetch-site", "none"), None),
+    ],
+)
+def test_without_keys_other_sites_pages_are_refused(extra: tuple[str, str], expected: ir.ErrorKind | None) -> None:
+    assert kind(check(OPEN, "POST", [LOCAL, JSON, extra])) is expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", None),
+        ("Application/JSON; charset=utf-8", None),
+        ("application/vnd.api+json", None),
+        ("text/plain", ir.ErrorKind.MEDIA_TYPE),
+        ("application/x-www-form-urlencoded", ir.ErrorKind.MEDIA_TYPE),
+        ("multipart/form-data; boundary=x", ir.ErrorKind.MEDIA_TYPE),
+    ],
+)
+def test_without_keys_types_a_form_can_send_are_refused(content_type: str, expected: ir.ErrorKind | None) -> None:
+    assert kind(check(OPEN, "POST", [LOCAL, ("content-type", content_type)])) is expected
+
+
+def test_without_keys_a_get_needs_no_type() -> None:
+    assert check(OPEN, "GET", [LOCAL]) is None

@@ -1,0 +1,522 @@
+"""The life of one request, with every fault at every step, without a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from ferryllm_proto import LocalProtocolError, Route, RouteTable, ir
+from ferryllm_proto.actions import Abort, Action, Cut, Finish, Note, Open, Outcome, ReadBody, Record, SendBody, SendHead
+from ferryllm_proto.exchange import _TRANSITIONS, Exchange, Gateway, Provider, State
+from ferryllm_proto.inputs import (
+    ClientBody,
+    ClientFault,
+    ClientLost,
+    ClientRequest,
+    DeadlinePassed,
+    Input,
+    Stopping,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamHead,
+    UpstreamLost,
+)
+from ferryllm_proto.policy.access import AccessRules, key_digest
+from support import grammar
+
+GATEWAY = Gateway(
+    RouteTable((Route("claude-", "chat", rewrite_model="gpt-5.4"), Route("same-", "messages"), Route("chat-", "chat"))),
+    {
+        "chat": Provider("chat", "openai", first_byte_secs=30, request_secs=60, idle_secs=10, total_secs=100),
+        "messages": Provider("messages", "anthropic", first_byte_secs=30, request_secs=60, idle_secs=10),
+    },
+    body_limit=10_000,
+)
+HOST = ("host", "127.0.0.1:3000")
+JSON = ("content-type", "application/json")
+SSE = ("content-type", "text/event-stream")
+
+
+def chunk(delta: dict[str, object], finish: str | None = None) -> bytes:
+    value = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "gpt-5.4-2026",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+ROLE, PONG, STOP = chunk({"role": "assistant", "content": ""}), chunk({"content": "pong"}), chunk({}, "stop")
+DONE = b"data: [DONE]\n\n"
+WHOLE = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-5.4-2026",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "pong"}}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
+    }
+).encode()
+
+
+class Driver:
+    """Feeds an exchange and keeps what it did."""
+
+    def __init__(self, gateway: Gateway = GATEWAY) -> None:
+        self.exchange = Exchange(gateway, id="req_1", seed=7, created=1_760_000_000.0)
+        self.now = 100.0
+        self.actions: list[Action] = []
+
+    def feed(self, event: Input, after: float = 0.0) -> list[Action]:
+        self.now += after
+        actions = self.exchange.receive(event, self.now)
+        self.actions.extend(actions)
+        return actions
+
+    def ask(self, *, model: str = "claude-x", stream: bool = True, path: str = "/v1/messages") -> list[Action]:
+        """Up to the request that goes to the provider."""
+        body = {"model": model, "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
+        self.feed(ClientRequest("POST", path, (HOST, JSON)))
+        return self.feed(ClientBody(json.dumps(body).encode()))
+
+    @property
+    def status(self) -> int:
+        (head,) = only(self.actions, SendHead)
+        return head.status
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(action.data for action in only(self.actions, SendBody))
+
+    @property
+    def record(self) -> Record:
+        (record,) = only(self.actions, Record)
+        return record
+
+
+def only(actions: Iterable[Action], kind: type) -> list:  # type: ignore[type-arg]  # of the kind asked for
+    return [action for action in actions if type(action) is kind]
+
+
+def kinds(actions: Iterable[Action]) -> list[type]:
+    return [type(action) for action in actions if not isinstance(action, Note)]
+
+
+def assert_invariants(driver: Driver) -> None:
+    """What holds for every exchange that is over (design.md, section 3)."""
+    names = kinds(driver.actions)
+    assert driver.exchange.state is State.DONE
+    assert names.count(Record) == 1
+    assert names[-1] is Record
+    assert names.count(SendHead) <= 1
+    assert names.count(Finish) + names.count(Cut) <= 1
+    if SendHead in names:
+        assert SendBody not in names[: names.index(SendHead)]
+    for terminal in (Finish, Cut):
+        if terminal in names:
+            assert SendBody not in names[names.index(terminal) :]
+    assert driver.exchange.next_deadline() is None
+    assert driver.exchange.receive(ClientLost(), driver.now) == []
+
+
+# --- the good ways ---------------------------------------------------------------------------------------
+
+
+def test_a_streamed_answer_is_translated_as_it_comes() -> None:
+    driver = Driver()
+    (opened,) = only(driver.ask(), Open)
+    assert opened.provider == "chat"
+    assert opened.request.path == "/v1/chat/completions"
+    assert json.loads(opened.request.body)["model"] == "gpt-5.4"
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE))
+    assert only(driver.actions, SendHead) == []
+    assert b"pong" in only(driver.feed(UpstreamData(PONG)), SendBody)[0].data
+    driver.feed(UpstreamData(STOP))
+    driver.feed(UpstreamData(DONE))
+    driver.feed(UpstreamEnd())
+    assert_invariants(driver)
+    seen = grammar.messages(driver.body)
+    assert (seen.text, seen.ended, seen.finish) == ("pong", True, "end_turn")
+    assert driver.record.outcome is Outcome.OK
+    assert driver.record.finish is ir.FinishReason.END
+    assert b'"model":"claude-x"' in driver.body.replace(b": ", b":")
+    assert b"gpt-5.4" not in driver.body
+
+
+def test_a_whole_answer_is_sent_in_one_go() -> None:
+    driver = Driver()
+    driver.ask(stream=False)
+    driver.feed(UpstreamHead(200, (JSON,)))
+    assert driver.feed(UpstreamData(WHOLE[:50])) == []
+    driver.feed(UpstreamData(WHOLE[50:]))
+    assert kinds(driver.feed(UpstreamEnd())) == [SendHead, SendBody, Finish, Record]
+    assert_invariants(driver)
+    answer = json.loads(driver.body)
+    assert answer["content"][0]["text"] == "pong"
+    assert answer["model"] == "claude-x"
+    assert driver.record.usage == ir.Usage(input=9, output=1) or driver.record.usage is not None
+    assert driver.record.usage.output == 1
+
+
+def test_notes_are_the_four_lines_in_order() -> None:
+    driver = Driver()
+    driver.ask(stream=False)
+    driver.feed(UpstreamHead(200, (JSON,)), after=1.234)
+    notes = only(driver.actions, Note)
+    assert [note.name for note in notes] == [
+        "incoming request",
+        "resolved route",
+        "sending chat request",
+        "backend response ok",
+    ]
+    assert notes[0].fields == {"entry": "anthropic", "model": "claude-x", "stream": False}
+    assert notes[1].fields == {
+        "entry": "anthropic",
+        "display_model": "claude-x",
+        "backend_model": "gpt-5.4",
+        "provider": "chat",
+    }
+    assert notes[2].fields == {"provider": "chat", "model": "gpt-5.4", "stream": False}
+    assert notes[3].fields == {"provider": "chat", "status": 200, "latency_ms": 1234}
+
+
+def test_same_inputs_give_the_same_bytes() -> None:
+    def run() -> list[Action]:
+        driver = Driver()
+        driver.ask()
+        driver.feed(UpstreamHead(200, (SSE,)))
+        for data in (ROLE, PONG, STOP + DONE):
+            driver.feed(UpstreamData(data))
+        driver.feed(UpstreamEnd())
+        return driver.actions
+
+    assert run() == run()
+
+
+# --- refusals before a provider is asked -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/nowhere", 404), ("GET", "/v1/messages", 405), ("PUT", "/v1/responses", 405)]
+)
+def test_unknown_paths_and_methods_are_refused_without_reading_a_body(method: str, path: str, status: int) -> None:
+    driver = Driver()
+    assert kinds(driver.feed(ClientRequest(method, path, (HOST,)))) == [SendHead, SendBody, Finish, Record]
+    assert driver.status == status
+    assert json.loads(driver.body)["error"]["message"]
+    assert_invariants(driver)
+
+
+def test_a_405_names_the_methods_there_are() -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("GET", "/v1/messages", (HOST,)))
+    (head,) = only(driver.actions, SendHead)
+    assert ("allow", "POST") in head.headers
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("POST", "/v1/messages", (HOST, JSON, ("content-length", "10001"))))
+    assert driver.status == 413
+    assert json.loads(driver.body)["error"]["type"] == "request_too_large"
+    assert only(driver.actions, ReadBody) == []
+    assert_invariants(driver)
+
+
+def test_keys_are_asked_for_before_the_body_is_read() -> None:
+    gateway = msgspec.structs.replace(GATEWAY, access=AccessRules((key_digest("secret-key"),)))
+    driver = Driver(gateway)
+    driver.feed(ClientRequest("POST", "/v1/chat/completions", (HOST, JSON, ("x-api-key", "wrong"))))
+    assert driver.status == 401
+    assert_invariants(driver)
+    driver = Driver(gateway)
+    driver.feed(ClientRequest("POST", "/v1/chat/completions", (HOST, JSON, ("x-api-key", "secret-key"))))
+    assert only(driver.actions, ReadBody) == [ReadBody(10_000)]
+
+
+def test_an_unknown_model_is_a_clear_404() -> None:
+    driver = Driver()
+    driver.ask(model="nobody")
+    assert driver.status == 404
+    error = json.loads(driver.body)["error"]
+    assert error["type"] == "not_found_error"
+    assert "nobody" in error["message"]
+    assert_invariants(driver)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"model":1}', b'{"model":"claude-x","stream":"yes"}', b"\xff"]
+)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/responses"])
+def test_broken_bodies_are_400_in_the_dialect(path: str, body: bytes) -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("POST", path, (HOST, JSON)))
+    driver.feed(ClientBody(body))
+    assert driver.status == 400
+    answer = json.loads(driver.body)
+    assert answer["error"]["message"]
+    assert answer["error"]["type"] == "invalid_request_error"
+    assert_invariants(driver)
+
+
+@pytest.mark.parametrize("status", [400, 408, 413, 415])
+def test_a_body_that_can_not_be_read_is_answered_in_the_dialect(status: int) -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("POST", "/v1/messages", (HOST, JSON)))
+    driver.feed(ClientFault(status, "the body is broken"))
+    assert driver.status == status
+    assert json.loads(driver.body)["type"] == "error"
+    assert_invariants(driver)
+
+
+# --- faults of the provider ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "status"), [(UpstreamLost("refused"), 502), (UpstreamLost("too slow", timeout=True), 504)]
+)
+def test_a_provider_out_of_reach_is_an_error_status(stream: bool, fault: UpstreamLost, status: int) -> None:
+    driver = Driver()
+    driver.ask(stream=stream)
+    driver.feed(fault)
+    assert driver.status == status
+    assert json.loads(driver.body)["type"] == "error"
+    assert driver.record.outcome is Outcome.ERROR
+    assert_invariants(driver)
+
+
+@pytest.mark.parametrize("model", ["claude-x", "same-x"])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503, 529])
+def test_e1_status_and_retry_after_of_the_provider_survive(model: str, status: int) -> None:
+    driver = Driver()
+    driver.ask(model=model)
+    driver.feed(UpstreamHead(status, (JSON, ("retry-after", "7"))))
+    driver.feed(UpstreamData(b'{"error":{"message":"no","type":"some_error"}}'))
+    driver.feed(UpstreamEnd())
+    (head,) = only(driver.actions, SendHead)
+    # "Overloaded" is 503 with OpenAI and 529 with Anthropic (E2, E3).
+    assert head.status == (529 if (status, model) == (503, "claude-x") else status)
+    assert ("retry-after", "7") in head.headers
+    assert json.loads(driver.body)["error"]["message"] == "no"
+    assert_invariants(driver)
+
+
+def test_a_redirect_is_an_error_and_its_target_is_not_shown() -> None:
+    driver = Driver()
+    driver.ask()
+    driver.feed(UpstreamHead(302, (("location", "http://evil.example/"),)))
+    driver.feed(UpstreamEnd())
+    assert driver.status == 502
+    assert b"evil" not in driver.body
+    assert_invariants(driver)
+
+
+def test_t7_an_error_as_first_event_is_a_true_status() -> None:
+    driver = Driver()
+    driver.ask()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE))
+    driver.feed(UpstreamData(b'data: {"error":{"message":"slow down","type":"rate_limit_error","code":429}}\n\n'))
+    assert driver.status == 429
+    assert_invariants(driver)
+
+
+def test_t7_the_head_is_held_for_a_second_and_no_longer() -> None:
+    driver = Driver()
+    driver.ask()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE))
+    assert driver.exchange.next_deadline() == driver.now + 1.0
+    assert kinds(driver.feed(DeadlinePassed(), after=1.0)) == [SendHead, SendBody]
+    assert b"message_start" in driver.body
+
+
+@pytest.mark.parametrize("model", ["claude-x"])
+@pytest.mark.parametrize("lost", [UpstreamLost("reset"), UpstreamEnd()])
+def test_t1_a_cut_stream_ends_in_an_error_event(model: str, lost: Input) -> None:
+    driver = Driver()
+    driver.ask(model=model)
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    driver.feed(lost)
+    seen = grammar.messages(driver.body)
+    assert seen.failed
+    assert not seen.ended
+    assert seen.text == "pong"
+    assert driver.record.outcome is Outcome.TRUNCATED
+    assert_invariants(driver)
+
+
+def test_t1_a_cut_pass_through_stream_ends_in_an_error_event_behind_whole_events() -> None:
+    driver = Driver()
+    driver.ask(model="same-x")
+    driver.feed(UpstreamHead(200, (SSE,)))
+    start = b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message"}}\n\n'
+    driver.feed(UpstreamData(start + b"event: content_block_start\nda"))
+    driver.feed(UpstreamLost("reset"))
+    assert driver.body.startswith(start + b"event: error\ndata: ")
+    assert driver.record.outcome is Outcome.TRUNCATED
+    assert_invariants(driver)
+
+
+def test_half_of_a_whole_pass_through_answer_is_cut_not_ended() -> None:
+    driver = Driver()
+    driver.ask(model="same-x", stream=False)
+    driver.feed(UpstreamHead(200, (JSON,)))
+    driver.feed(UpstreamData(b'{"id":"msg_1",'))
+    driver.feed(UpstreamLost("reset"))
+    assert Cut in kinds(driver.actions)
+    assert Finish not in kinds(driver.actions)
+    assert_invariants(driver)
+
+
+# --- time ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stream", "secs"), [(True, 30), (False, 60)])
+def test_a_provider_without_an_answer_is_a_504(stream: bool, secs: float) -> None:
+    driver = Driver()
+    driver.ask(stream=stream)
+    assert driver.exchange.next_deadline() == driver.now + secs
+    assert driver.feed(DeadlinePassed(), after=secs - 1) == []
+    assert Abort in kinds(driver.feed(DeadlinePassed(), after=1))
+    assert driver.status == 504
+    assert_invariants(driver)
+
+
+def test_a_provider_that_falls_silent_is_an_in_stream_error_and_pings_do_not_hide_it() -> None:
+    driver = Driver(msgspec.structs.replace(GATEWAY, ping_secs=4.0))
+    driver.ask()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    assert driver.exchange.next_deadline() == driver.now + 4
+    assert b"ping" in only(driver.feed(DeadlinePassed(), after=4), SendBody)[0].data
+    driver.feed(DeadlinePassed(), after=4)
+    assert driver.exchange.next_deadline() == driver.now + 2
+    driver.feed(DeadlinePassed(), after=2)
+    assert grammar.messages(driver.body).failed
+    assert driver.record.error is not None
+    assert driver.record.error.kind is ir.ErrorKind.TIMEOUT
+    assert_invariants(driver)
+
+
+def test_the_total_limit_counts_from_the_request() -> None:
+    driver = Driver(msgspec.structs.replace(GATEWAY, ping_secs=1000.0))
+    driver.ask()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    for _ in range(20):
+        driver.feed(UpstreamData(PONG), after=4.9)
+    driver.feed(DeadlinePassed(), after=2.1)
+    assert grammar.messages(driver.body).failed
+    assert_invariants(driver)
+
+
+# --- the client and the gateway leave --------------------------------------------------------------------
+
+
+def _reading(driver: Driver) -> None:
+    driver.feed(ClientRequest("POST", "/v1/messages", (HOST, JSON)))
+
+
+def _waiting(driver: Driver) -> None:
+    driver.ask()
+
+
+def _answering(driver: Driver) -> None:
+    driver.ask()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+
+
+@pytest.mark.parametrize("phase", [_reading, _waiting, _answering])
+def test_t11_a_client_that_leaves_aborts_the_provider_in_every_phase(phase: object) -> None:
+    driver = Driver()
+    assert callable(phase)
+    phase(driver)
+    had_upstream = Open in kinds(driver.actions)
+    actions = driver.feed(ClientLost())
+    assert kinds(actions) == ([Abort] if had_upstream else []) + [Record]
+    assert driver.record.outcome is Outcome.CANCELLED
+    assert_invariants(driver)
+
+
+@pytest.mark.parametrize("phase", [_reading, _waiting])
+def test_stopping_before_an_answer_is_a_503(phase: object) -> None:
+    driver = Driver()
+    assert callable(phase)
+    phase(driver)
+    driver.feed(Stopping())
+    assert driver.status in (503, 529)
+    assert_invariants(driver)
+
+
+def test_stopping_in_a_stream_is_the_dialects_error() -> None:
+    driver = Driver()
+    _answering(driver)
+    driver.feed(Stopping())
+    assert grammar.messages(driver.body).failed
+    assert_invariants(driver)
+
+
+# --- the table -------------------------------------------------------------------------------------------
+
+_INPUTS: list[Input] = [
+    ClientRequest("POST", "/v1/messages", (HOST, JSON)),
+    ClientBody(b"{}"),
+    ClientFault(400, "x"),
+    ClientLost(),
+    UpstreamHead(200, ()),
+    UpstreamData(b""),
+    UpstreamEnd(),
+    UpstreamLost("x"),
+    DeadlinePassed(),
+    Stopping(),
+]
+_PHASES = {State.READING: _reading, State.WAITING: _waiting, State.ANSWERING: _answering}
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.READING, State.WAITING, State.ANSWERING])
+@pytest.mark.parametrize("event", _INPUTS, ids=lambda event: type(event).__name__)
+def test_what_the_table_lacks_is_misuse(state: State, event: Input) -> None:
+    driver = Driver()
+    if state in _PHASES:
+        _PHASES[state](driver)
+    assert driver.exchange.state is state
+    if (state, type(event)) in _TRANSITIONS:
+        driver.feed(event)
+    else:
+        with pytest.raises(LocalProtocolError, match=type(event).__name__):
+            driver.feed(event)
+
+
+def test_count_tokens_is_estimated_and_marked_where_the_provider_can_not_count() -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("POST", "/v1/messages/count_tokens?beta=true", (HOST, JSON)))
+    driver.feed(ClientBody(b'{"model":"claude-x","messages":[{"role":"user","content":"hello there"}]}'))
+    assert driver.status == 200
+    assert json.loads(driver.body)["input_tokens"] > 0
+    (head,) = only(driver.actions, SendHead)
+    assert ("x-ferryllm-estimate", "input_tokens") in head.headers
+    assert_invariants(driver)
+
+
+def test_count_tokens_is_asked_of_a_provider_that_can_count() -> None:
+    driver = Driver()
+    driver.feed(ClientRequest("POST", "/v1/messages/count_tokens?beta=true", (HOST, JSON)))
+    driver.feed(ClientBody(b'{"model":"same-x","messages":[{"role":"user","content":"hello there"}]}'))
+    (opened,) = only(driver.actions, Open)
+    assert (opened.request.path, opened.request.query) == ("/v1/messages/count_tokens", "beta=true")
+    driver.feed(UpstreamHead(200, (JSON,)))
+    driver.feed(UpstreamData(b'{"input_tokens":12}'))
+    driver.feed(UpstreamEnd())
+    assert driver.body == b'{"input_tokens":12}'
+    assert_invariants(driver)
