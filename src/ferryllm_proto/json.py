@@ -151,12 +151,10 @@ def _invalid(exc: msgspec.ValidationError, path: str) -> RemoteProtocolError:
         where, what = f"{where}.{missing[1]}" if where else missing[1], "this field is required"
     elif what.startswith("Expected "):  # in JSON's words, not Python's
         what = re.sub(r"\w+", lambda m: _WORDS.get(m[0], m[0]), what)
+    what = what[:1].lower() + what[1:].replace("`", "")
     if match["key"]:
         what = f"in a key, {what}"
-    what = what.replace("`", "")
-    return RemoteProtocolError(
-        f"{where or 'the body'}: {what[:1].lower()}{what[1:]}", param=where or None, code="invalid_type"
-    )
+    return RemoteProtocolError(f"{where or 'the body'}: {what}", param=where or None, code="invalid_type")
 
 
 def _malformed(exc: Exception, path: str, data: bytes | msgspec.Raw) -> RemoteProtocolError:

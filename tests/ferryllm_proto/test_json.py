@@ -24,7 +24,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     items: list[Item] = []
     table: dict[int, Item] = {}
-    raw: msgspec.Raw | None = None
+    raw: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Tagged(msgspec.Struct, forbid_unknown_fields=True, tag="it", tag_field="type"):
@@ -50,19 +50,18 @@ def refusal(data: bytes, decoder: msgspec.json.Decoder[Any] = BODY, path: str = 
 @pytest.mark.parametrize(
     ("data", "path", "param", "message"),
     [
-        (b'{"model":1}', "", "model", "model: expected `string`, got `integer`"),
-        (b'{"model":"m","items":{}}', "", "items", "items: expected `array`, got `object`"),
-        (b'{"model":"m","items":[{"a":1},{"a":"1"}]}', "", "items[1].a", "items[1].a: expected `integer`, got `string`"),
-        (b'{"model":"m","items":[{"a":1,"b":2}]}', "", "items[0].b", "items[0].b: expected `string | null`, got `integer`"),
-        (b'{"model":"m","items":[{"a":1}]}', "tools[3]", None, ""),
+        (b'{"model":1}', "", "model", "model: expected string, got integer"),
+        (b'{"model":"m","items":{}}', "", "items", "items: expected array, got object"),
+        (b'{"model":"m","items":[{"a":1},{"a":"1"}]}', "", "items[1].a", "items[1].a: expected integer, got string"),
+        (b'{"model":"m","items":[{"a":1,"b":2}]}', "", "items[0].b", "items[0].b: expected string | null, got integer"),
         (b"{}", "", "model", "model: this field is required"),
         (b"{}", "tools[3]", "tools[3].model", "tools[3].model: this field is required"),
         (b'{"model":"m","items":[{}]}', "", "items[0].a", "items[0].a: this field is required"),
         (b'{"model":"m","items":[{}]}', "x", "x.items[0].a", "x.items[0].a: this field is required"),
-        (b"[]", "", None, "the body: expected `object`, got `array`"),
-        (b"[]", "x", "x", "x: expected `object`, got `array`"),
-        (b'{"model":"m","table":{"k":{"a":1}}}', "", "table", "table: in a key, expected `integer`, got `string`"),
-        (b'{"model":"m","items":[{"a":1,"str":1}]}', "", "items[0]", "items[0]: object contains unknown field `str`"),
+        (b"[]", "", None, "the body: expected object, got array"),
+        (b"[]", "x", "x", "x: expected object, got array"),
+        (b'{"model":"m","table":{"k":{"a":1}}}', "", "table", "table: in a key, expected integer, got string"),
+        (b'{"model":"m","items":[{"a":1,"str":1}]}', "", "items[0]", "items[0]: object contains unknown field str"),
         (b'{"model":"m","items":[{"a":' + b"1" * 5000 + b"}]}", "", "items[0].a", "items[0].a: integer value out of range"),
         (b'{"model":"m","items":[{"a":1,"re-named":1e999}]}', "", "items[0].re-named", "items[0].re-named: number out of range"),
     ],
@@ -70,12 +69,9 @@ def refusal(data: bytes, decoder: msgspec.json.Decoder[Any] = BODY, path: str = 
 def test_a_wrong_type_names_the_place_and_what_was_expected(
     data: bytes, path: str, param: str | None, message: str
 ) -> None:
-    if not message:
-        json.decode(data, BODY, path)
-        return
     error = refusal(data, path=path).error
     assert (error.param, error.code, error.kind) == (param, "invalid_type", ErrorKind.BAD_REQUEST)
-    assert error.message == message.replace("`", "")
+    assert error.message == message
     assert error.http_status == 400
 
 
@@ -412,6 +408,7 @@ def test_a_nested_value_is_spliced() -> None:
     assert out == data.replace(b"false", b"true")
 
 
+@pytest.mark.deep  # it takes time to take time
 def test_the_cost_of_a_splice_grows_with_the_body_and_not_with_its_square() -> None:
     def body(messages: int) -> bytes:
         text = [{"role": "user", "content": [{"type": "text", "text": 'hello "world" \n' * 30}]}] * messages

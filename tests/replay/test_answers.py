@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import openai
 import pytest
 
 from ferryllm_proto import Translator
@@ -80,7 +81,12 @@ def check(entry: str, backend: str, case: dict[str, Any]) -> None:
         if stream:
             seen = grammar.validate(entry, out)
             assert seen.ended
-            folded = oracles.stream(entry, out)
+            if entry == "openai" and b'"type":"custom"' in out:
+                continue  # the SDK's chunk type has no custom calls, although the API streams them (wire.md 2.3)
+            try:
+                folded = oracles.stream(entry, out)
+            except openai.LengthFinishReasonError as exc:  # the helper's way to say that an answer was cut by a limit
+                folded = exc.completion
         else:
             folded = oracles.whole(entry, out)
         assert folded.model == "asked"
@@ -88,7 +94,7 @@ def check(entry: str, backend: str, case: dict[str, Any]) -> None:
 
 
 def _has_error(data: bytes) -> bool:
-    return b'"error"' in data or b"response.failed" in data
+    return b'"error":{' in data.replace(b": ", b":") or b"response.failed" in data
 
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
@@ -140,10 +146,11 @@ def test_s3_every_split_gives_the_same_bytes(entry: str, backend: str) -> None:
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_t1_a_stream_cut_at_any_byte_is_never_a_success(entry: str, backend: str) -> None:
     streams = [c for c in cases(backend, deep=True) if c["stream"] and c["status"] == 200 and c["complete"]]
-    picked = [c for c in streams if 500 < len(answer_of(c)) < 4_000][:3]
+    picked = [c for c in streams if 500 < len(answer_of(c)) < 6_000 and not _has_error(answer_of(c))][:3]
     assert picked
     for case in picked:
         data = answer_of(case)
+        reference = grammar.validate(entry, feed(ask(entry, backend, stream=True), case, data))
         for cut in range(len(data)):
             translator = ask(entry, backend, stream=True)
             out = feed(translator, case, data[:cut])
@@ -153,7 +160,7 @@ def test_t1_a_stream_cut_at_any_byte_is_never_a_success(entry: str, backend: str
                 continue
             seen = grammar.validate(entry, out)
             assert seen.failed != seen.ended
-            if seen.ended:  # only when everything the client can see was already there
-                rest = data[cut:]
+            if seen.ended:  # only when all the client can see was already there
                 assert translator.finish_reason is not None
-                assert b"finish_reason" not in rest.replace(b'"finish_reason":null', b"") or backend != "openai"
+                assert seen.text == reference.text
+                assert seen.tools == reference.tools

@@ -87,16 +87,17 @@ def _check_dict(value: Any, wanted: Any, path: str) -> list[str]:
 
 
 def _check_union(value: Any, members: tuple[Any, ...], path: str) -> list[str]:
-    best: list[str] | None = None
+    """No problem with one member is enough; else those with the member that was most likely meant."""
+    best: tuple[bool, int, list[str]] | None = None
     for member in members:
         found = _check(value, member, path)
         if not found:
             return []
-        if _same_tag(value, member) or (isinstance(value, list) and get_origin(member) is not None and found != [f"{path}: not an array"]):
-            return found
-        if best is None or len(found) < len(best):
-            best = found
-    return best or []
+        array = isinstance(value, list) and get_origin(member) is not None and found != [f"{path}: not an array"]
+        this = (not (array or _same_tag(value, member)), len(found), found)
+        if best is None or this[:2] < best[:2]:
+            best = this
+    return best[2] if best is not None else []
 
 
 def _same_tag(value: Any, member: Any) -> bool:

@@ -11,7 +11,7 @@ from .limits import Limits, Timeouts
 from .origin import TLS, Origin, parse_url
 from .pool import Pool
 from .request import ClientLeft, Request, RequestError, Responder
-from .server import Server
+from .server import Server, bound_port, listen
 from .transport import StreamTransport, Transport, TransportError
 from .upstream import UpstreamError, UpstreamFault, UpstreamResponse
 
@@ -36,5 +36,7 @@ __all__ = [
     "UpstreamError",
     "UpstreamFault",
     "UpstreamResponse",
+    "bound_port",
+    "listen",
     "parse_url",
 ]

@@ -300,17 +300,22 @@ class Guard:
 
     def _line(self, allowance: int) -> bytes | None:
         """The next line without its CRLF, or None when it is not complete."""
-        end = self._buffer.find(b"\r\n", 0, allowance + self._overhead)
-        if _BROKEN_LINE.search(self._buffer, 0, len(self._buffer) if end < 0 else end + 2) is not None:
+        buffer, most = self._buffer, allowance + self._overhead
+        # From where the last look ended: a peer that drips bytes must not make us read the line again for each.
+        end = buffer.find(b"\r\n", max(0, self._scanned - 1), most)
+        stop = len(buffer) if end < 0 else end + 2
+        if _BROKEN_LINE.search(buffer, max(0, self._scanned - 1), stop) is not None:
             raise self._refuse("a line of the chunked framing does not end in CRLF or holds a NUL")
         if end < 0:
-            if len(self._buffer) >= allowance + self._overhead:
+            if len(buffer) >= most:
                 raise self._refuse(
                     f"more than {self._limits.chunk_overhead_bytes} bytes of chunk extensions and trailers"
                 )
+            self._scanned = len(buffer)
             return None
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
+        self._scanned = 0
+        line = bytes(buffer[:end])
+        del buffer[:stop]
         return line
 
     def _chunk_size(self, out: list[bytes]) -> bool:

@@ -6,6 +6,8 @@ one would carry the provider's key to a place that the configuration does not na
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -36,9 +38,8 @@ async def dial(origin: Origin) -> Transport:
         # Tries all addresses of the name, IPv6 and IPv4 side by side (RFC 8305).
         stream = await anyio.connect_tcp(origin.host, origin.port)
     except OSError as exc:
-        cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
-        reason = (cause.strerror or str(cause) or "no address answered").lower()
-        raise UpstreamError(UpstreamFault.CONNECT, f"upstream {name} cannot be reached: {reason}") from exc
+        text = f"upstream {name} cannot be reached: {_why(exc)}"
+        raise UpstreamError(UpstreamFault.CONNECT, text) from exc
     if origin.scheme != "https":
         return StreamTransport(stream)
     try:
@@ -63,6 +64,14 @@ async def dial(origin: Origin) -> Transport:
     except BaseException:
         await _close(stream)
         raise
+
+
+def _why(exc: OSError) -> str:
+    cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
+    if isinstance(cause, socket.gaierror):
+        return "its name cannot be resolved"
+    # asyncio writes its own text into strerror ("Connect call failed").
+    return os.strerror(cause.errno).lower() if cause.errno else "no address answered"
 
 
 async def _close(stream: ByteStream) -> None:

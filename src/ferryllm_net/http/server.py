@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 import anyio
-from anyio.abc import ByteStream, SocketListener, TaskGroup, TaskStatus
+from anyio.abc import (
+    ByteStream,
+    Listener,
+    SocketAttribute,
+    SocketListener,
+    SocketStream,
+    TaskGroup,
+    TaskStatus,
+)
 from anyio.streams.tls import TLSStream
 
 from .connection import Connection, Handler
@@ -27,6 +35,20 @@ _ACCEPT_PAUSE_SECS = 0.1
 
 def _log_error(request: Request, exc: Exception) -> None:
     _log.error("the handler of %s %s failed", request.method, request.path, exc_info=exc)
+
+
+async def listen(host: str, port: int, *, reuse_port: bool = False) -> list[SocketListener]:
+    """Listeners for every address of ``host``; port 0 takes a free one (`bound_port` says which).
+
+    ``reuse_port`` lets several processes share the port. Raises OSError.
+    """
+    multi = await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=reuse_port)
+    return [listener for listener in multi.listeners if isinstance(listener, SocketListener)]
+
+
+def bound_port(listener: SocketListener) -> int:
+    """The port that the system gave."""
+    return listener.extra(SocketAttribute.local_port)
 
 
 class Server:
@@ -67,17 +89,19 @@ class Server:
 
     async def serve(
         self,
-        listeners: Sequence[SocketListener] = (),
+        listeners: Sequence[Listener[SocketStream]] = (),
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until `start_drain` has been called and the last connection has ended; closes the listeners.
 
-        Once only. A cancellation ends everything at once.
+        ``task_status`` is told when connections are accepted. Once only. A cancellation ends everything at once.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._sweep)
             for listener in listeners:
+                if not isinstance(listener, SocketListener):
+                    raise TypeError(f"{type(listener).__name__} is not a SocketListener; make it with listen()")
                 group.start_soon(self._accept, listener, group)
             task_status.started()
             await self._drain_begun.wait()

@@ -78,7 +78,7 @@ class StreamTransport:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._peer: tuple[str, int] | None = None
+        self.peer = _peer(stream)
         self._full_read = False
         self._raw = stream.extra(SocketAttribute.raw_socket, None)
         self._tls = stream.extra(TLSAttribute.ssl_object, None)
@@ -89,13 +89,6 @@ class StreamTransport:
     def secure(self) -> bool:
         """Over TLS."""
         return self._tls is not None
-
-    @property
-    def peer(self) -> tuple[str, int]:
-        if self._peer is None:
-            address = self._stream.extra(SocketAttribute.remote_address, None)
-            self._peer = (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)
-        return self._peer
 
     async def receive(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
         try:
@@ -141,6 +134,14 @@ class StreamTransport:
 
     async def aclose(self) -> None:
         await anyio.aclose_forcefully(self._stream)
+
+
+def _peer(stream: ByteStream) -> tuple[str, int]:
+    try:
+        address = stream.extra(SocketAttribute.remote_address, None)
+    except OSError:  # reset before we looked
+        return "", 0
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)
 
 
 def _readable(raw: socket.socket) -> bool:

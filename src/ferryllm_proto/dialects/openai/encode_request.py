@@ -92,7 +92,10 @@ def _tools(scope: Scope, lowered: tools.Lowered) -> Wire:
         out["functions"] = [_function(t, scope) for t in legacy if isinstance(t, ir.Function)]
     if choice is not None:
         name = request.wire_name("tool_choice") if scope.native else "tool_choice"
-        out[name] = _choice(choice, legacy=name == "function_call")
+        if scope.native and choice.raw is not None:
+            out[name] = json.raw(choice.raw)
+        else:
+            out[name] = _choice(choice, legacy=name == "function_call")
     if scope.native:
         if request.parallel is not None:
             out["parallel_tool_calls"] = request.parallel
@@ -148,8 +151,6 @@ def _custom(tool: ir.Custom) -> Wire:
 
 
 def _choice(choice: ir.ToolChoice, *, legacy: bool) -> object:
-    if choice.raw is not None:
-        return json.raw(choice.raw)
     if choice.mode is ir.ToolChoiceMode.TOOL:
         if legacy:
             return {"name": choice.names[0]}

@@ -14,6 +14,10 @@ _OPENAI = frozenset({wire.NAME, "openai"})
 """Dialects whose file ids mean the same to this provider."""
 
 
+_TTLS = frozenset({"30m", "12h"})
+"""How long a cache mark can live here; others get the default."""
+
+
 class ContentWriter:
     """Writes parts of one request; what can not be said is reported with the client's path."""
 
@@ -22,7 +26,7 @@ class ContentWriter:
         self._own = request.dialect == wire.NAME
         self._report = report
 
-    def input_part(self, part: ir.Part) -> Wire | None:
+    def input_part(self, part: ir.Part) -> object:
         """A part of a user's or system's message, or of a call's output; None where nothing is left of it."""
         if isinstance(part, ir.Text):
             return self._text(part, "input_text")
@@ -39,13 +43,15 @@ class ContentWriter:
         self._report.dropped(part.path or type(part).__name__, "this has no place in a Responses message")
         return None
 
-    def output_part(self, part: ir.Text | ir.Refusal | ir.Hosted) -> Wire | None:
+    def output_part(self, part: ir.Text | ir.Refusal | ir.Hosted) -> object:
         """A part of an assistant's message."""
         if isinstance(part, ir.Refusal):
             return {"type": "refusal", "refusal": part.text}
         if isinstance(part, ir.Hosted):
             return self._hosted(part, "output_text")
         out = self._text(part, "output_text")
+        if not self._own:
+            out["annotations"] = []
         if part.citations:
             if part.citations_dialect == wire.NAME:
                 out["annotations"] = [json.raw(raw) for raw in part.citations]
@@ -62,9 +68,9 @@ class ContentWriter:
         self._report.degraded(part.path or part.type, f"a {part.type} block of {part.dialect}: sent as text")
         return f"[{part.type}] {json.encode(value).decode('utf-8', 'replace')}"
 
-    def _hosted(self, part: ir.Hosted, type_: str) -> Wire | None:
+    def _hosted(self, part: ir.Hosted, type_: str) -> object:
         if part.dialect == wire.NAME:
-            return {name: json.raw(bytes(raw)) for name, raw in json.fields(part.raw).items()}
+            return json.raw(part.raw)
         text = self.hosted_text(part)
         return None if text is None else {"type": type_, "text": text}
 
@@ -140,7 +146,7 @@ class ContentWriter:
         if cache is not None:
             if self._dialect in _OPENAI:
                 mark: Wire = {"mode": "explicit"}
-                if cache.ttl is not None:
+                if cache.ttl is not None and (self._own or cache.ttl in _TTLS):
                     mark["ttl"] = cache.ttl
                 out["prompt_cache_breakpoint"] = mark
             else:  # most models refuse breakpoints, and all of them cache prefixes without any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ... import ir, json, opaque
+from ... import ids, ir, json, opaque
 from ...loss import Report
 from ...tools import Lowered
 from . import wire
@@ -29,7 +29,7 @@ class InputWriter:
         self._model = model
         self._report = report
         self._content = ContentWriter(request, report)
-        self._items: list[tuple[int, Wire]] = []
+        self._items: list[tuple[int, object]] = []
         self._kept = request.ext.fields if request.ext is not None and self._own else {}
         self._fields = _by_item(self._kept)
         self._message: Wire | None = None
@@ -57,10 +57,18 @@ class InputWriter:
             self._items.sort(key=lambda pair: pair[0])  # stable: only the tools' items move to their places
         return [item for _, item in self._items]
 
-    def _put(self, item: Wire, path: str) -> None:
+    def _put_raw(self, part: ir.Hosted) -> None:
+        """An item only this dialect knows goes back in its own bytes."""
+        self._items.append((self._index(part.path), json.raw(part.raw)))
+
+    def _index(self, path: str) -> int:
         match = _INDEX.match(path)
-        index = int(match[1]) if match else (self._items[-1][0] if self._items else -1)
-        self._items.append((index, item))
+        if match is not None:
+            return int(match[1])
+        return self._items[-1][0] if self._items else -1
+
+    def _put(self, item: Wire, path: str) -> None:
+        self._items.append((self._index(path), item))
         item.update(self._fields.get(path, ()))
 
     # --- instructions ---
@@ -110,6 +118,10 @@ class InputWriter:
         if self._message is None or key != self._message_key:
             self._message_key = key
             self._message = {"type": "message", "role": role, "content": []}
+            if role == "assistant" and not self._own:
+                # The provider's types want both of an answer that is sent back. It keeps nothing, so any id will do;
+                # the place in the conversation gives the same one in every turn (G10).
+                self._message |= {"id": ids.mint("msg_", 0, len(self._items)), "status": "completed"}
             if phase is not None:
                 self._message["phase"] = phase
             self._put(self._message, path)
@@ -135,7 +147,7 @@ class InputWriter:
                 self._result(part)
             elif isinstance(part, ir.Hosted) and not _in_message(part):
                 self._message = None
-                self._put(self._raw_item(part), part.path)
+                self._put_raw(part)
             else:
                 self._append(part, role)
         self._message = None
@@ -156,11 +168,8 @@ class InputWriter:
     def _hosted_items(self, turn: ir.Turn) -> None:
         for part in turn.parts:
             assert isinstance(part, ir.Hosted)
-            self._put(self._raw_item(part), part.path)
+            self._put_raw(part)
 
-    @staticmethod
-    def _raw_item(part: ir.Hosted) -> Wire:
-        return {name: json.raw(bytes(raw)) for name, raw in json.fields(part.raw).items()}
 
     # --- the assistant ---
 
@@ -175,7 +184,7 @@ class InputWriter:
                 self._reasoning(part, last=n == len(turn.parts) - 1)
             elif isinstance(part, ir.Hosted):
                 self._message = None
-                self._put(self._raw_item(part), part.path)
+                self._put_raw(part)
             else:
                 self._report.dropped(part.path or type(part).__name__, "an assistant's message holds text only here")
         self._message = None

@@ -18,8 +18,11 @@ EFFORT_BY_BUDGET = ((2048, "minimal"), (6144, "low"), (14336, "medium"), (28672,
 """Thinking budgets, in tokens, below which an effort is meant (wire.md 7.4); from the last on it is ``xhigh``."""
 
 _SHOW = {"summary": "auto", "concise": "concise", "detailed": "detailed"}
+
 _TIERS = {"standard_only": "default"}
-"""Tiers of other dialects by their name here; unknown ones go out as they are."""
+"""Tiers of other dialects by their name here."""
+_KNOWN_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
 
 _DROPPED = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 """Knobs without a place here (G5)."""
@@ -53,7 +56,7 @@ def encode_request(
     elif own and request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
     _sampling(body, request, report)
-    _reasoning(body, request, own)
+    _reasoning(body, request, own, report)
     text = text_config(request, own=own)
     if text:
         body["text"] = text
@@ -89,7 +92,7 @@ def _sampling(body: Wire, request: ir.Request, report: Report) -> None:
             body[name] = value
 
 
-def _reasoning(body: Wire, request: ir.Request, own: bool) -> None:
+def _reasoning(body: Wire, request: ir.Request, own: bool, report: Report) -> None:
     include = list(request.include) if own else []
     if request.logprobs and wire.LOGPROBS not in include:
         include.append(wire.LOGPROBS)
@@ -101,6 +104,9 @@ def _reasoning(body: Wire, request: ir.Request, own: bool) -> None:
             effort = "none"
         elif effort is None and params.budget is not None:
             effort = effort_of(params.budget)
+        if effort is not None and not own and effort not in _EFFORTS:
+            report.dropped(request.wire_name("reasoning"), f"there is no effort {effort!r:.40} here")
+            effort = None
         if effort is not None:
             out["effort"] = effort
         wants = params.mode not in (None, ir.ThinkingMode.OFF)
@@ -158,7 +164,11 @@ def _identity(body: Wire, request: ir.Request, own: bool, report: Report) -> Non
         else:
             report.dropped("metadata", "only 16 strings of at most 512 characters fit here")
     if request.service_tier is not None:
-        body["service_tier"] = _TIERS.get(request.service_tier, request.service_tier)
+        tier = _TIERS.get(request.service_tier, request.service_tier)
+        if own or tier in _KNOWN_TIERS:
+            body["service_tier"] = tier
+        else:
+            report.dropped(request.wire_name("service_tier"), f"there is no tier {tier!r:.40} here")
     if request.cache_key is not None:
         body["prompt_cache_key"] = request.cache_key
     if request.cache_retention is not None:

@@ -1,0 +1,237 @@
+"""A real, independent provider: llama.cpp's server with tiny random models speaks all three protocols.
+
+``FERRYLLM_LLAMA_SERVER`` is the program, ``FERRYLLM_LLAMA_MODELS`` a folder with tiny-text, tiny-agent and tiny-think
+(.gguf), ``FERRYLLM_LLAMA_TEMPLATE`` a chat template with ``<think>``; docs/development.md tells how to make them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import anthropic
+import openai
+import pytest
+
+from support.processes import Gateway, free_port, gateway, program
+
+pytestmark = [pytest.mark.llamacpp, pytest.mark.timeout(180)]
+
+BACKENDS = ("openai", "openai_responses", "anthropic")
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The gateway in front of two llama.cpp servers: one with all models, one that thinks."""
+    folder = tmp_path_factory.mktemp("llama")
+    server, models = os.environ["FERRYLLM_LLAMA_SERVER"], os.environ["FERRYLLM_LLAMA_MODELS"]
+    template = os.environ["FERRYLLM_LLAMA_TEMPLATE"]
+    ports = free_port(), free_port()
+    common = ["--host", "127.0.0.1", "--jinja", "-c", "8192", "-np", "2", "--threads", "1", "--no-webui"]
+    router = [server, "--models-dir", models, "--port", str(ports[0]), *common]
+    thinker = [server, "-m", f"{models}/tiny-think.gguf", "--port", str(ports[1]), *common]
+    thinker += ["--chat-template-file", template, "--reasoning-format", "deepseek"]
+    lines = []
+    for backend in BACKENDS:
+        for name, port in (("plain", ports[0]), ("think", ports[1])):
+            lines.append(f'[[providers]]\nname = "{backend}-{name}"\ntype = "{backend}"\nbase_url = "http://127.0.0.1:{port}"')
+        for model, name in (("tiny-text", "plain"), ("tiny-agent", "plain"), ("tiny-think", "think")):
+            lines.append(
+                f'[[routes]]\nmatch = "{model}.{backend}"\nmatch_type = "exact"\nprovider = "{backend}-{name}"\n'
+                f'rewrite_model = "{model}"'
+            )
+    config = folder / "ferryllm.toml"
+    config.write_text("\n".join(lines))
+    health = [f"http://127.0.0.1:{port}/health" for port in ports]
+    with program(router, health[0], folder / "router.log"), program(thinker, health[1], folder / "thinker.log"):
+        with gateway(config, backend=request.param) as running:
+            yield running
+
+
+def whole_json(text: str) -> bool:
+    """Whether a call's arguments were not cut by the token limit."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def openai_client(served: Gateway) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{served.base_url}/v1", api_key="any", max_retries=0)
+
+
+def anthropic_client(served: Gateway) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=served.base_url, api_key="any", max_retries=0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_through_chat(served: Gateway, backend: str) -> None:
+    model = f"tiny-text.{backend}"
+    with openai_client(served) as client:
+        whole = client.chat.completions.create(
+            model=model, max_completion_tokens=16, messages=[{"role": "user", "content": "Say something"}]
+        )
+        assert whole.choices[0].message.content
+        assert whole.model == model
+        with client.chat.completions.stream(
+            model=model, max_completion_tokens=16, messages=[{"role": "user", "content": "Say something"}]
+        ) as events:
+            text = "".join(event.delta for event in events if event.type == "content.delta")
+        assert text
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_through_responses(served: Gateway, backend: str) -> None:
+    model = f"tiny-text.{backend}"
+    with openai_client(served) as client:
+        whole = client.responses.create(model=model, max_output_tokens=16, input="Say something")
+        assert whole.output_text
+        assert whole.model == model
+        # Not the SDK's own accumulator: what llama.cpp streams has no output_index, and the same dialect passes as it is.
+        with client.responses.create(model=model, max_output_tokens=16, input="Say something", stream=True) as events:
+            kinds = [event.type for event in events]
+        assert "response.output_text.delta" in kinds
+        assert kinds[-1] in ("response.completed", "response.incomplete")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_through_messages(served: Gateway, backend: str) -> None:
+    model = f"tiny-text.{backend}"
+    with anthropic_client(served) as client:
+        whole = client.messages.create(
+            model=model, max_tokens=16, messages=[{"role": "user", "content": "Say something"}]
+        )
+        assert whole.content[0].type == "text"
+        assert whole.model == model
+        with client.messages.stream(
+            model=model, max_tokens=16, messages=[{"role": "user", "content": "Say something"}]
+        ) as events:
+            final = events.get_final_message()
+        assert final.content[0].type == "text"
+        assert final.content[0].text
+        assert final.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tool_loop_through_chat(served: Gateway, backend: str) -> None:
+    model = f"tiny-agent.{backend}"
+    tools: list[openai.types.chat.ChatCompletionToolUnionParam] = [
+        {"type": "function", "function": {"name": "get_weather", "description": "Weather", "parameters": WEATHER}}
+    ]
+    messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Weather in Paris?"}]
+    with openai_client(served) as client:
+        with client.chat.completions.stream(
+            model=model, messages=messages, tools=tools, tool_choice="required", max_completion_tokens=200
+        ) as events:
+            try:
+                for _ in events:
+                    pass
+                completion = events.get_final_completion()
+            except openai.LengthFinishReasonError as exc:  # a random model may call until the limit
+                completion = exc.completion  # type: ignore[assignment]  # the same but for its type parameter
+        message = completion.choices[0].message
+        assert message.tool_calls
+        call = message.tool_calls[0]
+        assert call.function.name == "get_weather"
+        made = [call.to_dict() for call in message.tool_calls if whole_json(call.function.arguments)]
+        for one in made:
+            one["function"].pop("parsed_arguments", None)  # type: ignore[attr-defined]  # a dict, from to_dict
+        answer = {"role": "assistant", "content": message.content, **({"tool_calls": made} if made else {})}
+        results = [{"role": "tool", "tool_call_id": one["id"], "content": "18 degrees"} for one in made]
+        second = client.chat.completions.create(
+            model=f"tiny-text.{backend}",
+            messages=[*messages, answer, *results],  # type: ignore[list-item]  # plain dicts of the right form
+            tools=tools,
+            tool_choice="none",
+            max_completion_tokens=8,
+        )
+        assert second.choices[0].finish_reason in ("stop", "length")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tool_loop_through_messages(served: Gateway, backend: str) -> None:
+    model = f"tiny-agent.{backend}"
+    tools: list[anthropic.types.ToolParam] = [{"name": "get_weather", "description": "Weather", "input_schema": WEATHER}]  # type: ignore[typeddict-unknown-key]  # a whole JSON schema
+    messages: list[anthropic.types.MessageParam] = [{"role": "user", "content": "Weather in Paris?"}]
+    with anthropic_client(served) as client:
+        with client.messages.stream(
+            model=model, max_tokens=200, messages=messages, tools=tools, tool_choice={"type": "any"}
+        ) as events:
+            final = events.get_final_message()
+        calls = [block for block in final.content if block.type == "tool_use"]
+        assert calls
+        assert calls[0].name == "get_weather"
+        assert isinstance(calls[0].input, dict)
+        second = client.messages.create(
+            model=f"tiny-text.{backend}",
+            max_tokens=8,
+            tools=tools,
+            tool_choice={"type": "none"},
+            messages=[
+                *messages,
+                {"role": "assistant", "content": [c.to_dict() for c in final.content]},  # type: ignore[list-item,typeddict-item]  # as received
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": c.id, "content": "18 degrees"} for c in calls],
+                },
+            ],
+        )
+        assert second.stop_reason in ("end_turn", "max_tokens")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tool_loop_through_responses(served: Gateway, backend: str) -> None:
+    model = f"tiny-agent.{backend}"
+    tools: list[openai.types.responses.ToolParam] = [
+        {"type": "function", "name": "get_weather", "description": "Weather", "parameters": WEATHER, "strict": False}
+    ]
+    with openai_client(served) as client:
+        with client.responses.create(
+            model=model, input="Weather in Paris?", tools=tools, tool_choice="required", max_output_tokens=200, stream=True
+        ) as events:
+            done = [event.item for event in events if event.type == "response.output_item.done"]
+        calls = [item for item in done if item.type == "function_call"]
+        assert calls
+        assert calls[0].name == "get_weather"
+        calls = [call for call in calls if whole_json(call.arguments)]
+        second = client.responses.create(
+            model=f"tiny-text.{backend}",
+            tools=tools,
+            tool_choice="none",
+            max_output_tokens=8,
+            input=[  # type: ignore[arg-type]  # plain dicts of the right form
+                {"role": "user", "content": "Weather in Paris?"},
+                *[{"type": "function_call", "call_id": c.call_id, "name": c.name, "arguments": c.arguments} for c in calls],
+                *[{"type": "function_call_output", "call_id": c.call_id, "output": "18 degrees"} for c in calls],
+            ],
+        )
+        assert second.status in ("completed", "incomplete")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_thinking_reaches_every_client(served: Gateway, backend: str) -> None:
+    model = f"tiny-think.{backend}"
+    with anthropic_client(served) as client:
+        with client.messages.stream(
+            model=model, max_tokens=64, messages=[{"role": "user", "content": "Think"}]
+        ) as messages:
+            final = messages.get_final_message()
+        assert any(block.type == "thinking" and block.thinking for block in final.content)
+    with openai_client(served) as openai_:
+        with openai_.responses.create(model=model, max_output_tokens=64, input="Think", stream=True) as events:
+            kinds = {event.type for event in events}
+        assert kinds & {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
+        chunks = openai_.chat.completions.create(
+            model=model, max_completion_tokens=64, stream=True, messages=[{"role": "user", "content": "Think"}]
+        )
+        thought = "".join(
+            getattr(choice.delta, "reasoning_content", None) or "" for chunk in chunks for choice in chunk.choices
+        )
+        assert thought

@@ -1,0 +1,110 @@
+"""Programs the end-to-end tests start: the gateway as users start it, and others. All on loopback, all ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+
+WAIT_SECS = 60.0
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Gateway:
+    """A running `ferryllm serve`."""
+
+    def __init__(self, process: subprocess.Popen[str], base_url: str, lines: list[str]) -> None:
+        self.process = process
+        self.base_url = base_url
+        self.lines = lines
+        """Its log so far."""
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+
+@contextlib.contextmanager
+def gateway(
+    config: pathlib.Path | None = None,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    backend: str = "asyncio",
+) -> Iterator[Gateway]:
+    """`ferryllm serve` as a process of its own, on a free port."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "FERRYLLM_"))}
+    command = [sys.executable, "-m", "ferryllm_cli", "serve", "--listen", "127.0.0.1:0", "--backend", backend]
+    if config is not None:
+        command += ["--config", str(config)]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**clean, **(environ or {}), "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    lines: list[str] = []
+    errors = process.stderr
+    reader = threading.Thread(target=lambda: lines.extend(iter(errors.readline, "")), daemon=True)
+    reader.start()
+    try:
+        found = None
+        while found is None:
+            line = process.stdout.readline()
+            assert line, f"the gateway ended: {process.wait()}\n{''.join(lines)}"
+            found = re.search(r"http://[0-9.]+:\d+", line)
+        drain = threading.Thread(target=process.stdout.read, daemon=True)
+        drain.start()
+        yield Gateway(process, found[0], lines)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.join(timeout=5)
+        process.stdout.close()
+        process.stderr.close()
+
+
+@contextlib.contextmanager
+def program(command: list[str], url: str, log: pathlib.Path) -> Iterator[None]:
+    """A program that is ready once ``url`` answers 200."""
+    with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            wait_for(url, process, log)
+            yield
+        finally:
+            process.terminate()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+    """Until ``url`` answers 200. Fails when the process ends before."""
+    deadline = time.monotonic() + WAIT_SECS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer in {WAIT_SECS} s\n{log.read_text()[-2000:]}")
