@@ -352,8 +352,8 @@ class Translator:
     def _watch(self, event: Event) -> None:
         kind = type(event)
         if kind is UsageUpdate:
-            usage = event.usage  # type: ignore[union-attr]  # its type was just compared
-            self.usage = usage if self.usage is None else self.usage.merge(usage)
+            assert isinstance(event, UsageUpdate)
+            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
         elif kind is Start:
             self.upstream_model = event.model or None  # type: ignore[union-attr]  # its type was just compared
             if event.usage is not None:  # type: ignore[union-attr]  # its type was just compared

@@ -72,19 +72,42 @@ def test_x3_interleaved_tool_calls_get_their_own_arguments() -> None:
         tool(0), ArgsDelta(0, '{"x":'), tool(1), ArgsDelta(1, '{"y":'), ArgsDelta(0, "1}"), ArgsDelta(1, "2}"), FINISH
     )
     assert out == [
-        tool(0), ArgsDelta(0, '{"x":'), ArgsDelta(0, "1}"), BlockEnd(0),
-        tool(1), ArgsDelta(1, '{"y":'), ArgsDelta(1, "2}"), BlockEnd(1),
+        tool(0),
+        ArgsDelta(0, '{"x":'),
+        ArgsDelta(0, "1}"),
+        BlockEnd(0),
+        tool(1),
+        ArgsDelta(1, '{"y":'),
+        ArgsDelta(1, "2}"),
+        BlockEnd(1),
         FINISH,
-    ]  # fmt: skip
+    ]
 
 
 def test_x3_three_ways_the_first_streams_live_and_the_others_wait() -> None:
-    assert steps(tool(0), tool(1), tool(2), ArgsDelta(2, "{"), ArgsDelta(0, "{}"), ArgsDelta(1, "{}"), ArgsDelta(2, "}"),
-                 BlockEnd(1), BlockEnd(0), BlockEnd(2)) == [
-        [tool(0)], [], [], [], [ArgsDelta(0, "{}")], [], [], [],
+    assert steps(
+        tool(0),
+        tool(1),
+        tool(2),
+        ArgsDelta(2, "{"),
+        ArgsDelta(0, "{}"),
+        ArgsDelta(1, "{}"),
+        ArgsDelta(2, "}"),
+        BlockEnd(1),
+        BlockEnd(0),
+        BlockEnd(2),
+    ) == [
+        [tool(0)],
+        [],
+        [],
+        [],
+        [ArgsDelta(0, "{}")],
+        [],
+        [],
+        [],
         [BlockEnd(0), tool(1), ArgsDelta(1, "{}"), BlockEnd(1), tool(2), ArgsDelta(2, "{"), ArgsDelta(2, "}")],
         [BlockEnd(2)],
-    ]  # fmt: skip
+    ]
 
 
 def test_x3_a_call_with_whole_arguments_is_closed_when_the_next_one_starts() -> None:
@@ -104,15 +127,31 @@ def test_x3_a_freeform_input_that_looks_like_whole_json_is_not_taken_for_whole()
 
 def test_x3_llama_cpp_ends_all_blocks_at_the_end() -> None:
     out = run(
-        text(0), TextDelta(0, "hi"), tool(1), ArgsDelta(1, '{"a":1}'), tool(2), ArgsDelta(2, '{"b":2}'),
-        BlockEnd(0), BlockEnd(1), BlockEnd(2), FINISH, End(),
-    )  # fmt: skip
+        text(0),
+        TextDelta(0, "hi"),
+        tool(1),
+        ArgsDelta(1, '{"a":1}'),
+        tool(2),
+        ArgsDelta(2, '{"b":2}'),
+        BlockEnd(0),
+        BlockEnd(1),
+        BlockEnd(2),
+        FINISH,
+        End(),
+    )
     assert out == [
-        text(0), TextDelta(0, "hi"), BlockEnd(0),
-        tool(1), ArgsDelta(1, '{"a":1}'), BlockEnd(1),
-        tool(2), ArgsDelta(2, '{"b":2}'), BlockEnd(2),
-        FINISH, End(),
-    ]  # fmt: skip
+        text(0),
+        TextDelta(0, "hi"),
+        BlockEnd(0),
+        tool(1),
+        ArgsDelta(1, '{"a":1}'),
+        BlockEnd(1),
+        tool(2),
+        ArgsDelta(2, '{"b":2}'),
+        BlockEnd(2),
+        FINISH,
+        End(),
+    ]
 
 
 def test_x21_text_behind_a_call_is_a_block_of_its_own() -> None:
@@ -144,8 +183,12 @@ def test_x11_what_comes_late_for_a_closed_block_goes_on_in_a_new_one(kind: Block
 )
 def test_what_comes_late_for_a_closed_call_has_no_place(delta: Event) -> None:
     assert run(tool(0), ArgsDelta(0, "{}"), tool(1), delta, BlockEnd(0), BlockEnd(1)) == [
-        tool(0), ArgsDelta(0, "{}"), BlockEnd(0), tool(1), BlockEnd(1),
-    ]  # fmt: skip
+        tool(0),
+        ArgsDelta(0, "{}"),
+        BlockEnd(0),
+        tool(1),
+        BlockEnd(1),
+    ]
 
 
 def test_text_that_never_started_gets_a_block() -> None:
@@ -153,24 +196,42 @@ def test_text_that_never_started_gets_a_block() -> None:
 
 
 def test_a_held_block_that_goes_on_behind_its_end_is_opened_again() -> None:
-    out = run(tool(0), ArgsDelta(0, "{"), text(1), TextDelta(1, "a"), BlockEnd(1), TextDelta(1, "b"), BlockEnd(0), FINISH)
-    assert out[3:] == [text(1), TextDelta(1, "a"), BlockEnd(1), BlockStart(2, BlockKind.TEXT), TextDelta(2, "b"),
-                       BlockEnd(2), FINISH]  # fmt: skip
+    out = run(
+        tool(0), ArgsDelta(0, "{"), text(1), TextDelta(1, "a"), BlockEnd(1), TextDelta(1, "b"), BlockEnd(0), FINISH
+    )
+    assert out[3:] == [
+        text(1),
+        TextDelta(1, "a"),
+        BlockEnd(1),
+        BlockStart(2, BlockKind.TEXT),
+        TextDelta(2, "b"),
+        BlockEnd(2),
+        FINISH,
+    ]
 
 
 def test_a_hosted_block_is_never_cut_short() -> None:
     hosted = ir.Hosted("anthropic", "server_tool_use", b"{}")
     start, end = BlockStart(0, BlockKind.HOSTED, hosted=hosted), BlockEnd(0, hosted)
     assert run(start, text(1), TextDelta(1, "a"), end, FINISH) == [
-        start, end, text(1), TextDelta(1, "a"), BlockEnd(1), FINISH,
-    ]  # fmt: skip
+        start,
+        end,
+        text(1),
+        TextDelta(1, "a"),
+        BlockEnd(1),
+        FINISH,
+    ]
 
 
 def test_x2_numbers_are_dense_whatever_the_upstream_counts() -> None:
     assert run(tool(7), ArgsDelta(7, "{}"), BlockEnd(7), text(3), TextDelta(3, "a"), BlockEnd(3)) == [
-        BlockStart(0, BlockKind.TOOL, id="call_7", name="tool7"), ArgsDelta(0, "{}"), BlockEnd(0),
-        text(1), TextDelta(1, "a"), BlockEnd(1),
-    ]  # fmt: skip
+        BlockStart(0, BlockKind.TOOL, id="call_7", name="tool7"),
+        ArgsDelta(0, "{}"),
+        BlockEnd(0),
+        text(1),
+        TextDelta(1, "a"),
+        BlockEnd(1),
+    ]
 
 
 def test_t1_a_failure_shows_nothing_of_what_was_held() -> None:
@@ -198,12 +259,8 @@ def test_very_many_held_blocks_go_out_without_recursion() -> None:
 )
 def test_g11_what_is_held_is_bounded(delta: Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence, "MAX_HELD", 1000)
-    sequencer = Sequencer()
-    sequencer.send(tool(0))
-    sequencer.send(tool(1))
     with pytest.raises(RemoteProtocolError, match="hold more than 1000 characters") as caught:
-        for _ in range(20):
-            sequencer.send(delta)
+        run(tool(0), tool(1), *[delta] * 20)
     assert caught.value.error.kind is ir.ErrorKind.UPSTREAM
 
 

@@ -1,6 +1,6 @@
 """The gateway: runs exchanges over the HTTP layer."""
 
 from .app import App
-from .serve import serve
+from .serve import Serving, serve
 
-__all__ = ["App", "serve"]
+__all__ = ["App", "Serving", "serve"]

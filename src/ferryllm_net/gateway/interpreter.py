@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 
 from ferryllm_net.http import Request, RequestError, Responder, UpstreamError, UpstreamFault, UpstreamResponse
 from ferryllm_net.telemetry import RequestDone
@@ -71,6 +72,7 @@ class Interpreter:
         self._reading: ReadBody | None = None
         self._scope: anyio.CancelScope | None = None
         self._woken: Input | None = None
+        self._record_due: Record | None = None
         self._over = False
 
     # --- being woken ---
@@ -104,17 +106,20 @@ class Interpreter:
                 if self._over:
                     return
                 event = await self._next()
-        except BaseException:
-            if request.client_left:
-                self._record_lost()
-            raise
         finally:
+            if not self._over:
+                self._record_cancelled()
             await self._close_upstream()
 
-    def _record_lost(self) -> None:
-        for action in self._exchange.receive(ClientLost(), anyio.current_time()):
-            if type(action) is Record:
-                self._record(action)
+    def _record_cancelled(self) -> None:
+        """The run was cancelled, or failed: its record is made all the same."""
+        due = self._record_due
+        if due is None:
+            actions = self._exchange.receive(ClientLost(), anyio.current_time())
+            due = next((action for action in actions if isinstance(action, Record)), None)
+        if due is not None:
+            # Its last bytes did not reach the client, whatever the exchange had made of it.
+            self._record(msgspec.structs.replace(due, outcome=Outcome.CANCELLED))
 
     async def _next(self) -> Input:
         """Wait for what happens next."""
@@ -179,6 +184,8 @@ class Interpreter:
     # --- actions ---
 
     async def _perform(self, actions: Sequence[Action]) -> None:
+        if actions and isinstance(actions[-1], Record):
+            self._record_due = actions[-1]
         if len(actions) > 2 and await self._perform_whole(actions):
             return
         for n, action in enumerate(actions):
@@ -262,8 +269,13 @@ class Interpreter:
         )
         if record.losses:
             self._app.log.debug("translation losses", losses="; ".join(record.losses), request_id=record.id)
-        if record.error is not None and record.outcome is not Outcome.OK:
-            self._app.log.debug("request failed", error=record.error.message, request_id=record.id)
+        error = record.error
+        if error is not None and record.outcome is not Outcome.OK:
+            # A provider's own words may quote the prompt, so only the gateway's are shown.
+            words = error.message if error.dialect is None else None
+            self._app.log.debug(
+                "request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id
+            )
 
 
 _NOTES: dict[str, Callable[..., Callable[..., None]]] = {

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from typing import NamedTuple
 
 import anyio
 import anyio.abc
 
 from ferryllm_net.config import Settings
-from ferryllm_net.http import Server
+from ferryllm_net.http import Server, bound_port, listen
 from ferryllm_net.telemetry import Log
 
 from .app import App
+
+
+class Serving(NamedTuple):
+    """A gateway that accepts connections."""
+
+    app: App
+    server: Server
+    port: int
 
 
 async def serve(
@@ -21,7 +30,7 @@ async def serve(
     *,
     started: Callable[[str, int], None] | None = None,
     handle_signals: bool = True,
-    task_status: anyio.abc.TaskStatus[tuple[App, Server]] = anyio.TASK_STATUS_IGNORED,
+    task_status: anyio.abc.TaskStatus[Serving] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``settings`` until SIGTERM or SIGINT (or cancellation), then finish what is running.
 
@@ -31,29 +40,30 @@ async def serve(
     app = App(settings, log)
     server = Server(app.handle, limits=app.limits, on_error=lambda request, exc: _report(log, exc))
     app.draining = lambda: server.draining
-    listen = settings.server.listen
-    listener = await anyio.create_tcp_listener(local_host=listen.host, local_port=listen.port, backlog=1024)
+    address = settings.server.listen
+    listeners = await listen(address.host, address.port)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
 
             async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-                await server.serve(listener.listeners, task_status=task_status)
+                await server.serve(listeners, task_status=task_status)
                 tasks.cancel_scope.cancel()  # drained: nothing is left to sweep or to wait for
 
             await tasks.start(run)
             app.listening = True
-            port = listener.extra(anyio.abc.SocketAttribute.local_port)
-            log.info("ferryllm server started", listen=f"{listen.host}:{port}", providers=len(settings.providers))
+            port = bound_port(listeners[0])
+            log.info("ferryllm server started", listen=f"{address.host}:{port}", providers=len(settings.providers))
             if started is not None:
-                started(listen.host, port)
-            task_status.started((app, server))
+                started(address.host, port)
+            task_status.started(Serving(app, server, port))
             if handle_signals:
                 tasks.start_soon(_watch_signals, server, settings.server.drain_timeout_secs, log)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
-        await listener.aclose()
+            for listener in listeners:
+                await listener.aclose()
 
 
 async def _watch_signals(server: Server, grace: float, log: Log) -> None:

@@ -191,12 +191,11 @@ class Connection:
                 if self._inbox.ended:
                     self._leave()
                 await self._handle(request, responder)
-            if not scope.cancel_called:
-                self._request = self._responder = self._scope = None
-                return await self._after(responder)
+            self._request = self._responder = self._scope = None
             if responder.stage is Stage.STARTED:
                 self._make_visible()
-            return False
+                return False
+            return not scope.cancel_called and await self._after(responder)
         finally:
             self._request = self._responder = self._scope = None
             self._host.end_exchange()
@@ -347,8 +346,9 @@ class Connection:
             return True
         if self._body_done or self._head is None:
             return False
-        if self._engine.expects_continue:
-            # Without 100 the client may send the body or not; nobody can tell what comes next.
+        if self._body_read or self._engine.expects_continue:
+            # A body given up half way is too large or broken. Without 100 the client may send its body or not: nobody
+            # can tell what comes next.
             return True
         declared = next((value for name, value in self._head.headers if name == "content-length"), "0")
         return int(declared) > self._limits.drain_rest_bytes

@@ -149,6 +149,25 @@ class Stage(enum.Enum):
     CUT = "cut"
 
 
+# What each call makes of the answer. Absent, hence misuse: a body before a head, a second head once one is out,
+# anything but abort() after the end.
+MOVES: dict[tuple[Stage, str], Stage] = {
+    (Stage.EMPTY, "head"): Stage.HELD,
+    (Stage.HELD, "head"): Stage.HELD,
+    (Stage.HELD, "flush"): Stage.STARTED,
+    (Stage.STARTED, "flush"): Stage.STARTED,
+    (Stage.HELD, "body"): Stage.STARTED,
+    (Stage.STARTED, "body"): Stage.STARTED,
+    (Stage.HELD, "end"): Stage.ENDED,
+    (Stage.STARTED, "end"): Stage.ENDED,
+    (Stage.EMPTY, "abort"): Stage.CUT,
+    (Stage.HELD, "abort"): Stage.CUT,
+    (Stage.STARTED, "abort"): Stage.CUT,
+    (Stage.ENDED, "abort"): Stage.ENDED,
+    (Stage.CUT, "abort"): Stage.CUT,
+}
+
+
 class Responder:
     """The answer to one request, written by its handler.
 
@@ -179,22 +198,26 @@ class Responder:
         self._set_head(status, headers)
 
     async def flush(self) -> None:
-        """Write a head that is held."""
-        if self.stage is Stage.HELD:
-            await self._write(self._release())
+        """Write a head that is held; nothing when it is out."""
+        self._move("flush")
+        if self._head is not None:
+            await self._channel.write(self._release())
 
     async def body(self, data: bytes) -> None:
         """Write bytes of the body now, with the head when it is still held."""
+        self._move("body")
         out = self._release() + self._encode(data)
         if out:
-            await self._write(out)
+            await self._channel.write(out)
 
     async def end(self, data: bytes = b"") -> None:
         """Write the last bytes and the end of the message."""
+        after = self._move("end")
         out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage())
         if out:
-            await self._write(out)
-        self.stage = Stage.ENDED
+            await self._channel.write(out)
+        # Only now: until it is out, a client that leaves still cancels the handler.
+        self.stage = after
 
     async def complete(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer in one write, with its content-length."""
@@ -206,13 +229,18 @@ class Responder:
 
     async def abort(self) -> None:
         """Cut the connection: the client sees a broken message, never a clean end."""
-        if self.stage is not Stage.ENDED:
-            self.stage = Stage.CUT
+        before, self.stage = self.stage, self._move("abort")
+        if self.stage is not before:
             await self._channel.cut()
 
+    def _move(self, call: str) -> Stage:
+        after = MOVES.get((self.stage, call))
+        if after is None:
+            raise Misuse(f"{call}() when the answer is {self.stage.value}")
+        return after
+
     def _set_head(self, status: int, headers: Headers) -> None:
-        if self.started:
-            raise Misuse(f"a head after the head was sent (the answer is {self.stage.value})")
+        after = self._move("head")
         if not 200 <= status <= 599:
             raise Misuse(f"{status} is not the status of an answer")
         for name, _ in headers:
@@ -221,12 +249,11 @@ class Responder:
         # The fields are checked when they are encoded; a head that fails there was never sent.
         self._head = ResponseHead(status, headers)
         self._bodyless = self._method == "HEAD" or status in (204, 304)
-        self.stage = Stage.HELD
+        self.stage = after
 
     def _release(self) -> bytes:
+        """The bytes of a head that was held."""
         if self._head is None:
-            if self.stage is not Stage.STARTED:
-                raise Misuse(f"body without a head (the answer is {self.stage.value})")
             return b""
         head, self._head = self._head, None
         data = self._channel.encode(ResponseHead(head.status, self._channel.finish_head(head.headers)))
@@ -235,6 +262,3 @@ class Responder:
 
     def _encode(self, data: bytes) -> bytes:
         return self._channel.encode(Body(data)) if data and not self._bodyless else b""
-
-    async def _write(self, data: bytes) -> None:
-        await self._channel.write(data)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from email.utils import formatdate
 
 import anyio
 from anyio.abc import (
@@ -31,6 +31,18 @@ _log = logging.getLogger("ferryllm.http")
 _LOOPBACK = ("127.", "::1")
 # Out of descriptors or buffers: waiting lets running connections give some back. Go starts at 5 ms, doubling to 1 s.
 _ACCEPT_PAUSE_SECS = 0.1
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _http_date() -> str:
+    """RFC 9110 section 5.6.7; by hand, because email.utils is 15 ms of imports and strftime follows the locale."""
+    now = time.gmtime()
+    day, month = _DAYS[now.tm_wday], _MONTHS[now.tm_mon - 1]
+    clock = f"{now.tm_hour:02d}:{now.tm_min:02d}:{now.tm_sec:02d}"
+    return f"{day}, {now.tm_mday:02d} {month} {now.tm_year} {clock} GMT"
 
 
 def _log_error(request: Request, exc: Exception) -> None:
@@ -70,7 +82,7 @@ class Server:
         self.draining = False
         self.active = 0
         """Exchanges that run now."""
-        self.date = formatdate(usegmt=True)
+        self.date = _http_date()
         self._handler = handler
         self._limits = limits or Limits()
         self._ssl_context = ssl_context
@@ -80,7 +92,9 @@ class Server:
         self._pending = 0
         self._drain_begun = anyio.Event()
         self._changed = anyio.Event()
-        self._grace = anyio.CancelScope()
+        # Made in serve(): a server may be made before there is an event loop.
+        self._grace: anyio.CancelScope | None = None
+        self._grace_until = math.inf
 
     @property
     def connections(self) -> int:
@@ -105,7 +119,7 @@ class Server:
                 group.start_soon(self._accept, listener, group)
             task_status.started()
             await self._drain_begun.wait()
-            with self._grace:
+            with anyio.CancelScope(deadline=self._grace_until) as self._grace:
                 await self.wait_closed()
             for connection in list(self._open):
                 connection.interrupt()
@@ -132,7 +146,9 @@ class Server:
         cancelled. A second call moves the deadline.
         """
         grace = self._limits.drain_secs if grace_secs is None else grace_secs
-        self._grace.deadline = anyio.current_time() + grace
+        self._grace_until = anyio.current_time() + grace
+        if self._grace is not None:
+            self._grace.deadline = self._grace_until
         if not self.draining:
             self.draining = True
             self._drain_begun.set()
@@ -169,7 +185,7 @@ class Server:
                 if connection.deadline <= now:
                     connection.expire()
             if not 0 <= now - shown < 1:
-                shown, self.date = now, formatdate(usegmt=True)
+                shown, self.date = now, _http_date()
 
     async def _accept(self, listener: SocketListener, group: TaskGroup) -> None:
         try:

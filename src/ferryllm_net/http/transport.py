@@ -133,7 +133,8 @@ class StreamTransport:
         return not _readable(self._raw)
 
     async def aclose(self) -> None:
-        await anyio.aclose_forcefully(self._stream)
+        with contextlib.suppress(*_FAILURES):
+            await anyio.aclose_forcefully(self._stream)
 
 
 def _peer(stream: ByteStream) -> tuple[str, int]:

@@ -217,3 +217,25 @@ async def test_closed_pool_keeps_nothing() -> None:
         await b.pool.aclose()
         assert await response.read(10) == b"ok"
         assert b.pool.idle == 0
+
+
+async def test_accept_encoding_of_the_caller_stands() -> None:
+    seen: list[bytes] = []
+
+    async def reply() -> None:
+        seen.append(await answer(await b.upstream.accept(), FULL))
+
+    async with bench() as b:
+        await (await b.ask(head("GET", ("Accept-Encoding", "gzip")), reply=reply())).aclose()
+    assert seen[0].lower().count(b"accept-encoding") == 1
+    assert b"gzip" in seen[0]
+
+
+async def test_fresh_idle_connections_survive_the_sweep() -> None:
+    async with bench() as b:
+        await (await b.ask(reply=b.reply(FULL))).read(10)
+        b.pool._swept = -10.0
+        async with anyio.create_task_group() as group:
+            group.start_soon(b.reply, FULL)
+            await (await b.pool.open(Origin("http", "other.test", 80), head())).aclose()
+        assert b.pool.idle == 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ferryllm_net.http import Limits, Misuse, Request, RequestError, Responder
+from ferryllm_net.http import Headers, Limits, Misuse, Request, RequestError, RequestHead, Responder
+from ferryllm_net.http.engine import Event
+from ferryllm_net.http.request import MOVES, Stage
 from support.rig import Serving
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +116,9 @@ async def test_chunked_body_over_the_limit_is_413_while_it_is_counted(serving: S
     async with serving(echo, Limits(body_bytes=10, linger_secs=0.01, sweep_secs=0.005)) as rig:
         wire = rig.connect()
         await wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"5\r\nabcde\r\n" * 3)
-        assert (await wire.receive_all()).startswith(b"HTTP/1.1 413")
+        data = await wire.receive_all()
+        assert data.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in data
 
 
 @pytest.mark.parametrize(
@@ -208,3 +213,58 @@ async def test_request_shows_target_path_and_query(serving: Serving) -> None:
             await wire.send(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
             await wire.receive_until(b"\r\n\r\n")
     assert [(path, query) for _, path, query in seen] == [("/a%2Fb", "x=1?2"), ("/c", "y"), ("/", "")]
+
+
+class Sink:
+    """A channel that takes everything."""
+
+    async def body_data(self, received: int) -> bytes | None:
+        return None
+
+    async def write(self, data: bytes) -> None: ...
+
+    def encode(self, event: Event) -> bytes:
+        return b"x"
+
+    def finish_head(self, headers: Headers) -> Headers:
+        return headers
+
+    async def cut(self) -> None: ...
+
+
+@pytest.mark.parametrize("call", ["head", "flush", "body", "end", "abort"])
+@pytest.mark.parametrize("stage", Stage)
+async def test_every_call_in_every_stage_follows_the_table(stage: Stage, call: str) -> None:
+    responder = Responder(Sink(), "GET")
+    reach = {Stage.EMPTY: "", Stage.HELD: "h", Stage.STARTED: "hf", Stage.ENDED: "he", Stage.CUT: "ha"}[stage]
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
+        "head": lambda: responder.head(200, []),
+        "flush": responder.flush,
+        "body": lambda: responder.body(b"x"),
+        "end": responder.end,
+        "abort": responder.abort,
+    }
+    for letter in reach:
+        await next(step for name, step in calls.items() if name.startswith(letter))()
+    assert responder.stage is stage
+    after = MOVES.get((stage, call))
+    if after is None:
+        with pytest.raises(Misuse, match=rf"{call}\(\) when the answer is {stage.value}"):
+            await calls[call]()
+    else:
+        await calls[call]()
+        assert responder.stage is after
+    assert responder.started is (responder.stage not in (Stage.EMPTY, Stage.HELD))
+    assert responder.ended is (responder.stage in (Stage.ENDED, Stage.CUT))
+
+
+async def test_interrupt_calls_back_once() -> None:
+    head = RequestHead("GET", "/", [("host", "a")])
+    request = Request(head, Sink(), peer=("", 0), scheme="http", body_limit=10)
+    calls: list[int] = []
+    request.on_drain(lambda: calls.append(1))
+    request.interrupt()
+    request.interrupt()
+    assert calls == [1]
+    assert request.draining
+    assert await request.read() == b""

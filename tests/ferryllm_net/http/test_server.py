@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from email.utils import formatdate, parsedate_to_datetime
 
 import anyio
 import pytest
@@ -207,3 +209,30 @@ async def test_accepting_goes_on_after_it_failed(caplog: pytest.LogCaptureFixtur
                 assert (await stream.receive()).startswith(b"HTTP/1.1 200")
             group.cancel_scope.cancel()
     assert "accepting a connection failed" in caplog.text
+
+
+def test_a_server_made_before_the_event_loop_drains_at_once_when_told_so_early(anyio_backend_name: str) -> None:
+    async def handler(request: Request, respond: Responder) -> None: ...
+
+    server = Server(handler)
+
+    async def main() -> None:
+        server.start_drain()
+        with anyio.fail_after(20):
+            await server.serve(await listen("127.0.0.1", 0))
+
+    anyio.run(main, backend=anyio_backend_name)
+    assert server.draining
+
+
+async def test_date_is_that_of_now_in_the_form_of_http(serving: Serving) -> None:
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.complete(200, [], b"")
+
+    async with serving(handler) as rig:
+        near = rig.connect()
+        await near.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = (await near.receive_until(b"\r\n\r\n")).decode()
+        date = head.partition("date: ")[2].partition("\r\n")[0]
+        assert date == formatdate(parsedate_to_datetime(date).timestamp(), usegmt=True)
+        assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 100

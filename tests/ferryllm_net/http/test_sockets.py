@@ -300,3 +300,17 @@ async def test_slow_reader_stops_the_reading_of_its_upstream() -> None:
                 for _ in range(20):
                     await anyio.wait_all_tasks_blocked()
             assert 0 < sent < 64 * 1024 * 1024
+
+
+async def test_upstream_that_hangs_up_within_the_handshake() -> None:
+    async def hang_up() -> None:
+        stream = await listener.accept()
+        await stream.receive()
+        await stream.aclose()
+
+    (listener,) = await listen("127.0.0.1", 0)
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(hang_up)
+        with pytest.raises(UpstreamError, match="handshake") as caught:
+            await Pool().open(Origin("https", "127.0.0.1", bound_port(listener)), GET)
+    assert caught.value.kind is UpstreamFault.TLS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
 
 from ferryllm_net.http import bound_port, listen
-from ferryllm_net.http.transport import StreamTransport, TransportError
+from ferryllm_net.http.transport import StreamTransport, TransportError, _readable
 
 pytestmark = pytest.mark.anyio
 
@@ -161,3 +162,23 @@ async def test_writes_to_a_closed_peer_fail_with_a_reason() -> None:
                 await near.send(b"x")
             with pytest.raises(TransportError, match="closed"):
                 await near.receive()
+
+
+async def test_records_already_inside_the_tls_machine_make_it_unquiet() -> None:
+    with anyio.fail_after(10):
+        async with tls_pair() as (near, far):
+            await far.send(b"a")
+            await far.send(b"uninvited")
+            assert await near.receive() == b"a"
+            assert not near.is_quiet()
+
+
+def test_select_stands_in_where_there_is_no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        for _ in range(2):
+            assert not _readable(near)
+            far.send(b"x")
+            assert _readable(near)
+            near.recv(1)
+            monkeypatch.delattr(select, "poll", raising=False)

@@ -182,8 +182,8 @@ async def test_silence_before_the_head(timeouts: Timeouts, kind: UpstreamFault) 
 @pytest.mark.parametrize(
     ("timeouts", "kind"),
     [
-        (Timeouts(idle_secs=0.02), UpstreamFault.TIMEOUT_IDLE),
-        (Timeouts(total_secs=0.05), UpstreamFault.TIMEOUT_TOTAL),
+        (Timeouts(idle_secs=0.1), UpstreamFault.TIMEOUT_IDLE),
+        (Timeouts(total_secs=0.2), UpstreamFault.TIMEOUT_TOTAL),
     ],
 )
 async def test_silence_within_the_body(timeouts: Timeouts, kind: UpstreamFault) -> None:

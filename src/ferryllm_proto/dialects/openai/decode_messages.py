@@ -15,6 +15,9 @@ from .decode_parts import NAME, cache, content, ext
 
 _ROLES = ("assistant", "developer", "function", "system", "tool", "user")
 
+DEVELOPER = ".role"
+"""In ``ext``: the client wrote ``developer`` for what is the same as ``system``; a spelling, nothing that is lost."""
+
 # Fields of `wire.Message` that mean something in a role; elsewhere they are unknown fields like any other.
 _ASSISTANT_ONLY = (
     "annotations",
@@ -58,6 +61,8 @@ def conversation(raw: wire.Raw, model: str) -> Conversation:
         elif role == "user":
             turns.append(_plain(ir.Role.USER, message, item, extra, path))
         else:
+            if role == "developer":
+                extra = {**extra, DEVELOPER: b'"developer"'}
             turn = _plain(ir.Role.SYSTEM, message, item, extra, path)
             if turns or not all(isinstance(part, ir.Text) for part in turn.parts):
                 turns.append(turn)
@@ -79,7 +84,7 @@ def _instructions(turn: ir.Turn) -> list[ir.Text]:
     if fields:
         first = texts[0]
         own = first.ext.fields if first.ext is not None else {}
-        outer = {f"message.{name}": value for name, value in fields.items()}
+        outer = {n if n == DEVELOPER else f"message.{n}": value for n, value in fields.items()}
         texts[0] = msgspec.structs.replace(first, ext=ir.Ext(NAME, {**own, **outer}))
     return texts
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ... import ir, json, opaque, tools
 from . import reasoning
+from .decode_messages import DEVELOPER
 from .decode_parts import NAME
 from .encode_parts import Scope, Wire, encode, fields_of, is_plain, mark, parts, path_of, text_losses
 
@@ -66,8 +67,15 @@ def _is_kept(text: ir.Text, scope: Scope) -> bool:
     return bool(text.text)
 
 
+def _role(ext: ir.Ext | None, scope: Scope) -> str:
+    """``system`` or ``developer``: as the client wrote it, else what the model knows."""
+    if not scope.native:
+        return scope.profile.system_role
+    return "developer" if ext is not None and DEVELOPER in ext.fields else "system"
+
+
 def _instructions(texts: list[ir.Text], scope: Scope) -> Wire:
-    message: Wire = {"role": scope.profile.system_role, "content": parts(list[ir.Part](texts), scope)}
+    message: Wire = {"role": _role(texts[0].ext, scope), "content": parts(list[ir.Part](texts), scope)}
     for text in texts:
         if scope.native and is_plain(text, scope):
             message.update(mark(text, scope))
@@ -80,7 +88,7 @@ def _later_system(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: s
     found = [part for part in turn.parts if scope.native or not isinstance(part, ir.Text) or part.text]
     _turn_losses(turn, scope)
     if found or scope.native:
-        out.append(_plain(scope.profile.system_role, turn, found, scope))
+        out.append(_plain(_role(turn.ext, scope), turn, found, scope))
 
 
 # --- users and results -----------------------------------------------------------------------------------
@@ -246,15 +254,17 @@ def _thoughts(found: list[ir.Reasoning], scope: Scope) -> Wire:
         path = path_of(thought)
         usable = [o for o in thought.opaque if _usable(o, scope)]
         details.extend(json.raw(o.data.encode("utf-8", "surrogatepass")) for o in usable)
-        if len(usable) != len(thought.opaque):
-            scope.report.dropped(path, "its proof means something only to the provider that made it")
         key = "reasoning" if path.endswith(".reasoning") else "reasoning_content"
+        said = thought.text or "\n\n".join(thought.summary)
         if scope.native and not path.endswith(("]", ".reasoning_details")):
             texts.setdefault(key, []).append(thought.text)
-        elif scope.profile.replay_reasoning and (thought.text or thought.summary):
-            texts.setdefault(key, []).append(thought.text or "\n\n".join(thought.summary))
-        elif not usable and (thought.text or thought.summary):
+        elif scope.profile.replay_reasoning and said:
+            texts.setdefault(key, []).append(said)
+        elif said and not usable:
             scope.report.dropped(path, "this provider is not sent the thoughts of earlier turns")
+            continue
+        if len(usable) != len(thought.opaque):
+            scope.report.dropped(path, "its proof means something only to the provider that made it")
     for key, pieces in texts.items():
         out[key] = "".join(pieces)
     if details:

@@ -160,8 +160,9 @@ def _kind(status: int | None, code: str | None, type_: str | None, message: str)
     by_status = None if status is None else _BY_STATUS.get(status)
     if by_status is None and status is not None:
         by_status = ir.ErrorKind.BAD_REQUEST if status < 500 else ir.ErrorKind.SERVER
-    # A vague word (invalid_request_error stands on everything) yields to the status.
-    if by_code is None or (by_code is ir.ErrorKind.BAD_REQUEST and by_status is not None):
+    # A vague word (invalid_request_error and server_error stand on everything) yields to the status.
+    vague = by_code in (ir.ErrorKind.BAD_REQUEST, ir.ErrorKind.SERVER)
+    if by_code is None or (vague and by_status is not None):
         return by_status or ir.ErrorKind.UPSTREAM
     return by_code
 

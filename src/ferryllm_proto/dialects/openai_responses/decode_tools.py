@@ -76,9 +76,7 @@ def _namespace(tool: Raw, path: str) -> list[ir.Tool]:
         child = decode_tool(item, f"{path}.tools[{n}]")
         if isinstance(child, ir.HostedTool):
             break
-        children.append(
-            msgspec.structs.replace(child, namespace=known.name, namespace_description=known.description)
-        )
+        children.append(msgspec.structs.replace(child, namespace=known.name, namespace_description=known.description))
     if extra or not children or len(children) != len(items):
         # A namespace that holds more than callable tools, or fields of its own, can not be taken apart and rebuilt.
         return [ir.HostedTool(wire.NAME, "namespace", bytes(tool), known.name, path)]
@@ -105,12 +103,8 @@ def decode_choice(choice: Raw) -> ir.ToolChoice | None:
     known = json.decode(choice, wire.choice_decoder, "tool_choice")
     if known.type in ("function", "custom") and known.name is not None:
         tool_kind = ir.ToolKind.CUSTOM if known.type == "custom" else ir.ToolKind.FUNCTION
-        return ir.ToolChoice(
-            ir.ToolChoiceMode.TOOL, (known.name,), kind=tool_kind, namespace=known.namespace
-        )
+        return ir.ToolChoice(ir.ToolChoiceMode.TOOL, (known.name,), kind=tool_kind, namespace=known.namespace)
     if known.type == "allowed_tools":
         names = tuple(tool.name for tool in known.tools if tool.name is not None)
-        return ir.ToolChoice(
-            ir.ToolChoiceMode.ALLOWED, names, required=known.mode == "required", raw=bytes(choice)
-        )
+        return ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, names, required=known.mode == "required", raw=bytes(choice))
     return ir.ToolChoice(ir.ToolChoiceMode.HOSTED, raw=bytes(choice))

@@ -114,7 +114,7 @@ class InputWriter:
             return
         path, _, place = part.path.partition(".content")
         phase = part.phase if isinstance(part, ir.Text) else None
-        key = f"{role} {path if self._own else ''} {phase}"
+        key = f"{role} {path if self._own else phase}"
         if self._message is None or key != self._message_key:
             self._message_key = key
             self._message = {"type": "message", "role": role, "content": []}
@@ -169,7 +169,6 @@ class InputWriter:
         for part in turn.parts:
             assert isinstance(part, ir.Hosted)
             self._put_raw(part)
-
 
     # --- the assistant ---
 

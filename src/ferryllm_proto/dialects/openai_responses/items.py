@@ -236,9 +236,7 @@ class Items:
     def _grow(self, text: str) -> None:
         self._size += len(text)
         if self._size > MAX_TEXT:
-            raise RemoteProtocolError(
-                f"the answer is longer than {MAX_TEXT} characters", kind=ir.ErrorKind.UPSTREAM
-            )
+            raise RemoteProtocolError(f"the answer is longer than {MAX_TEXT} characters", kind=ir.ErrorKind.UPSTREAM)
 
     # --- messages ---
 
@@ -270,18 +268,14 @@ class Items:
             block.logprobs = True
             out.append(Logprobs(block.ix, bytes(raw)))
 
-    def annotation(
-        self, index: int | None, id_: str | None, content: int, raw: msgspec.Raw, out: list[Event]
-    ) -> None:
+    def annotation(self, index: int | None, id_: str | None, content: int, raw: msgspec.Raw, out: list[Event]) -> None:
         """A source of a text; one that comes before its text is taken from the final part."""
         block = self._get(_MESSAGE, index, id_).blocks.get((content, BlockKind.TEXT))
         if block is not None and block.open:
             block.citations += 1
             out.append(Citation(block.ix, wire.NAME, bytes(raw)))
 
-    def part_done(
-        self, index: int | None, id_: str | None, content: int, raw: msgspec.Raw, out: list[Event]
-    ) -> None:
+    def part_done(self, index: int | None, id_: str | None, content: int, raw: msgspec.Raw, out: list[Event]) -> None:
         """``response.content_part.done``: the part is whole."""
         try:
             part = json.decode(raw, _part_decoder)
@@ -365,9 +359,7 @@ class Items:
 
     # --- reasoning ---
 
-    def reasoning(
-        self, index: int | None, id_: str | None, summary: int | None, text: str, out: list[Event]
-    ) -> None:
+    def reasoning(self, index: int | None, id_: str | None, summary: int | None, text: str, out: list[Event]) -> None:
         """A fragment of a summary part, or of the raw chain of thought (``summary`` None)."""
         if text:
             self._reason(self._get(_REASONING, index, id_), summary, text, out)

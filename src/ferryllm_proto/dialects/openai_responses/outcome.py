@@ -128,5 +128,3 @@ def encode_finish(reason: ir.FinishReason, *, refused: bool) -> tuple[str, str |
     if reason is _F.REFUSAL and refused:
         return "completed", None
     return _OUTCOMES[reason]
-
-

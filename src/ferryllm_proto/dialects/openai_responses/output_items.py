@@ -31,9 +31,7 @@ class EventWriter:
         """Raises `RemoteProtocolError` when the answer is too long to be held."""
         self._size += len(text)
         if self._size > MAX_ANSWER:
-            raise RemoteProtocolError(
-                f"the answer is longer than {MAX_ANSWER} characters", kind=ir.ErrorKind.UPSTREAM
-            )
+            raise RemoteProtocolError(f"the answer is longer than {MAX_ANSWER} characters", kind=ir.ErrorKind.UPSTREAM)
 
 
 class Item:

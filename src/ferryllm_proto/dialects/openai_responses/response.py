@@ -30,10 +30,12 @@ def encode_response(response: ir.Response, answer: Answer, report: Report | None
 
 def decode_response(body: bytes) -> ir.Response:
     """A provider's whole answer. Raises `RemoteProtocolError`, also for an error inside a 200 (E8)."""
+    if not body.isascii():
+        body = json.mend_utf8(body)
     try:
         response = json.decode(body, response_decoder)
     except RemoteProtocolError as exc:
-        response = _mended(body, exc)
+        raise _raised(read_error(body) or blamed(exc.error)) from None
     if not wire.is_null(response.error) or response.status in ("failed", "cancelled"):
         raise _raised(failure_of(response))
     if response.output is None:
@@ -54,17 +56,6 @@ def decode_response(body: bytes) -> ir.Response:
     if response.status in UNFINISHED:
         answer = msgspec.structs.replace(answer, ext=wire.ext({"status": json.encode(response.status)}))
     return answer
-
-
-def _mended(body: bytes, fault: RemoteProtocolError) -> WireResponse:
-    """One more try for bytes that are no UTF-8; then the blame is the provider's."""
-    found = read_error(body)
-    if found is not None:
-        raise _raised(found)
-    try:
-        return json.decode(json.mend_utf8(body), response_decoder)
-    except RemoteProtocolError:
-        raise _raised(blamed(fault.error)) from None
 
 
 def blamed(error: ir.Error) -> ir.Error:

@@ -18,6 +18,7 @@ MAX_BODY = 64 << 20
 """Bytes of a whole answer that are kept to read its usage; longer ones pass unread and unrenamed."""
 
 _TERMINALS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_DONE = "response.output_item.done"
 _LIFECYCLE = re.compile(rb'"response\.(?:created|in_progress|queued|completed|incomplete|failed|cancelled)"')
 _ERROR = re.compile(rb'"type"\s*:\s*"error"')
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
@@ -41,6 +42,7 @@ class Scanner:
         self._whole: list[bytes] = []
         self._size = 0
         self._blind = False
+        self._called = False
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
@@ -86,18 +88,22 @@ class Scanner:
         for frame in frames:
             if frame.event in _TERMINALS or (frame.event in ("", "message") and _LIFECYCLE.search(frame.data)):
                 self._terminal(frame.data)
+            elif frame.event == _DONE or (not frame.event and _DONE.encode() in frame.data):
+                self._called = self._called or _CALLS.search(frame.data) is not None
             elif frame.event == "error" or (not frame.event and _ERROR.search(frame.data)):
                 self.error = read_error(frame.data) or self.error
 
     def _event(self, block: bytes) -> bytes:
         """One event with its blank line; the model's name in it is replaced."""
         named = _LIFECYCLE.search(block) or b"\nevent: response." in block or block.startswith(b"event: response.")
-        if not named and b"error" not in block:
+        if not named and b"error" not in block and _DONE.encode() not in block:
             return block
         match = _DATA.search(block)
         if match is None:
             return block
         data = match[1]
+        if _DONE.encode() in block:
+            self._called = self._called or _CALLS.search(data) is not None
         if _LIFECYCLE.search(data):
             self._terminal(data)
             assert self._name is not None
@@ -124,7 +130,7 @@ class Scanner:
         if response.status in ("failed", "cancelled") or not wire.is_null(response.error):
             self.error = failure_of(response)
             return
-        called = refused = False
+        called, refused = self._called, False  # one provider's final object has no output
         for item in response.output or ():
             called = called or _CALLS.search(bytes(item)) is not None
             refused = refused or _REFUSAL.search(bytes(item)) is not None

@@ -57,6 +57,12 @@ class _Wire(msgspec.Struct, frozen=True):
 _decoder = json.decoder(_Wire)
 
 
+def _whole(raw: bytes | msgspec.Raw) -> msgspec.Raw:
+    """A value that is taken apart later: its bytes were not looked at yet, and need not be UTF-8."""
+    data = bytes(raw)
+    return msgspec.Raw(data if data.isascii() else json.mend_utf8(data))
+
+
 class StreamDecoder:
     """Feed it bytes; the last event is `End` or `StreamFailed`, whatever came."""
 
@@ -163,7 +169,7 @@ class StreamDecoder:
         elif event.type == "error" or not wire.is_null(event.error):
             self._error(data, out)
         elif self.state is State.OPEN and event.type not in _SILENT and event.type:
-            out.append(Raw(wire.NAME, event.type, data))
+            out.append(Raw(wire.NAME, event.type, bytes(_whole(data))))
         else:
             out.append(Ping())
 
@@ -194,7 +200,7 @@ class StreamDecoder:
     def completed(self, event: _Wire, out: list[Event]) -> None:
         response = WireResponse()
         if not wire.is_null(event.response):
-            response = json.decode(event.response, response_decoder, "response")
+            response = json.decode(_whole(event.response), response_decoder, "response")
         failed = event.type in ("response.failed", "response.cancelled")
         if failed or response.status in ("failed", "cancelled") or not wire.is_null(response.error):
             if response.usage is not None:  # it was used all the same (U10)
@@ -212,15 +218,15 @@ class StreamDecoder:
 
     def item_added(self, event: _Wire, out: list[Event]) -> None:
         self._open(out)
-        self._items.added(event.item, event.output_index, out)
+        self._items.added(_whole(event.item), event.output_index, out)
 
     def item_done(self, event: _Wire, out: list[Event]) -> None:
         self._open(out)
-        self._items.done(event.item, event.output_index, out)
+        self._items.done(_whole(event.item), event.output_index, out)
 
     def part_done(self, event: _Wire, out: list[Event]) -> None:
         self._open(out)
-        self._items.part_done(event.output_index, event.item_id, event.content_index or 0, event.part, out)
+        self._items.part_done(event.output_index, event.item_id, event.content_index or 0, _whole(event.part), out)
 
     def text_delta(self, event: _Wire, out: list[Event]) -> None:
         if self.state is State.BEFORE:
@@ -239,7 +245,7 @@ class StreamDecoder:
     def annotation(self, event: _Wire, out: list[Event]) -> None:
         self._open(out)
         index = event.content_index or 0
-        self._items.annotation(event.output_index, event.item_id, index, event.annotation, out)
+        self._items.annotation(event.output_index, event.item_id, index, _whole(event.annotation), out)
 
     def arguments_delta(self, event: _Wire, out: list[Event]) -> None:
         self._open(out)

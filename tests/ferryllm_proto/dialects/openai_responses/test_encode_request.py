@@ -115,7 +115,11 @@ def test_a4_the_billing_line_is_left_out() -> None:
     )
     body, losses = encode(foreign(system=system))
     assert body["instructions"] == "You are"
-    assert body["input"][0] == {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "more"}]}
+    assert body["input"][0] == {
+        "type": "message",
+        "role": "developer",
+        "content": [{"type": "input_text", "text": "more"}],
+    }
     assert paths(losses) == ["dropped system[0]"]
 
 
@@ -297,7 +301,12 @@ def test_g6_what_a_client_of_this_dialect_wrote_is_written_back() -> None:
         "instructions": "i",
         "input": [
             {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]},
-            {"type": "message", "role": "system", "id": "msg_0", "content": [{"type": "input_text", "text": "s", "z": 1}]},
+            {
+                "type": "message",
+                "role": "system",
+                "id": "msg_0",
+                "content": [{"type": "input_text", "text": "s", "z": 1}],
+            },
             {"type": "message", "role": "user", "content": "u", "odd": {"k": [1]}},
             {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "E"},
             {
@@ -309,13 +318,26 @@ def test_g6_what_a_client_of_this_dialect_wrote_is_written_back() -> None:
                 "content": [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "b"}],
             },
             {"type": "message", "role": "assistant", "id": "msg_2", "content": [{"type": "output_text", "text": "c"}]},
-            {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "namespace": "n", "arguments": "{}", "status": "completed"},
+            {
+                "type": "function_call",
+                "id": "fc",
+                "call_id": "c",
+                "name": "f",
+                "namespace": "n",
+                "arguments": "{}",
+                "status": "completed",
+            },
             {"type": "function_call_output", "call_id": "c", "output": {"any": "json"}},
             {"type": "compaction", "encrypted_content": "C"},
         ],
         "tools": [
             {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": None, "defer_loading": True},
-            {"type": "namespace", "name": "n", "description": "d", "tools": [{"type": "function", "name": "f", "parameters": {"a": 1}}]},
+            {
+                "type": "namespace",
+                "name": "n",
+                "description": "d",
+                "tools": [{"type": "function", "name": "f", "parameters": {"a": 1}}],
+            },
             {"type": "custom", "name": "p", "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}},
         ],
         "tool_choice": {"type": "mcp", "server_label": "s"},

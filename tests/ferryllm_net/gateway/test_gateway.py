@@ -1,0 +1,517 @@
+"""The gateway over sockets, on both backends, in front of a provider played by the test."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import anyio
+import pytest
+
+from ferryllm_net.http import Request, Responder
+from support import grammar
+from support.gateways import gateway, upstream
+from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, TOOL_CONTENT, leaks
+
+pytestmark = pytest.mark.anyio
+
+JSON = ("content-type", "application/json")
+SSE = ("content-type", "text/event-stream")
+
+
+def chat_answer(text: str = "pong") -> bytes:
+    return json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "real-chat-2026",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+        }
+    ).encode()
+
+
+def chat_chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    value = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "real-chat-2026", "choices": [choice]}
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+ROLE, PONG, STOP = chat_chunk({"role": "assistant", "content": ""}), chat_chunk({"content": "pong"}), chat_chunk({}, "stop")
+DONE = b"data: [DONE]\n\n"
+
+
+def ask(model: str = "chat-x", *, stream: bool = False, text: str = "hi") -> dict[str, Any]:
+    return {"model": model, "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": text}]}
+
+
+class Provider:
+    """Answers a fixed body and keeps what it was asked."""
+
+    def __init__(self, status: int = 200, body: bytes | None = None, headers: list[tuple[str, str]] | None = None) -> None:
+        self.status = status
+        self.body = chat_answer() if body is None else body
+        self.headers = headers or [JSON]
+        self.requests: list[tuple[Request, bytes]] = []
+
+    async def __call__(self, request: Request, respond: Responder) -> None:
+        self.requests.append((request, await request.read()))
+        await respond.complete(self.status, self.headers, self.body)
+
+
+class Stream:
+    """Streams what it is told to, piece by piece, each when the test says so."""
+
+    def __init__(self, *pieces: bytes, abort: bool = False) -> None:
+        self.pieces = pieces
+        self.abort = abort
+        self.go = anyio.Semaphore(0)
+        self.asked = anyio.Event()
+        self.left = anyio.Event()
+
+    async def __call__(self, request: Request, respond: Responder) -> None:
+        try:
+            await request.read()
+            self.asked.set()
+            for n, piece in enumerate(self.pieces):
+                await self.go.acquire()
+                if n == 0:
+                    await respond.head(200, [SSE])
+                await respond.body(piece)
+            await self.go.acquire()
+            await (respond.abort() if self.abort else respond.end())
+        finally:
+            if request.client_left:
+                self.left.set()
+
+
+async def read_until(stream: anyio.abc.SocketStream, mark: bytes) -> bytes:
+    data = b""
+    with anyio.fail_after(10):
+        while mark not in data:
+            data += await stream.receive()
+    return data
+
+
+async def read_all(stream: anyio.abc.SocketStream) -> bytes:
+    data = b""
+    with anyio.fail_after(10):
+        try:
+            while True:
+                data += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return data
+
+
+def unchunked(data: bytes) -> bytes:
+    """The body of a chunked answer, which has to end well."""
+    body, rest = b"", data.partition(b"\r\n\r\n")[2]
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        if length == 0:
+            return body
+        body, rest = body + rest[:length], rest[length + 2 :]
+
+
+# --- requests and answers --------------------------------------------------------------------------------
+
+
+async def test_a_whole_answer_comes_back_in_the_clients_dialect_with_its_own_model_name() -> None:
+    provider = Provider()
+    async with upstream(provider) as port, gateway(port) as running:
+        status, headers, body = await running.ask("POST", "/v1/messages?beta=true", ask(), {"x-request-id": "mine-1"})
+    answer = json.loads(body)
+    assert status == 200
+    assert answer["model"] == "chat-x"
+    assert answer["content"] == [{"type": "text", "text": "pong"}]
+    assert answer["usage"]["input_tokens"] == 12
+    assert headers["x-request-id"] == "mine-1"
+    assert headers["content-type"] == "application/json"
+
+
+async def test_key_destination_and_name_come_from_the_configuration_alone() -> None:
+    provider = Provider()
+    sent = {
+        "authorization": f"Bearer {CLIENT_KEY}",
+        "x-api-key": CLIENT_KEY,
+        "cookie": "a=b",
+        "x-forwarded-host": "evil.example",
+        "user-agent": "claude-cli/9",
+        "openai-organization": "org",
+    }
+    more = '[auth]\nenabled = true\napi_keys_env = "CLIENT_KEYS"'
+    async with upstream(provider) as port, gateway(port, more=more) as running:
+        for model in ("chat-x", "resp-x", "msg-x"):
+            await running.ask("POST", "/v1/chat/completions", {**ask(model), "base_url": "http://evil.example"}, sent)
+    paths = [request.path for request, _ in provider.requests]
+    assert paths == ["/v1/chat/completions", "/v1/responses", "/v1/messages"]
+    for request, body in provider.requests:
+        names = {name for name, _ in request.headers}
+        values = " ".join(value for _, value in request.headers)
+        assert CLIENT_KEY not in values
+        assert CLIENT_KEY.encode() not in body
+        assert not names & {"cookie", "x-forwarded-host"}
+        assert request.header("host") == f"127.0.0.1:{port}"
+        assert request.header("user-agent") == "claude-cli/9"
+        assert PROVIDER_KEY in values
+    assert provider.requests[0][0].header("authorization") == f"Bearer {PROVIDER_KEY}"
+    assert provider.requests[2][0].header("x-api-key") == PROVIDER_KEY
+    assert provider.requests[2][0].header("anthropic-version") == "2023-06-01"
+    assert [json.loads(body)["model"] for _, body in provider.requests] == ["real-chat", "real-resp", "real-msg"]
+
+
+async def test_s13_each_event_is_seen_before_the_next_one_exists() -> None:
+    provider = Stream(ROLE, PONG, chat_chunk({"content": " again"}), STOP + DONE)
+    async with upstream(provider) as port, gateway(port) as running:
+        stream = await running.begin("/v1/messages", ask(stream=True))
+        await provider.asked.wait()
+        provider.go.release()
+        provider.go.release()
+        data = await read_until(stream, b"pong")
+        assert b" again" not in data
+        provider.go.release()
+        data += await read_until(stream, b" again")
+        provider.go.release()
+        provider.go.release()
+        data += await read_until(stream, b"0\r\n\r\n")
+        await stream.aclose()
+    seen = grammar.messages(unchunked(data))
+    assert (seen.text, seen.ended) == ("pong again", True)
+
+
+async def test_compressed_bodies_are_read_within_the_limit() -> None:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
+    except ImportError:
+        from backports import zstd
+    plain = json.dumps(ask()).encode()
+    bomb = b'{"model":"' + b"x" * (3 << 20) + b'"}'
+    async with upstream(Provider()) as port, gateway(port, server="body_limit_mb = 1") as running:
+        for coding, packed in (
+            ("zstd", zstd.compress(plain)),
+            ("gzip", gzip.compress(plain)),
+            ("deflate", zlib.compress(plain)),
+        ):
+            status, _, _ = await running.ask("POST", "/v1/messages", packed, {"content-encoding": coding})
+            assert status == 200, coding
+        for coding, packed in (("zstd", zstd.compress(bomb)), ("gzip", gzip.compress(bomb))):
+            status, _, body = await running.ask("POST", "/v1/messages", packed, {"content-encoding": coding})
+            assert (status, json.loads(body)["error"]["type"]) == (413, "request_too_large"), coding
+        status, _, body = await running.ask("POST", "/v1/messages", b"junk", {"content-encoding": "gzip"})
+        assert (status, json.loads(body)["error"]["type"]) == (400, "invalid_request_error")
+        status, _, body = await running.ask("POST", "/v1/messages", plain, {"content-encoding": "lzma"})
+        assert status == 415
+
+
+NESTED = b"[" * 100_000
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"nonsense",
+        b"[]",
+        b'{"model": 5}',
+        b'{"model":"chat-x","messages":5,"input":5}',
+        b'{"model":"chat-x","messages":[5],"input":[5],"max_tokens":1}',
+        b'{"model":"chat-x","messages":[{"role":"martian","content":"x"}],"input":[{"type":"martian"}],"max_tokens":1}',
+        b'{"model":"chat-x","messages":' + NESTED,
+        b'{"model":"chat-x","max_tokens":1,"messages":' + NESTED + b"]" * 100_000 + b',"input":{}}',
+        b'{"model":"chat-x","messages":[{"role":"user","content":"\xff\xfe"}],"input":"\xff","max_tokens":1}',
+    ],
+    ids=["cut", "text", "array", "model", "types", "items", "role", "nested", "nested-whole", "utf8"],
+)
+async def test_bad_bodies_get_the_dialects_error_and_the_connection_lives(path: str, body: bytes) -> None:
+    provider = Provider()
+    async with upstream(provider) as port, gateway(port) as running:
+        for model in (b"chat-x", b"msg-x", b"resp-x"):
+            status, _, answer = await running.ask("POST", path, body.replace(b"chat-x", model))
+            if status == 200:  # the same dialect passes bytes the provider may judge itself
+                continue
+            error = json.loads(answer)["error"]
+            assert 400 <= status < 500
+            assert error["type"] == "invalid_request_error"
+            assert len(error["message"]) > 10
+        status, _, _ = await running.ask("POST", "/v1/messages", ask())
+        assert status == 200
+        assert "request handler failed" not in running.log
+
+
+async def test_lone_surrogates_survive() -> None:
+    provider = Provider()
+    body = b'{"model":"chat-x","max_tokens":5,"messages":[{"role":"user","content":"half \\ud83d of"}]}'
+    async with upstream(provider) as port, gateway(port) as running:
+        status, _, _ = await running.ask("POST", "/v1/messages", body)
+    assert status == 200
+    assert b"half \\ud83d of" in provider.requests[0][1]
+
+
+async def test_a_body_that_stops_half_way_hurts_nobody() -> None:
+    async with upstream(Provider()) as port, gateway(port) as running:
+        stream = await running.connect()
+        await stream.send(b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50\r\n\r\n{")
+        await stream.aclose()
+        status, _, _ = await running.ask("POST", "/v1/messages", ask())
+        assert status == 200
+
+
+# --- faults of the provider ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/responses"])
+async def test_errors_keep_status_message_and_retry_after(path: str) -> None:
+    body = json.dumps({"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}})
+    headers = [JSON, ("retry-after", "17"), ("x-ratelimit-remaining-requests", "0"), ("set-cookie", "a=b")]
+    async with upstream(Provider(429, body.encode(), headers)) as port, gateway(port) as running:
+        status, got, answer = await running.ask("POST", path, {**ask(), "input": "hi"})
+    assert status == 429
+    assert got["retry-after"] == "17"
+    assert got["x-ratelimit-remaining-requests"] == "0"
+    assert "set-cookie" not in got
+    error = json.loads(answer)["error"]
+    assert error["message"] == "slow down"
+    assert error["type"] in ("rate_limit_error", "rate_limit_exceeded", "requests")
+
+
+async def test_e9_a_page_of_html_is_an_error_with_a_sentence() -> None:
+    page = b"<html><head><title>502 Bad Gateway</title></head><body>" + b"x" * 5000 + b"</body></html>"
+    async with upstream(Provider(502, page, [("content-type", "text/html")])) as port, gateway(port) as running:
+        status, _, answer = await running.ask("POST", "/v1/messages", ask())
+    assert status == 502
+    message = json.loads(answer)["error"]["message"]
+    assert "502 Bad Gateway" in message
+    assert len(message) < 2500
+
+
+async def test_redirects_are_errors_and_not_followed() -> None:
+    provider = Provider(307, b"", [("location", "http://127.0.0.1:1/v1/chat/completions")])
+    async with upstream(provider) as port, gateway(port) as running:
+        status, headers, _ = await running.ask("POST", "/v1/messages", ask())
+    assert status == 502
+    assert "location" not in headers
+    assert len(provider.requests) == 1
+
+
+async def test_a_provider_that_is_not_there_is_a_502() -> None:
+    async with upstream(Provider()) as port:
+        pass
+    async with gateway(port) as running:
+        status, _, answer = await running.ask("POST", "/v1/responses", {"model": "chat-x", "input": "hi"})
+    assert status == 502
+    assert "chat" in json.loads(answer)["error"]["message"]
+
+
+async def test_a_provider_that_says_nothing_is_a_504() -> None:
+    provider = Stream()
+    server = "request_timeout_secs = 1\nfirst_byte_timeout_secs = 1"
+    async with upstream(provider) as port, gateway(port, server=server) as running:
+        for stream in (True, False):
+            status, _, answer = await running.ask("POST", "/v1/messages", ask(stream=stream))
+            assert (status, json.loads(answer)["error"]["type"]) == (504, "timeout_error")
+        with anyio.fail_after(5):
+            await provider.left.wait()
+
+
+@pytest.mark.parametrize("abort", [True, False])
+async def test_t1_a_cut_stream_is_an_error_event_and_logged_as_truncated(abort: bool) -> None:
+    provider = Stream(ROLE + PONG, abort=abort)
+    provider.go = anyio.Semaphore(9)
+    async with upstream(provider) as port, gateway(port) as running:
+        status, _, data = await running.ask("POST", "/v1/messages", ask(stream=True))
+        assert status == 200
+        seen = grammar.messages(data)
+        assert (seen.failed, seen.ended) == (True, False)
+        await running.logged('outcome="truncated"')
+
+
+# --- who leaves ------------------------------------------------------------------------------------------
+
+
+async def test_t11_a_client_that_leaves_before_the_answer_cancels_the_provider() -> None:
+    provider = Stream()
+    async with upstream(provider) as port, gateway(port) as running:
+        stream = await running.begin("/v1/messages", ask())
+        await provider.asked.wait()
+        await stream.aclose()
+        with anyio.fail_after(5):
+            await provider.left.wait()
+        await running.logged('outcome="cancelled"')
+
+
+async def test_t11_a_client_that_leaves_a_stream_cancels_the_provider() -> None:
+    provider = Stream(ROLE + PONG, PONG)
+    async with upstream(provider) as port, gateway(port) as running:
+        stream = await running.begin("/v1/messages", ask(stream=True))
+        await provider.asked.wait()
+        provider.go.release()
+        await read_until(stream, b"pong")
+        await stream.aclose()
+        with anyio.fail_after(5):
+            await provider.left.wait()
+        await running.logged('outcome="cancelled"')
+        assert not running.app.running
+
+
+async def test_a_drain_lets_a_stream_finish() -> None:
+    provider = Stream(ROLE + PONG, STOP + DONE)
+    async with upstream(provider) as port, gateway(port) as running:
+        stream = await running.begin("/v1/messages", ask(stream=True))
+        await provider.asked.wait()
+        provider.go.release()
+        data = await read_until(stream, b"pong")
+        running.server.start_drain(30)
+        with pytest.raises(OSError, match=r".*"):  # noqa: PT012 - a backlog may still accept before the port closes
+            for _ in range(200):
+                late = await running.connect()
+                await late.aclose()
+                await anyio.sleep(0.01)
+        provider.go.release()
+        provider.go.release()
+        data += await read_all(stream)
+        await stream.aclose()
+    assert grammar.messages(unchunked(data)).ended
+
+
+async def test_a_drain_ends_a_stream_with_the_dialects_error_at_its_deadline() -> None:
+    provider = Stream(ROLE + PONG, PONG)
+    async with upstream(provider) as port, gateway(port) as running:
+        stream = await running.begin("/v1/messages", ask(stream=True))
+        await provider.asked.wait()
+        provider.go.release()
+        data = await read_until(stream, b"pong")
+        running.server.start_drain(0.2)
+        data += await read_all(stream)
+        await stream.aclose()
+    seen = grammar.messages(unchunked(data))
+    assert (seen.failed, seen.ended) == (True, False)
+    assert b"shutting down" in data
+
+
+# --- the gateway's own endpoints -------------------------------------------------------------------------
+
+
+async def test_health_readiness_and_root() -> None:
+    async with gateway(1) as running:
+        for path in ("/health", "/healthz"):
+            assert (await running.ask("GET", path))[::2] == (200, b"ok")
+        assert (await running.ask("GET", "/readyz"))[::2] == (200, b"ready")
+        assert (await running.ask("HEAD", "/"))[::2] == (200, b"")
+        running.server.draining = True
+        status, _, body = await running.ask("GET", "/readyz")
+        assert (status, b"shutting down" in body) == (503, True)
+        running.server.draining = False
+
+
+async def test_readiness_can_ask_the_providers() -> None:
+    async with gateway(1, server="check_providers = true") as running:
+        status, _, body = await running.ask("GET", "/readyz")
+        assert status == 503
+        assert b"provider chat does not answer" in body
+    async with upstream(Provider(401)) as port, gateway(port, server="check_providers = true") as running:
+        assert (await running.ask("GET", "/readyz"))[0] == 200
+
+
+async def test_m4_models_in_both_shapes() -> None:
+    async with gateway(1) as running:
+        status, _, body = await running.ask("GET", "/v1/models")
+        listed = json.loads(body)
+        assert status == 200
+        assert listed["object"] == "list"
+        assert [model["id"] for model in listed["data"]] == ["chat-*", "resp-*", "msg-*", "exact-model"]
+        _, _, body = await running.ask("GET", "/v1/models?limit=1000", headers={"anthropic-version": "2023-06-01"})
+        assert json.loads(body)["data"][0]["type"] == "model"
+        status, _, body = await running.ask("GET", "/v1/models/chat-anything")
+        assert (status, json.loads(body)["id"]) == (200, "chat-anything")
+        status, _, body = await running.ask("GET", "/v1/models/none")
+        assert (status, json.loads(body)["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_wrong_paths_and_methods_and_the_websocket_of_codex() -> None:
+    async with gateway(1) as running:
+        assert (await running.ask("POST", "/v1/nothing", ask()))[0] == 404
+        status, headers, body = await running.ask("GET", "/v1/messages")
+        assert (status, headers["allow"], json.loads(body)["type"]) == (405, "POST", "error")
+        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "x", "sec-websocket-version": "13"}
+        stream = await running.connect()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in upgrade.items())
+        await stream.send(f"GET /v1/responses HTTP/1.1\r\nhost: 127.0.0.1:{running.port}\r\n{lines}\r\n".encode())
+        assert (await read_until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 426 ")
+        await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"content-type": "text/plain"}, 415),
+    ],
+)
+async def test_a_browser_from_elsewhere_gets_nowhere(headers: dict[str, str], status: int) -> None:
+    provider = Provider()
+    async with upstream(provider) as port, gateway(port) as running:
+        got, _, body = await running.ask("POST", "/v1/messages", ask(), headers)
+        assert got == status
+        assert json.loads(body)["type"] == "error"
+    assert provider.requests == []
+
+
+async def test_a_foreign_host_on_loopback_gets_nowhere() -> None:
+    async with gateway(1) as running:
+        stream = await running.connect()
+        await stream.send(b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\n\r\n")
+        assert (await read_until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
+        await stream.aclose()
+
+
+async def test_keys_of_the_environment_are_asked_for() -> None:
+    more = '[auth]\nenabled = true\napi_keys_env = "CLIENT_KEYS"'
+    async with upstream(Provider()) as port, gateway(port, more=more) as running:
+        assert (await running.ask("POST", "/v1/messages", ask()))[0] == 401
+        assert (await running.ask("GET", "/v1/models"))[0] == 401
+        assert (await running.ask("GET", "/health"))[0] == 200
+        status, _, _ = await running.ask("POST", "/v1/messages", ask(), {"x-api-key": CLIENT_KEY})
+        assert status == 200
+
+
+# --- logs ------------------------------------------------------------------------------------------------
+
+
+async def test_the_four_lines_are_word_for_word() -> None:
+    async with upstream(Provider()) as port, gateway(port) as running:
+        await running.ask("POST", "/v1/messages", ask())
+        await running.logged("request completed")
+        log = running.log
+    assert 'incoming request entry="anthropic" model=chat-x stream=false' in log
+    assert 'resolved route entry="anthropic" display_model=chat-x backend_model=real-chat provider="chat"' in log
+    assert 'sending chat request provider="chat" model=real-chat stream=false' in log
+    assert 'backend response ok provider="chat" status="200 OK" latency_ms=' in log
+    assert 'request completed entry="anthropic" outcome="ok"' in log
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_no_secret_prompt_or_tool_content_is_logged_at_any_level(form: str) -> None:
+    secret_answer = chat_answer(f"I heard {PROMPT}")
+    failing = json.dumps({"error": {"message": f"bad {TOOL_CONTENT} with {PROVIDER_KEY}", "type": "x"}}).encode()
+    more = '[auth]\nenabled = true\napi_keys_env = "CLIENT_KEYS"'
+    body = ask(text=PROMPT)
+    body["messages"] += [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"a": TOOL_CONTENT}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": TOOL_CONTENT}]},
+    ]
+    key = {"x-api-key": CLIENT_KEY}
+    async with upstream(Provider(body=secret_answer)) as port, gateway(port, more=more, form=form) as running:
+        assert (await running.ask("POST", "/v1/messages", body, key))[0] == 200
+        await running.ask("POST", "/v1/messages", {**body, "messages": PROMPT}, key)
+        await running.ask("POST", "/v1/messages", body, {"x-api-key": CLIENT_KEY + "x"})
+        await running.logged("request completed")
+        assert leaks(running.log) == []
+    async with upstream(Provider(400, failing)) as port, gateway(port, more=more, form=form) as running:
+        assert (await running.ask("POST", "/v1/messages", body, key))[0] == 400
+        assert leaks(running.log) == []

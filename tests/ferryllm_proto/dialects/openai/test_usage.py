@@ -1,0 +1,100 @@
+"""Usage arithmetic and finish reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ferryllm_proto import ir
+from ferryllm_proto.dialects.openai.usage import FINISH, decode_finish, decode_usage, encode_finish, encode_usage
+from openai.types import CompletionUsage
+
+
+def usage(**fields: Any) -> ir.Usage | None:
+    return decode_usage(json.dumps(fields).encode())
+
+
+def test_u2_prompt_tokens_include_what_was_cached() -> None:
+    found = usage(
+        prompt_tokens=100,
+        completion_tokens=10,
+        total_tokens=110,
+        prompt_tokens_details={"cached_tokens": 60, "cache_write_tokens": 30},
+        completion_tokens_details={"reasoning_tokens": 4},
+    )
+    assert found == ir.Usage(10, 60, 30, output=10, reasoning=4)
+    assert found.input_total == 100
+
+
+@pytest.mark.parametrize(
+    "fields", [{"prompt_cache_hit_tokens": 6}, {"cached_tokens": 6}, {"num_cached_tokens": 6}], ids=str
+)
+def test_u15_cached_tokens_where_vendors_put_them(fields: dict[str, int]) -> None:
+    found = usage(prompt_tokens=10, completion_tokens=1, **fields)
+    assert found == ir.Usage(4, 6, output=1)
+
+
+def test_xai_leaves_reasoning_out_of_completion_tokens() -> None:
+    found = usage(
+        prompt_tokens=10, completion_tokens=5, total_tokens=115, completion_tokens_details={"reasoning_tokens": 100}
+    )
+    assert found == ir.Usage(10, output=105, reasoning=100)
+
+
+def test_more_cached_than_prompt_gives_no_negative_input() -> None:
+    found = usage(prompt_tokens=31, completion_tokens=1, prompt_tokens_details={"cached_tokens": 161})
+    assert found is not None
+    assert (found.input, found.cache_read) == (0, 161)
+
+
+def test_u11_unknown_stays_unknown() -> None:
+    assert usage(cost=1) is None
+    assert decode_usage(b"null") is None
+    assert decode_usage(b'{"prompt_tokens":"x"}') is None
+    assert usage(prompt_tokens=1) == ir.Usage(1)
+    assert usage(completion_tokens=2.0) == ir.Usage(output=2)
+
+
+def test_encoded_usage_is_the_sdks_and_comes_back() -> None:
+    found = ir.Usage(10, 60, 30, output=10, reasoning=4)
+    wire = encode_usage(found)
+    CompletionUsage.model_validate(wire, strict=True)
+    assert decode_usage(json.dumps(wire).encode()) == found
+    assert encode_usage(ir.Usage())["total_tokens"] == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("stop", ir.FinishReason.END),
+        ("eos", ir.FinishReason.END),
+        ("length", ir.FinishReason.LENGTH),
+        ("model_length", ir.FinishReason.CONTEXT),
+        ("tool_calls", ir.FinishReason.TOOL_USE),
+        ("function_call", ir.FinishReason.TOOL_USE),
+        ("tool_call", ir.FinishReason.TOOL_USE),
+        ("content_filter", ir.FinishReason.REFUSAL),
+        ("error", ir.FinishReason.ERROR),
+        ("insufficient_system_resource", ir.FinishReason.ERROR),
+        ("whatever", ir.FinishReason.END),
+    ],
+)
+def test_x14_finish_reasons_of_vendors(word: str, reason: ir.FinishReason) -> None:
+    assert decode_finish(word, called=False, refused=False, stop=None)[0] is reason
+
+
+def test_stop_after_calls_refusals_and_sequences() -> None:
+    assert decode_finish("stop", called=True, refused=False, stop=None)[0] is ir.FinishReason.TOOL_USE
+    assert decode_finish("stop", called=False, refused=True, stop=None)[0] is ir.FinishReason.REFUSAL
+    assert decode_finish("stop", called=False, refused=False, stop="X") == (ir.FinishReason.STOP, "X")
+    assert decode_finish("length", called=True, refused=False, stop=None)[0] is ir.FinishReason.LENGTH
+
+
+def test_y3_y8_every_reason_has_a_word_of_the_sdk() -> None:
+    words = {"stop", "length", "tool_calls", "content_filter", "function_call"}
+    assert set(FINISH) == set(ir.FinishReason)
+    assert set(FINISH.values()) <= words
+    assert encode_finish(ir.FinishReason.END, called=True, refused=False) == "tool_calls"
+    assert encode_finish(ir.FinishReason.REFUSAL, called=False, refused=True) == "stop"
+    assert encode_finish(ir.FinishReason.REFUSAL, called=False, refused=False) == "content_filter"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryllm_proto import json, opaque
+from ferryllm_proto.ir import Opaque, OpaqueKind
+
+MATERIAL = Opaque("openai", "gpt-5.4", OpaqueKind.ENCRYPTED, "gAAAAA==", "rs_1")
+
+
+@given(
+    st.builds(
+        Opaque,
+        st.text(max_size=8),
+        st.text(max_size=8),
+        st.sampled_from(OpaqueKind),
+        st.text(max_size=40),
+        st.none() | st.text(min_size=1, max_size=8),
+    )
+)
+def test_what_is_wrapped_is_unwrapped_as_it_was(material: Opaque) -> None:
+    token = opaque.wrap(material)
+    assert re.fullmatch(r"ferry1\.[A-Za-z0-9_.-]+", token)
+    assert opaque.is_envelope(token)
+    assert opaque.unwrap(token) == material
+    assert opaque.wrap(material) == token
+
+
+def test_s14_lone_surrogates_survive_the_envelope() -> None:
+    data = json.loads(b'"\\ud83d"')
+    out = opaque.unwrap(opaque.wrap(Opaque("openai", "", OpaqueKind.DETAILS, data)))
+    assert out is not None
+    assert out.data == data
+
+
+def test_any_damage_to_one_character_is_found() -> None:
+    token = opaque.wrap(MATERIAL)
+    for at in range(len(opaque.PREFIX), len(token)):
+        for other in "A_.é":
+            if token[at] != other:
+                assert opaque.unwrap(token[:at] + other + token[at + 1 :]) is None
+        assert opaque.unwrap(token[:at]) is None, "cut"
+
+
+def sealed(payload: str) -> str:
+    """A token whose check is right and whose payload is not ours."""
+    return f"{opaque.PREFIX}{payload}.{opaque._check(payload)}"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "", "ferry1.", "ferry1..", "ferry1.abc", "ErUB...", "ferry2." + "a" * 20, "ferry1.\ud83d.x",
+        sealed("A"), sealed("bm90IGpzb24"), sealed("W10"), sealed("_-8"),
+        sealed("WyJhIiwiYiIsIm5vIGtpbmQiLCIiLCJ4Il0"),
+    ],
+)  # fmt: skip
+def test_what_is_no_envelope_of_ours_is_none_and_no_error(token: str) -> None:
+    assert opaque.unwrap(token) is None
+
+
+def test_a_damaged_envelope_is_still_recognised_as_one() -> None:
+    assert opaque.is_envelope(opaque.wrap(MATERIAL)[:-3])
+    assert not opaque.is_envelope("ErUBCkYIBRgC")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usable"),
+    [
+        ("openai", "gpt-5.4", True),
+        ("openai", "openai/GPT-5.4-2026-03-05", True),
+        ("openai", "", True),
+        ("openai", "gpt-5.4-mini", False),
+        ("anthropic", "gpt-5.4", False),
+    ],
+)
+def test_material_goes_only_to_the_provider_and_family_that_minted_it(provider: str, model: str, usable: bool) -> None:
+    assert opaque.usable(MATERIAL, provider, model) is usable
+
+
+def test_material_of_an_unknown_model_goes_to_every_model_of_its_provider() -> None:
+    assert opaque.usable(Opaque("anthropic", "", OpaqueKind.SIGNATURE, "x"), "anthropic", "claude")
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gpt-5.4", "gpt-5.4"),
+        ("openai/GPT-5.4-2026-03-05", "gpt-5.4"),
+        ("claude-opus-4-5-20251101", "claude-opus-4-5"),
+        ("claude-opus-4-5@20251101", "claude-opus-4-5"),
+        ("vendor/region/claude-latest-20251101", "claude"),
+        ("gemini-3-pro-preview", "gemini-3-pro"),
+        ("", ""),
+    ],
+)
+def test_m3_the_family_of_a_model_has_no_vendor_date_or_case(model: str, family: str) -> None:
+    assert opaque.family(model) == family

@@ -1,0 +1,577 @@
+from __future__ import annotations
+
+import json as stdlib
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryllm_proto import ir, tools
+from ferryllm_proto.dialect import ToolRules
+from ferryllm_proto.errors import RemoteProtocolError
+from ferryllm_proto.events import (
+    ArgsDelta,
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    End,
+    Event,
+    Finish,
+    StreamFailed,
+    TextDelta,
+)
+from ferryllm_proto.loss import Disposition, Report
+from ferryllm_proto.tools import Lowered, Raiser, ToolTable, lower, pair_results
+
+CHAT = ToolRules()
+MESSAGES = ToolRules(name_pattern=r"[a-zA-Z0-9_-]{1,128}", max_name=128, id_prefix="toolu_")
+RESPONSES = ToolRules(custom=True, namespaces=True, name_pattern=r"[a-zA-Z0-9_-]{1,128}", max_name=128)
+LETTER_FIRST = ToolRules(name_pattern=r"[a-zA-Z_][a-zA-Z0-9_]{0,62}", max_name=63)
+
+F = ir.Function
+C = ir.Custom
+WEB = ir.HostedTool("anthropic", "web_search_20250305", b"{}", name="web_search", path="tools[0]")
+FUNCTION, CUSTOM = ir.ToolKind.FUNCTION, ir.ToolKind.CUSTOM
+
+
+def request(*tools_: ir.Tool, choice: ir.ToolChoice | None = None, parallel: bool | None = None) -> ir.Request:
+    return ir.Request("anthropic", "m", tools=tools_, tool_choice=choice, parallel=parallel)
+
+
+def lowered(req: ir.Request, rules: ToolRules = CHAT, target: str = "openai") -> tuple[Lowered, list[str]]:
+    report = Report()
+    out = lower(req, rules, target, report)
+    return out, [str(loss) for loss in report.losses]
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 65, "x" * 200, "mcp.server/tool", "two words", "naïve", "", "a\nb", "x" * 64 + "\n", "😀" * 30]
+)
+@pytest.mark.parametrize("rules", [CHAT, MESSAGES, RESPONSES, LETTER_FIRST])
+def test_a13_a_name_the_dialect_refuses_gets_one_it_takes_and_comes_back(name: str, rules: ToolRules) -> None:
+    table = ToolTable([F(name)], rules)
+    wire = table.wire_name(None, name)
+    assert re.fullmatch(rules.name_pattern, wire)
+    assert table.client_tool(wire) == F(name)
+    assert ToolTable([], rules).wire_name(None, name) == wire, "the same in a turn without the tool"
+
+
+def test_a13_a_name_that_fits_is_kept() -> None:
+    assert ToolTable([F("Read")], CHAT).wire_name(None, "Read") == "Read"
+    assert ToolTable([], CHAT).wire_name(None, "gone") == "gone"
+    assert ToolTable([], CHAT).client_tool("gone") is None
+
+
+def test_a13_names_equal_in_their_first_characters_stay_apart() -> None:
+    names = ["x" * 70 + str(n) for n in range(50)] + ["a.b", "a/b", "a b", "a_b"]
+    table = ToolTable([F(name) for name in names], CHAT)
+    wires = [table.wire_name(None, name) for name in names]
+    assert len(set(wires)) == len(names)
+    assert wires[-1] == "a_b"
+    assert [table.client_tool(wire) for wire in wires] == [F(name) for name in names]
+
+
+def test_a13_a_name_in_a_namespace_gives_way_to_a_plain_one() -> None:
+    spaced, plain = F("x", namespace="ns"), F("ns__x")
+    for order in ([spaced, plain], [plain, spaced]):
+        table = ToolTable(order, CHAT)
+        assert table.wire_name(None, "ns__x") == "ns__x"
+        assert table.client_tool("ns__x") == plain
+        assert table.client_tool(table.wire_name("ns", "x")) == spaced
+
+
+def test_a13_names_that_join_to_the_same_stay_apart() -> None:
+    one, two = F("b__c", namespace="a"), F("c", namespace="a__b")
+    table = ToolTable([one, two], CHAT)
+    wires = [table.wire_name("a", "b__c"), table.wire_name("a__b", "c")]
+    assert wires[0] == "a__b__c"
+    assert [table.client_tool(wire) for wire in wires] == [one, two]
+    long = "n" * 60
+    assert ToolTable([], CHAT).wire_name(long, "b") != ToolTable([], CHAT).wire_name(None, long + "/b")
+
+
+def test_r6_where_namespaces_exist_equal_names_in_two_are_two_tools() -> None:
+    one, two = F("run", namespace="a"), F("run", namespace="b")
+    table = ToolTable([one, two], RESPONSES)
+    assert table.wire_name("a", "run") == table.wire_name("b", "run") == "run"
+    assert table.client_tool("run", "b") == two
+    assert table.client_tool("run", "a") == one
+    assert table.client_tool("run") == one
+
+
+@given(st.lists(st.tuples(st.none() | st.text(max_size=40), st.text(max_size=90)), unique=True, max_size=8))
+def test_a13_any_names_stay_apart_fit_and_come_back(names: list[tuple[str | None, str]]) -> None:
+    spaced = [(namespace or None, name) for namespace, name in names]
+    named = [F(name, namespace=namespace) for namespace, name in dict.fromkeys(spaced)]
+    table = ToolTable(named, CHAT)
+    wires = [table.wire_name(tool.namespace, tool.name) for tool in named]
+    assert len(set(wires)) == len(named)
+    assert all(re.fullmatch(CHAT.name_pattern, wire) for wire in wires)
+    assert [table.client_tool(wire) for wire in wires] == named
+    again = ToolTable(named, CHAT)
+    assert [again.wire_name(tool.namespace, tool.name) for tool in named] == wires
+
+
+# --- definitions ---
+
+
+def test_tools_that_fit_are_not_touched() -> None:
+    tool = F("Read", "reads", b'{"type":"object"}', strict=True, path="tools[0]")
+    out, losses = lowered(request(tool, parallel=False))
+    assert (out.tools, out.choice, out.parallel, losses) == ((tool,), None, False, [])
+
+
+def test_r5_a_freeform_tool_becomes_a_function_that_says_its_grammar() -> None:
+    tool = C("apply_patch", "Patches files.", "lark", "start: /.+/", path="tools[1]",
+             ext=ir.Ext("openai_responses", {"defer_loading": b"true"}))  # fmt: skip
+    out, losses = lowered(request(tool))
+    (function,) = out.tools
+    assert isinstance(function, F)
+    assert function.name == "apply_patch"
+    assert function.description is not None
+    assert function.description.startswith("Patches files.\n\n")
+    assert function.description.endswith("lark grammar:\nstart: /.+/")
+    assert function.schema is not None
+    assert stdlib.loads(function.schema)["required"] == ["input"]
+    assert losses == [
+        "degraded tools[1]: openai has no freeform tools: sent as a function",
+        "dropped tools[1].defer_loading: not a field of the function that is sent instead",
+    ]
+
+
+def test_r5_a_freeform_tool_without_words_still_says_where_its_input_goes() -> None:
+    out, losses = lowered(request(C("x")))
+    assert isinstance(out.tools[0], F)
+    assert out.tools[0].description == "Put the whole input, as plain text, into `input`."
+    assert losses == ["degraded tools.x: openai has no freeform tools: sent as a function"]
+
+
+def test_r5_a_freeform_tool_stays_one_where_they_exist() -> None:
+    tool = C("x", namespace="ns", namespace_description="d")
+    out, losses = lowered(request(tool), RESPONSES, "openai_responses")
+    assert (out.tools, losses) == ((tool,), [])
+
+
+def test_r6_a_namespace_becomes_part_of_the_name_and_its_description_is_reported_once() -> None:
+    named = [F(n, namespace="ns", namespace_description="d", path=f"tools[2].tools[{i}]") for i, n in enumerate("ab")]
+    out, losses = lowered(request(*named))
+    assert [(tool.name, tool.namespace) for tool in out.tools if isinstance(tool, F)] == [
+        ("ns__a", None),
+        ("ns__b", None),
+    ]
+    assert losses == ["dropped tools[2].description: openai has no namespaces: their tools are sent with longer names"]
+    _, losses = lowered(request(F("a", namespace="ns", namespace_description="d")))
+    assert losses[0].startswith("dropped tools.ns.description")
+
+
+def test_a16_the_first_of_equal_names_wins() -> None:
+    out, losses = lowered(request(F("a", "1"), F("a", "2", path="tools[1]"), F("a", namespace="n"), C("a")))
+    assert [tool.name for tool in out.tools] == ["a", "n__a"]
+    assert losses == [
+        "dropped tools[1]: a tool of this name is already defined",
+        "dropped tools.a: a tool of this name is already defined",
+    ]
+
+
+def test_a9_a_hosted_tool_goes_to_its_own_dialect_alone() -> None:
+    assert lowered(request(WEB), MESSAGES, "anthropic")[0].tools == (WEB,)
+    out, losses = lowered(request(WEB, F("a"), parallel=True))
+    assert out.tools == (F("a"),)
+    assert losses == ["dropped tools[0]: openai cannot run the hosted tool web_search_20250305"]
+    _, losses = lowered(request(ir.HostedTool("openai_responses", "mcp", b"{}")))
+    assert losses == ["dropped tools.mcp: openai cannot run the hosted tool mcp"]
+
+
+# --- choice ---
+
+Mode = ir.ToolChoiceMode
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.NONE, Mode.REQUIRED])
+def test_a11_choices_without_names_pass(mode: Mode) -> None:
+    choice = ir.ToolChoice(mode)
+    assert lowered(request(F("a"), choice=choice))[0].choice is choice
+
+
+def test_a13_a_choice_names_the_tools_as_the_provider_knows_them() -> None:
+    long = "x" * 70
+    named = (F(long), F("run", namespace="ns"), C("patch"))
+    one, _ = lowered(request(*named, choice=ir.ToolChoice(Mode.TOOL, (long,))))
+    assert one.choice == ir.ToolChoice(Mode.TOOL, (one.table.wire_name(None, long),))
+    bare, _ = lowered(request(*named, choice=ir.ToolChoice(Mode.TOOL, ("run",))))
+    assert bare.choice == ir.ToolChoice(Mode.TOOL, ("ns__run",))
+    full, _ = lowered(request(*named, choice=ir.ToolChoice(Mode.TOOL, ("run",), namespace="ns")))
+    assert full.choice == ir.ToolChoice(Mode.TOOL, ("ns__run",))
+    kind, _ = lowered(request(*named, choice=ir.ToolChoice(Mode.TOOL, ("patch",), kind=CUSTOM)))
+    assert kind.choice == ir.ToolChoice(Mode.TOOL, ("patch",))
+    some, _ = lowered(request(*named, choice=ir.ToolChoice(Mode.ALLOWED, ("patch", "run", "gone"), required=True)))
+    assert some.choice == ir.ToolChoice(Mode.ALLOWED, ("patch", "ns__run", "gone"), required=True)
+    same, _ = lowered(
+        request(*named, choice=ir.ToolChoice(Mode.TOOL, ("patch",), kind=CUSTOM, namespace="n")), RESPONSES
+    )
+    assert same.choice == ir.ToolChoice(Mode.TOOL, ("patch",), kind=CUSTOM, namespace="n")
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.NONE])
+def test_a10_without_tools_left_there_is_no_choice(mode: Mode) -> None:
+    out, losses = lowered(request(WEB, choice=ir.ToolChoice(mode), parallel=False))
+    assert (out.tools, out.choice, out.parallel) == ((), None, None)
+    assert len(losses) == 1
+
+
+@pytest.mark.parametrize("choice", [ir.ToolChoice(Mode.REQUIRED), ir.ToolChoice(Mode.TOOL, ("a",))])
+def test_a10_a_choice_among_no_tools_at_all_is_dropped_and_reported(choice: ir.ToolChoice) -> None:
+    out, losses = lowered(request(choice=choice))
+    assert out.choice is None
+    assert losses == ["dropped tool_choice: there are no tools left to choose from"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "others"),
+    [
+        (ir.ToolChoice(Mode.REQUIRED), ()),
+        (ir.ToolChoice(Mode.TOOL, ("web_search",)), ()),
+        (ir.ToolChoice(Mode.TOOL, ("web_search",)), (F("a"),)),
+        (ir.ToolChoice(Mode.ALLOWED, ("web_search",), required=True), (F("a"),)),
+    ],
+)
+def test_g5_a_dropped_tool_that_is_forced_refuses_the_request(
+    choice: ir.ToolChoice, others: tuple[ir.Tool, ...]
+) -> None:
+    report = Report()
+    with pytest.raises(RemoteProtocolError) as caught:
+        lower(request(WEB, *others, choice=choice), CHAT, "openai", report)
+    assert caught.value.error.param == "tool_choice"
+    assert report.losses[-1].disposition is Disposition.REFUSED
+
+
+def test_a_choice_of_dropped_and_other_tools_keeps_the_others() -> None:
+    out, _ = lowered(request(WEB, F("a"), choice=ir.ToolChoice(Mode.ALLOWED, ("web_search", "a"))))
+    assert out.choice == ir.ToolChoice(Mode.ALLOWED, ("a",))
+    none, losses = lowered(request(WEB, F("a"), choice=ir.ToolChoice(Mode.ALLOWED, ("web_search",))))
+    assert none.choice == ir.ToolChoice(Mode.NONE)
+    assert losses[-1] == "dropped tool_choice: there are no tools left to choose from"
+
+
+def test_a_function_of_a_dropped_tools_name_may_be_chosen() -> None:
+    out, _ = lowered(request(WEB, F("web_search"), choice=ir.ToolChoice(Mode.TOOL, ("web_search",))))
+    assert out.choice == ir.ToolChoice(Mode.TOOL, ("web_search",))
+
+
+def test_a9_a_hosted_choice_passes_to_its_own_dialect_and_is_refused_to_others() -> None:
+    req = request(WEB, choice=ir.ToolChoice(Mode.HOSTED, raw=b"{}"))
+    assert lowered(req, MESSAGES, "anthropic")[0].choice == req.tool_choice
+    with pytest.raises(RemoteProtocolError, match="cannot be forced to use this hosted tool"):
+        lowered(req)
+
+
+# --- history ---
+
+
+def test_a13_a14_calls_and_results_of_the_history_get_name_id_and_form() -> None:
+    out, _ = lowered(request(C("patch", namespace="ns"), F("f")))
+    call = out.call(ir.ToolCall("bad id!", "patch", 'a "b"\n', CUSTOM, namespace="ns"))
+    assert (call.name, call.kind, call.namespace) == ("ns__patch", FUNCTION, None)
+    assert call.arguments == '{"input":"a \\"b\\"\\n"}'
+    result = out.result(ir.ToolResult("bad id!", kind=CUSTOM))
+    assert result.id == call.id != "bad id!"
+    assert re.fullmatch(r"call_[A-Za-z0-9]+", call.id)
+    assert result.kind is FUNCTION
+    plain = ir.ToolCall("call_1", "f", "{ }")
+    assert out.call(plain) == plain
+
+
+def test_r5_calls_of_freeform_tools_stay_as_they_are_where_those_exist() -> None:
+    out, _ = lowered(request(C("patch", namespace="ns")), RESPONSES)
+    call = ir.ToolCall("call_1", "patch", "text", CUSTOM, namespace="ns")
+    assert out.call(call) == call
+    assert out.result(ir.ToolResult("call_1", kind=CUSTOM)) == ir.ToolResult("call_1", kind=CUSTOM)
+
+
+# --- the way back ---
+
+
+def raiser(*tools_: ir.Tool, rules: ToolRules = CHAT, client: ToolRules = MESSAGES, seed: int = 1) -> Raiser:
+    return Raiser(request(*tools_), rules, client, seed)
+
+
+def tool_start(name: str, ix: int = 0, id_: str | None = "toolu_1", namespace: str | None = None) -> BlockStart:
+    return BlockStart(ix, BlockKind.TOOL, id=id_, name=name, namespace=namespace)
+
+
+def started(machine: Raiser, event: BlockStart) -> BlockStart:
+    (out,) = machine.send(event)
+    assert isinstance(out, BlockStart)
+    return out
+
+
+def test_a13_an_answers_names_are_the_clients_again() -> None:
+    named = (F("x" * 70), F("run", namespace="ns"))
+    table = ToolTable(named, CHAT)
+    machine = raiser(*named)
+    assert started(machine, tool_start(table.wire_name(None, "x" * 70))).name == "x" * 70
+    out = started(machine, tool_start("ns__run", 1, "toolu_2"))
+    assert (out.name, out.namespace, out.tool_kind) == ("run", "ns", FUNCTION)
+    assert started(machine, tool_start("invented", 2, "toolu_3")).name == "invented"
+
+
+def test_r6_the_namespace_a_provider_says_decides() -> None:
+    machine = raiser(F("run", namespace="a"), F("run", namespace="b"), rules=RESPONSES, client=RESPONSES)
+    assert started(machine, tool_start("run", 0, "call_1", "b")).namespace == "b"
+
+
+def test_other_events_pass_a_raiser_untouched() -> None:
+    machine = raiser(C("patch"))
+    text: list[Event] = [BlockStart(0, BlockKind.TEXT), TextDelta(0, "a"), BlockEnd(0), End()]
+    assert machine.idle
+    assert [out for event in text for out in machine.send(event)] == text
+    started(machine, tool_start("patch", 1))
+    assert not machine.idle
+    other: list[Event] = [
+        TextDelta(0, "a"),
+        ArgsDelta(0, "a"),
+        BlockEnd(0),
+        StreamFailed(ir.Error(ir.ErrorKind.SERVER, "")),
+    ]
+    assert [out for event in other for out in machine.send(event)] == other
+
+
+def test_a14_ids_fit_are_minted_when_missing_and_never_given_twice() -> None:
+    machine = raiser(F("f"))
+    given = [
+        started(machine, tool_start("f", ix, id_)).id or ""
+        for ix, id_ in enumerate(["ok-1", "a.b", "", None, "ok-1", "ok-1"])
+    ]
+    assert given[0] == "ok-1"
+    assert len(set(given)) == 6
+    assert all(re.fullmatch(r"toolu_[A-Za-z0-9]+", id_) for id_ in given[1:])
+    machine = raiser(F("f"))
+    assert given == [
+        started(machine, tool_start("f", ix, id_)).id
+        for ix, id_ in enumerate(["ok-1", "a.b", "", None, "ok-1", "ok-1"])
+    ]
+    other = raiser(F("f"), seed=2)
+    assert started(other, tool_start("f", 0, None)).id != given[2]
+
+
+PATCH = '*** Begin "Patch"\n\\n é\n*** End'
+
+
+def stream(arguments: list[str], *end: Event) -> tuple[BlockStart, str, list[Event]]:
+    machine = raiser(C("patch", namespace="ns"), client=RESPONSES)
+    start = started(machine, tool_start("ns__patch"))
+    out = [event for part in arguments for event in machine.send(ArgsDelta(0, part))]
+    out += [event for last in end for event in machine.send(last)]
+    text = "".join(event.text for event in out if isinstance(event, ArgsDelta))
+    assert machine.idle is bool(end)
+    return start, text, [event for event in out if not isinstance(event, ArgsDelta)]
+
+
+def test_r5_a_function_call_streams_back_as_freeform_input_at_every_cut() -> None:
+    arguments = stdlib.dumps({"input": PATCH})
+    for cut in range(len(arguments) + 1):
+        start, text, rest = stream([arguments[:cut], arguments[cut:]], BlockEnd(0))
+        assert (start.name, start.namespace, start.tool_kind) == ("patch", "ns", CUSTOM)
+        assert (text, rest) == (PATCH, [BlockEnd(0)])
+
+
+def test_r5_arguments_of_another_shape_come_out_before_the_end_of_the_block() -> None:
+    _, text, rest = stream(["*** Begin", " Patch"], BlockEnd(0))
+    assert (text, rest) == ("*** Begin Patch", [BlockEnd(0)])
+
+
+def test_r5_they_come_out_before_the_finish_of_a_stream_without_ends() -> None:
+    finish = Finish(ir.FinishReason.TOOL_USE)
+    _, text, rest = stream(["*** Begin", " Patch"], finish)
+    assert (text, rest) == ("*** Begin Patch", [finish])
+
+
+def test_r5_a_provider_with_freeform_tools_is_not_unwrapped() -> None:
+    machine = raiser(C("patch"), rules=RESPONSES, client=RESPONSES)
+    start = BlockStart(0, BlockKind.TOOL, id="call_1", name="patch", tool_kind=CUSTOM)
+    assert machine.send(start) == [start]
+    assert machine.idle
+
+
+def test_a_whole_answer_is_raised_like_its_stream() -> None:
+    named = (C("patch", namespace="ns"), F("f"))
+    calls = (
+        ir.ToolCall("a", "ns__patch", stdlib.dumps({"input": PATCH}), item_id="fc_1"),
+        ir.ToolCall("a", "f", "{ }"),
+        ir.ToolCall("", "f", ""),
+    )
+    whole = raiser(*named, client=RESPONSES).response(ir.Response("i", "m", (ir.Text("t"), *calls)))
+    assert whole.parts[0] == ir.Text("t")
+    patch, second, third = whole.parts[1:]
+    assert patch == ir.ToolCall("a", "patch", PATCH, CUSTOM, namespace="ns", item_id="fc_1")
+    assert isinstance(second, ir.ToolCall)
+    assert second.arguments == "{ }"
+    machine = raiser(*named, client=RESPONSES)
+    ids = [started(machine, tool_start(call.name, ix, call.id)).id for ix, call in enumerate(calls)]
+    assert [part.id for part in (patch, second, third) if isinstance(part, ir.ToolCall)] == ids
+
+
+# --- calls and results ---
+
+U, A, S = ir.Role.USER, ir.Role.ASSISTANT, ir.Role.SYSTEM
+
+
+def call(id_: str, name: str = "f") -> ir.ToolCall:
+    return ir.ToolCall(id_, name, "{}", path=f"call.{id_}")
+
+
+def result(id_: str, text: str = "") -> ir.ToolResult:
+    return ir.ToolResult(id_, (ir.Text(text or id_),), path=f"result.{id_}")
+
+
+def turn(role: ir.Role, *parts: ir.Part | str) -> ir.Turn:
+    return ir.Turn(role, tuple(ir.Text(part) if isinstance(part, str) else part for part in parts))
+
+
+def paired(*turns: ir.Turn) -> tuple[list[ir.Turn], list[str]]:
+    report = Report()
+    return list(pair_results(turns, report)), [str(loss) for loss in report.losses]
+
+
+def placeholder(id_: str) -> ir.ToolResult:
+    return ir.ToolResult(id_, (ir.Text("[no result]"),), name="f", is_error=True)
+
+
+def test_a17_a_well_formed_conversation_is_left_alone() -> None:
+    turns = [
+        turn(U, "hi"), turn(A, "ok", call("1"), call("2")), turn(U, result("1"), result("2"), "and"), turn(A, "done"),
+        turn(U), turn(U, "more"),
+    ]  # fmt: skip
+    assert paired(*turns) == (turns, [])
+    assert paired() == ([], [])
+
+
+def test_a17_results_come_first_and_in_order_of_the_calls() -> None:
+    out, losses = paired(turn(A, call("1"), call("2")), turn(U, "text", result("2"), result("1")))
+    assert out[1] == turn(U, result("1"), result("2"), "text")
+    assert losses == []
+
+
+def test_a17_results_of_many_turns_are_gathered_and_texts_keep_their_order() -> None:
+    out, losses = paired(
+        turn(A, call("1"), call("2")), turn(U, result("1")), turn(U, "one"), turn(U, result("2"), "two")
+    )
+    assert out[1:] == [turn(U, result("1"), result("2")), turn(U, "one"), turn(U, "two")]
+    out, losses = paired(turn(A, call("1")), turn(U, "one"), turn(U, result("1"), "two"))
+    assert out[1:] == [turn(U, result("1"), "one"), turn(U, "two")]
+    assert losses == []
+
+
+def test_a18_a_system_turn_does_not_come_between_call_and_result() -> None:
+    out, losses = paired(turn(A, call("1")), turn(S, "note"), turn(U, result("1")))
+    assert out[1:] == [turn(U, result("1")), turn(S, "note")]
+    assert losses == []
+
+
+def test_a19_a_missing_result_is_filled_and_reported() -> None:
+    out, losses = paired(turn(A, call("1"), call("2")), turn(U, result("2")), turn(A, call("3")))
+    assert out[1] == turn(U, placeholder("1"), result("2"))
+    assert out[3] == turn(U, placeholder("3"))
+    assert losses == [f"degraded call.{n}: no result follows this call: a placeholder was added" for n in "13"]
+
+
+def test_a19_a_missing_result_before_plain_words() -> None:
+    out, _ = paired(turn(A, call("1")), turn(U, "never mind"))
+    assert out[1:] == [turn(U, placeholder("1"), "never mind")]
+
+
+def test_a19_a_result_without_its_call_becomes_text_and_keeps_its_pictures() -> None:
+    image = ir.Image(ir.Source(ir.SourceKind.URL, "https://example.com/a.png"))
+    orphan = ir.ToolResult("9", (ir.Text("out"), image))
+    out, losses = paired(turn(U, orphan), turn(A, "hi"), turn(U, result("8")))
+    assert out[0] == turn(U, "[result of tool call 9]", "out", image)
+    assert isinstance(out[2].parts[0], ir.Text)
+    assert [loss.split(":")[0] for loss in losses] == ["degraded tool_result", "degraded result.8"]
+
+
+def test_a19_a_second_result_of_one_call_becomes_text() -> None:
+    out, losses = paired(turn(A, call("1")), turn(U, result("1", "a"), result("1", "b")))
+    assert out[1].parts[0] == result("1", "a")
+    assert [type(part) for part in out[1].parts[1:]] == [ir.Text, ir.Text]
+    assert len(losses) == 1
+
+
+def test_a17_calls_and_words_of_neighbouring_turns_become_one_turn() -> None:
+    out, losses = paired(
+        turn(A, "first"), turn(A, call("1")), turn(A, call("2")), turn(A, "last"), turn(U, result("2"), result("1"))
+    )
+    assert out == [turn(A, "first"), turn(A, call("1"), call("2"), "last"), turn(U, result("1"), result("2"))]
+    assert losses == []
+
+
+def test_joined_turns_report_what_was_the_second_ones() -> None:
+    second = ir.Turn(A, (call("2"),), phase="commentary", ext=ir.Ext("openai", {"x": b"1"}), path="messages[1]")
+    out, losses = paired(turn(A, call("1")), second, turn(U, result("1"), result("2")))
+    assert out[0].phase is None
+    assert losses == ["degraded messages[1]: joined to the assistant's message before it"]
+
+
+def test_a_late_result_is_brought_to_its_call() -> None:
+    out, losses = paired(turn(A, call("1")), turn(U, "wait"), turn(A, "waiting"), turn(U, result("1"), "here"))
+    assert out == [turn(A, call("1")), turn(U, result("1"), "wait"), turn(A, "waiting"), turn(U, "here")]
+    assert losses == ["degraded result.1: moved to the call it answers"]
+
+
+def test_ids_that_come_again_belong_to_the_latest_answer() -> None:
+    out, losses = paired(
+        turn(A, call("0")), turn(U, "no"), turn(A, call("0"), call("0")), turn(U, result("0", "a"), result("0", "b"))
+    )
+    assert out[1] == turn(U, placeholder("0"), "no")
+    assert out[3] == turn(U, result("0", "a"), result("0", "b"))
+    assert len(losses) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([U, A, S]),
+            st.lists(st.tuples(st.sampled_from("crt"), st.sampled_from("123")), max_size=4),
+        ),
+        max_size=7,
+    )
+)
+def test_a19_after_pairing_every_call_is_answered_at_once_and_nothing_else_is(
+    shape: list[tuple[ir.Role, list[tuple[str, str]]]],
+) -> None:
+    turns = []
+    for role, parts in shape:
+        made: list[ir.Part] = []
+        for kind, id_ in parts:
+            if kind == "c" and role is A:
+                made.append(call(id_))
+            elif kind == "r" and role is U:
+                made.append(result(id_))
+            else:
+                made.append(ir.Text(f"{kind}{id_}"))
+        turns.append(ir.Turn(role, tuple(made)))
+    out = pair_results(tuple(turns), Report())
+    for at, this in enumerate(out):
+        asked = [part.id for part in this.parts if isinstance(part, ir.ToolCall)]
+        behind = out[at + 1] if at + 1 < len(out) else turn(U)
+        answered = [part.id for part in behind.parts if isinstance(part, ir.ToolResult)]
+        if asked or answered:
+            assert behind.role is U
+            assert answered == asked
+            assert all(isinstance(part, ir.ToolResult) for part in behind.parts[: len(asked)])
+    assert not any(isinstance(part, ir.ToolResult) for part in (out[0].parts if out else ()))
+    # Every word of the conversation is still there, in its order.
+    said = [part.text for this in turns for part in this.parts if isinstance(part, ir.Text)]
+    kept = [part.text for this in out for part in this.parts if isinstance(part, ir.Text) and part.text[0] in "crt"]
+    assert kept == said
+    assert pair_results(tuple(turns), Report()) == out
+
+
+def test_the_module_reads_nothing_but_its_arguments() -> None:
+    req = request(F("x" * 70), C("p", namespace="n"), choice=ir.ToolChoice(Mode.TOOL, ("p",)))
+    assert lowered(req)[0].tools == lowered(req)[0].tools
+    assert lowered(req)[0].choice == lowered(req)[0].choice
+    assert tools.ToolTable(req.tools, CHAT).wire_name("n", "p") == "n__p"
