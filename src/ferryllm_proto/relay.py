@@ -62,6 +62,9 @@ def loss_header(losses: Iterable[Loss]) -> str:
     return ", ".join(parts)
 
 
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
+
 class Relay:
     """The bytes of one answer on their way through."""
 
@@ -70,29 +73,41 @@ class Relay:
         self.stream = stream
         self.torn = False
         """Whether the provider ended inside an event."""
-        self._tail = b""
+        self._tail: list[bytes] = []
+        self._size = 0
+        self._last = b""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes for the client."""
         data = self.scanner.receive_data(data)
-        if not self.stream:
+        if not self.stream or not data:
             return data
+        if data.endswith(_EVENT_ENDS):
+            return self._released(data)
+        # Two bytes of the tail are enough to see an end that the reads have cut in two.
+        seam = self._last + data
+        cut = max(seam.rfind(end) + len(end) if end in seam else 0 for end in _EVENT_ENDS) - len(self._last)
+        if cut <= 0:
+            self._hold(data)
+            return self._released(b"") if self._size > MAX_EVENT_SIZE else b""
+        out = self._released(data[:cut])
+        self._hold(data[cut:])
+        return out
+
+    def _hold(self, data: bytes) -> None:
+        self._tail.append(data)
+        self._size += len(data)
+        self._last = (self._last + data)[-3:]
+
+    def _released(self, data: bytes) -> bytes:
         if self._tail:
-            data = self._tail + data
-            self._tail = b""
-        if data.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
-            return data
-        cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4, data.rfind(b"\r\r") + 2)
-        if cut < 4 and not data.startswith((b"\n\n", b"\r\r")):
-            cut = 0
-        if len(data) - cut > MAX_EVENT_SIZE:
-            return data
-        self._tail = data[cut:]
-        return data[:cut]
+            data = b"".join([*self._tail, data])
+            self._tail, self._size = [], 0
+        self._last = b""
+        return data
 
     def receive_eof(self) -> bytes:
         """What was held; the last event may lack its blank line."""
-        rest = self._tail + self.scanner.receive_eof()
-        self._tail = b""
+        rest = self._released(self.scanner.receive_eof())
         self.torn = bool(rest.strip()) and not rest.endswith((b"\n", b"\r", b"}", b"]"))
         return rest

@@ -165,6 +165,7 @@ class Translator:
         return upstream
 
     def _decode_request(self) -> ir.Request:
+        json.check_utf8(self._body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
         request = self.entry.decode_request(self._body, headers=self._client_headers, path=self._path)
         self.request, self.model, self.stream = request, request.model, request.stream
         return request

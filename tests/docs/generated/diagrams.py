@@ -186,14 +186,17 @@ def exchange_edges() -> Iterator[Edge]:
             for event in _TRIED:
                 if (state, type(event)) not in exchanges._TRANSITIONS:
                     continue
-                for now in (1.0, 10_000.0) if isinstance(event, DeadlinePassed) else (1.0,):
-                    run = Exchange(gateway, id="r")
-                    for step in way:
-                        run.receive(step, 0.0)
-                    assert run.state is state, (state, run.state)
+                run = Exchange(gateway, id="r")
+                for step in way:
+                    run.receive(step, 0.0)
+                assert run.state is state, (state, run.state)
+                seen.add((state, type(event)))
+                # One call handles one of the deadlines that have passed; the driver comes back for the next.
+                for now in (1.0, 10_000.0, 10_000.0) if isinstance(event, DeadlinePassed) else (1.0,):
+                    before = run.state
                     run.receive(event, now)
-                    seen.add((state, type(event)))
-                    yield state, type(event).__name__, run.state
+                    if before is state:
+                        yield state, type(event).__name__, run.state
     assert seen == set(exchanges._TRANSITIONS), set(exchanges._TRANSITIONS) - seen
 
 

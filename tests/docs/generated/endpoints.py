@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from ferryllm_proto import entries, relay
 from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.entries import Entry, Operation
@@ -58,8 +60,9 @@ A path that is not in the table is answered 404, another method on a path of the
 - `x-request-id`, on the Messages path also `request-id`: the id of the log lines of this request.
 - `x-ferryllm-loss`: what the translation had to degrade or drop, as `disposition path` pairs, where there is something
   to tell before the answer begins. The reasons are in the log at level `debug`.
-- Of the provider's headers these, and no others: @HEADERS@. `x-request-id` of the provider becomes
-  `x-upstream-request-id`.
+- `x-upstream-request-id`: what the provider sent as `x-request-id`.
+- Of the provider's other headers these alone:
+@HEADERS@.
 - The client's own name of the model, whatever `rewrite_model` says.
 
 ## What a provider gets
@@ -84,7 +87,8 @@ def page() -> str:
         f"- `{name}`: " + (", ".join(f"`{header}`" for header in sorted(dialect.forwarded_headers)) or "none")
         for name, dialect in DIALECTS.items()
     ]
-    tail = _TAIL.replace("@HEADERS@", ", ".join(f"`{name}`" for name in names))
+    listed = textwrap.fill(", ".join(f"`{name}`" for name in names), 118, initial_indent="  ", subsequent_indent="  ")
+    tail = _TAIL.replace("@HEADERS@", listed)
     return _HEAD + "\n".join(rows) + "\n\n" + tail.replace("@FORWARDED@", "\n".join(forwarded))
 
 

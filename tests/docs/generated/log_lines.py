@@ -34,7 +34,7 @@ _TAIL = """
 | `resolved route` | info | A route was found: the client's name of the model, the provider's, the provider. |
 | `sending chat request` | info | The request leaves for the provider. |
 | `backend response ok` | info | The provider began a good answer; milliseconds since the request was sent. |
-| `request completed` | info, warn, error | The request is over. Once for every request that reaches a model's path. |
+| `request completed` | info, warn, error | The request is over. Once for each, except for the models list, health and readiness, which need no provider. |
 | `translation losses` | debug | What the translation degraded or dropped, with the reasons. |
 | `request failed` | debug | The message that the client got. |
 | `ferryllm server started` | info | The listener accepts. |

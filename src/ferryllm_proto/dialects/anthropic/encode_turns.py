@@ -49,7 +49,7 @@ def shaped(
     if not mid_system:
         turns = tuple(_reminder(turn, report) if turn.role is ir.Role.SYSTEM else turn for turn in turns)
     messages: list[Message] = []
-    for turn in tools.pair_results(turns, report):
+    for turn in tools.pair_results(turns, report):  # results come first in what it returns (B10)
         blocks = writer.blocks(turn.parts)
         plain = writer.plain(turn.parts) if blocks else None
         _append(messages, turn.role.value, blocks, plain, turn, writer)
@@ -69,17 +69,13 @@ def _append(
         content = messages[-1]["content"]
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        messages[-1]["content"] = _results_first(content + blocks)
+        messages[-1]["content"] = content + blocks
         return
     if not blocks:
         return
-    message: Message = {"role": role, "content": plain if plain is not None else _results_first(blocks)}
+    message: Message = {"role": role, "content": plain if plain is not None else blocks}
     writer.ext(message, turn.ext, turn.path)
     messages.append(message)
-
-
-def _results_first(blocks: list[Block]) -> list[Block]:
-    return [b for b in blocks if b["type"] == "tool_result"] + [b for b in blocks if b["type"] != "tool_result"]
 
 
 def _report_turn(turn: ir.Turn, report: Report) -> None:

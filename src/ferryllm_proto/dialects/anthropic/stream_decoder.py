@@ -179,7 +179,7 @@ class StreamDecoder:
             handler(event, data, out)
         elif given(event.error) is not None:
             self._error(event, data, out)
-        elif event.type:
+        elif event.type and self._started:  # nothing comes before Start
             out.append(Raw(NAME, event.type, data))
 
     def _unreadable(self, frame: sse.Frame, exc: RemoteProtocolError, out: list[Event], last: bool) -> None:
@@ -357,7 +357,8 @@ class StreamDecoder:
         self._state = State.OVER
 
     def _ping(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
-        out.append(Ping())
+        if self._started:
+            out.append(Ping())
 
     def _error(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
         out.extend(self._failed(errors.in_band(data)))

@@ -119,8 +119,12 @@ def _assistant(message: wire.Message, extra: dict[str, bytes], path: str, model:
     text, key = message.reasoning_content, "reasoning_content"
     if not text:
         text, key = message.reasoning, "reasoning"
-    elif message.reasoning is not None and message.reasoning != text:
-        extra = {**extra, "reasoning": json.encode(message.reasoning)}
+    for name in ("reasoning_content", "reasoning"):
+        found = getattr(message, name)
+        if found is not None and (name != key or not found):
+            # An empty string means something to DeepSeek, and the same text twice means nothing more: a spelling.
+            repeated = not found or found == text
+            extra = {**extra, f".{name}" if repeated else name: json.encode(found)}
     details = [bytes(raw) for raw in message.reasoning_details or ()]
     parts.extend(reasoning.parts(details, text, f"{path}.{key}", model, path))
     said = _with_cache(content(message.content, f"{path}.content"), cache(message.cache_control, path))

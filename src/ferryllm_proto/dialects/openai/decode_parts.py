@@ -113,9 +113,10 @@ def _file(raw: wire.Raw, path: str) -> ir.Part:
 def _thinking(raw: wire.Raw, path: str) -> ir.Part:
     found, extra = json.decode_known(raw, wire.THINKING_PART, path)
     inner = [part(item, f"{path}.thinking[{n}]") for n, item in enumerate(found.thinking)]
-    if ext(extra) or not all(isinstance(p, ir.Text) and p.ext is None for p in inner):
-        return ir.Hosted(NAME, "thinking", bytes(raw), path)
-    return ir.Reasoning("".join(p.text for p in inner if isinstance(p, ir.Text)), path=path)
+    if len(inner) == 1 and isinstance(inner[0], ir.Text) and inner[0].ext is None and ext(extra) is None:
+        return ir.Reasoning(inner[0].text, path=path)
+    # Several texts, references: no one's business but the dialect's own.
+    return ir.Hosted(NAME, "thinking", bytes(raw), path)
 
 
 _DECODERS: dict[str, Callable[[wire.Raw, str], ir.Part]] = {

@@ -202,8 +202,16 @@ def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[
     if turn.name is not None:
         message["name"] = turn.name
     message.update(fields_of(turn.ext))
+    message.update(_spelled(turn.ext))
     if len(message) > 2 or message["content"] is not None or scope.native:
         out.append(message)
+
+
+def _spelled(ext: ir.Ext | None) -> Wire:
+    """Fields that only reproduce how a Chat client wrote the same thing."""
+    if ext is None or ext.dialect != NAME:
+        return {}
+    return {name[1:]: json.raw(value) for name, value in ext.fields.items() if name.startswith(".")}
 
 
 def _order(turn: ir.Turn, scope: Scope) -> None:

@@ -243,7 +243,7 @@ class _Reader:
 
     def call_output(self, item: Raw, path: str) -> None:
         known, extra = json.decode_known(item, wire.output_decoder, path)
-        self._note(path, status=known.status, id=known.id)
+        self._note(path, status=known.status, id=known.id, namespace=known.namespace)
         result = ir.ToolResult(
             known.call_id,
             decode_output(known.output, f"{path}.output"),

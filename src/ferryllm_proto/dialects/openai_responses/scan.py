@@ -51,6 +51,9 @@ class Scanner:
         if self._name is None:
             self._watch(data)
             return data
+        if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:
+            # The usual read is a few whole events: no search for odd line ends.
+            return b"".join([self._event(block + b"\n\n") for block in data[:-2].split(b"\n\n")])
         self._buffer += data
         out: list[bytes] = []
         at = 0
@@ -95,6 +98,8 @@ class Scanner:
 
     def _event(self, block: bytes) -> bytes:
         """One event with its blank line; the model's name in it is replaced."""
+        if block.startswith(b"event: ") and b".delta\n" in block[:80]:
+            return block
         named = _LIFECYCLE.search(block) or b"\nevent: response." in block or block.startswith(b"event: response.")
         if not named and b"error" not in block and _DONE.encode() not in block:
             return block

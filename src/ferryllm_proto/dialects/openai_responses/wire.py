@@ -116,6 +116,8 @@ class CallOutput(_Known, frozen=True):
     id: str | None = None
     status: str | None = None
     name: str | None = None
+    namespace: str | None = None
+    """Repeats the call's."""
 
 
 class ReasoningItem(_Known, frozen=True):

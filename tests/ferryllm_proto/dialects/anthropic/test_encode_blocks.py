@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.dialects.anthropic import DIALECT
 from ferryllm_proto.errors import RemoteProtocolError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.errors import RemoteProtocolError
 

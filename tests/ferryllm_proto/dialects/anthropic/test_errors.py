@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.anthropic import DIALECT
 

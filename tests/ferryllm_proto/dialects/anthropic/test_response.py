@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import DIALECT

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.anthropic import DIALECT, scan
 from ferryllm_proto.dialects.anthropic.scan import Scanner
-from hypothesis import given, strategies as st
 
 from .wirelog import TEXT, WHOLE, end, frame, start
 
@@ -73,6 +75,15 @@ def test_message_stop_alone_is_an_end() -> None:
     assert (scanner.complete, scanner.finish) == (True, ir.FinishReason.END)
 
 
+def test_the_end_is_known_before_the_bytes_are_over() -> None:
+    scanner = DIALECT.scanner(stream=True)
+    scanner.receive_data(WHOLE)
+    assert scanner.complete is True
+    scanner.receive_data(frame("error", error={"type": "api_error", "message": "x"}))
+    scanner.receive_eof()
+    assert scanner.complete is False
+
+
 def test_t6_errors_inside_the_stream_are_seen() -> None:
     _, scanner = run(start() + frame("error", error={"type": "overloaded_error", "message": "x"}), 10)
     assert scanner.error is not None
@@ -89,7 +100,8 @@ def test_crlf_and_what_can_not_be_read() -> None:
 
 
 def test_a_message_start_without_what_is_looked_for() -> None:
-    data = b'data: "message_start"\n\ndata: {"type":"message_start"}\n\ndata: {"type":"message_start","message":{"id":3}}\n\n'
+    data = b'data: "message_start"\n\ndata: {"type":"message_start"}\n\n'
+    data += b'data: {"type":"message_start","message":{"id":3}}\n\n'
     assert run(data, 100, model="alias")[0] == data
 
 

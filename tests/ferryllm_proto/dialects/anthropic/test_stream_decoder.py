@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.anthropic import DIALECT, stream_decoder
 from ferryllm_proto.events import (
@@ -26,7 +30,6 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
-from hypothesis import given, strategies as st
 
 from .wirelog import TEXT, THINKING, TOOL, WHOLE, block, end, events, fold, frame, start
 
@@ -64,7 +67,7 @@ def test_s3_random_cuts_give_the_same_events(cuts: list[int]) -> None:
     decoder = DIALECT.stream_decoder()
     edges = [0, *sorted(cuts), len(WHOLE)]
     found: list[Event] = []
-    for begin, stop in zip(edges, edges[1:], strict=False):
+    for begin, stop in itertools.pairwise(edges):
         found += decoder.receive_data(WHOLE[begin:stop])
     assert found + decoder.receive_eof() == EXPECTED
 
@@ -198,6 +201,10 @@ def test_unknown_events_pass_as_raw() -> None:
     assert found[1] == Raw("anthropic", "from_the_future", b'{"type": "from_the_future", "x": 1}')
 
 
+def test_nothing_comes_before_the_start() -> None:
+    assert type(events(frame("ping") + frame("from_the_future") + WHOLE)[0]) is Start
+
+
 def test_s8_noise_is_ignored() -> None:
     noise = b"data:\n\ndata: hello\n\ndata: []\n\ndata: {}\n\ndata: [DONE]\n\n"
     assert (
@@ -286,7 +293,7 @@ def test_nothing_is_read_after_the_finish() -> None:
 
 @pytest.mark.parametrize("size", [0, 1])
 def test_s10_a_plain_body_is_played(size: int) -> None:
-    body = b'\n {"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"max_tokens"}'
+    body = b'\n {"id":"msg_1","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"max_tokens"}'
     assert fold(events(body, size)) == ir.Response("msg_1", "m", (ir.Text("x"),), finish=ir.FinishReason.LENGTH)
 
 

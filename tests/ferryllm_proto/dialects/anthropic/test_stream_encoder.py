@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
@@ -32,7 +35,6 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
-from hypothesis import given, strategies as st
 
 ANSWER = Answer(model="alias", seed=7, input_estimate=42)
 

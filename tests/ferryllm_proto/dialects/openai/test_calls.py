@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai import calls
 from ferryllm_proto.dialects.openai.calls import Calls
@@ -59,14 +60,19 @@ def test_x3_interleaved_indexes_reach_their_calls() -> None:
 
 
 def test_x4_without_index_by_id_else_the_last() -> None:
-    assert run([frag(None, "1", "f", "")], [frag(None, "2", "g", "")], [frag(None, "1", args="{}")], [frag(args="[]")]) == [
+    assert run(
+        [frag(None, "1", "f", "")], [frag(None, "2", "g", "")], [frag(None, "1", args="{}")], [frag(args="[]")]
+    ) == [
         ("1", "f", "{}"),
         ("2", "g", "[]"),
     ]
 
 
 def test_x4_whole_calls_in_one_chunk_without_anything_to_tell_them_apart() -> None:
-    assert run([frag(name="f", args="{}"), frag(name="f", args='{"a":1}')]) == [(None, "f", "{}"), (None, "f", '{"a":1}')]
+    assert run([frag(name="f", args="{}"), frag(name="f", args='{"a":1}')]) == [
+        (None, "f", "{}"),
+        (None, "f", '{"a":1}'),
+    ]
     assert run([frag(name="f", args="{}")], [frag(name="g", args="{}")]) == [(None, "f", "{}"), (None, "g", "{}")]
 
 
@@ -79,9 +85,9 @@ def test_x4_ids_repeated_or_empty_on_later_fragments() -> None:
 
 
 def test_x4_cumulative_snapshots() -> None:
-    assert run([frag(0, "1", "f", '{"a')], [frag(0, args='{"a":1')], [frag(0, args='{"a":1}')], [frag(0, args='{"a":1}')]) == [
-        ("1", "f", '{"a":1}')
-    ]
+    assert run(
+        [frag(0, "1", "f", '{"a')], [frag(0, args='{"a":1')], [frag(0, args='{"a":1}')], [frag(0, args='{"a":1}')]
+    ) == [("1", "f", '{"a":1}')]
 
 
 def test_equal_keys_inside_each_other_are_no_snapshots() -> None:
@@ -110,9 +116,9 @@ def test_x7_a_call_without_arguments_starts_at_the_end() -> None:
 
 def test_arguments_as_an_object_and_custom_input() -> None:
     assert run([frag(0, "1", "f", {"a": 1})]) == [("1", "f", '{"a":1}')]
-    assert run([{"index": 0, "id": "c", "custom": {"name": "p", "input": "a"}}], [{"index": 0, "custom": {"input": "b"}}]) == [
-        ("c", "p", "ab")
-    ]
+    assert run(
+        [{"index": 0, "id": "c", "custom": {"name": "p", "input": "a"}}], [{"index": 0, "custom": {"input": "b"}}]
+    ) == [("c", "p", "ab")]
 
 
 def test_a_thought_signature_on_a_call() -> None:

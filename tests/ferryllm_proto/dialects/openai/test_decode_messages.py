@@ -97,7 +97,9 @@ def test_c5_reasoning_of_every_vendor() -> None:
         request = decode({"role": "assistant", key: "thought", "content": "x"})
         assert request.turns[0].parts[0] == ir.Reasoning("thought", path=f"messages[0].{key}")
     details = [{"type": "reasoning.text", "text": "t", "signature": "s"}]
-    (part, _) = decode({"role": "assistant", "reasoning": "t", "reasoning_details": details, "content": "x"}).turns[0].parts
+    (part, _) = (
+        decode({"role": "assistant", "reasoning": "t", "reasoning_details": details, "content": "x"}).turns[0].parts
+    )
     assert isinstance(part, ir.Reasoning)
     assert part.text == "t"  # once, not doubled
     assert [o.kind for o in part.opaque] == [ir.OpaqueKind.DETAILS]

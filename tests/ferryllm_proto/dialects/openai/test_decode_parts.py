@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai import decode_parts
 from ferryllm_proto.json import raw

@@ -48,7 +48,9 @@ def test_a17_one_assistant_message_then_all_tool_messages_then_the_user() -> Non
 def test_a18_a22_images_of_results_follow_the_whole_run_as_a_user_message() -> None:
     messages, losses = encode(
         ir.Turn(ASSISTANT, (call("1"), call("2"))),
-        ir.Turn(USER, (ir.ToolResult("1", (ir.Text("see"), PNG)), ir.ToolResult("2", (ir.Text("r2"),)), ir.Text("and?"))),
+        ir.Turn(
+            USER, (ir.ToolResult("1", (ir.Text("see"), PNG)), ir.ToolResult("2", (ir.Text("r2"),)), ir.Text("and?"))
+        ),
     )
     assert [m["role"] for m in messages] == ["assistant", "tool", "tool", "user"]
     assert [p["text"] for p in messages[1]["content"]] == ["see", "[image of tool result 1: see the next user message]"]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai import DIALECT
 from ferryllm_proto.errors import RemoteProtocolError
@@ -135,7 +136,10 @@ NATIVE: dict[str, Any] = {
     ],
     "tools": [
         {"type": "function", "function": {"name": "f", "parameters": {}, "strict": False, "x": 1}, "y": 1},
-        {"type": "custom", "custom": {"name": "c", "format": {"type": "grammar", "grammar": {"definition": "d", "syntax": "regex"}}}},
+        {
+            "type": "custom",
+            "custom": {"name": "c", "format": {"type": "grammar", "grammar": {"definition": "d", "syntax": "regex"}}},
+        },
         {"type": "hosted", "z": 1},
     ],
     "functions": [{"name": "old", "parameters": {}}],
@@ -143,7 +147,11 @@ NATIVE: dict[str, Any] = {
     "parallel_tool_calls": True,
     "stream": True,
     "stream_options": {"include_usage": True, "include_obfuscation": False},
-    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "w": 1}, "v": 2},
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": {"type": "object"}, "w": 1},
+        "v": 2,
+    },
     "reasoning": {"effort": "low", "exclude": False},
     "max_tokens": 5,
     "n": 2,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai.types.chat import ChatCompletion
+
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.openai import DIALECT
 from ferryllm_proto.loss import Report
-from openai.types.chat import ChatCompletion
 
 
 def encode(response: ir.Response, answer: Answer = Answer()) -> tuple[dict[str, Any], Report]:  # noqa: B008 - frozen

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from openai.types import Model
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai import DIALECT
-from openai.types import Model
 
 
 def test_m4_models_in_openai_shape() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
 from ferryllm_proto.dialects.openai.profile import GENERIC, profile
 
 
-@pytest.mark.parametrize("name", ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.4-mini", "openai/gpt-6", "GPT-5"])
+@pytest.mark.parametrize(
+    "name", ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.4-mini", "openai/gpt-6", "GPT-5"]
+)
 def test_a32_reasoning_names_take_max_completion_tokens(name: str) -> None:
     found = profile(name)
     assert (found.max_tokens_name, found.system_role, found.sampling) == ("max_completion_tokens", "developer", False)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai import DIALECT
 from ferryllm_proto.errors import RemoteProtocolError
@@ -66,12 +67,20 @@ def test_reasoning_details_do_not_double_the_text() -> None:
 
 
 def test_choices_after_the_first_are_of_no_concern() -> None:
-    body = {"id": "i", "choices": [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}}]}
+    body = {
+        "id": "i",
+        "choices": [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}}],
+    }
     assert DIALECT.decode_response(json.dumps(body).encode()).parts == (ir.Text("a"),)
 
 
 def test_unknown_fields_go_back_to_chat_clients() -> None:
-    body = {"id": "chatcmpl-1", "choices": [{"message": {"content": "x"}}], "system_fingerprint": "fp", "citations": ["u"]}
+    body = {
+        "id": "chatcmpl-1",
+        "choices": [{"message": {"content": "x"}}],
+        "system_fingerprint": "fp",
+        "citations": ["u"],
+    }
     sent = json.loads(DIALECT.encode_response(DIALECT.decode_response(json.dumps(body).encode())))
     assert (sent["system_fingerprint"], sent["citations"]) == ("fp", ["u"])
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
-from ferryllm_proto import ir
-from ferryllm_proto.dialects.openai import DIALECT, scan
-from ferryllm_proto.dialect import Scanner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ferryllm_proto import ir
+from ferryllm_proto.dialect import Scanner
+from ferryllm_proto.dialects.openai import DIALECT, scan
+
 STREAM = (
-    b': OPENROUTER PROCESSING\n\ndata: {"id":"i", "model" : "up","choices":[{"index":0,"delta":{"content":"a \\"model\\": \xe2\x80\xa8"},'
+    b": OPENROUTER PROCESSING\n\n"
+    b'data: {"id":"i", "model" : "up","choices":[{"index":0,"delta":{"content":"a \\"model\\": \xe2\x80\xa8"},'
     b'"finish_reason":null}],"usage":null}\r\n\r\n'
     b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]},"finish_reason":null}],"model":"up"}\n\n'
     b'data: {"model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"nested":{"model":"up"}}\n\n'
-    b'data: {"model":"up","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\ndata: [DONE]\n\n'
+    b'data: {"model":"up","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    b"data: [DONE]\n\n"
 )
 RENAMED = (
     STREAM.replace(b'"model" : "up"', b'"model" : "mine"')
@@ -40,7 +44,7 @@ def check(scanner: Scanner) -> None:
 def test_g1_bytes_pass_at_once_and_untouched(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     scanner = DIALECT.scanner(stream=True)
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         assert scanner.receive_data(STREAM[a:b]) == STREAM[a:b]
     assert scanner.receive_eof() == b""
     check(scanner)
@@ -50,7 +54,7 @@ def test_g1_bytes_pass_at_once_and_untouched(cuts: list[int]) -> None:
 def test_g2_m1_only_the_name_at_its_place_changes(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     scanner = DIALECT.scanner(stream=True, model="mine")
-    assert run(scanner, *(STREAM[a:b] for a, b in zip(edges, edges[1:], strict=False))) == RENAMED
+    assert run(scanner, *(STREAM[a:b] for a, b in itertools.pairwise(edges))) == RENAMED
     check(scanner)
 
 
@@ -78,14 +82,20 @@ def test_t6_an_error_in_the_stream() -> None:
 
 def test_other_ends_and_places() -> None:
     scanner = DIALECT.scanner(stream=True)
-    run(scanner, b'data: {"x_groq":{"usage":{"prompt_tokens":1}},"choices":[{"delta":{"refusal":"no"},"finish_reason":"stop"}]}\n\n')
+    run(
+        scanner,
+        b'data: {"x_groq":{"usage":{"prompt_tokens":1}},"choices":[{"delta":{"refusal":"no"},'
+        b'"finish_reason":"stop"}]}\n\n',
+    )
     assert (scanner.usage, scanner.finish) == (ir.Usage(1), ir.FinishReason.REFUSAL)
     only_done = DIALECT.scanner(stream=True)
     run(only_done, b"data: [DONE]\n\n")
     assert (only_done.finish, only_done.complete) == (ir.FinishReason.END, True)
 
 
-@pytest.mark.parametrize("data", [b'data: {"model":"up","finish_reason":"x"\n\n', b'data: {"model\\q":1,"model":"up"}\n\n', b"data: {\n\n"])
+@pytest.mark.parametrize(
+    "data", [b'data: {"model":"up","finish_reason":"x"\n\n', b'data: {"model\\q":1,"model":"up"}\n\n', b"data: {\n\n"]
+)
 def test_broken_events_pass_as_they_are(data: bytes) -> None:
     assert run(DIALECT.scanner(stream=True), data) == data
     scanner = DIALECT.scanner(stream=True, model="mine")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ferryllm_proto import ir
 from ferryllm_proto.accumulate import Accumulator
 from ferryllm_proto.dialects.openai import DIALECT
@@ -25,8 +29,6 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fields: Any) -> bytes:
@@ -102,7 +104,7 @@ def test_s1_s3_byte_by_byte_and_every_line_end(ends: bytes) -> None:
 def test_s3_random_cuts(cuts: list[int]) -> None:
     whole = b"".join(FULL)
     edges = [0, *sorted(cuts), len(whole)]
-    assert decode(*(whole[a:b] for a, b in zip(edges, edges[1:], strict=False))) == decode(whole)
+    assert decode(*(whole[a:b] for a, b in itertools.pairwise(edges))) == decode(whole)
 
 
 @pytest.mark.parametrize("count", range(len(FULL) - 3))
@@ -140,7 +142,12 @@ def test_s8_noise_is_ignored() -> None:
 
 
 def test_s10_plain_json_instead_of_a_stream() -> None:
-    body = {"id": "i", "model": "m", "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": USAGE}
+    body = {
+        "id": "i",
+        "model": "m",
+        "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}],
+        "usage": USAGE,
+    }
     data = b"\xef\xbb\xbf \n" + json.dumps(body).encode()
     assert fold(*(data[n : n + 1] for n in range(len(data)))).parts == (ir.Text("x"),)
     assert failure(b'{"error":{"message":"m","code":429}}').kind is ir.ErrorKind.RATE_LIMIT
@@ -282,7 +289,10 @@ def test_choices_after_the_first_are_ignored() -> None:
         (chunk({"content": "x"}), chunk({}, "stop"), chunk({}, usage=USAGE), DONE),
         (chunk({"content": "x"}, usage={"prompt_tokens": 3, "completion_tokens": 1}), chunk({}, "stop", usage=USAGE)),
         (chunk({"content": "x"}), chunk({}, "stop", x_groq={"usage": USAGE})),
-        (chunk({"content": "x"}), chunk({}, "stop").replace(b'"delta"', b'"usage": ' + json.dumps(USAGE).encode() + b', "delta"')),
+        (
+            chunk({"content": "x"}),
+            chunk({}, "stop").replace(b'"delta"', b'"usage": ' + json.dumps(USAGE).encode() + b', "delta"'),
+        ),
     ],
 )
 def test_u5_u15_usage_wherever_it_comes_the_last_wins(pieces: tuple[bytes, ...]) -> None:
@@ -311,7 +321,9 @@ def test_refusals_citations_logprobs_audio() -> None:
 
 
 def test_deltas_after_a_finish_reason_are_repetitions() -> None:
-    events = decode(chunk({"content": "x"}, "stop"), chunk({"content": ""}, "stop"), chunk({"content": "y"}, usage=USAGE))
+    events = decode(
+        chunk({"content": "x"}, "stop"), chunk({"content": ""}, "stop"), chunk({"content": "y"}, usage=USAGE)
+    )
     assert [type(event) for event in events] == [Start, BlockStart, TextDelta, BlockEnd, Finish, UsageUpdate, End]
 
 
@@ -344,14 +356,34 @@ def test_g12_no_bytes_make_it_raise(data: bytes) -> None:
 
 _values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["choices", "delta", "content", "tool_calls", "function", "name", "arguments", "index", "id", "error"]
-            + ["usage", "finish_reason", "reasoning_details", "text", "type", "signature", "custom", "logprobs"]
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "choices",
+                    "delta",
+                    "content",
+                    "tool_calls",
+                    "function",
+                    "name",
+                    "arguments",
+                    "index",
+                    "id",
+                    "error",
+                    "usage",
+                    "finish_reason",
+                    "reasoning_details",
+                    "text",
+                    "type",
+                    "signature",
+                    "custom",
+                    "logprobs",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

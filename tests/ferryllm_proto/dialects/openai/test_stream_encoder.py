@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import typing
 from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletion
+
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
@@ -33,9 +36,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
-from openai.types.chat import ChatCompletion
-
-from . import sdk
+from support import oracles
 
 START = Start("msg_1", "up")
 USAGE = UsageUpdate(ir.Usage(5, 3, output=2))
@@ -51,7 +52,13 @@ def chunks(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in data.decode().split("\n\n") if line.startswith("data: {")]
 
 
-TEXT: tuple[Event, ...] = (START, BlockStart(0, BlockKind.TEXT), TextDelta(0, "Grüße\n"), TextDelta(0, "x"), BlockEnd(0))
+TEXT: tuple[Event, ...] = (
+    START,
+    BlockStart(0, BlockKind.TEXT),
+    TextDelta(0, "Grüße\n"),
+    TextDelta(0, "x"),
+    BlockEnd(0),
+)
 
 
 def test_y1_role_first_one_head_finish_once_done_last() -> None:
@@ -65,7 +72,8 @@ def test_y1_role_first_one_head_finish_once_done_last() -> None:
     assert reasons == [None] * (len(reasons) - 1) + ["stop"]
     assert data.endswith(b"data: [DONE]\n\n")
     assert b"event:" not in data  # S12
-    _, final = sdk.read(data)
+    final = oracles.stream("openai", data)
+    assert isinstance(final, ChatCompletion)
     assert final.choices[0].message.content == "Grüße\nx"
 
 
@@ -117,9 +125,10 @@ def test_the_sdk_puts_interleaved_calls_together() -> None:
         Finish(ir.FinishReason.TOOL_USE),
         End(),
     )
-    _, final = sdk.read(data)
+    final = oracles.stream("openai", data)
+    assert isinstance(final, ChatCompletion)
     calls = final.choices[0].message.tool_calls or []
-    assert [(c.id, c.function.name, c.function.arguments) for c in calls] == [
+    assert [(c.id, c.function.name, c.function.arguments) for c in calls if c.type == "function"] == [
         ("a", "f", '{"x":1}'),
         ("b", "g", '{"y":2}'),
     ]
@@ -127,7 +136,7 @@ def test_the_sdk_puts_interleaved_calls_together() -> None:
 
 def test_x18_a_call_cut_by_the_limit_is_not_repaired() -> None:
     data = encode(START, BlockStart(0, BlockKind.TOOL, id="a", name="f"), Finish(ir.FinishReason.LENGTH), End())
-    assert b"{}\"" not in data
+    assert b'{}"' not in data
     assert chunks(data)[-1]["choices"][0]["finish_reason"] == "length"
 
 
@@ -157,7 +166,7 @@ def test_y6_proof_comes_once_whole_at_the_end_of_its_block() -> None:
 def test_y12_a_ping_is_a_comment() -> None:
     data = encode(Ping(), START, Ping(), STOP, Ping(), End())
     assert data.count(b": \n\n") == 3
-    sdk.read(data)
+    oracles.stream("openai", data)
 
 
 def test_refusals_citations_logprobs_and_raw_events() -> None:
@@ -175,13 +184,13 @@ def test_refusals_citations_logprobs_and_raw_events() -> None:
         Finish(ir.FinishReason.REFUSAL),
         End(),
     )
-    found, final = sdk.read(data)
+    final = oracles.stream("openai", data)
+    assert isinstance(final, ChatCompletion)
     assert final.choices[0].message.refusal == "no"
     assert final.choices[0].logprobs is not None
     assert final.choices[0].finish_reason == "stop"
     assert b'"annotations":[{"type":"url_citation"}]' in data
     assert b'"audio":{"id":"a"}' in data
-    assert len(found) == len(chunks(data))
 
 
 def test_what_has_no_place_is_reported() -> None:
@@ -215,7 +224,7 @@ def test_t1_a_failure_in_every_state_is_an_error_and_no_end(before: tuple[Event,
     assert b"[DONE]" not in data
     assert chunks(data)[-1]["error"]["code"] == "stream_incomplete"
     with pytest.raises(openai.APIError, match="it stopped"):
-        sdk.read(data)
+        oracles.stream("openai", data)
 
 
 def test_s14_an_error_of_the_same_dialect_stays_on_one_line() -> None:
@@ -253,7 +262,7 @@ PATHS: dict[State, tuple[Event, ...]] = {
     State.DONE: (START, STOP, End()),
     State.FAILED: (START, StreamFailed(ir.Error(ir.ErrorKind.SERVER, "m"))),
 }
-KINDS: list[type] = list(Event.__args__)
+KINDS: list[type] = list(typing.get_args(Event))
 
 
 @pytest.mark.parametrize("state", State)
@@ -312,6 +321,7 @@ def test_g6_stream_and_whole_answer_agree() -> None:
     ]
     assert "".join(p.text for p in streamed.parts if isinstance(p, ir.Text)) == "ab"
     assert (streamed.finish, streamed.usage, streamed.id) == (whole.finish, whole.usage, whole.id)
-    _, final = sdk.read(encode(*play(response), answer=answer))
+    final = oracles.stream("openai", encode(*play(response), answer=answer))
+    assert isinstance(final, ChatCompletion)
     other = ChatCompletion.model_validate_json(DIALECT.encode_response(response, answer))
     assert final.choices[0].message.content == other.choices[0].message.content

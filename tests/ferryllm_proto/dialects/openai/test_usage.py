@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from openai.types import CompletionUsage
+
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.openai.usage import FINISH, decode_finish, decode_usage, encode_finish, encode_usage
-from openai.types import CompletionUsage
 
 
 def usage(**fields: Any) -> ir.Usage | None:

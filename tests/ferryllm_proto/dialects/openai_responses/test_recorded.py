@@ -53,15 +53,11 @@ def canonical_body(body: dict[str, Any]) -> Any:
     return {k: v for k, v in canonical(body).items() if v not in ([], {}) and (k, v) != ("stream", False)}
 
 
-DOUBLED_TOOLS = {"55b25a6d6c0be2a6", "7b2ca2c3ad4e6ca8"}
-"""Requests that define a tool twice, at the top and after a tool search: the second is left out (A16)."""
-
-
 def round_trip(body: dict[str, Any]) -> None:
     request = DIALECT.decode_request(json.encode(body))
     upstream, losses = DIALECT.encode_request(request)
     if any("already defined" in loss.reason for loss in losses):
-        return
+        return  # two requests define a tool twice, at the top and after a tool search; the second is left out (A16)
     assert losses == []
     assert canonical_body(json.loads(upstream.body)) == canonical_body(body)
     assert DIALECT.decode_request(upstream.body) == request
@@ -96,6 +92,16 @@ def decoded(data: bytes) -> list[Event]:
     return decoder.receive_data(data) + decoder.receive_eof()
 
 
+UNTYPED = {
+    "07b8b3e8e564ffe6",  # web_search_call without its action at the start
+    "fd07098f8ac6666a",  # the same of another vendor
+    "6204c5f8f611dc78",  # shell events the SDK does not know
+    "926faf2fd3128444",  # apply_patch events the SDK does not know
+    "9f6a41b0c986eeba",  # hosted items with fields of another type
+}
+"""Answers whose hosted items, passed on whole, do not satisfy the SDK's types; nor does the provider's own stream."""
+
+
 @pytest.mark.parametrize("case", pick(lambda c: c["stream"]))
 def test_recorded_streams(case: dict[str, Any]) -> None:
     data = case["response_text"].encode()
@@ -115,7 +121,8 @@ def test_recorded_streams(case: dict[str, Any]) -> None:
     encoder = DIALECT.stream_encoder(Answer(seed=1))
     written = b"".join([encoder.send(event) for event in events])
     assert encoder.losses == []
-    oracles.stream("openai_responses", written)
+    if case["id"] not in UNTYPED:
+        oracles.stream("openai_responses", written)
     again = fold(decoded(written)).response()
     assert essence(again) == essence(response)
 
@@ -156,7 +163,8 @@ def test_recorded_answers(case: dict[str, Any]) -> None:
     scanner.receive_eof()
     assert (scanner.usage, scanner.finish) == (response.usage, response.finish)
     written = DIALECT.encode_response(response)
-    oracles.whole("openai_responses", written)
+    if case["id"] not in UNTYPED:
+        oracles.whole("openai_responses", written)
     if response.finish is not ir.FinishReason.PAUSE:
         assert essence(DIALECT.decode_response(written)) == essence(response)
 

@@ -1,0 +1,104 @@
+"""Pass-through: whole events leave at once, the cut one waits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryllm_proto import Disposition, Loss, ir
+from ferryllm_proto.relay import MAX_LOSS_HEADER, Relay, client_headers, loss_header
+from ferryllm_proto.sse import MAX_EVENT_SIZE
+
+
+class Nothing:
+    """A scanner that sees nothing."""
+
+    usage: ir.Usage | None = None
+    finish: ir.FinishReason | None = None
+    error: ir.Error | None = None
+    complete = True
+
+    def receive_data(self, data: bytes) -> bytes:
+        return data
+
+    def receive_eof(self) -> bytes:
+        return b""
+
+
+def test_whole_events_leave_at_once_and_a_cut_one_waits() -> None:
+    relay = Relay(Nothing(), stream=True)
+    assert relay.receive_data(b"data: 1\n\n") == b"data: 1\n\n"
+    assert relay.receive_data(b"data: 2\n\ndata: 3") == b"data: 2\n\n"
+    assert relay.receive_data(b"4\n") == b""
+    assert relay.receive_data(b"\n") == b"data: 34\n\n"
+    assert relay.receive_data(b"\n\ndata: 5\n\n\n") == b"\n\ndata: 5\n\n\n"
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_an_end_cut_in_two_is_seen(end: bytes) -> None:
+    whole = b"data: x" + end + b"data: y" + end
+    for cut in range(len(whole) + 1):
+        relay = Relay(Nothing(), stream=True)
+        assert relay.receive_data(whole[:cut]) + relay.receive_data(whole[cut:]) == whole
+
+
+@given(st.lists(st.sampled_from([b"\n", b"\r", b"data: a", b"\n\n", b"\r\n\r\n"])), st.lists(st.integers(0, 40)))
+def test_g1_the_bytes_are_the_same_however_they_come(pieces: list[bytes], cuts: list[int]) -> None:
+    whole = b"".join(pieces)
+    edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    relay = Relay(Nothing(), stream=True)
+    out = b"".join(relay.receive_data(whole[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+    assert out + relay.receive_eof() == whole
+
+
+def test_what_is_no_stream_is_not_held() -> None:
+    assert Relay(Nothing(), stream=False).receive_data(b'{"a":') == b'{"a":'
+
+
+def test_an_event_that_never_ends_is_let_through_at_the_limit() -> None:
+    relay = Relay(Nothing(), stream=True)
+    piece = b"x" * (1 << 20)
+    out = b"".join(relay.receive_data(piece) for _ in range((MAX_EVENT_SIZE >> 20) + 1))
+    assert len(out) > MAX_EVENT_SIZE
+
+
+@pytest.mark.parametrize(
+    ("rest", "torn"), [(b"", False), (b"data: [DONE]", False), (b"data: {}", False), (b'data: {"a', True), (b"dat", True)]
+)
+def test_s6_an_end_inside_an_event_is_known(rest: bytes, torn: bool) -> None:
+    relay = Relay(Nothing(), stream=True)
+    relay.receive_data(b"data: 1\n\n" + rest)
+    assert relay.receive_eof() == rest
+    assert relay.torn is torn
+
+
+def test_e12_only_headers_on_the_allow_list_reach_the_client() -> None:
+    given_ = [
+        ("Retry-After", "3"),
+        ("X-RateLimit-Remaining-Tokens", "9"),
+        ("anthropic-ratelimit-tokens-reset", "x"),
+        ("X-Request-Id", "up"),
+        ("set-cookie", "a"),
+        ("access-control-allow-origin", "*"),
+        ("content-length", "3"),
+        ("server", "nginx"),
+    ]
+    assert client_headers(given_, same=True) == [
+        ("retry-after", "3"),
+        ("x-ratelimit-remaining-tokens", "9"),
+        ("anthropic-ratelimit-tokens-reset", "x"),
+        ("x-upstream-request-id", "up"),
+    ]
+
+
+def test_g4_losses_become_a_header_of_pairs() -> None:
+    losses = [Loss("top_k", Disposition.DROPPED, "why"), Loss("messages[0].é\r\nx: y,z", Disposition.DEGRADED, "why")]
+    assert loss_header(losses) == "dropped top_k, degraded messages[0].???x: y?z"
+    assert loss_header([]) == ""
+
+
+def test_the_loss_header_has_a_limit() -> None:
+    value = loss_header([Loss(f"messages[{n}].content[0].cache_control", Disposition.DROPPED, "") for n in range(500)])
+    assert len(value) <= MAX_LOSS_HEADER
+    assert value.endswith("and more")
