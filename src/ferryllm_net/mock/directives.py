@@ -249,7 +249,7 @@ def _usage(found: Directives, name: str, value: str) -> Directives:
         if field is None:
             raise DirectiveError(f"expected input,output and {', '.join(_COUNTERS)}, found {_shown(piece)}")
         counters[field] = _number(number)
-    return _set(found, name, ir.Usage(**counters))
+    return _set(found, name, msgspec.structs.replace(ir.Usage(), **counters))
 
 
 _STOPS = {
@@ -323,8 +323,8 @@ TOPICS: dict[str, Topic] = {
     "reasoning": Topic(
         _text,
         "reasoning=let me think",
-        "Think this first. A signature (Messages), encrypted content (Responses) or signed reasoning_details (Chat) goes"
-        " with it; when they come back altered the request is refused with 400.",
+        "Think this first. With it goes a signature (Messages), encrypted content (Responses) or signed"
+        " reasoning_details (Chat); when they come back altered the request is refused with 400.",
         rest=True,
     ),
     "tool": Topic(
@@ -334,27 +334,32 @@ TOPICS: dict[str, Topic] = {
         rest=True,
     ),
     "custom": Topic(
-        _calls, "custom=apply_patch *** Begin Patch", "Call this freeform tool; the rest of the line is its input.", rest=True
+        _calls,
+        "custom=apply_patch *** Begin Patch",
+        "Call this freeform tool; the rest of the line is its input.",
+        rest=True,
     ),
     "write": Topic(
         _write,
         "write hello.txt Hello there",
-        'Write this file with whichever of the client\'s tools can. In plain words: "write a file hello.txt with Hello".',
+        'Write this file with whichever tool of the client can. In plain words: "write a file hello.txt with Hello".',
         rest=True,
     ),
     "tools": Topic(
-        _tools, "tools=2", "So many calls in one answer: of `tool` and `custom`, or of the client's tools with made-up arguments."
+        _tools,
+        "tools=2",
+        "So many calls in one answer: of `tool` and `custom`, or of the client's tools with made-up arguments.",
     ),
     "rounds": Topic(_tools, "rounds=3", "Call so many times, one answer after the other, before the last text."),
     "interleave": Topic(_flag, "interleave", "Fragments of parallel calls alternate (Chat)."),
     "chunks": Topic(_count, "chunks=20", "Send the text in so many pieces; without a text they are numbered words."),
     "delay_ms": Topic(_count, "delay_ms=50", "Wait so long before each piece."),
     "slow_head_ms": Topic(_count, "slow_head_ms=2000", "Wait so long before the head."),
-    "usage": Topic(_usage, "usage=100,20,cached=30", "Report these tokens: input without the cache, output, then by name."),
-    "stop": Topic(_stop, "stop=max_tokens", f"End for this reason: {', '.join(_STOPS)}."),
-    "error": Topic(
-        _failure, "error=429", f"Refuse with this status, or for this reason: {', '.join(_FAILURES)}."
+    "usage": Topic(
+        _usage, "usage=100,20,cached=30", f"Tokens: uncached input, output, or by name ({', '.join(_COUNTERS)})."
     ),
+    "stop": Topic(_stop, "stop=max_tokens", f"End for this reason: {', '.join(_STOPS)}."),
+    "error": Topic(_failure, "error=429", f"Refuse with this status, or for this reason: {', '.join(_FAILURES)}."),
     "retry_after": Topic(_seconds, "retry_after=3", "Seconds in the retry-after of `error`."),
     "stream_error": Topic(_failure, "stream_error=overloaded", "Break off with this error inside the stream."),
     "after": Topic(_count, "after=3", "Events before `stream_error`; by default half of them."),

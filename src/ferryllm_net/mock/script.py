@@ -6,6 +6,7 @@ pauses before them. Who runs the plan (`provider`) does nothing else.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import msgspec
@@ -317,7 +318,7 @@ def pieces(text: str, count: int | None) -> list[str]:
         count = MAX_PIECES
     count = max(1, min(count, len(text)))
     edges = [len(text) * n // count for n in range(count + 1)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def _asks_pong(prompt: str) -> bool:
@@ -354,13 +355,13 @@ def _resolved(call: Call, request: ir.Request) -> tuple[ir.Function | ir.Custom 
     """The call in the form in which the request has the tool: a gateway may have made a function of a freeform tool."""
     tools = [tool for tool in request.tools if not isinstance(tool, ir.HostedTool)]
     plain = call.name.rpartition(".")[2]
-    for fits in (lambda t: t.name == call.name, lambda t: t.name == plain, lambda t: t.name.endswith(f"__{plain}")):
-        found = next((tool for tool in tools if fits(tool)), None)
-        if found is not None:
-            shim = call.kind is ir.ToolKind.CUSTOM and isinstance(found, ir.Function)
-            arguments = json.encode({"input": call.arguments}).decode() if shim else call.arguments
-            return found, Call(found.name, arguments, call.kind)
-    return None, call
+    exact = [tool for tool in tools if tool.name == call.name]
+    found = exact or [tool for tool in tools if tool.name == plain or tool.name.endswith(f"__{plain}")]
+    if not found:
+        return None, call
+    shim = call.kind is ir.ToolKind.CUSTOM and isinstance(found[0], ir.Function)
+    arguments = json.encode({"input": call.arguments}).decode() if shim else call.arguments
+    return found[0], Call(found[0].name, arguments, call.kind)
 
 
 def _made_up(tool: ir.Function | ir.Custom) -> Call:

@@ -6,13 +6,12 @@ facts about models are in `models`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ... import ir, json
 from ...loss import Report
 from . import models
 from .encode_blocks import Block
 from .models import Profile, ThinkingStyle
+from .schemas import closed_schema
 from .wire import NAME
 
 
@@ -117,7 +116,9 @@ class ParamWriter:
             )
         if not self.own and not self.profile.schema:
             raise self.report.refuse(path, f"{self.model} has no structured output")
-        schema = json.raw(format_.schema) if self.ours else object_schema(format_.schema)
+        schema, closed = (json.raw(format_.schema), False) if self.ours else closed_schema(format_.schema)
+        if closed:
+            self.report.degraded(path, "the API wants objects without further members: additionalProperties is false")
         out: Block = {"type": "json_schema", "schema": schema}
         if path == "output_format":
             body[path] = out
@@ -201,16 +202,6 @@ def _thinking_as_written(body: Block, params: ir.ReasoningParams) -> None:
         body["thinking"] = thinking
     if params.effort is not None:
         body.setdefault("output_config", {})["effort"] = params.effort
-
-
-def object_schema(schema: bytes | None) -> Any:
-    """A schema the API takes: an object that says so (A8)."""
-    if schema is None:
-        return {"type": "object", "properties": {}}
-    fields: Block = dict(json.fields(schema, "schema"))
-    if not fields.keys() & {"type", "$ref", "anyOf", "oneOf", "allOf"}:
-        return {"type": "object", **fields}
-    return json.raw(schema)
 
 
 def refuse_contracts(request: ir.Request, report: Report) -> None:

@@ -13,8 +13,9 @@ from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from . import encode_turns, models
 from .encode_blocks import Block, BlockWriter
-from .encode_params import ParamWriter, drop_knobs, object_schema, refuse_contracts
+from .encode_params import ParamWriter, drop_knobs, refuse_contracts
 from .models import Profile
+from .schemas import object_schema
 from .wire import NAME
 
 PATH = "/v1/messages"
@@ -105,6 +106,8 @@ class _Encoding:
                 mid_system=self.mid_system,
             )
         self._tool_choice(body)
+        if not self.own:
+            self._missing_tools(body)
         params = ParamWriter(request, self.model, self.profile, self.report, own=self.own)
         params.reasoning(body, max_tokens)
         params.format(body)
@@ -163,6 +166,17 @@ class _Encoding:
         if parallel is not None and (self.ours or (not parallel and choice.mode is not ir.ToolChoiceMode.NONE)):
             out["disable_parallel_tool_use"] = not parallel
         body["tool_choice"] = out
+
+    def _missing_tools(self, body: Block) -> None:
+        """Calls in the history want tools in the list (B15): their names, and that none may be called."""
+        if "tools" in body:
+            return
+        blocks = [b for m in body["messages"] if isinstance(m["content"], list) for b in m["content"]]
+        names = dict.fromkeys(block["name"] for block in blocks if block["type"] == "tool_use")
+        if names:
+            body["tools"] = [{"name": name, "input_schema": object_schema(None)} for name in names]
+            body["tool_choice"] = {"type": "none"}
+            self.report.degraded("tools", "the API wants the tools of earlier calls: listed, and none may be called")
 
     def _allowed(self, body: Block, choice: ir.ToolChoice) -> ir.ToolChoice:
         """A subset: the other tools are left out of the list (wire.md 7.3)."""

@@ -17,6 +17,20 @@ Part = Wire | json.Raw
 """A part is a dict of ours or the bytes of a client."""
 
 
+# Beginnings of names in ``ext`` that belong elsewhere than into the object itself; "." is a spelling.
+_INNER = (
+    ".",
+    "custom.",
+    "file.",
+    "function.",
+    "image_url.",
+    "input_audio.",
+    "message.",
+    "response_format.",
+    "stream_options.",
+)
+
+
 class Scope:
     """What every function of one encoding needs to know."""
 
@@ -39,7 +53,7 @@ def fields_of(ext: ir.Ext | None, within: str = "") -> Wire:
     if within:
         start = within + "."
         return {n.removeprefix(start): json.raw(v) for n, v in ext.fields.items() if n.startswith(start)}
-    return {n: json.raw(v) for n, v in ext.fields.items() if "." not in n}
+    return {n: json.raw(v) for n, v in ext.fields.items() if not n.startswith(_INNER)}
 
 
 def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | ir.Function, scope: Scope) -> Wire:

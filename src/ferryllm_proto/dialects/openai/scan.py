@@ -11,25 +11,30 @@ from . import errors, response
 from .stream_decoder import MAX_BODY, _chunk, _x_groq
 from .usage import decode_finish, decode_usage
 
-_MARKS = (
-    b'"finish_reason":"',
-    b'"finish_reason": "',
-    b'"usage":{',
-    b'"usage": {',
-    b"[DONE]",
-    b'"error"',
-    b"_call",
-    b'"refusal":"',
-)
-"""A line without any of them needs no decoding."""
+
+def _is_plain(data: bytes) -> bool:
+    """Whether nothing in ``data`` needs decoding.
+
+    A chain of ``in``, because it measured faster per chunk than a loop over a tuple or one regular expression.
+    """
+    return not (
+        b'"finish_reason":"' in data
+        or b'"finish_reason": "' in data
+        or b'"usage":{' in data
+        or b'"usage": {' in data
+        or b'"error"' in data
+        or b"_call" in data
+        or b'"refusal":"' in data
+        or b"[DONE]" in data
+    )
 
 
-def _renamed(data: bytes, name: bytes) -> bytes:
-    """``data`` with its model's name replaced; broken JSON stays as it is."""
+def _span(data: bytes) -> tuple[int, int] | None:
+    """Where the model's name is; None in broken JSON, which stays as it is."""
     try:
-        return json.splice(data, ("model",), name)
+        return json.find(data, ("model",))
     except (msgspec.DecodeError, ValueError):
-        return data
+        return None
 
 
 class _Scan:
@@ -52,6 +57,9 @@ class StreamScanner(_Scan):
         self._called = False
         self._refused = False
         self._lost = False
+        self._known = b""
+        """The last event's beginning, up to the end of the model's name."""
+        self._replaced = b""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
@@ -88,19 +96,28 @@ class StreamScanner(_Scan):
         if name is None or b'"model"' not in lines:
             return lines
         # Splitting at \n alone keeps every byte; a CR stays at the end of its line, outside the JSON.
-        out = []
-        for line in lines.split(b"\n"):
-            at = line.find(b"{")
-            if line.startswith(b"data:") and at > 0 and b'"model"' in line:
-                line = line[:at] + _renamed(line[at:], name)
-            out.append(line)
-        return b"\n".join(out)
+        return b"\n".join([self._line(line, name) for line in lines.split(b"\n")])
+
+    def _line(self, line: bytes, name: bytes) -> bytes:
+        known = self._known
+        # The chunks of a stream begin alike, up to the name and beyond: then it is where it was in the last one.
+        if known and line.startswith(known) and line.find(b'"model"', len(known)) < 0:
+            return self._replaced + line[len(known) :]
+        at = line.find(b"{")
+        if not line.startswith(b"data:") or at < 0 or b'"model"' not in line:
+            return line
+        span = _span(line[at:])
+        if span is None:
+            return line
+        start, end = at + span[0], at + span[1]
+        self._known, self._replaced = line[:end], line[:start] + name
+        return self._replaced + line[end:]
 
     def _look(self, lines: bytes) -> None:
-        if not any(mark in lines for mark in _MARKS):
+        if _is_plain(lines):
             return
         for line in lines.replace(b"\r", b"\n").split(b"\n"):
-            if not line.startswith(b"data:") or not any(mark in line for mark in _MARKS):
+            if not line.startswith(b"data:") or _is_plain(line):
                 continue
             data = line[5:].strip()
             if data.startswith(b"[DONE]"):
@@ -170,4 +187,7 @@ class BodyScanner(_Scan):
             self.error = exc.error
         else:
             self.usage, self.finish, self.complete = found.usage, found.finish, True
-        return b"" if self._name is None else _renamed(body, self._name)
+        span = None if self._name is None else _span(body)
+        if self._name is None:
+            return b""
+        return body if span is None else body[: span[0]] + self._name + body[span[1] :]

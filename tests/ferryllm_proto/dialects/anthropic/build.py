@@ -28,6 +28,9 @@ def _turn(role: ir.Role, parts: tuple[ir.Part | str, ...], path: str) -> ir.Turn
 
 
 def foreign(*turns: ir.Turn, model: str = "claude-opus-4-8", **fields: Any) -> ir.Request:
+    """A request with these turns; where they call tools it has the tool ``f`` unless ``tools`` are given."""
+    if any(isinstance(part, ir.ToolCall) for turn in turns for part in turn.parts):
+        fields.setdefault("tools", (ir.Function("f"),))
     return ir.Request(dialect="openai", model=model, turns=turns or (user("hi"),), names=NAMES, **fields)
 
 

@@ -11,7 +11,7 @@ from ferryllm_proto import ir
 from ferryllm_proto.dialects.anthropic import DIALECT
 from ferryllm_proto.errors import RemoteProtocolError
 
-from .build import encoded, foreign, paths, user
+from .build import assistant, encoded, foreign, paths, user
 
 TOOL = ir.Function("f", description="d", schema=b'{"type":"object","z":1,"a":2}', path="tools[0]")
 
@@ -104,6 +104,16 @@ def test_a9_other_providers_tools_are_reported() -> None:
     body, losses = encoded(foreign(tools=(tool,)))
     assert "tools" not in body
     assert paths(losses) == [("dropped", "tools[0]")]
+
+
+def test_b15_calls_of_the_past_have_their_tools() -> None:
+    result = ir.ToolResult("t", (ir.Text("r", path="messages[2].content"),))
+    turns = (user("a"), assistant(ir.ToolCall("t", "f", "{}"), ir.ToolCall("u", "f", "{}")), user(result))
+    body, losses = encoded(foreign(*turns, tools=()))
+    assert body["tools"] == [{"name": "f", "input_schema": {"type": "object", "properties": {}}}]
+    assert body["tool_choice"] == {"type": "none"}
+    assert ("degraded", "tools") in paths(losses)
+    assert "tool_choice" not in encoded(foreign(*turns, tools=(TOOL,)))[0]
 
 
 def test_system_texts_are_blocks_with_their_breakpoints() -> None:

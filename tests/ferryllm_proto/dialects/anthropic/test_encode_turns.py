@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ferryllm_proto import ir
+from ferryllm_proto.dialects.anthropic import DIALECT
 
 from .build import assistant, encoded, foreign, paths, user
 
@@ -121,3 +122,35 @@ def test_c14_names_and_phases_are_reported() -> None:
 def test_plain_strings_stay_plain() -> None:
     turn = ir.Turn(ir.Role.USER, (ir.Text("a", path="messages[0].content"),), path="messages[0]")
     assert encoded(foreign(turn))[0]["messages"] == [{"role": "user", "content": "a"}]
+
+
+def test_a2_what_only_a_system_message_can_say_is_reported() -> None:
+    image = ir.Image(ir.Source(ir.SourceKind.URL, "https://x"), path="m[1].content[2]")
+    added = ir.Hosted("anthropic", "tool_addition", b'{"type":"tool_addition"}', path="m[1].content[0]")
+    turn = ir.Turn(
+        ir.Role.SYSTEM,
+        (added, ir.Text(" ", path="m[1].content[1]"), image),
+        path="m[1]",
+        ext=ir.Ext("anthropic", {"output_config": b"{}"}),
+    )
+    body, losses = encoded(foreign(user("a"), turn, model=OLD))
+    assert [block["type"] for block in body["messages"][0]["content"]] == ["text", "image"]
+    assert paths(losses) == [("degraded", "m[1]"), ("dropped", "m[1].content[0]"), ("dropped", "m[1].output_config")]
+
+
+def test_a_prefill_that_is_no_text_stays() -> None:
+    proof = ir.Opaque("anthropic", OLD, ir.OpaqueKind.SIGNATURE, "sig")
+    for end in (assistant(ir.Reasoning("t", opaque=(proof,))), assistant("done")):
+        body, losses = encoded(foreign(user("a"), end, model=OLD))
+        assert len(body["messages"]) == 2
+        assert losses == []
+
+
+def test_a_lone_system_message_of_settings_is_kept_as_it_is() -> None:
+    data = (
+        b'{"model":"claude-opus-4-8","max_tokens":1,"messages":[{"role":"user","content":"a"},'
+        b'{"role":"system","output_config":{"effort":"low"}}]}'
+    )
+    body, losses = encoded(DIALECT.decode_request(data))
+    assert body["messages"][1] == {"role": "system", "output_config": {"effort": "low"}}
+    assert losses == []

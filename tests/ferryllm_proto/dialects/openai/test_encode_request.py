@@ -159,6 +159,7 @@ NATIVE: dict[str, Any] = {
     "logit_bias": {"1": 2},
     "metadata": {"k": "v"},
     "min_p": 0.1,
+    "a.dotted.name": 1,
     "modalities": ["text", "audio"],
 }
 

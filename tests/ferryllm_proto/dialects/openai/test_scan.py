@@ -145,3 +145,16 @@ def test_g11_a_body_too_long_passes_unread(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(scan, "MAX_BODY", 30)
     for model in (None, "mine"):
         assert run(DIALECT.scanner(stream=False, model=model), BODY[:20], BODY[20:40], BODY[40:]) == BODY
+
+
+def test_m1_the_name_is_found_again_in_chunks_that_begin_alike_and_in_those_that_do_not() -> None:
+    scanner = DIALECT.scanner(stream=True, model="mine")
+    alike = b'data: {"id":"i","model":"up","choices":[{"delta":{"content":"%d"}}]}\n\n'
+    for n in range(3):
+        assert scanner.receive_data(alike % n) == (alike % n).replace(b'"up"', b'"mine"')
+    twice = b'data: {"id":"i","model":"up","x":1,"model":"up2"}\n\n'
+    assert scanner.receive_data(twice) == twice.replace(b'"up2"', b'"mine"')  # the last one counts, as for decoders
+    longer = b'data: {"id":"i","model":"up-long"}\n\n'
+    assert scanner.receive_data(longer) == longer.replace(b"up-long", b"mine")
+    nested = b'data: {"id":"i","x":{"model":"up"}}\n\n'
+    assert scanner.receive_data(nested) == nested

@@ -93,11 +93,11 @@ def decoded(data: bytes) -> list[Event]:
 
 
 UNTYPED = {
-    "07b8b3e8e564ffe6",  # web_search_call without its action at the start
+    "07b8b3e8e564ffe6",  # a web search that begins without its action
+    "6204c5f8f611dc78",  # the same
     "fd07098f8ac6666a",  # the same of another vendor
-    "6204c5f8f611dc78",  # shell events the SDK does not know
-    "926faf2fd3128444",  # apply_patch events the SDK does not know
-    "9f6a41b0c986eeba",  # hosted items with fields of another type
+    "9f6a41b0c986eeba",  # the same in a whole answer
+    "926faf2fd3128444",  # events of apply_patch, which the SDK does not know
 }
 """Answers whose hosted items, passed on whole, do not satisfy the SDK's types; nor does the provider's own stream."""
 

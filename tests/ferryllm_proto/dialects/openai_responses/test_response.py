@@ -97,9 +97,3 @@ def test_u2_cached_input_is_counted_apart() -> None:
     usage = b'{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"output_tokens":2}'
     response = DIALECT.decode_response(b'{"id":"r","status":"completed","output":[{"type":"x"}],"usage":%b}' % usage)
     assert response.usage == ir.Usage(input=5, cache_read=4, cache_write=1, output=2)
-
-
-def test_models() -> None:
-    model = {"id": "a", "object": "model", "created": 1, "owned_by": "ferryllm"}
-    assert json.loads(DIALECT.encode_model(ir.Model("a", created=1))) == model
-    assert json.loads(DIALECT.encode_models([ir.Model("a", created=1)])) == {"object": "list", "data": [model]}

@@ -1,0 +1,93 @@
+"""Every fenced block of every page is run, read or compared, or stands in `NOT_RUN` with the reason."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+import tomli
+
+from docs.generated import PAGES as GENERATED
+from docs.pages import PAGES, ROOT, Block, blocks, matches
+from docs.session import GATEWAY, Session, session
+from ferryllm_cli.banner import commands as banner_commands
+from ferryllm_net.config import load_settings
+from support.processes import gateway
+
+KEYS = dict.fromkeys(
+    ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"), "not-a-key-1234"
+)
+
+NOT_RUN: dict[tuple[str, str], str] = {
+    ("README.md", "$ scripts/test"): "it would run this test",
+    ("README.md", "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude --bare --print --model demo \"Reply with one word: pong\""): "needs Claude Code; run by scripts/test --clients, compared with the banner here",
+    ("README.md", "$ FERRYLLM_KEY=any codex exec --skip-git-repo-check --model demo \\"): "needs Codex; run by scripts/test --clients, compared with the banner here",
+}
+"""(page, first line of the block): why it is not run."""
+
+CHECKED = frozenset({"console", "python", "output", "toml", "json", "ini"})
+HAND_WRITTEN = [page for page in PAGES if str(page.relative_to(ROOT)).removeprefix("docs/") not in GENERATED]
+
+
+def name(page: pathlib.Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[str]:
+    """The address of a gateway with the demo provider, for pages that start none of their own."""
+    with gateway() as running:
+        yield running.base_url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name)
+def test_the_blocks_of_the_page_work(page: pathlib.Path, tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> None:
+    found = [block for block in blocks(page) if (block.page, block.first) not in NOT_RUN]
+    own = any("background" in block.words and "serve" in block.text for block in found)
+    wanted = any(GATEWAY in block.text for block in found if block.kind in ("console", "python"))
+    address = request.getfixturevalue("demo") if wanted and not own else None
+    with session(tmp_path, address) as running:
+        for block in found:
+            check(block, running)
+
+
+def check(block: Block, running: Session) -> None:
+    where = f"{block.page}:{block.line}"
+    assert block.kind in CHECKED, f"{where}: no test knows blocks of the kind {block.kind!r}; see NOT_RUN"
+    if block.kind == "console" and "background" in block.words:
+        running.background(block)
+    elif block.kind == "console":
+        running.console(block)
+    elif block.kind == "python":
+        running.python(block)
+    elif block.kind == "output":
+        assert matches(block.text, running.printed), f"{where}: printed:\n{running.printed}"
+    elif block.kind == "json":
+        json.loads(block.text)
+    elif block.kind == "ini":
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]  # the documented way to keep case
+        parser.read_string(block.text)
+    else:
+        (file,) = block.words
+        path = running.write(file, block)
+        if path.name.startswith("ferryllm"):
+            settings = load_settings(path, KEYS)
+            assert settings.warnings == (), f"{where}: {settings.warnings}"
+        else:
+            tomli.loads(block.text)
+
+
+def test_every_block_that_is_not_run_is_still_there() -> None:
+    there = {(block.page, block.first) for page in PAGES for block in blocks(page)}
+    assert set(NOT_RUN) <= there, set(NOT_RUN) - there
+
+
+def test_the_one_liners_of_the_readme_are_those_that_serve_prints() -> None:
+    printed = banner_commands("http://127.0.0.1:3000", "demo", "any")
+    for first in ("ANTHROPIC_BASE_URL", "FERRYLLM_KEY"):
+        (block,) = [b for b in blocks(ROOT / "README.md") if b.first.startswith(f"$ {first}") and "SDK" not in b.text]
+        assert block.text.removeprefix("$ ").strip() in printed
