@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within
+from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within, words
 from .proofs import is_signature
 
 MAX_TOOLS = 128
 MAX_CALL_ID = 40
 MAX_NAME = 64
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "model messages audio frequency_penalty function_call functions logit_bias logprobs top_logprobs"
     " max_completion_tokens max_tokens metadata modalities moderation n parallel_tool_calls prediction presence_penalty"
     " prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier"
     " seed service_tier stop store stream stream_options temperature tool_choice tools top_p user verbosity"
-    " web_search_options".split()
+    " web_search_options"
 )
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 _PARTS = {
@@ -58,7 +58,8 @@ def _options(body: dict[str, Json]) -> None:
         )
     if body.get("max_tokens") is not None and re.match(r"(o\d|gpt-5|gpt-6)", str(body["model"])):
         raise Complaint(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
+            "instead.",
             param="max_tokens",
             code="unsupported_parameter",
         )
@@ -120,7 +121,7 @@ def _choice(choice: Json, tools: set[str]) -> None:
     inner = choice.get(sort)
     if inner is None:
         raise missing(f"tool_choice.{sort}")
-    if sort != "allowed_tools" and typed(inner, f"tool_choice.{sort}", "object").get("name") not in tools:
+    if sort != "allowed_tools" and str(typed(inner, f"tool_choice.{sort}", "object").get("name")) not in tools:
         raise Complaint(
             "Invalid value for 'tool_choice': the tool it names is not among the 'tools'.",
             param="tool_choice",
@@ -137,8 +138,10 @@ def _message(message: Json, path: str) -> None:
         raise Complaint(
             "Invalid value for 'content': expected a string, got null.", param=f"{path}.content", code="invalid_type"
         )
-    if role == "tool" and message.get("tool_call_id") is None:
-        raise missing(f"{path}.tool_call_id")
+    if role == "tool":
+        if message.get("tool_call_id") is None:
+            raise missing(f"{path}.tool_call_id")
+        typed(message["tool_call_id"], f"{path}.tool_call_id", "string")
     if content is None or isinstance(content, str):
         return
     for n, part in enumerate(listed(content, f"{path}.content", least=1)):

@@ -21,6 +21,11 @@ class Complaint(Exception):
         self.error = ir.Error(ir.ErrorKind.BAD_REQUEST, message, param=param, code=code)
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of ``text``."""
+    return frozenset(text.split())
+
+
 def kind(value: Json) -> str:
     """The JSON type of a value, in the words of the providers' messages."""
     if value is None:
@@ -72,10 +77,10 @@ def listed(value: Json, path: str, *, least: int = 0, most: int | None = None) -
     return items
 
 
-def one_of(value: Json, path: str, words: Collection[str]) -> str:
-    """``value``, one of ``words``."""
-    if not isinstance(value, str) or value not in words:
-        supported = ", ".join(f"'{word}'" for word in words)
+def one_of(value: Json, path: str, allowed: Collection[str]) -> str:
+    """``value``, one of ``allowed``."""
+    if not isinstance(value, str) or value not in allowed:
+        supported = ", ".join(f"'{word}'" for word in allowed)
         found = f"'{value[:40]}'" if isinstance(value, str) else kind(value)
         raise Complaint(f"Invalid value: {found}. Supported values are: {supported}.", param=path, code="invalid_value")
     return value

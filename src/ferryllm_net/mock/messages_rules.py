@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .complaint import Complaint, Json, kind
+from .complaint import Complaint, Json, kind, words
 from .proofs import is_encrypted, is_signature
 
 MAX_CACHE_MARKS = 4
 MIN_BUDGET = 1024
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "model max_tokens messages system stop_sequences stream temperature top_p top_k thinking tool_choice tools metadata"
     " output_config cache_control container service_tier speed inference_geo diagnostics context_management mcp_servers"
-    " compaction fallbacks fallback_credit_token thread billing_policy output_format betas".split()
+    " compaction fallbacks fallback_credit_token thread billing_policy output_format betas"
 )
-_BLOCKS = frozenset(
+_BLOCKS = words(
     "text image document search_result thinking redacted_thinking tool_use tool_result server_tool_use"
     " web_search_tool_result web_fetch_tool_result code_execution_tool_result bash_code_execution_tool_result"
     " text_editor_code_execution_tool_result tool_search_tool_result container_upload mcp_tool_use mcp_tool_result"
-    " mcp_tool_listing advisor_tool_result compaction fallback tool_addition tool_removal tool_reference".split()
+    " mcp_tool_listing advisor_tool_result compaction fallback tool_addition tool_removal tool_reference"
 )
 _MID_SYSTEM = "mid-conversation-system"
 """Part of the beta flag that allows the role ``system`` in ``messages``."""
@@ -185,7 +185,7 @@ def _message(message: Json, path: str, *, last: bool, betas: str) -> None:
 
 def _block(block: Json, path: str, role: str) -> None:
     sort = _object(block, path).get("type")
-    if sort not in _BLOCKS:
+    if not isinstance(sort, str) or sort not in _BLOCKS:
         raise Complaint(
             f"{path}.type: Input tag '{str(sort)[:40]}' found using 'type' does not match any of the expected tags"
         )

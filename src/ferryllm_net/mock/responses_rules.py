@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within
+from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within, words
 from .proofs import is_encrypted
 
 MAX_TOOLS = 128
@@ -16,11 +16,11 @@ MAX_ID = 64
 MIN_OUTPUT = 16
 """The API's smallest ``max_output_tokens``."""
 
-_FIELDS = frozenset(
+_FIELDS = words(
     "model input instructions background context_management conversation include max_output_tokens max_tool_calls"
     " metadata moderation parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_options"
     " prompt_cache_retention reasoning safety_identifier service_tier store stream stream_options temperature text"
-    " tool_choice tools top_logprobs top_p truncation user access_programs image client_metadata".split()
+    " tool_choice tools top_logprobs top_p truncation user access_programs image client_metadata"
 )
 _MOVED = {
     "response_format": "text.format",
@@ -32,13 +32,13 @@ _ROLES = ("assistant", "system", "developer", "user")
 _PARTS = {"assistant": ("output_text", "refusal")}
 _INPUT_PARTS = ("input_text", "input_image", "input_file", "input_audio")
 _PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "custom_tool_call": "ctc"}
-_ITEMS = frozenset(
+_ITEMS = words(
     "message function_call function_call_output custom_tool_call custom_tool_call_output reasoning item_reference"
     " compaction compaction_trigger configuration_update additional_tools tool_search_call tool_search_output program"
     " program_output local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call"
     " apply_patch_call_output file_search_call web_search_call computer_call computer_call_output"
     " image_generation_call code_interpreter_call mcp_list_tools mcp_call mcp_approval_request"
-    " mcp_approval_response".split()
+    " mcp_approval_response"
 )
 _CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 _WORDS = {"function_call": "function call", "custom_tool_call": "custom tool call"}
@@ -61,9 +61,7 @@ def check(body: dict[str, Json]) -> None:
         raise missing("input")
     if body.get("previous_response_id") is not None:
         raise Complaint(
-            "Previous response with id 'resp_...' not found.".replace(
-                "resp_...", str(body["previous_response_id"])[:80]
-            ),
+            f"Previous response with id '{str(body['previous_response_id'])[:80]}' not found.",
             param="previous_response_id",
             code="previous_response_not_found",
         )
@@ -139,19 +137,24 @@ def _choice(choice: Json, tools: set[str], body: dict[str, Json]) -> None:
         return
     if isinstance(choice, str):
         word = one_of(choice, "tool_choice", ("none", "auto", "required"))
-        given = tools or any(
-            isinstance(i, dict) and i.get("type") == "additional_tools" for i in body.get("input") or ()
-        )
+        given = tools or _brings_tools(body.get("input"))
         if word == "required" and not given:
             raise Complaint("Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice")
         return
     sort = typed(choice, "tool_choice", "string", "object").get("type")
     if sort is None:
         raise missing("tool_choice.type")
-    if sort in ("function", "custom") and choice.get("name") not in tools:
+    if sort in ("function", "custom") and str(choice.get("name")) not in tools:
         raise Complaint(
             f"Tool choice '{sort}' not found in 'tools' parameter.", param="tool_choice", code="invalid_value"
         )
+
+
+def _brings_tools(items: Json) -> bool:
+    """Codex's newest models get their tools in an item of the input."""
+    return isinstance(items, list) and any(
+        isinstance(item, dict) and item.get("type") == "additional_tools" for item in items
+    )
 
 
 # --- items -----------------------------------------------------------------------------------------------
@@ -262,7 +265,7 @@ def _followed(items: list[dict[str, Json]]) -> None:
             or (sort == "message" and behind and behind.get("role") != "assistant")
         ):
             raise Complaint(
-                f"Item '{str(item.get('id'))[:MAX_ID]}' of type 'reasoning' was provided without its required following "
-                "item.",
+                f"Item '{str(item.get('id'))[:MAX_ID]}' of type 'reasoning' was provided without its required "
+                "following item.",
                 param="input",
             )

@@ -1,0 +1,295 @@
+"""MockProvider: answers as a provider of each dialect would, by the plan of `script`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote
+
+import anyio
+import msgspec
+
+from ferryllm_net.http import Request, Responder
+from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, json
+from ferryllm_proto.accumulate import Accumulator
+from ferryllm_proto.estimate import estimate_input
+
+from . import chat_rules, messages_rules, responses_rules
+from .complaint import Complaint
+from .directives import DirectiveError, Directives, FaultKind
+from .received import Journal, Received
+from .script import Plan, plan
+
+REQUESTS_PATH = "/__mock/requests"
+COUNT_PATH = "/v1/messages/count_tokens"
+MODELS_PATH = "/v1/models"
+
+_ENTRIES = {dialect.request_path: dialect for dialect in DIALECTS.values()}
+_JSON = ("content-type", "application/json")
+_TEXT = ("content-type", "text/plain; charset=utf-8")
+_SSE = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+_LIMITS = {
+    "anthropic": (("anthropic-ratelimit-requests-limit", "50"), ("anthropic-ratelimit-requests-remaining", "49")),
+}
+_OPENAI_LIMITS = (("x-ratelimit-limit-requests", "500"), ("x-ratelimit-remaining-requests", "499"))
+_GARBAGE = b'data: {"this is": not what the protocol says\n\n\x00\xff\xfe'
+_PAGE = b"<html><head><title>%d</title></head><body><h1>%d</h1><hr>mock proxy</body></html>"
+
+
+class MockProvider:
+    """A provider without a model. `handle` is the handler of an HTTP server; `serve_mock` runs one.
+
+    ``defaults`` hold for what a prompt does not say. ``models`` are the names it knows ("" as the only one: any);
+    ``key`` is the API key it wants (None: none). ``strict`` refuses what the real APIs refuse. ``now`` is Unix time in
+    seconds. ``heard`` is told of every answered request.
+    """
+
+    def __init__(
+        self,
+        defaults: Directives | None = None,
+        *,
+        models: Sequence[str] = (),
+        key: str | None = None,
+        strict: bool = True,
+        now: Callable[[], float] = time.time,
+        heard: Callable[[Received], None] | None = None,
+    ) -> None:
+        self.journal = Journal()
+        self._defaults = defaults or Directives()
+        self._models = tuple(models)
+        self._key = key
+        self._strict = strict
+        self._now = now
+        self._heard = heard
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests it got, oldest first; of many only the newest."""
+        return list(self.journal.requests)
+
+    async def wait_for(self, number: int) -> Received:
+        """Until that many requests have come in all; returns the last of them."""
+        return await self.journal.wait_for(number)
+
+    def clear(self) -> None:
+        """Forget the requests and count them anew."""
+        self.journal.clear()
+
+    async def handle(self, request: Request, respond: Responder) -> None:
+        """Answer one request."""
+        if request.path == REQUESTS_PATH:
+            await self._show(request, respond)
+            return
+        if request.path == "/health" and request.method in ("GET", "HEAD"):
+            await respond.complete(200, [_JSON], b'{"status":"ok"}')
+            return
+        dialect = _ENTRIES.get(request.path) or (DIALECTS["anthropic"] if request.path == COUNT_PATH else None)
+        received = Received(request, dialect.name if dialect is not None else None)
+        received.body = await request.read()
+        self.journal.add(received)
+        try:
+            with anyio.CancelScope() as scope:
+                request.on_drain(scope.cancel)
+                await self._answer(_Exchange(request, respond, received, dialect or _asking(request)), dialect)
+            if scope.cancelled_caught:
+                await respond.abort()
+        finally:
+            received.left = request.client_left
+            received.done()
+            if self._heard is not None:
+                self._heard(received)
+
+    async def _answer(self, exchange: _Exchange, dialect: Dialect | None) -> None:
+        request = exchange.request
+        refused = self._refused(exchange)
+        if refused is not None:
+            await exchange.refuse(refused)
+        elif dialect is None:
+            await self._list(exchange)
+        elif request.method != "POST":
+            message = f"Not allowed to {request.method} on {request.path}."
+            await exchange.refuse(ir.Error(ir.ErrorKind.METHOD, message), allow="POST")
+        else:
+            try:
+                await self._post(exchange)
+            except RemoteProtocolError as exc:
+                await exchange.refuse(exc.error)
+            except Complaint as exc:
+                await exchange.refuse(exc.error)
+            except DirectiveError as exc:
+                await exchange.refuse(ir.Error(ir.ErrorKind.BAD_REQUEST, f"mock: {exc}", code="mock_directive"))
+
+    def _refused(self, exchange: _Exchange) -> ir.Error | None:
+        """What is wrong before the body is looked at."""
+        request = exchange.request
+        if self._key is not None:
+            given = request.header("x-api-key") or (request.header("authorization") or "").removeprefix("Bearer ")
+            if given != self._key:
+                return ir.Error(ir.ErrorKind.AUTHENTICATION, "Incorrect API key provided.", code="invalid_api_key")
+        if request.method != "POST" or not self._strict:
+            return None
+        if exchange.dialect.name == "anthropic" and request.header("anthropic-version") is None:
+            return ir.Error(ir.ErrorKind.BAD_REQUEST, "anthropic-version: header is required")
+        if not (request.header("content-type") or "").startswith("application/json"):
+            return ir.Error(ir.ErrorKind.BAD_REQUEST, "Expected the header 'Content-Type: application/json'.")
+        return None
+
+    async def _post(self, exchange: _Exchange) -> None:
+        dialect, body = exchange.dialect, exchange.received.body
+        counting = exchange.request.path == COUNT_PATH
+        if self._strict:
+            _check(dialect.name, json.loads(body), exchange.request, counting=counting)
+        request = dialect.decode_count(body) if counting else dialect.decode_request(body)
+        if self._models and request.model not in self._models:
+            message = f"The model '{request.model[:80]}' does not exist; there are: {', '.join(self._models)}"
+            raise _refusal(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="model_not_found"))
+        if counting:
+            await exchange.complete(200, [_JSON], b'{"input_tokens":%d}' % estimate_input(request))
+            return
+        seed = int.from_bytes(hashlib.sha256(body).digest()[:6], "big")
+        answer = Answer(created=int(self._now()), seed=seed, request=request, input_estimate=estimate_input(request))
+        await exchange.run(plan(request, self._defaults), request, answer)
+
+    async def _list(self, exchange: _Exchange) -> None:
+        request, dialect = exchange.request, exchange.dialect
+        models = {name: ir.Model(name, owner="mock") for name in self._models or ("demo",)}
+        name = unquote(request.path.removeprefix(f"{MODELS_PATH}/"))
+        if request.method in ("GET", "HEAD") and request.path == MODELS_PATH:
+            await exchange.complete(200, [_JSON], dialect.encode_models(list(models.values())))
+        elif request.method in ("GET", "HEAD") and request.path.startswith(f"{MODELS_PATH}/") and name in models:
+            await exchange.complete(200, [_JSON], dialect.encode_model(models[name]))
+        else:
+            message = f"Invalid URL ({request.method} {request.path[:80]})"
+            await exchange.refuse(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="unknown_url"))
+
+    async def _show(self, request: Request, respond: Responder) -> None:
+        """The journal; what others asked is nobody's business but this machine's."""
+        if request.peer[0] not in ("127.0.0.1", "::1"):
+            await respond.complete(403, [_TEXT], b"only for clients on this machine\n")
+        elif request.method == "GET":
+            await respond.complete(200, [_JSON], json.encode([received.shown() for received in self.requests]))
+        elif request.method == "DELETE":
+            self.clear()
+            await respond.complete(204, [], b"")
+        else:
+            await respond.complete(405, [_TEXT, ("allow", "GET, DELETE")], b"GET shows the requests, DELETE forgets\n")
+
+
+def _asking(request: Request) -> Dialect:
+    """Whose words to use where the path does not say: only Anthropic's clients name their API version."""
+    return DIALECTS["openai" if request.header("anthropic-version") is None else "anthropic"]
+
+
+def _refusal(error: ir.Error) -> RemoteProtocolError:
+    exc = RemoteProtocolError(error.message, kind=error.kind)
+    exc.error = error
+    return exc
+
+
+def _check(dialect: str, body: object, request: Request, *, counting: bool) -> None:
+    if not isinstance(body, dict):
+        raise Complaint("The body of the request has to be a JSON object.")
+    if dialect == "anthropic":
+        messages_rules.check(body, counting=counting, betas=",".join(request.values("anthropic-beta")))
+    elif dialect == "openai_responses":
+        responses_rules.check(body)
+    else:
+        chat_rules.check(body)
+
+
+class _Exchange:
+    """One request being answered: the plan, put on the wire."""
+
+    def __init__(self, request: Request, respond: Responder, received: Received, dialect: Dialect) -> None:
+        self.request = request
+        self.received = received
+        self.dialect = dialect
+        self._respond = respond
+        digest = hashlib.sha256(received.body).hexdigest()[:24]
+        self._id = f"req_{digest}"
+        name = "request-id" if dialect.name == "anthropic" else "x-request-id"
+        self._own = [(name, self._id), *_LIMITS.get(dialect.name, _OPENAI_LIMITS)]
+
+    async def complete(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """A whole answer."""
+        self.received.status = status
+        self.received.writes += 1
+        given = {name for name, _ in headers}
+        await self._respond.complete(status, [*headers, *(own for own in self._own if own[0] not in given)], body)
+
+    async def refuse(self, error: ir.Error, *, status: int | None = None, allow: str | None = None) -> None:
+        """An error in the dialect's shape; ``status`` instead of the dialect's own."""
+        head, body = self.dialect.encode_error(error, request_id=self._id)
+        more = [("allow", allow)] if allow is not None else []
+        await self.complete(status or head.status, [*head.headers, *more], body)
+
+    async def run(self, script: Plan, request: ir.Request, answer: Answer) -> None:
+        """Do what the plan says, faults included."""
+        await anyio.sleep(script.head_ms / 1000)
+        fault = script.fault
+        if script.error is not None:
+            await self.refuse(script.error, status=script.status)
+        elif fault is not None and fault.kind is FaultKind.RESET:
+            await self._respond.abort()
+        elif fault is not None and fault.kind is FaultKind.REDIRECT:
+            await self.complete(307, [("location", "/elsewhere"), _TEXT], b"moved\n")
+        elif fault is not None and fault.kind is FaultKind.HTML:
+            page = _PAGE % (fault.status, fault.status)
+            await self.complete(fault.status, [("content-type", "text/html")], page)
+        elif request.stream:
+            await self._stream(script, answer)
+        else:
+            await self._whole(script, answer)
+
+    async def _stream(self, script: Plan, answer: Answer) -> None:
+        respond, received, fault = self._respond, self.received, script.fault
+        encoder = self.dialect.stream_encoder(answer)
+        received.status = 200
+        await respond.head(200, [*_SSE, *self._own])
+        for step in script.steps:
+            data = encoder.send(step.event)
+            if step.delay_ms:
+                await respond.flush()
+                await anyio.sleep(step.delay_ms / 1000)
+            if not data:
+                continue
+            if fault is not None and received.writes >= fault.after:
+                await self._break(fault.kind)
+                return
+            await respond.body(data)
+            received.writes += 1
+        await respond.end()
+
+    async def _whole(self, script: Plan, answer: Answer) -> None:
+        whole = Accumulator()
+        for step in script.steps:
+            await anyio.sleep(step.delay_ms / 1000)
+            whole.send(step.event)
+        if whole.failed is not None:  # where there is no stream to break, the error comes before the answer
+            await self.refuse(whole.failed)
+            return
+        body = self.dialect.encode_response(whole.response(), answer)
+        if script.fault is None:
+            await self.complete(200, [_JSON], body)
+            return
+        self.received.status = 200
+        await self._respond.head(200, [_JSON, *self._own])
+        if script.fault.kind is not FaultKind.GARBAGE:
+            await self._respond.body(body[: len(body) // 2])
+            self.received.writes += 1
+        await self._break(script.fault.kind)
+
+    async def _break(self, kind: FaultKind) -> None:
+        """The fault, with the head out."""
+        if kind is FaultKind.CUT:
+            await self._respond.flush()
+            await self._respond.abort()
+        elif kind is FaultKind.EOF:
+            await self._respond.end()
+        elif kind is FaultKind.STALL:
+            await self._respond.flush()
+            await anyio.sleep_forever()
+        else:
+            assert kind is FaultKind.GARBAGE
+            await self._respond.end(_GARBAGE)
