@@ -121,6 +121,11 @@ def in_prompt(text: str) -> Directives:
     return found
 
 
+def without_directives(text: str) -> str:
+    """``text`` without its ``mock:`` lines."""
+    return _LINE.sub("", text)
+
+
 def parse(*lines: str) -> Directives:
     """Directives, one or more on a line. Raises `DirectiveError`."""
     found = Directives()

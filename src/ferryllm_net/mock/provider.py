@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 import anyio
-import msgspec
 
 from ferryllm_net.http import Request, Responder
 from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, json

@@ -29,7 +29,7 @@ from ferryllm_proto.events import (
     UsageUpdate,
 )
 
-from .directives import Call, Directives, Failure, Fault, in_prompt
+from .directives import Call, Directives, Failure, Fault, in_prompt, without_directives
 from .proofs import encrypt, sign
 from .samples import sample
 from .writing import choose
@@ -102,15 +102,15 @@ def read(request: ir.Request, defaults: Directives) -> Scene:
             rounds += any(isinstance(part, ir.ToolCall) for part in turn.parts)
         elif turn.role is ir.Role.USER and not any(isinstance(part, ir.ToolResult) for part in turn.parts):
             prompt, all_text = _words([turn])
-            if prompt:
+            if all_text.strip():
                 return Scene(prompt, in_prompt(all_text).over(defaults), results, rounds)
     return Scene("", defaults, results, rounds)
 
 
 def _words(turns: list[ir.Turn]) -> tuple[str, str]:
-    """What the user wrote, and all text; agents put what they add themselves into tags."""
+    """What the user wrote but for directives, and all text; agents put what they add themselves into tags."""
     texts = [part.text for turn in turns for part in turn.parts if isinstance(part, ir.Text)]
-    own = [text.strip() for text in texts if text.strip() and not text.lstrip().startswith("<")]
+    own = [own for text in texts if (own := without_directives(text).strip()) and not own.startswith("<")]
     return (own[-1] if own else ""), "\n".join(texts)
 
 
@@ -218,7 +218,7 @@ class _Writer:
         if _asks_pong(scene.prompt):
             return "pong"
         if not scene.prompt:
-            return "This is the demo of ferryllm, a script without a model. There was no text in the request."
+            return "This is the demo of ferryllm, a script without a model."
         return f"This is the demo of ferryllm, a script without a model. You said: {_shortened(scene.prompt)}"
 
     def _limited(self, text: str, *, asked: bool) -> tuple[str, ir.FinishReason, str | None]:
