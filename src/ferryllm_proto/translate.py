@@ -31,9 +31,11 @@ from .events import (
     UsageUpdate,
 )
 from .loss import Disposition, Loss, Report
+from .opaque import PREFIX
 from .relay import Relay, client_headers, loss_header
 from .tools import Raiser
 
+ENVELOPE = f'"{PREFIX}'.encode()
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
 
@@ -146,6 +148,10 @@ class Translator:
     def _pass_request(self) -> UpstreamRequest:
         self.model, self.stream = self.entry.peek(self._body, self._path)
         body = self._body
+        if ENVELOPE in body:
+            # The conversation began with a provider of another dialect: its material must not reach this one, and
+            # what this one minted must be unwrapped. That takes reading.
+            return self._translate_request()
         if self._model is not None and self._model != self.model:
             body = json.splice(body, ("model",), json.encode_str(self._model))
         query = self._path.partition("?")[2] if self._path else ""

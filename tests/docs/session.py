@@ -29,7 +29,9 @@ class Session:
         self.printed = ""
         """By the last Python block."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "FERRYLLM_", "XDG_"))}
+        clean = {
+            k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "FERRYLLM_", "XDG_"))
+        }
         programs = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._environ = {**clean, "PATH": programs, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
 
@@ -75,7 +77,9 @@ class Session:
                 ["bash", "-c", text], cwd=self.folder, env=self._environ, stdout=out, stderr=out, start_new_session=True
             )
         deadline = time.monotonic() + WAIT_SECS
-        while not (_listens(self.addresses[address]) and matches(command.expected or "...", self.there(log.read_text()))):
+        while not (
+            _listens(self.addresses[address]) and matches(command.expected or "...", self.there(log.read_text()))
+        ):
             state = f"{block.page}: {text}\nprinted:\n{self.there(log.read_text())}"
             assert process.poll() is None, state
             assert time.monotonic() < deadline, state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -21,10 +22,38 @@ KEYS = dict.fromkeys(
     ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"), "not-a-key-1234"
 )
 
+_CLAUDE = "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude"
+_CLAUDE_PONG = _CLAUDE + ' --bare --print --model demo "Reply with one word: pong"'
+_CODEX_PONG = "$ FERRYLLM_KEY=any codex exec --skip-git-repo-check --model demo \\"
+_CLIENT = (
+    "needs a client that is not here; scripts/test --clients runs the printed command, the banner is compared below"
+)
+_BUILD = "downloads and builds llama.cpp"
+
 NOT_RUN: dict[tuple[str, str], str] = {
-    ("README.md", "$ scripts/test"): "it would run this test",
-    ("README.md", "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude --bare --print --model demo \"Reply with one word: pong\""): "needs Claude Code; run by scripts/test --clients, compared with the banner here",
-    ("README.md", "$ FERRYLLM_KEY=any codex exec --skip-git-repo-check --model demo \\"): "needs Codex; run by scripts/test --clients, compared with the banner here",
+    ("README.md", "$ scripts/test"): "would run this test",
+    ("README.md", _CLAUDE_PONG): _CLIENT,
+    ("README.md", _CODEX_PONG): _CLIENT,
+    ("CONTRIBUTING.md", "$ scripts/test"): "would run this test",
+    ("docs/howto/claude-code.md", _CLAUDE): _CLIENT,
+    ("docs/howto/claude-code.md", _CLAUDE_PONG): _CLIENT,
+    ("docs/howto/codex.md", _CODEX_PONG): _CLIENT,
+    ("docs/howto/opencode.md", '$ opencode run -m ferry-chat/demo "Reply with one word: pong"'): "needs OpenCode",
+    ("docs/howto/run-as-a-service.md", "$ python3 -m venv /opt/ferryllm"): "installs into the system",
+    ("docs/development.md", "$ scripts/test"): "would run this test",
+    ("docs/development.md", "$ pip download --no-deps --no-binary :all: llama-cpp-python"): _BUILD,
+    ("docs/development.md", "$ pip install numpy gguf"): _BUILD,
+    ("docs/development.md", "$ FERRYLLM_LLAMA_SERVER=build/bin/llama-server FERRYLLM_LLAMA_MODELS=models \\"): _BUILD,
+    (
+        "docs/development.md",
+        "src/ferryllm_proto    machines, no I/O          src/ferryllm_net    HTTP, gateway, config, log, mock",
+    ): "a picture; its paths are checked below",
+    ("docs/development.md", "$ python docs/generate.py"): "would write files; test_generated compares what it writes",
+    (
+        "docs/explanation/design.md",
+        "src/ferryllm_proto    what the protocols mean: machines, no I/O          msgspec",
+    ): "a picture; its paths are checked below",
+    ("docs/explanation/design.md", "ferryllm_proto"): "a picture; its paths are checked below",
 }
 """(page, first line of the block): why it is not run."""
 
@@ -44,7 +73,9 @@ def demo() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=name)
-def test_the_blocks_of_the_page_work(page: pathlib.Path, tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> None:
+def test_the_blocks_of_the_page_work(
+    page: pathlib.Path, tmp_path: pathlib.Path, request: pytest.FixtureRequest
+) -> None:
     found = [block for block in blocks(page) if (block.page, block.first) not in NOT_RUN]
     own = any("background" in block.words and "serve" in block.text for block in found)
     wanted = any(GATEWAY in block.text for block in found if block.kind in ("console", "python"))
@@ -86,8 +117,26 @@ def test_every_block_that_is_not_run_is_still_there() -> None:
     assert set(NOT_RUN) <= there, set(NOT_RUN) - there
 
 
-def test_the_one_liners_of_the_readme_are_those_that_serve_prints() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/claude-code.md", "docs/howto/codex.md"])
+def test_the_one_liners_are_those_that_serve_prints(page: str) -> None:
     printed = banner_commands("http://127.0.0.1:3000", "demo", "any")
-    for first in ("ANTHROPIC_BASE_URL", "FERRYLLM_KEY"):
-        (block,) = [b for b in blocks(ROOT / "README.md") if b.first.startswith(f"$ {first}") and "SDK" not in b.text]
+    shown = [block for block in blocks(ROOT / page) if block.first in (_CLAUDE_PONG, _CODEX_PONG)]
+    assert shown
+    for block in shown:
         assert block.text.removeprefix("$ ").strip() in printed
+
+
+def test_paths_in_the_pictures_and_tables_exist() -> None:
+    design, development = (ROOT / "docs" / name for name in ("explanation/design.md", "development.md"))
+    picture = next(block for block in blocks(design) if block.first == "ferryllm_proto")
+    room = ""
+    for line in picture.text.splitlines():
+        names = line[2:27].split()
+        if not line.startswith(" "):
+            room = line
+        for found in names if line.startswith(" ") else ():
+            assert (ROOT / "src" / room / found).exists(), f"{room}/{found}"
+    assert (ROOT / "src/ferryllm_net/mock").is_dir()
+    for found in re.findall(r"`(src/[\w/]+|ferryllm_net/\w+)`", development.read_text()):
+        path = found if found.startswith("src/") else f"src/{found}"
+        assert (ROOT / path.rstrip("/")).exists(), found

@@ -125,7 +125,9 @@ async def call(app: Any, body: bytes) -> tuple[int, bytes]:
 def test_the_trio_example_serves_messages(upstream: tuple[str, list[dict[str, Any]]]) -> None:
     port = free_port()
     host, _, far = upstream[0].partition(":")
-    program = f"import sys, trio; sys.path.insert(0, {str(EXAMPLES)!r}); import trio_gateway as g; print('up', flush=True); "
+    program = (
+        f"import sys, trio; sys.path.insert(0, {str(EXAMPLES)!r}); import trio_gateway as g; print('up', flush=True); "
+    )
     program += f"trio.run(g.main, ({host!r}, {far}), {port})"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

@@ -71,9 +71,9 @@ def _options(body: dict[str, Json]) -> None:
         listed(body["stop"], "stop", most=4)
     within(body, "temperature", 0, 2)
     within(body, "top_p", 0, 1)
-    within(body, "n", 1, 128)
-    within(body, "max_tokens", 1)
-    within(body, "max_completion_tokens", 1)
+    within(body, "n", 1, 128, sort="integer")
+    within(body, "max_tokens", 1, sort="integer")
+    within(body, "max_completion_tokens", 1, sort="integer")
     if body.get("metadata") is not None:
         for name, value in typed(body["metadata"], "metadata", "object").items():
             short(name, "metadata", 64)

@@ -106,15 +106,14 @@ def known(body: dict[str, Json], names: Collection[str]) -> None:
             raise Complaint(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
 
 
-def within(body: dict[str, Json], name: str, least: float, most: float | None = None) -> None:
-    """A number of the body in its range; absent and null are fine."""
+def within(body: dict[str, Json], name: str, least: float, most: float | None = None, *, sort: str = "decimal") -> None:
+    """A number of the body in its range; absent and null are fine. ``sort`` is integer or decimal."""
     value = body.get(name)
     if value is None:
         return
-    typed(value, name, "decimal")
+    typed(value, name, sort)
     side, bound = ("below minimum", least) if value < least else ("above maximum", most)
     if value < least or (most is not None and value > most):
-        sort = "integer" if isinstance(value, int) else "decimal"
         sign = ">=" if value < least else "<="
         raise Complaint(
             f"Invalid '{name}': {sort} {side} value. Expected a value {sign} {bound}, but got {value} instead.",

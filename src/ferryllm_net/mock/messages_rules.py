@@ -191,9 +191,10 @@ def _block(block: Json, path: str, role: str) -> None:
         )
     if sort == "text":
         text = _string(block.get("text"), f"{path}.text.text")
-        if not text.strip():
-            what = "contain non-whitespace text" if text else "be non-empty"
-            raise Complaint(f"messages: text content blocks must {what}")
+        if not text:
+            raise Complaint("messages: text content blocks must be non-empty")
+        if role == "user" and not text.strip():  # white space beside an assistant's tool_use is let through
+            raise Complaint("messages: text content blocks must contain non-whitespace text")
     elif sort == "thinking":
         signature = _string(block.get("signature"), f"{path}.thinking.signature")
         if not is_signature(signature, _string(block.get("thinking"), f"{path}.thinking.thinking")):
@@ -249,8 +250,6 @@ def _merged(messages: list[dict[str, Json]]) -> list[_Turn]:
 
 
 def _pairs(turns: list[_Turn]) -> None:
-    if turns and turns[0][1] != "user":
-        raise Complaint('messages: first message must use the "user" role')
     seen: set[str] = set()
     calls: list[str] = []
     for path, role, blocks in turns:

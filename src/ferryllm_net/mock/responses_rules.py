@@ -80,8 +80,8 @@ def check(body: dict[str, Json]) -> None:
 def _options(body: dict[str, Json]) -> None:
     within(body, "temperature", 0, 2)
     within(body, "top_p", 0, 1)
-    within(body, "max_output_tokens", MIN_OUTPUT)
-    within(body, "top_logprobs", 0, 20)
+    within(body, "max_output_tokens", MIN_OUTPUT, sort="integer")
+    within(body, "top_logprobs", 0, 20, sort="integer")
     for name in ("reasoning", "text", "metadata"):
         if body.get(name) is not None:
             typed(body[name], name, "object")

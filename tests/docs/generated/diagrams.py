@@ -132,7 +132,9 @@ def mermaid(edges: Iterable[Edge], states: type[enum.Enum]) -> str:
     return "\n".join(lines)
 
 
-def _table_edges(table: dict[tuple[chat.State, type], chat.State] | dict[tuple[messages.State, type], messages.State]) -> Iterator[Edge]:
+def _table_edges(
+    table: dict[tuple[chat.State, type], chat.State] | dict[tuple[messages.State, type], messages.State],
+) -> Iterator[Edge]:
     for (before, event), after in table.items():
         yield before, event.__name__, after
 

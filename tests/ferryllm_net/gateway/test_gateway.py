@@ -402,10 +402,9 @@ async def test_health_readiness_and_root() -> None:
             assert (await running.ask("GET", path))[::2] == (200, b"ok")
         assert (await running.ask("GET", "/readyz"))[::2] == (200, b"ready")
         assert (await running.ask("HEAD", "/"))[::2] == (200, b"")
-        running.server.draining = True
+        running.app.draining = lambda: True
         status, _, body = await running.ask("GET", "/readyz")
         assert (status, b"shutting down" in body) == (503, True)
-        running.server.draining = False
 
 
 async def test_readiness_can_ask_the_providers() -> None:

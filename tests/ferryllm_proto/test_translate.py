@@ -1,0 +1,270 @@
+"""The Translator's own ways: pass-through, splice, sniffing, holding the head, failing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ferryllm_proto import LocalProtocolError, Translator, ir
+from ferryllm_proto.opaque import wrap
+from ferryllm_proto.translate import State
+from support import grammar, oracles
+
+JSON = [("content-type", "application/json")]
+SSE = [("content-type", "text/event-stream")]
+CHAT_WHOLE = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "real",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "pong"}}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+    }
+).encode()
+
+
+def chunk(delta: dict[str, object], finish: str | None = None, model: str = "real") -> bytes:
+    value = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+CHAT_STREAM = chunk({"role": "assistant", "content": ""}) + chunk({"content": "pong"}) + chunk({}, "stop") + b"data: [DONE]\n\n"
+
+
+def body(entry: str, *, stream: bool = False, **more: object) -> bytes:
+    asked: dict[str, object] = {"model": "asked", "stream": stream}
+    if entry == "openai_responses":
+        asked["input"] = "hi"
+    else:
+        asked["messages"] = [{"role": "user", "content": "hi"}]
+    if entry == "anthropic":
+        asked["max_tokens"] = 9
+    return json.dumps({**asked, **more}).encode()
+
+
+def make(entry: str, backend: str, *, stream: bool = False, model: str | None = "real", **more: object) -> Translator:
+    translator = Translator(entry=entry, backend=backend, model=model, now=5.0, seed=1)
+    assert translator.receive_request(body(entry, stream=stream, **more)) is not None
+    return translator
+
+
+# --- pass-through ----------------------------------------------------------------------------------------
+
+
+def test_g1_g2_a_request_of_the_same_dialect_changes_in_its_model_alone() -> None:
+    data = b'{ "temperature": 0.70, "n": 1e3,\n "model" : "asked" , "x": 12345678901234567890123, "messages":[{"model":"a"}]}'
+    upstream = Translator(entry="openai", backend="openai", model="real").receive_request(data)
+    assert upstream is not None
+    assert upstream.body == data.replace(b'"asked"', b'"real"')
+    untouched = Translator(entry="openai", backend="openai").receive_request(data)
+    assert untouched is not None
+    assert untouched.body == data
+
+
+def test_e15_the_query_goes_along_to_the_same_dialect_only() -> None:
+    upstream = Translator(entry="anthropic", backend="anthropic").receive_request(body("anthropic"), (), "/v1/messages?beta=true")
+    assert upstream is not None
+    assert (upstream.path, upstream.query) == ("/v1/messages", "beta=true")
+    upstream = Translator(entry="anthropic", backend="openai").receive_request(body("anthropic"), (), "/v1/messages?beta=true")
+    assert upstream is not None
+    assert (upstream.path, upstream.query) == ("/v1/chat/completions", "")
+
+
+def test_e13_beta_flags_are_forwarded_to_the_same_dialect_only() -> None:
+    headers = [("Anthropic-Beta", "a,b"), ("anthropic-version", "2026-10-21"), ("authorization", "Bearer x"), ("cookie", "c")]
+    upstream = Translator(entry="anthropic", backend="anthropic").receive_request(body("anthropic"), headers)
+    assert upstream is not None
+    assert dict(upstream.headers) == {
+        "content-type": "application/json",
+        "anthropic-beta": "a,b",
+        "anthropic-version": "2026-10-21",
+    }
+    upstream = Translator(entry="anthropic", backend="openai").receive_request(body("anthropic"), headers)
+    assert upstream is not None
+    assert not [name for name, _ in upstream.headers if name.startswith(("anthropic", "auth", "cookie"))]
+
+
+def test_m1_a_renamed_pass_through_stream_shows_the_clients_name_and_changes_nothing_else() -> None:
+    translator = make("openai", "openai", stream=True)
+    translator.receive_response_head(200, SSE)
+    out = b"".join(translator.receive_data(CHAT_STREAM[n : n + 11]) for n in range(0, len(CHAT_STREAM), 11))
+    out += translator.receive_eof()
+    assert out == CHAT_STREAM.replace(b'"real"', b'"asked"')
+    assert translator.state is State.DONE
+    assert translator.finish_reason is ir.FinishReason.END
+
+
+def test_g1_pass_through_still_learns_usage_and_finish() -> None:
+    translator = make("openai", "openai", model=None)
+    translator.receive_response_head(200, JSON)
+    assert translator.receive_data(CHAT_WHOLE) + translator.receive_eof() == CHAT_WHOLE
+    assert translator.usage is not None
+    assert (translator.usage.input, translator.usage.output) == (12, 3)
+    assert translator.request is None
+
+
+def test_a26_a_foreign_envelope_does_not_pass_through() -> None:
+    token = wrap(ir.Opaque("openai", "gpt-5.4", ir.OpaqueKind.ENCRYPTED, "secret-reasoning"))
+    messages = [
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": "hm", "signature": token}, {"type": "text", "text": "yes"}],
+        },
+        {"role": "user", "content": "go on"},
+    ]
+    translator = Translator(entry="anthropic", backend="anthropic")
+    upstream = translator.receive_request(body("anthropic", messages=messages))
+    assert upstream is not None
+    assert b"ferry1." not in upstream.body
+    assert translator.losses
+
+
+# --- the form of the answer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", ["openai", "openai_responses", "anthropic"])
+@pytest.mark.parametrize("label", [JSON, SSE, []])
+def test_s10_a_stream_was_asked_and_a_whole_answer_came(entry: str, label: list[tuple[str, str]]) -> None:
+    translator = make(entry, "openai", stream=True)
+    translator.receive_response_head(200, label)
+    out = translator.receive_data(CHAT_WHOLE) + translator.receive_eof()
+    seen = grammar.validate(entry, out)
+    assert (seen.text, seen.ended) == ("pong", True)
+    assert translator.head is not None
+    assert dict(translator.head.headers)["content-type"].startswith("text/event-stream")
+    assert translator.state is State.DONE
+
+
+@pytest.mark.parametrize("entry", ["openai", "openai_responses", "anthropic"])
+@pytest.mark.parametrize("label", [JSON, SSE, []])
+def test_s10_a_whole_answer_was_asked_and_a_stream_came(entry: str, label: list[tuple[str, str]]) -> None:
+    translator = make(entry, "openai")
+    translator.receive_response_head(200, label)
+    out = translator.receive_data(b"\n" + CHAT_STREAM[:100]) + translator.receive_data(CHAT_STREAM[100:])
+    out += translator.receive_eof()
+    assert oracles.whole(entry, out).model == "asked"
+    assert b"pong" in out
+
+
+@pytest.mark.parametrize("entry", ["openai", "openai_responses", "anthropic"])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("answer", [b"", b"  \n"])
+def test_t4_an_empty_answer_is_a_502(entry: str, stream: bool, answer: bytes) -> None:
+    for backend in ("openai", "anthropic"):
+        translator = make(entry, backend, stream=stream)
+        translator.receive_response_head(200, SSE)
+        out = translator.receive_data(answer) + translator.receive_eof()
+        assert translator.head is not None
+        assert translator.head.status == 502
+        assert json.loads(out)["error"]["message"]
+
+
+@pytest.mark.parametrize("answer", [b"{", b'{"choices":5}', b"[1]", b'{"choices":[{}]', b"\xff{}", b"<html>"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_g12_an_answer_that_can_not_be_read_is_a_502(stream: bool, answer: bytes) -> None:
+    translator = make("anthropic", "openai", stream=stream)
+    translator.receive_response_head(200, JSON)
+    out = translator.receive_data(answer) + translator.receive_eof()
+    assert translator.head is not None
+    assert translator.head.status == 502
+    assert json.loads(out)["type"] == "error"
+
+
+# --- the head --------------------------------------------------------------------------------------------
+
+
+def test_t7_the_head_waits_for_content_and_commit_ends_the_wait() -> None:
+    translator = make("anthropic", "openai", stream=True)
+    assert translator.receive_response_head(200, SSE) is None
+    assert translator.receive_data(chunk({"role": "assistant", "content": ""})) == b""
+    assert translator.head is None
+    assert b"message_start" in translator.commit()
+    assert translator.head is not None
+    assert translator.commit() == b""
+    assert translator.receive_data(chunk({"content": "pong"})).startswith(b"event: content_block_start")
+
+
+def test_s16_a_ping_is_the_dialects_own_and_only_in_a_stream_that_has_begun() -> None:
+    for entry, sign in (("anthropic", b"event: ping"), ("openai", b":"), ("openai_responses", b":")):
+        translator = make(entry, "openai" if entry != "openai" else "anthropic", stream=True)
+        assert translator.ping() == b""
+        translator.receive_response_head(200, SSE)
+        assert translator.ping() == b""
+        if entry == "openai":
+            continue
+        translator.receive_data(CHAT_STREAM[:-16])
+        assert translator.ping().startswith(sign)
+    passing = make("openai", "openai", stream=True)
+    passing.receive_response_head(200, SSE)
+    passing.receive_data(CHAT_STREAM[:-16])
+    assert passing.ping() == b""
+
+
+def test_g4_losses_are_in_a_header() -> None:
+    translator = make("anthropic", "openai", top_k=5)
+    translator.receive_response_head(200, JSON)
+    translator.receive_data(CHAT_WHOLE)
+    translator.receive_eof()
+    assert translator.head is not None
+    assert "dropped top_k" in dict(translator.head.headers)["x-ferryllm-loss"]
+    clean = make("anthropic", "openai")
+    clean.receive_response_head(200, JSON)
+    clean.receive_data(CHAT_WHOLE)
+    clean.receive_eof()
+    assert clean.head is not None
+    assert "x-ferryllm-loss" not in dict(clean.head.headers)
+
+
+# --- refusals and misuse ---------------------------------------------------------------------------------
+
+
+def test_g5_what_must_not_be_lost_is_refused_with_its_name() -> None:
+    translator = Translator(entry="openai", backend="anthropic")
+    assert translator.receive_request(body("openai", n=3)) is None
+    assert translator.state is State.FAILED
+    assert translator.head is not None
+    assert translator.head.status == 400
+    assert json.loads(translator.receive_eof())["error"]["param"] == "n"
+    assert [loss.disposition.value for loss in translator.losses] == ["refused"]
+    assert translator.receive_eof() == b""
+
+
+def test_calls_out_of_order_are_misuse() -> None:
+    translator = Translator(entry="openai", backend="anthropic")
+    with pytest.raises(LocalProtocolError, match="receive_response_head"):
+        translator.receive_response_head(200, [])
+    with pytest.raises(LocalProtocolError, match="receive_data"):
+        translator.receive_data(b"x")
+    with pytest.raises(LocalProtocolError, match="receive_eof"):
+        translator.receive_eof()
+    translator.receive_request(body("openai"))
+    with pytest.raises(LocalProtocolError, match="receive_request"):
+        translator.receive_request(body("openai"))
+
+
+def test_nothing_comes_after_the_end() -> None:
+    translator = make("anthropic", "openai", stream=True)
+    translator.receive_response_head(200, SSE)
+    translator.receive_data(CHAT_STREAM)
+    assert translator.state is State.DONE
+    assert translator.receive_data(CHAT_STREAM) == b""
+    assert translator.receive_eof() == b""
+    assert translator.fail(ir.Error(ir.ErrorKind.SERVER, "late")) == b""
+
+
+def test_e1_an_error_of_the_same_dialect_is_relayed_verbatim() -> None:
+    raw = b'{"error":{"message":"no","type":"weird","param":null,"code":"odd","extra":[1]}}'
+    translator = make("openai", "openai")
+    translator.receive_response_head(418, JSON)
+    assert translator.receive_data(raw) + translator.receive_eof() == raw
+    assert translator.head is not None
+    assert translator.head.status == 418
