@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "docs"))
 
-from generated import write_all  # noqa: E402 - found through the line above
+from generated import write_all
 
 for name in write_all():
     print(f"wrote docs/{name}")

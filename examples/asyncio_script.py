@@ -1,6 +1,6 @@
 """A Messages request to a provider that speaks Chat Completions, with nothing but asyncio and h11.
 
-    python examples/asyncio_script.py 127.0.0.1:8080 "Say pong"
+python examples/asyncio_script.py 127.0.0.1:8080 "Say pong"
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The pieces of a dialect without any I/O: requests, whole answers and streams between two protocols.
 
-    python examples/translate_offline.py
+python examples/translate_offline.py
 """
 
 from ferryllm_proto import DIALECTS, Answer

@@ -98,8 +98,8 @@ class Handler:
         with self.attempt:
             try:
                 async with await trio.open_tcp_stream(*self.upstream) as stream:
-                    for event in (head, h11.Data(data=request.body), h11.EndOfMessage()):
-                        await stream.send_all(http.send(event) or b"")
+                    for part in (head, h11.Data(data=request.body), h11.EndOfMessage()):
+                        await stream.send_all(http.send(part) or b"")
                     while not isinstance(event := await read(http, stream), h11.EndOfMessage):
                         if isinstance(event, h11.Response):
                             fields = tuple((name.decode(), value.decode()) for name, value in event.headers)

@@ -12,7 +12,7 @@ from . import exit_codes
 from .output import say
 
 if TYPE_CHECKING:
-    from ferryllm_net.mock import Directives, Received
+    from ferryllm_net.mock import MockProvider, Received
 
 DEFAULT_LISTEN = "127.0.0.1:4010"
 
@@ -104,14 +104,14 @@ def command(
         asked = parse(*lines)
     except DirectiveError as fault:
         raise click.BadParameter(str(fault), param_hint="--directive") from None
-    options: Directives = Directives(text=text, reasoning=reasoning, chunks=chunks, delay_ms=delay_ms)
+    options = Directives(text=text, reasoning=reasoning, chunks=chunks, delay_ms=delay_ms)
     mock = MockProvider(
         options.over(asked), models=models, key=key, strict=not no_check, heard=None if quiet else _report
     )
     raise SystemExit(_run(mock, host, port, backend))
 
 
-def _run(mock: object, host: str, port: int, backend: str) -> int:
+def _run(mock: MockProvider, host: str, port: int, backend: str) -> int:
     import anyio
 
     from ferryllm_net.mock import run_mock

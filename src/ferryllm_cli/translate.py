@@ -157,7 +157,7 @@ def _whole(file: IO[bytes]) -> bytes:
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     """What each read brings, at once: `read` would wait until its buffer is full."""
-    read = getattr(file, "read1", file.read)
+    read: Callable[[int], bytes] = getattr(file, "read1", file.read)
     while data := read(READ):
         yield data
 

@@ -62,8 +62,8 @@ def _argument(argument: click.Argument) -> str:
 def _row(option: click.Option) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     value = "" if option.is_flag or option.count else f"`{_value(option)}`"
-    plain = isinstance(option.default, (str, int, float)) and not option.is_flag
-    default = f"`{option.default}`" if plain else ""
+    plain = isinstance(option.default, (str, int, float)) and not option.is_flag and option.default != ""
+    default = "required" if option.required else f"`{option.default}`" if plain else ""
     meaning = (option.help or "").replace("|", "\\|")
     return f"| {names} | {value} | {default} | {meaning} |"
 
@@ -73,7 +73,7 @@ def _value(option: click.Option) -> str:
         return option.metavar
     if isinstance(option.type, click.Choice):
         return "` or `".join(str(choice) for choice in option.type.choices)
-    return option.type.name.upper()
+    return "NUMBER" if isinstance(option.type, (click.IntRange, click.FloatRange)) else option.type.name.upper()
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -71,7 +71,7 @@ last action was returned.
 ## Translator: one request between two dialects
 
 Methods of `Translator`. `relay` is the same dialect on both sides; `fail` is possible in every state and leads to
-`failed`, as does `receive_request` when the request is refused. In `done` and `failed` data is ignored, and
+`failed`, as do `receive_request` when the request is refused and `receive_data` when a limit is reached. In `done` and `failed` data is ignored, and
 `receive_eof` returns what is left to send.
 
 ```mermaid
@@ -144,7 +144,8 @@ def _table_edges(
 _CHAT = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
 _CHUNK = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
 _LAST = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-_ANSWER = b'{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}'
+_ANSWER = b'{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}'
+_REPORTED = b'data: {"error":{"message":"no","code":500}}\n\n'
 _POST = ClientRequest("POST", "/v1/messages", (("host", "localhost"), ("content-type", "application/json")))
 _MESSAGES = b'{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}'
 _HEAD_OK = UpstreamHead(200, (("content-type", "text/event-stream"),))
@@ -218,6 +219,9 @@ def translator_edges() -> Iterator[Edge]:
                 (200, (b'{"error":{"message":"no"}}',)),
                 (200, ()),
                 (200, (_CHUNK,)),
+                (200, (_CHUNK + _LAST,)),
+                (200, (_REPORTED,)),
+                (200, (_CHUNK, _REPORTED)),
                 (500, (b'{"error":{"message":"no"}}',)),
             ):
                 yield from _conversation(Translator(entry=entry, backend="openai"), body, status, answer)

@@ -32,7 +32,8 @@ _WORDS = {
     Operation.HEALTH: "200 `ok` while the process runs.",
     Operation.READY: (
         "200 `ready` when providers are configured, the listener is active and the gateway is not draining; else 503 "
-        "with the reasons. With `server.check_providers` every provider must also accept a connection."
+        "with the reasons. With `server.check_providers` every provider must also answer `GET /v1/models` within 3 "
+        "seconds, whatever it answers."
     ),
     Operation.ROOT: "200, the program's name.",
 }

@@ -12,9 +12,10 @@ _HEAD = """\
 
 One entry is one line on standard error. `[logging]` chooses the least level, the form (`text` or `json`) and colours.
 Both forms have the same messages and keys; keys without a value are left out. Prompts, answers, tool content and keys
-of any kind are in no entry at any level; secrets of the configuration that are at least 6 characters long are replaced
-by `***` wherever they would appear. A value is cut after 1,024 characters, and what is not printable is escaped, so
-nothing a client or a provider says can begin a line of its own.
+are in no entry; secrets of the configuration that are at least 6 characters long are replaced by `***` wherever they
+would appear. Only `request failed`, at level `debug`, may hold words that a provider chose, and a provider may quote.
+A value is cut after 1,024 characters, and what is not printable is escaped, so nothing a client or a provider says can
+begin a line of its own.
 
 This page is made from the code by `python docs/generate.py`.
 
@@ -34,7 +35,7 @@ _TAIL = """
 | `resolved route` | info | A route was found: the client's name of the model, the provider's, the provider. |
 | `sending chat request` | info | The request leaves for the provider. |
 | `backend response ok` | info | The provider began a good answer; milliseconds since the request was sent. |
-| `request completed` | info, warn, error | The request is over. Once for each, except for the models list, health and readiness, which need no provider. |
+| `request completed` | info, warn, error | The request is over. Not for models, health and readiness. |
 | `translation losses` | debug | What the translation degraded or dropped, with the reasons. |
 | `request failed` | debug | The message that the client got. |
 | `ferryllm server started` | info | The listener accepts. |
@@ -47,13 +48,13 @@ _TAIL = """
 | key | meaning |
 | --- | --- |
 | `entry` | The client's dialect. |
-| `outcome` | `ok`; `error`: refused or failed; `truncated`: the provider's answer was cut; `cancelled`: the client left. |
+| `outcome` | `ok`; `error`: refused, failed; `truncated`: cut by the provider; `cancelled`: the client left. |
 | `status` | What the client got; absent when it left before. |
 | `latency_ms` | From the request's arrival to the last byte of its answer. |
 | `ttfb_ms` | From the request's arrival to the first byte of its answer. |
 | `display_model`, `backend_model` | The client's name of the model and the provider's. |
 | `provider`, `stream` | Who answered; whether the client asked for a stream. |
-| `input_tokens`, `output_tokens` | As the provider counted them; the input includes what was read from and written to a cache. |
+| `input_tokens`, `output_tokens` | As the provider counted them; the input with what a cache read or wrote. |
 | `cache_read_tokens`, `cache_write_tokens`, `reasoning_tokens` | Parts of them, where the provider says so. |
 | `losses` | How many fields the translation degraded or dropped. |
 | `error_kind` | See [errors](errors.md). |
