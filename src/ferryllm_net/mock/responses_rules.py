@@ -47,7 +47,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 
 def check(body: dict[str, Json]) -> None:
     """Raises `Complaint` with the first thing that is wrong."""
-    if body.get("model") is None:
+    if body.get("model") is None and body.get("prompt") is None:
         raise missing("model")
     for name, place in _MOVED.items():
         if name in body:
