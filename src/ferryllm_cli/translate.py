@@ -163,7 +163,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _write(data: bytes) -> None:
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     try:
         out.write(data)
         out.flush()

@@ -17,6 +17,7 @@ from .events import (
     Finish,
     Logprobs,
     OpaqueDelta,
+    Raw,
     ReasoningDelta,
     RefusalDelta,
     Start,
@@ -24,6 +25,7 @@ from .events import (
     TextDelta,
     UsageUpdate,
 )
+from .loss import Report
 
 MAX_RESPONSE = 64 << 20
 """Characters of one folded answer: the limit of one upstream JSON (reliability.md, section 5)."""
@@ -73,6 +75,8 @@ class Accumulator:
         self.failed: ir.Error | None = None
         """The error the stream ended with."""
         self.ended = False
+        self.report = Report()
+        """What of the stream a whole answer has no place for."""
         self._start: Start | None = None
         self._blocks: dict[int, _Block] = {}
         self._finish = Finish(ir.FinishReason.END)
@@ -94,7 +98,8 @@ class Accumulator:
             Finish: self._on_finish,
             End: self._on_end,
             StreamFailed: self._on_failed,
-            # Not in it: Ping and Raw, which leave no trace in a whole answer.
+            Raw: self._on_raw,
+            # Not in it: Ping, which leaves no trace in a whole answer.
         }
 
     def send(self, event: Event) -> None:
@@ -190,6 +195,10 @@ class Accumulator:
 
     def _on_end(self, event: Event) -> None:
         self.ended = True
+
+    def _on_raw(self, event: Event) -> None:
+        assert type(event) is Raw
+        self.report.dropped(event.event, "a whole answer has no place for an event only its dialect knows")
 
     def _on_failed(self, event: Event) -> None:
         assert type(event) is StreamFailed

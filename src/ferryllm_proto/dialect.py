@@ -91,6 +91,8 @@ class Scanner(Protocol):
     """An error the provider reported inside the stream."""
     complete: bool
     """Whether the dialect's own end was seen."""
+    missing_end: bytes
+    """What the provider left out behind a complete answer and clients wait for (T3); final after `receive_eof`."""
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on: ``data``, with the model's name replaced where a name to show was given.

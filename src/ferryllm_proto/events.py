@@ -153,3 +153,6 @@ Event = Union[  # noqa: UP007 - a plain alias, readable in one column
     Ping,
     Raw,
 ]
+
+PREAMBLE: frozenset[type] = frozenset({Start, Ping, UsageUpdate, BlockStart, Logprobs, Finish})
+"""Events that show a client nothing yet: while there were only these, an answer can still become an error (T7)."""

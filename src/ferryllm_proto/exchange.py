@@ -83,6 +83,10 @@ class Gateway(msgspec.Struct, frozen=True):
     """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
 
 
+GOODBYE_SECS = 10.0
+"""How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
+
+
 # --- the machine -----------------------------------------------------------------------------------------
 
 
@@ -306,7 +310,8 @@ class Exchange:
         talk = self._talk
         assert talk is not None
         out = talk.receive_data(event.data)  # type: ignore[union-attr]  # the table lets only UpstreamData in
-        self._idle_at = now + self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
+        idle: float = self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
+        self._idle_at = now + (idle if talk.finish_reason is None else min(idle, GOODBYE_SECS))
         if self._first_byte is not None and talk.state not in _TALK_OVER:
             if not out:
                 return []

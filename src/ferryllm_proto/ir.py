@@ -242,6 +242,8 @@ class HostedTool(Struct, frozen=True):
     raw: bytes
     name: str | None = None
     path: str = ""
+    inner: tuple[Function | Custom, ...] = ()
+    """Tools of the client inside it (a namespace that holds hosted ones too): other dialects get these."""
 
 
 Tool = Union[Function, Custom, HostedTool]  # noqa: UP007 - as above

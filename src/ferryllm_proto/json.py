@@ -44,6 +44,12 @@ def raw(data: bytes) -> msgspec.Raw:
     return msgspec.Raw(data)
 
 
+def one_line(data: bytes) -> bytes:
+    """``data``, a JSON value, without line ends: inside an event of a stream they would end it (S14)."""
+    # Valid JSON has them between its tokens only.
+    return data.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in data or b"\r" in data else data
+
+
 def decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
     """A reusable decoder of ``type_``: make it once, at import."""
     return msgspec.json.Decoder(type_)

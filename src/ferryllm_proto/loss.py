@@ -32,6 +32,36 @@ class Loss(msgspec.Struct, frozen=True, gc=False):
         return f"{self.disposition.value} {self.path}: {self.reason}"
 
 
+_CONTRACT: dict[str, dict[str, str]] = {
+    "openai": {
+        "audio": "an answer that speaks",
+        "modalities": "an answer that speaks",
+        "response_format": "this form of the answer",
+        # What vLLM, SGLang and llama.cpp take beside response_format.
+        "grammar": "this form of the answer",
+        "guided_choice": "this form of the answer",
+        "guided_grammar": "this form of the answer",
+        "guided_json": "this form of the answer",
+        "guided_regex": "this form of the answer",
+        "json_schema": "this form of the answer",
+        "structured_outputs": "this form of the answer",
+    },
+    "openai_responses": {
+        "prompt": "stored prompts: send the prompt itself",
+    },
+    "anthropic": {
+        "thread": "stored conversations: send the whole input",
+    },
+}
+"""Fields of a body that have no place in the representation and change what the caller observably gets: refused by
+every other dialect (G5). Not in it: tuning knobs, which are dropped with a report, and what `ir.Request` knows."""
+
+_NO_CONTRACT: dict[str, str] = {}
+
+_HARMLESS = frozenset({b"null", b"false", b"[]", b"{}", b'""', b'["text"]'})
+"""Values that ask for nothing, or for what everybody gets."""
+
+
 class Report:
     """Collects the losses of one translation; the same loss is kept once."""
 
@@ -58,9 +88,20 @@ class Report:
     def ext(self, ext: ir.Ext | None, target: str, path: str = "") -> None:
         """Report the fields of ``ext`` as dropped unless ``target`` is the dialect they belong to.
 
-        Names that begin with a dot only reproduce a spelling (an item's id, a null): nothing is lost with them.
+        Without ``path`` they are fields of the body: those of the contract are refused (raises
+        `RemoteProtocolError`, translation.md G5). Names that begin with a dot only reproduce a spelling (an item's id,
+        a null): nothing is lost with them. One that begins with ``message.`` belongs to the message ``path`` is in.
         """
-        if ext is not None and ext.dialect != target:
-            for name in ext.fields:
-                if not name.startswith("."):
-                    self.dropped(f"{path}.{name}" if path else name, f"{target} has no such field")
+        if ext is None or ext.dialect == target:
+            return
+        contract = _NO_CONTRACT if path else _CONTRACT.get(ext.dialect, _NO_CONTRACT)
+        for name, value in ext.fields.items():
+            if name.startswith("."):
+                continue
+            wish = contract.get(name)
+            if wish is not None and b"".join(value.split()) not in _HARMLESS:
+                raise self.refuse(name, f"{target} does not offer {wish}")
+            if path and name.startswith("message."):
+                self.dropped(f"{path.partition('.')[0]}.{name[8:]}", f"{target} has no such field")
+            else:
+                self.dropped(f"{path}.{name}" if path else name, f"{target} has no such field")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .dialect import Headers, Scanner
+from . import ir
+from .dialect import Headers, Scanner, StreamDecoder
+from .events import PREAMBLE, StreamFailed
 from .loss import Loss
 from .sse import MAX_EVENT_SIZE
 
@@ -65,20 +67,60 @@ def loss_header(losses: Iterable[Loss]) -> str:
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
-class Relay:
-    """The bytes of one answer on their way through."""
+_HEAD_BYTES = 64
+"""Bytes of a whole body in which an error shows: it is the first member, or the second behind the type."""
+MAX_SUSPECT = 1 << 20
+"""Bytes of a whole body that are held because it may be an error: no error is as long."""
 
-    def __init__(self, scanner: Scanner, *, stream: bool) -> None:
+
+class Relay:
+    """The bytes of one answer on their way through.
+
+    ``decoder`` reads a stream along until it has content: up to there an error of the provider can still become a
+    true status (T7), afterwards the bytes are nobody's business but the scanner's.
+    """
+
+    def __init__(self, scanner: Scanner, *, stream: bool, decoder: StreamDecoder | None = None) -> None:
         self.scanner = scanner
         self.stream = stream
+        self.begun = stream and decoder is None
+        """Whether something came that a client can see."""
+        self.failure: ir.Error | None = None
+        """The error the provider began with."""
         self.torn = False
         """Whether the provider ended inside an event."""
+        self._decoder = decoder
+        self._seen = 0
+        self._suspect = False
         self._tail: list[bytes] = []
         self._size = 0
         self._last = b""
 
+    def _look(self, data: bytes) -> None:
+        if not self.stream:
+            if not self._seen:
+                self._suspect = b'"error"' in data[:_HEAD_BYTES]
+            self._seen += len(data)
+            self.begun = not self._suspect or self._seen > MAX_SUSPECT
+            return
+        assert self._decoder is not None  # else it had begun
+        for event in self._decoder.receive_data(data):
+            kind = type(event)
+            if kind is StreamFailed:
+                error: ir.Error = event.error  # type: ignore[union-attr]  # its type was just compared
+                if error.dialect is not None:
+                    self.failure = error
+                else:  # what is not understood here may be understood there
+                    self.begun = True
+                return
+            if kind not in PREAMBLE:
+                self.begun = True
+                return
+
     def receive_data(self, data: bytes) -> bytes:
         """Bytes for the client."""
+        if not self.begun:
+            self._look(data)
         data = self.scanner.receive_data(data)
         if not self.stream or not data:
             return data

@@ -30,6 +30,11 @@ _SHIM_SCHEMA = json.encode(
 )
 
 
+def _callable(tool: ir.Tool) -> tuple[ir.Function | ir.Custom, ...]:
+    """The client's own tools in an entry of the list."""
+    return tool.inner if isinstance(tool, ir.HostedTool) else (tool,)
+
+
 class ToolTable:
     """Names on the client's side to names on the provider's and back."""
 
@@ -40,7 +45,7 @@ class ToolTable:
         self._client: dict[str, ir.Function | ir.Custom] = {}
         self._spaced: dict[_Key, ir.Function | ir.Custom] = {}
         """With namespaces a provider's name alone says not which tool is meant."""
-        named = [tool for tool in tools if not isinstance(tool, ir.HostedTool)]
+        named = [tool for one in tools for tool in _callable(one)]
         # Plain names that fit keep their name whatever comes before them; the others get one that is still free.
         for tool in sorted(named, key=lambda tool: not self._fits(tool)):
             wire = self.wire_name(tool.namespace, tool.name)
@@ -132,16 +137,16 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
         if isinstance(tool, ir.HostedTool):
             if tool.dialect == target:
                 out.append(tool)
-            else:
-                gone.add(tool.name or tool.type)
-                report.dropped(tool.path or f"tools.{tool.type}", f"{target} cannot run the hosted tool {tool.type}")
-            continue
-        key = (tool.namespace, tool.name)
-        if key in seen:
-            report.dropped(tool.path or f"tools.{tool.name}", "a tool of this name is already defined")
-            continue
-        seen.add(key)
-        out.append(_lower_tool(tool, table, target, report))
+                continue
+            gone.add(tool.name or tool.type)
+            report.dropped(tool.path or f"tools.{tool.type}", f"{target} cannot run the hosted tool {tool.type}")
+        for one in _callable(tool):
+            key = (one.namespace, one.name)
+            if key in seen:
+                report.dropped(one.path or f"tools.{one.name}", "a tool of this name is already defined")
+                continue
+            seen.add(key)
+            out.append(_lower_tool(one, table, target, report))
     choice = _lower_choice(request, table, target, report, bool(out), gone - {name for _, name in seen})
     return Lowered(tuple(out), choice, request.parallel if out else None, table)
 
@@ -156,7 +161,8 @@ def _lower_tool(tool: ir.Function | ir.Custom, table: ToolTable, target: str, re
         path = tool.path or f"tools.{tool.name}"
         report.degraded(path, f"{target} has no freeform tools: sent as a function")
         for field in tool.ext.fields if tool.ext is not None else ():
-            report.dropped(f"{path}.{field}", "not a field of the function that is sent instead")
+            if not field.startswith("."):  # a spelling
+                report.dropped(f"{path}.{field}", "not a field of the function that is sent instead")
         return ir.Function(name, _shim_description(tool), _SHIM_SCHEMA, path=tool.path)
     return msgspec.structs.replace(tool, name=name, namespace=namespace)
 
@@ -180,10 +186,12 @@ def _lower_choice(
         if request.dialect == target:
             return choice
         raise report.refuse(path, f"{target} cannot be forced to use this hosted tool")
+    if choice.raw is not None and request.dialect == target:
+        return choice  # written back as it came
     left = tuple(name for name in choice.names if name not in gone)
     named = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.ALLOWED)
     forced = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.REQUIRED) or choice.required
-    if not tools_left or (named and choice.names and not left):
+    if not tools_left or (named and not left):
         if forced and request.tools:  # without the tool the caller gets another answer than he asked for (G5)
             raise report.refuse(path, f"{target} has none of the tools it asks for")
         if forced or named:
@@ -202,8 +210,8 @@ def _lower_choice(
 def _choice_name(name: str, choice: ir.ToolChoice, request: ir.Request, table: ToolTable) -> str:
     if choice.namespace is not None:
         return table.wire_name(choice.namespace, name)
-    for tool in request.tools:
-        if not isinstance(tool, ir.HostedTool) and tool.name == name:
+    for tool in (one for entry in request.tools for one in _callable(entry)):
+        if tool.name == name:
             return table.wire_name(tool.namespace, name)
     return table.wire_name(None, name)
 
@@ -300,9 +308,11 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
 
     A missing result becomes a placeholder that says so, a result without its call becomes text, one that came later
     than the next answer of the model is brought to its call; all are reported. Neighbouring turns of the assistant
-    become one where the calls would be cut off from their results.
+    become one where the calls would be cut off from their results. An id that comes again in a later call (servers
+    that number anew in every answer) gets another one there, the same in every turn of the conversation (A14).
     """
     answers, placed = _match(turns, report)
+    turns = _distinct(turns, answers)
     out: list[ir.Turn] = []
     run: list[ir.Turn] = []
     results: list[ir.Part] = []
@@ -361,6 +371,28 @@ def _match(turns: tuple[ir.Turn, ...], report: Report) -> tuple[dict[_Place, ir.
                 if latest != run:
                     report.degraded(part.path or "tool_result", "moved to the call it answers")
     return answers, placed
+
+
+def _distinct(turns: tuple[ir.Turn, ...], answers: dict[_Place, ir.ToolResult]) -> tuple[ir.Turn, ...]:
+    """``turns`` in which no two calls have one id; their results in ``answers`` are given the same."""
+    seen: dict[str, int] = {}
+    renamed: dict[_Place, ir.ToolCall] = {}
+    for number, turn in enumerate(turns):
+        for place, part in enumerate(turn.parts):
+            if not isinstance(part, ir.ToolCall):
+                continue
+            count = seen[part.id] = seen.get(part.id, 0) + 1
+            if count > 1:
+                id_ = ids.mint("call_", count, part.id)
+                renamed[number, place] = msgspec.structs.replace(part, id=id_)
+                if (answer := answers.get((number, place))) is not None:
+                    answers[number, place] = msgspec.structs.replace(answer, id=id_)
+    if not renamed:
+        return turns
+    return tuple(
+        msgspec.structs.replace(turn, parts=tuple(renamed.get((n, p), part) for p, part in enumerate(turn.parts)))
+        for n, turn in enumerate(turns)
+    )
 
 
 def _close_run(

@@ -20,17 +20,16 @@ from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
 from .estimate import estimate_input
 from .events import (
+    PREAMBLE,
     BlockStart,
-    End,
     Event,
-    Finish,
-    Logprobs,
     Ping,
-    Start,
+    ReasoningDelta,
     StreamFailed,
-    UsageUpdate,
+    TextDelta,
 )
 from .loss import Disposition, Loss, Report
+from .observe import WATCHED, Observer, blame_upstream
 from .opaque import PREFIX
 from .relay import Relay, client_headers, loss_header
 from .tools import Raiser
@@ -64,8 +63,10 @@ class State(enum.Enum):
 _DATA_STATES = frozenset({State.SNIFF, State.ERROR, State.WHOLE, State.STREAM, State.RELAY})
 _OVER = frozenset({State.DONE, State.FAILED})
 
-_WATCHED = frozenset({Start, UsageUpdate, Finish, StreamFailed, End})
-_PREAMBLE = frozenset({Start, Ping, UsageUpdate, BlockStart, Logprobs})
+_PLAIN = frozenset({TextDelta, ReasoningDelta})
+"""Events that change nothing here, and nothing about tools: nearly all there are."""
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may come before an answer; the last three are a BOM."""
 
 
 class Translator:
@@ -93,15 +94,11 @@ class Translator:
         """The head for the client, once decided."""
         self.request: ir.Request | None = None
         """The client's request where it had to be understood; None on pass-through."""
-        self.usage: ir.Usage | None = None
-        self.finish_reason: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         """What went wrong, once something did."""
         self.losses: list[Loss] = []
         self.model = ""
         """The client's name of the model."""
-        self.upstream_model: str | None = None
-        """The provider's word for the model that answered, where it said one."""
         self.stream = False
         """Whether the client asked for a stream."""
         self.cut = False
@@ -119,12 +116,28 @@ class Translator:
         self._buffer: list[bytes] = []
         self._size = 0
         self._held: list[bytes] = []
+        self._seen = Observer()
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
         self._send: Callable[[Event], bytes] = _no_encoder
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The tokens counted so far."""
+        return self._seen.usage if self._relay is None else self._relay.scanner.usage
+
+    @property
+    def finish_reason(self) -> ir.FinishReason | None:
+        """Why the model stopped, once it has: no content comes after it."""
+        return self._seen.finish if self._relay is None else self._relay.scanner.finish
+
+    @property
+    def upstream_model(self) -> str | None:
+        """The provider's word for the model that answered, where it said one."""
+        return self._seen.model
 
     # --- the request ---
 
@@ -220,13 +233,17 @@ class Translator:
         if state is State.WHOLE:
             return self._end_whole()
         if state is State.SNIFF:
-            return self.fail(ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty answer"))
+            return self._fail(ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty answer"))
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
     def commit(self) -> bytes:
         """Decide the head now although no content has come: the wait is over. Returns what was held."""
-        if self.state is State.STREAM and self._encoder is not None and self.head is None:
-            return self._commit()
+        if self.head is None and self.stream:
+            if self.state is State.STREAM:
+                return self._commit()
+            if self.state is State.RELAY:
+                self._decide_relay()
+                return self._flush()
         return b""
 
     def ping(self) -> bytes:
@@ -242,8 +259,14 @@ class Translator:
         """The provider is lost, too late, or the gateway stops. Returns the last bytes for the client.
 
         Before the head is decided this decides it as an error; in a stream it is the dialect's own error event. Where
-        neither is possible (half of a whole body is out) `cut` is set.
+        neither is possible (half of a whole body is out) `cut` is set. An answer that has said why it stopped is
+        complete without its last words (T2, T3).
         """
+        if self.finish_reason is not None and self.state in (State.STREAM, State.RELAY):
+            return self.receive_eof()
+        return self._fail(error)
+
+    def _fail(self, error: ir.Error) -> bytes:
         if self.state in _OVER:
             return self._flush()
         if self.head is None:
@@ -261,17 +284,18 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            first = (b"".join(self._buffer) + data).lstrip(b" \t\r\n\xef\xbb\xbf")[:1]
-            if not first:
-                self._buffer.append(data)
-                return b""
-            return self._begin(b"".join(self._buffer) + data, whole=first in (b"{", b"["))
+            data = b"".join(self._buffer) + data
+            first = data.lstrip(_BLANK)[:1]
+            if first:
+                return self._begin(data, whole=first in (b"{", b"["))
+            self._buffer = [data]
+            return b""
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
             self._buffer.append(data)
         elif self.state is State.WHOLE:
-            return self.fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer is larger than {limit} bytes"))
+            return self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer is larger than {limit} bytes"))
         return b""
 
     def _begin(self, data: bytes, *, whole: bool) -> bytes:
@@ -279,14 +303,15 @@ class Translator:
         self._buffer = []
         if self._same and whole is not self.stream:
             name = self.model if self._model is not None and self._model != self.model else None
-            self._relay = Relay(self.backend.scanner(stream=self.stream, model=name), stream=self.stream)
+            scanner = self.backend.scanner(stream=self.stream, model=name)
+            self._relay = Relay(scanner, stream=self.stream, decoder=self.backend.stream_decoder())
             self.state = State.RELAY
             return self._relayed(data)
         if self.request is None:  # pass-through was meant, but the answer has the other form
             try:
                 self._decode_request()
             except RemoteProtocolError as exc:
-                return self.fail(exc.error)
+                return self._fail(exc.error)
         assert self.request is not None
         if not self._same:
             self._raiser = Raiser(self.request, self.backend.tool_rules, self.entry.tool_rules, self._seed)
@@ -324,25 +349,36 @@ class Translator:
 
     def _translated(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
-        send, raiser = self._send, self._raiser
+        send, raiser, seen = self._send, self._raiser, self._seen
         committed = self.head is not None
         try:
             for event in events:
                 kind = type(event)
-                if kind in _WATCHED:
-                    self._watch(event)
-                if not committed and kind is StreamFailed:
-                    self._fail_before_head(event.error)  # type: ignore[union-attr]  # its type was just compared
-                    return b""
+                if committed and kind in _PLAIN:
+                    seen.empty = False
+                    out.append(send(event))
+                    continue
+                if kind in WATCHED:
+                    event = seen.see(event)
+                    kind = type(event)
+                    if seen.error is not None and not committed:
+                        self._fail_before_head(seen.error)
+                        return b""
+                elif kind not in PREAMBLE:
+                    seen.empty = False
                 if raiser is not None and (kind is BlockStart or not raiser.idle):
                     out.extend([send(raised) for raised in raiser.send(event)])
                 else:
                     out.append(send(event))
-                if not committed and kind not in _PREAMBLE and self._encoder is not None:
+                if not committed and kind not in PREAMBLE and self._encoder is not None:
                     committed = True
                     out = [self._commit(), *out]
         except RemoteProtocolError as exc:  # a limit of the machines was reached
-            return (b"".join(out) if committed else b"") + self.fail(exc.error)
+            return (b"".join(out) if committed else b"") + self._fail(exc.error)
+        if seen.error is not None:
+            self.state, self.error = State.FAILED, seen.error
+        elif seen.ended and self._encoder is not None:
+            self.state = State.DONE
         if self.state in _OVER and self._encoder is not None:
             self.losses.extend(self._encoder.losses)
         if not committed:
@@ -356,38 +392,26 @@ class Translator:
         held, self._held = self._held, []
         return b"".join(held)
 
-    def _watch(self, event: Event) -> None:
-        kind = type(event)
-        if kind is UsageUpdate:
-            assert isinstance(event, UsageUpdate)
-            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
-        elif kind is Start:
-            self.upstream_model = event.model or None  # type: ignore[union-attr]  # its type was just compared
-            if event.usage is not None:  # type: ignore[union-attr]  # its type was just compared
-                self.usage = event.usage  # type: ignore[union-attr]  # its type was just compared
-        elif kind is Finish:
-            self.finish_reason = event.reason  # type: ignore[union-attr]  # its type was just compared
-        elif kind is StreamFailed:
-            self.error = event.error  # type: ignore[union-attr]  # its type was just compared
-            self.state = State.FAILED if self.head is not None else self.state
-        elif kind is End and self._accumulator is None:
-            self.state = State.DONE
-
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is State.FAILED:
             return self._flush()
-        return self._whole_answer(self._accumulator.response(), raise_tools=False)
+        self.losses.extend(self._accumulator.report.losses)
+        try:
+            return self._whole_answer(self._accumulator.response(), raise_tools=False)
+        except RemoteProtocolError as exc:
+            return self._fail(exc.error)
 
     # --- whole answers ---
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(b"".join(self._buffer))
+            response = self.backend.decode_response(b"".join(self._buffer).lstrip(_BLANK))
+            self._seen.see_whole(response)
+            if self._seen.error is not None:
+                return self._fail(self._seen.error)
+            return self._whole_answer(response, raise_tools=True)
         except RemoteProtocolError as exc:
-            return self.fail(_blame_upstream(exc.error))
-        self.usage, self.finish_reason = response.usage, response.finish
-        self.upstream_model = response.model or None
-        return self._whole_answer(response, raise_tools=True)
+            return self._fail(blame_upstream(exc.error))
 
     def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
         if raise_tools and self._raiser is not None:
@@ -411,13 +435,16 @@ class Translator:
         relay = self._relay
         assert relay is not None
         out = relay.receive_data(data)
-        if self.head is None:
-            if relay.scanner.error is not None and self.stream:
-                self._fail_before_head(relay.scanner.error)
-                return b""
-            if out:
-                self._decide_relay()
-        return out
+        if self.head is not None:
+            return out
+        if relay.failure is not None:
+            self._fail_before_head(relay.failure)
+            return b""
+        self._held.append(out)
+        if not relay.begun or not any(self._held):
+            return b""
+        self._decide_relay()
+        return self._flush()
 
     def _decide_relay(self) -> None:
         kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
@@ -425,23 +452,24 @@ class Translator:
         self._decide(self._status, kind[:1] or [("content-type", default)])
 
     def _end_relay(self) -> bytes:
-        assert self._relay is not None
-        out = self._relay.receive_eof()
-        scanner: Scanner = self._relay.scanner
-        self.usage, self.finish_reason = scanner.usage, scanner.finish
-        if scanner.error is not None and self.head is None:
-            self._fail_before_head(scanner.error)
-            return self._flush()
+        relay = self._relay
+        assert relay is not None
+        rest = relay.receive_eof()
+        scanner: Scanner = relay.scanner
+        cut = self.stream and not scanner.complete and scanner.error is None
         if self.head is None:
+            if scanner.error is not None:
+                self._fail_before_head(scanner.error)
+                return self._flush()
+            if cut:
+                return self._fail(_CUT)
             self._decide_relay()
-        if scanner.error is not None:
-            self.state, self.error = State.FAILED, scanner.error
-        elif self.stream and not scanner.complete:
-            tail = self.fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end"))
-            return (b"" if self._relay.torn else out) + tail
-        else:
-            self.state = State.DONE
-        return out
+        out = self._flush() + (b"" if relay.torn else rest)
+        if cut:
+            return out + self._fail(_CUT)
+        self.error = scanner.error
+        self.state = State.DONE if self.error is None else State.FAILED
+        return out if self.error is not None else out + scanner.missing_end
 
     # --- errors ---
 
@@ -453,7 +481,7 @@ class Translator:
             )
         else:
             error = self.backend.decode_error(self._status, self._upstream_headers, b"".join(self._buffer))
-        return self.fail(error)
+        return self._fail(error)
 
     def _fail_before_head(self, error: ir.Error) -> None:
         head, body = self.entry.encode_error(error, request_id=self._request_id)
@@ -477,12 +505,8 @@ class Translator:
         return b"".join(held)
 
 
+_CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
+
+
 def _no_encoder(event: Event) -> bytes:
     raise LocalProtocolError("no stream has begun")
-
-
-def _blame_upstream(error: ir.Error) -> ir.Error:
-    """A body that can not be decoded is the provider's fault, not the client's; an error it reports stays."""
-    if error.kind is ir.ErrorKind.BAD_REQUEST and error.code in ("invalid_json", "invalid_type", "invalid_value"):
-        return ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer could not be read: {error.message}")
-    return error

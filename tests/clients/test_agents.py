@@ -152,11 +152,19 @@ def test_codex_answers(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("family", ["unknown", "gpt-5.5"])
+@pytest.mark.parametrize(
+    ("family", "mark"), [("unknown", "exec_command"), ("gpt-5.5", "apply_patch"), ("gpt-6-sol", "exec")]
+)
 def test_codex_writes_a_file(
-    agents: pathlib.Path, served: Gateway, mock: tuple[MockProvider, int], tmp_path: pathlib.Path, backend: str, family: str
+    agents: pathlib.Path,
+    served: Gateway,
+    mock: tuple[MockProvider, int],
+    tmp_path: pathlib.Path,
+    backend: str,
+    family: str,
+    mark: str,
 ) -> None:
-    """With a model it knows as gpt-5.5 Codex brings the freeform tool apply_patch, else plain functions."""
+    """Three families: plain functions; the freeform tool apply_patch; tools that come as an input item."""
     mock[0].clear()
     out = codex(
         agents,
@@ -168,7 +176,7 @@ def test_codex_writes_a_file(
         "--json",
     )
     assert (tmp_path / "hello.txt").read_text().strip() == "ferried well"
-    names = json.dumps(bodies(mock[0])[0]["tools"])
-    assert ("apply_patch" in names) is (family == "gpt-5.5")
+    first = bodies(mock[0])[0]
+    assert f'"name": "{mark}"' in json.dumps(first.get("tools") or first["input"])
     events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert not [event for event in events if event["type"] in ("error", "turn.failed")]

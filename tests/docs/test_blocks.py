@@ -27,7 +27,7 @@ _CLAUDE = "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any clau
 _CLAUDE_PONG = _CLAUDE + ' --bare --print --model demo "Reply with one word: pong"'
 _CODEX_PONG = "$ FERRYLLM_KEY=any codex exec --skip-git-repo-check --model demo \\"
 _CLIENT = (
-    "needs a client that is not here; scripts/test --clients runs the printed command, the banner is compared below"
+    "needs a client that is not here; scripts/test --clients drives it, and the text is compared with the banner below"
 )
 _BUILD = "downloads and builds llama.cpp"
 

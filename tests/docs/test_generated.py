@@ -7,6 +7,7 @@ import pytest
 from docs.generated import DOCS, PAGES
 from docs.generated.diagrams import mermaid
 from ferryllm_cli.main import COMMANDS
+from ferryllm_proto import __version__
 from ferryllm_proto.translate import State
 
 
@@ -34,3 +35,9 @@ def test_a_diagram_joins_what_leads_the_same_way_and_ends_where_nothing_leads_on
     assert "    head --> head: c" in lines
     assert "    done --> [*]" in lines
     assert "    head --> [*]" not in lines
+
+
+def test_readme_and_changelog_name_the_version_of_the_code() -> None:
+    root = DOCS.parent
+    assert f"Version {__version__}," in (root / "README.md").read_text()
+    assert f"\n## {__version__} " in (root / "CHANGELOG.md").read_text()

@@ -359,8 +359,12 @@ def test_t1_a_cut_pass_through_stream_ends_in_an_error_event_behind_whole_events
     driver = Driver()
     driver.ask(model="same-x")
     driver.feed(UpstreamHead(200, (SSE,)))
-    start = b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message"}}\n\n'
-    driver.feed(UpstreamData(start + b"event: content_block_start\nda"))
+    start = (
+        b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message"}}\n\n'
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+    )
+    driver.feed(UpstreamData(start + b"event: content_block_delta\nda"))
     driver.feed(UpstreamLost("reset"))
     assert driver.body.startswith(start + b"event: error\ndata: ")
     assert driver.record.outcome is Outcome.TRUNCATED

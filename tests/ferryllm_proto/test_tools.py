@@ -526,8 +526,26 @@ def test_ids_that_come_again_belong_to_the_latest_answer() -> None:
         turn(A, call("0")), turn(U, "no"), turn(A, call("0"), call("0")), turn(U, result("0", "a"), result("0", "b"))
     )
     assert out[1] == turn(U, placeholder("0"), "no")
-    assert out[3] == turn(U, result("0", "a"), result("0", "b"))
+    assert [texts_of(part) for part in out[3].parts] == ["a", "b"]
     assert len(losses) == 1
+
+
+def texts_of(part: ir.Part) -> str:
+    assert isinstance(part, ir.ToolResult)
+    return "".join(text.text for text in part.parts if isinstance(text, ir.Text))
+
+
+def test_a14_an_id_that_comes_again_gets_another_one_for_call_and_result() -> None:
+    one = (turn(A, call("0")), turn(U, result("0", "a")))
+    two = (*one, turn(A, call("0"), call("0")), turn(U, result("0", "b"), result("0", "c")))
+    out, losses = paired(*two)
+    calls = [part.id for t in out for part in t.parts if isinstance(part, ir.ToolCall)]
+    answered = [part.id for t in out for part in t.parts if isinstance(part, ir.ToolResult)]
+    assert calls == answered
+    assert len(set(calls)) == 3
+    assert calls[0] == "0"
+    assert losses == []
+    assert paired(*one)[0] == out[:2], "the next turn changes nothing of the one before"
 
 
 @given(

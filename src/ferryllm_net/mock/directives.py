@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import enum
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -379,6 +379,6 @@ TOPICS: dict[str, Topic] = {
 """Every directive by its name. Not in it: anything else, which is refused by name."""
 
 
-def reference(names: Iterable[str] | None = None) -> list[tuple[str, str]]:
+def reference() -> list[tuple[str, str]]:
     """Example and explanation of each directive, in order."""
-    return [(topic.example, topic.what) for name, topic in TOPICS.items() if names is None or name in names]
+    return [(topic.example, topic.what) for topic in TOPICS.values()]

@@ -24,6 +24,8 @@ _BLOCKS = words(
 )
 _MID_SYSTEM = "mid-conversation-system"
 """Part of the beta flag that allows the role ``system`` in ``messages``."""
+_SYSTEM_MODELS = ("claude-opus-4-8",)
+"""Models seen to take it without the flag."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 
@@ -46,8 +48,9 @@ def check(body: dict[str, Json], *, counting: bool = False, betas: str = "") -> 
     _system(body.get("system"))
     tools = _tools(body.get("tools"))
     _choice(body.get("tool_choice"), tools, body)
+    system = _MID_SYSTEM in betas or str(body["model"]).startswith(_SYSTEM_MODELS)
     for n, message in enumerate(messages):
-        _message(message, f"messages.{n}", last=n == len(messages) - 1, betas=betas)
+        _message(message, f"messages.{n}", last=n == len(messages) - 1, system=system)
     _pairs(_merged(messages))
     _thinks(body, messages)
     marks = sum(1 for _ in _marks(body))
@@ -156,9 +159,9 @@ def _choice(choice: Json, tools: set[str], body: dict[str, Json]) -> None:
 # --- messages --------------------------------------------------------------------------------------------
 
 
-def _message(message: Json, path: str, *, last: bool, betas: str) -> None:
+def _message(message: Json, path: str, *, last: bool, system: bool) -> None:
     role = _object(message, path).get("role")
-    if role == "system" and _MID_SYSTEM not in betas:
+    if role == "system" and not system:
         raise Complaint(
             'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" '
             "as an input message role."

@@ -83,6 +83,9 @@ class MockProvider:
         if request.path == "/health" and request.method in ("GET", "HEAD"):
             await respond.complete(200, [_JSON], b'{"status":"ok"}')
             return
+        if request.path == "/" and request.method in ("GET", "HEAD"):  # Claude Code looks whether somebody is there
+            await respond.complete(200, [_TEXT], b"ferryllm mock\n")
+            return
         dialect = _ENTRIES.get(request.path) or (DIALECTS["anthropic"] if request.path == COUNT_PATH else None)
         received = Received(request, dialect.name if dialect is not None else None)
         received.body = await request.read()
@@ -106,6 +109,9 @@ class MockProvider:
             await exchange.refuse(refused)
         elif dialect is None:
             await self._list(exchange)
+        elif request.method == "GET" and request.header("upgrade") is not None:
+            # Codex tries a WebSocket first; at 426 it falls back at once, at anything else it tries seven times.
+            await exchange.refuse(ir.Error(ir.ErrorKind.METHOD, "Send a POST over HTTP."), status=426)
         elif request.method != "POST":
             message = f"Not allowed to {request.method} on {request.path}."
             await exchange.refuse(ir.Error(ir.ErrorKind.METHOD, message), allow="POST")

@@ -178,6 +178,7 @@ def _item(item: Json, path: str) -> None:
         for name in ("call_id", "output"):
             if item.get(name) is None:
                 raise missing(f"{path}.{name}")
+        typed(item["call_id"], f"{path}.call_id", "string")
         typed(item["output"], f"{path}.output", "string", "array")
         if isinstance(item["output"], list):
             _parts(item["output"], f"{path}.output", _INPUT_PARTS)
@@ -240,17 +241,24 @@ def _reasoning(item: dict[str, Json], path: str) -> None:
 def _pairs(items: list[dict[str, Json]]) -> None:
     """Each call has its output somewhere behind it, each output its call before it."""
     for call, output in _CALLS.items():
-        open_: dict[str, int] = {}
+        waiting: set[str] = set()
+        others: set[str] = (
+            set()
+        )  # calls of the API's own tools (tool_search_call), which a function's output may answer
         for n, item in enumerate(items):
-            if item.get("type") == call:
-                open_.setdefault(item["call_id"], n)
-            elif item.get("type") == output and open_.pop(item["call_id"], None) is None:
+            sort, id_ = item.get("type"), str(item.get("call_id"))
+            if sort == call:
+                waiting.add(id_)
+            elif sort == output and id_ in waiting | others:
+                waiting.discard(id_)
+            elif sort == output:
                 raise Complaint(
-                    f"No tool call found for {_WORDS[call]} output with call_id {item['call_id'][:MAX_ID]}.",
-                    param=f"input[{n}]",
+                    f"No tool call found for {_WORDS[call]} output with call_id {id_[:MAX_ID]}.", param=f"input[{n}]"
                 )
-        if open_:
-            raise Complaint(f"No tool output found for {_WORDS[call]} {next(iter(open_))}.", param="input")
+            elif sort not in _CALLS and str(sort).endswith("_call"):
+                others.add(id_)
+        if waiting:
+            raise Complaint(f"No tool output found for {_WORDS[call]} {min(waiting)}.", param="input")
 
 
 def _followed(items: list[dict[str, Json]]) -> None:

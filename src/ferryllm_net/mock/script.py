@@ -102,8 +102,9 @@ def read(request: ir.Request, defaults: Directives) -> Scene:
             rounds += any(isinstance(part, ir.ToolCall) for part in turn.parts)
         elif turn.role is ir.Role.USER and not any(isinstance(part, ir.ToolResult) for part in turn.parts):
             prompt, all_text = _words([turn])
-            if all_text.strip():
-                return Scene(prompt, in_prompt(all_text).over(defaults), results, rounds)
+            said = in_prompt(all_text)
+            if prompt or said != Directives():  # else it is what an agent added on its own
+                return Scene(prompt, said.over(defaults), results, rounds)
     return Scene("", defaults, results, rounds)
 
 

@@ -71,8 +71,8 @@ last action was returned.
 ## Translator: one request between two dialects
 
 Methods of `Translator`. `relay` is the same dialect on both sides; `fail` is possible in every state and leads to
-`failed`, as do `receive_request` when the request is refused and `receive_data` when a limit is reached. In `done` and `failed` data is ignored, and
-`receive_eof` returns what is left to send.
+`failed`, as do `receive_request` when the request is refused and `receive_data` when a limit is reached. In `done` and
+`failed` data is ignored, and `receive_eof` returns what is left to send.
 
 ```mermaid
 {translator}

@@ -58,7 +58,8 @@ A path that is not in the table is answered 404, another method on a path of the
 
 ## What a client gets back
 
-- `x-request-id`, on the Messages path also `request-id`: the id of the log lines of this request.
+- `x-request-id`: the id of the log lines of this request. On the Messages path also `request-id`, unless the provider
+  sent one of its own.
 - `x-ferryllm-loss`: what the translation had to degrade or drop, as `disposition path` pairs, where there is something
   to tell before the answer begins. The reasons are in the log at level `debug`.
 - `x-upstream-request-id`: what the provider sent as `x-request-id`.
@@ -70,7 +71,7 @@ A path that is not in the table is answered 404, another method on a path of the
 
 Where the client and the provider speak the same dialect the body is the client's, byte for byte, except for the value
 of `model` when the route rewrites it. Destination and key come from the configuration alone. These headers of the
-client go along, to a provider of the same dialect only:
+client go along, to a provider of the same dialect only; its `user-agent` goes to every provider:
 
 @FORWARDED@
 """
@@ -88,7 +89,13 @@ def page() -> str:
         f"- `{name}`: " + (", ".join(f"`{header}`" for header in sorted(dialect.forwarded_headers)) or "none")
         for name, dialect in DIALECTS.items()
     ]
-    listed = textwrap.fill(", ".join(f"`{name}`" for name in names), 118, initial_indent="  ", subsequent_indent="  ")
+    listed = textwrap.fill(
+        ", ".join(f"`{name}`" for name in names),
+        118,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
     tail = _TAIL.replace("@HEADERS@", listed)
     return _HEAD + "\n".join(rows) + "\n\n" + tail.replace("@FORWARDED@", "\n".join(forwarded))
 

@@ -13,9 +13,8 @@ _HEAD = """\
 One entry is one line on standard error. `[logging]` chooses the least level, the form (`text` or `json`) and colours.
 Both forms have the same messages and keys; keys without a value are left out. Prompts, answers, tool content and keys
 are in no entry; secrets of the configuration that are at least 6 characters long are replaced by `***` wherever they
-would appear. Only `request failed`, at level `debug`, may hold words that a provider chose, and a provider may quote.
-A value is cut after 1,024 characters, and what is not printable is escaped, so nothing a client or a provider says can
-begin a line of its own.
+would appear. What a provider says in an error is not logged either, because it may quote the prompt. A value is cut
+after 1,024 characters, and what is not printable is escaped, so nothing from outside can begin a line of its own.
 
 This page is made from the code by `python docs/generate.py`.
 
@@ -37,7 +36,7 @@ _TAIL = """
 | `backend response ok` | info | The provider began a good answer; milliseconds since the request was sent. |
 | `request completed` | info, warn, error | The request is over. Not for models, health and readiness. |
 | `translation losses` | debug | What the translation degraded or dropped, with the reasons. |
-| `request failed` | debug | The message that the client got. |
+| `request failed` | debug | Kind and code of the error; its message where the gateway made it. |
 | `ferryllm server started` | info | The listener accepts. |
 | `draining` | info | The first signal came: running requests may finish. |
 | `stopping now` | warn | The second signal came. |

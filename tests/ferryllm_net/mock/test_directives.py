@@ -141,4 +141,3 @@ def test_every_example_of_the_reference_is_a_directive() -> None:
     for name, (example, what) in zip(TOPICS, entries, strict=True):
         assert parse(example) != Directives(), name
         assert what.endswith("."), name
-    assert reference(["cut"]) == [("cut=3", TOPICS["cut"].what)]

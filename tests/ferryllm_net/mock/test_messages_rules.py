@@ -139,6 +139,7 @@ def test_the_system_role_needs_its_beta() -> None:
     asked = body(USER, {"role": "system", "content": "x"}, said(TEXT), USER)
     check(asked, betas="other-2025-01-01,mid-conversation-system-2026-04-07")
     assert 'Unexpected role "system"' in refusal(asked)
+    check({**asked, "model": "claude-opus-4-8"})
 
 
 def test_counting_needs_no_limit() -> None:

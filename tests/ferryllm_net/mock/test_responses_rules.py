@@ -58,6 +58,7 @@ def refusal(asked: dict[str, Any]) -> tuple[str | None, str]:
         body(tools=[{"type": "web_search"}, {"type": "custom", "name": "p"}], client_metadata={"a": "b"}),
         body(text={"format": {"type": "json_schema", "name": "n", "schema": {}}}),
         body({"type": "web_search_call", "id": "ws_1"}, USER),
+        body({"type": "tool_search_call", "call_id": "call_1", "arguments": {}}, OUTPUT),
     ],
 )
 def test_good_requests_pass(asked: dict[str, Any]) -> None:

@@ -80,6 +80,12 @@ def test_chunks_and_delays_are_those_asked_for() -> None:
     assert done.head_ms == 9
 
 
+def test_a_long_text_has_no_more_pieces_than_the_limit() -> None:
+    long = "word " * 500
+    assert len(pieces(long, None)) == MAX_PIECES
+    assert "".join(pieces(long, None)) == long
+
+
 def test_chunks_without_a_text_are_numbered_words() -> None:
     steps = plan(request("mock: chunks=12")).steps
     deltas = [step.event.text for step in steps if isinstance(step.event, TextDelta)]
@@ -279,6 +285,11 @@ def test_a_new_prompt_beside_the_results_wins_when_it_has_directives() -> None:
     assert text(request("x", called(), both)) == "now this"
     reminder = ir.Turn(ir.Role.USER, (ir.ToolResult("call_1", (ir.Text("ok"),)), ir.Text("<system-reminder/>")))
     assert text(request("mock: tool=look", called(), reminder)) == "Done. The tool answered: ok"
+
+
+def test_what_an_agent_adds_behind_the_prompt_does_not_hide_it_after_results() -> None:
+    asked = request("mock: then=fin", user("<env>x</env>"), called(), result("ok"))
+    assert text(asked) == "fin"
 
 
 def test_results_without_any_prompt_are_quoted() -> None:

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from ... import ir, json, opaque
+from ... import hosted, ir, json, opaque
 from ...loss import Report
 from ...tools import Lowered
 from . import carrier, models
@@ -260,8 +260,8 @@ class BlockWriter:
     def _hosted(self, part: ir.Hosted) -> list[Block]:
         if part.dialect == NAME:
             return [json.fields(part.raw, part.path)]
-        self._report.dropped(part.path or part.type, f"{NAME} does not know {part.type} of {part.dialect}")
-        return []
+        text = hosted.as_text(part, NAME, self._report)
+        return [] if text is None else [{"type": "text", "text": text}]
 
 
 def _base64(data: str, media_type: str | None) -> Block:

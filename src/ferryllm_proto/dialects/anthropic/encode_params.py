@@ -6,13 +6,16 @@ facts about models are in `models`.
 
 from __future__ import annotations
 
-from ... import ir, json
+from ... import ids, ir, json
 from ...loss import Report
 from . import models
 from .encode_blocks import Block
 from .models import Profile, ThinkingStyle
 from .schemas import closed_schema
 from .wire import NAME
+
+MAX_USER = 256
+"""Characters of ``metadata.user_id`` (API reference)."""
 
 
 class ParamWriter:
@@ -164,8 +167,12 @@ class ParamWriter:
         request, report = self.request, self.report
         user = request.user if request.user is not None else request.safety_id
         if user is not None:
+            if len(user) > MAX_USER and not self.ours:
+                name = request.wire_name("user" if request.user is not None else "safety_id")
+                report.degraded(name, f"longer than {MAX_USER} characters: sent as a hash")
+                user = f"user_{ids.short_hash(user, 32)}"
             body["metadata"] = {"user_id": user}
-        if request.safety_id is not None and request.safety_id != user:
+        if request.user is not None and request.safety_id not in (None, request.user):
             report.dropped(request.wire_name("safety_id"), f"{NAME} has one name for the user")
         tier = request.service_tier
         if tier is None:
@@ -219,11 +226,6 @@ def refuse_contracts(request: ir.Request, report: Report) -> None:
         raise report.refuse(name("background"), f"{NAME} does not answer later")
     if any("logprobs" in item for item in request.include):
         raise report.refuse(name("include"), f"{NAME} has no token probabilities")
-    fields = request.ext.fields if request.ext is not None else {}
-    if b"audio" in fields.get("modalities", b"") or fields.get("audio", b"null") != b"null":
-        raise report.refuse("modalities", f"{NAME} does not speak")
-    if fields.get("prompt", b"null") != b"null":
-        raise report.refuse("prompt", f"{NAME} has no stored prompts: send the prompt itself")
 
 
 def drop_knobs(request: ir.Request, report: Report) -> None:

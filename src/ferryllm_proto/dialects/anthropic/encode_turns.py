@@ -100,7 +100,8 @@ def _reminder(turn: ir.Turn, report: Report) -> ir.Turn:
             parts.append(part)
     if turn.ext is not None:
         for name in turn.ext.fields:
-            report.dropped(f"{turn.path}.{name}", "it is only known on a system message")
+            if not name.startswith("."):  # a spelling
+                report.dropped(f"{turn.path}.{name}", "it is only known on a system message")
     return ir.Turn(ir.Role.USER, tuple(parts), path=turn.path)
 
 

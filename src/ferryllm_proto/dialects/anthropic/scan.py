@@ -16,6 +16,9 @@ MAX_BODY = 64 << 20
 """Bytes of a whole answer that are kept to be read: the limit of one upstream JSON."""
 
 
+MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
 class Scanner:
     """See `ferryllm_proto.dialect.Scanner`."""
 
@@ -24,6 +27,7 @@ class Scanner:
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
+        self.missing_end = b""
         self._model = model
         self._whole: bool | None = None if stream else True
         self._renaming = model is not None
@@ -54,7 +58,9 @@ class Scanner:
         rest, self._tail = self._tail, b""
         out = self._lines(rest)
         if self.error is None and self.finish is not None:
-            self.complete = True  # a reason to stop and then the end will do (T2)
+            if not self.complete:  # a reason to stop and then the end will do (T2), but clients are told (T3)
+                self.missing_end = MESSAGE_STOP if rest.endswith(b"\n\n") or not rest else b"\n\n" + MESSAGE_STOP
+            self.complete = True
         return out if renaming else b""
 
     # --- streams ---

@@ -73,6 +73,8 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     # Not in it, so illegal: a second Start or Finish, content outside a block, End without a Finish, anything after
     # the end.
 }
+_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
+"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
 
 _PING = sse.encode("ping", b'{"type":"ping"}')
 _STOP = sse.encode("message_stop", b'{"type":"message_stop"}')
@@ -125,6 +127,7 @@ class StreamEncoder:
         self._answer = answer
         self._sequencer = Sequencer()
         self._state = State.START
+        self._after = _AFTER[State.START]
         self._index = 0
         """Of the block on the wire, or of the next one."""
         self._written = False
@@ -164,11 +167,12 @@ class StreamEncoder:
 
     def _step(self, event: Event) -> bytes:
         kind = type(event)
-        after = TRANSITIONS.get((self._state, kind))
+        after = self._after.get(kind)
         if after is None:
             raise LocalProtocolError(f"{kind.__name__} is not possible in state {self._state.name}")
         # The state first: _on_finish may go to another one than the table says.
-        self._state = after
+        if after is not self._state:
+            self._state, self._after = after, _AFTER[after]
         return self._writers[kind](event)
 
     # --- message ---
@@ -179,7 +183,7 @@ class StreamEncoder:
         return _START % (
             json.encode_str(response.message_id(event.id, answer)),
             json.encode_str(answer.model or event.model),
-            usages.encode(event.usage, answer.input_estimate),
+            usages.encode(_known_input(event.usage), answer.input_estimate),
         )
 
     def _on_usage(self, event: UsageUpdate) -> bytes:
@@ -188,7 +192,7 @@ class StreamEncoder:
 
     def _on_finish(self, event: Finish) -> bytes:
         if event.reason is ir.FinishReason.ERROR:
-            self._state = State.OVER
+            self._state, self._after = State.OVER, _AFTER[State.OVER]
             return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
         self._finish = event
         return b""
@@ -196,6 +200,8 @@ class StreamEncoder:
     def _on_end(self, event: End) -> bytes:
         finish = self._finish
         assert finish is not None  # the table allows End after Finish only
+        if self._usage is None or self._usage.input is None:
+            self._lose("usage", "the provider has not told it: input_tokens is an estimate", Disposition.DEGRADED)
         details = response.stop_details(finish.reason, finish.details)
         reason = response.stop_reason(finish.reason, called=self._called, refused=self._refused)
         return (
@@ -203,7 +209,7 @@ class StreamEncoder:
             % (
                 json.encode_str(reason),
                 json.encode(finish.stop_sequence),
-                b"" if details is None else b',"stop_details":%b' % details,
+                b"" if details is None else b',"stop_details":%b' % json.one_line(details),
                 usages.encode(self._usage, self._answer.input_estimate),
             )
             + _STOP
@@ -219,7 +225,7 @@ class StreamEncoder:
 
     def _on_raw(self, event: Raw) -> bytes:
         if event.dialect == NAME:
-            return sse.encode(event.event, event.data)
+            return sse.encode(event.event, json.one_line(event.data))
         self._lose(event.event, "an event only its own dialect knows")
         return b""
 
@@ -310,7 +316,7 @@ class StreamEncoder:
             self._lose("citations", f"{NAME} can not say these citations")
             return b""
         out = b"" if self._written else self._begin(_TEXT_BLOCK)
-        return out + _DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % cited)
+        return out + _DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % json.one_line(cited))
 
     def _on_logprobs(self, event: Logprobs) -> bytes:
         self._lose("logprobs", f"{NAME} has no token probabilities")
@@ -332,14 +338,19 @@ class StreamEncoder:
             self._lose(hosted.type, "a block only its own dialect knows")
             return b""
         if not hosted.type.endswith("_tool_use"):
-            return self._begin(hosted.raw) + self._stop()
+            return self._begin(json.one_line(hosted.raw)) + self._stop()
         input_ = json.fields(hosted.raw).get("input")
-        start = self._begin(json.splice(hosted.raw, ("input",), b"{}"))
+        start = self._begin(json.splice(json.one_line(hosted.raw), ("input",), b"{}"))
         if input_ is not None and bytes(input_) != b"{}":
             start += _ARGS % (self._index, json.encode_str(bytes(input_).decode()))
         return start + self._stop()
 
-    def _lose(self, path: str, reason: str) -> None:
-        loss = Loss(path, Disposition.DROPPED, reason)
+    def _lose(self, path: str, reason: str, disposition: Disposition = Disposition.DROPPED) -> None:
+        loss = Loss(path, disposition, reason)
         if loss not in self.losses:
             self.losses.append(loss)
+
+
+def _known_input(usage: ir.Usage | None) -> ir.Usage | None:
+    """``usage`` for the beginning of a message: a count of nothing there means that nothing is counted yet (U8)."""
+    return None if usage is None or not usage.input_total else usage

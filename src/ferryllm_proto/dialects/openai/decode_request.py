@@ -53,6 +53,8 @@ def decode(body: bytes) -> ir.Request:
         names = {**names, "max_output": "max_tokens"}
     elif found.max_tokens is not None:  # the newer name wins (C7)
         extra = {**extra, "max_tokens": json.encode(found.max_tokens)}
+    if max_output is not None and max_output < 1:
+        raise json.bad_field(names["max_output"], "1 or more", str(max_output))
     thinking, thinking_name, extra = _reasoning(found, extra)
     if thinking_name != names["reasoning"]:
         names = {**names, "reasoning": thinking_name}
@@ -195,7 +197,7 @@ def _choice(raw: wire.Raw | None) -> ir.ToolChoice | None:
     if (custom := wire.value(found.custom)) is not None:
         return _one(custom, f"{path}.custom", ir.ToolKind.CUSTOM)
     if (allowed := wire.value(found.allowed_tools)) is not None:
-        return _allowed(allowed, f"{path}.allowed_tools")
+        return _allowed(allowed, f"{path}.allowed_tools", bytes(raw))
     return ir.ToolChoice(ir.ToolChoiceMode.HOSTED, raw=bytes(raw))
 
 
@@ -203,7 +205,7 @@ def _one(raw: wire.Raw, path: str, kind: ir.ToolKind) -> ir.ToolChoice:
     return ir.ToolChoice(ir.ToolChoiceMode.TOOL, (json.decode(raw, wire.NAMED, path).name,), kind=kind)
 
 
-def _allowed(raw: wire.Raw, path: str) -> ir.ToolChoice:
+def _allowed(raw: wire.Raw, path: str, whole: bytes) -> ir.ToolChoice:
     found = json.decode(raw, wire.ALLOWED_TOOLS, path)
     names = []
     for n, item in enumerate(found.tools):
@@ -213,7 +215,7 @@ def _allowed(raw: wire.Raw, path: str) -> ir.ToolChoice:
         if named is None:
             raise json.bad_field(at, "a function or a custom tool", "neither")
         names.append(json.decode(named, wire.NAMED, at).name)
-    return ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, tuple(names), found.mode == "required")
+    return ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, tuple(names), found.mode == "required", raw=whole)
 
 
 def _function_call(raw: wire.Raw) -> ir.ToolChoice | None:

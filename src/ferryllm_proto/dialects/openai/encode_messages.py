@@ -6,16 +6,17 @@ tool message cannot hold (images) in a user message after the whole run (transla
 
 from __future__ import annotations
 
-from ... import ir, json, opaque, tools
+from ... import hosted, ir, json, opaque, system, tools
 from . import reasoning
 from .decode_messages import DEVELOPER
 from .decode_parts import NAME
-from .encode_parts import Scope, Wire, encode, fields_of, is_plain, mark, parts, path_of, text_losses
+from .encode_parts import Scope, Wire, encode, fields_of, is_plain, mark, parts, path_of, text_document, text_losses
 
 ERROR_PREFIX = "[error] "
 """Before the text of a failed tool call: Chat has no field for it (A20)."""
 
-_BILLING = "x-anthropic-billing-header:"
+CONTINUE = "Continue."
+"""The user's words where nobody else said any: instructions alone are answered by no provider (A6)."""
 
 
 def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
@@ -33,6 +34,12 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
     writers = {ir.Role.USER: _user, ir.Role.ASSISTANT: _assistant, ir.Role.SYSTEM: _later_system}
     for turn in turns:
         writers[turn.role](turn, scope, lowered, legacy if scope.native else set(), out)
+    if not scope.native:
+        if all(message["role"] in ("system", "developer") for message in out):
+            scope.report.degraded(scope.request.wire_name("turns"), "nobody says anything: a user message was added")
+            out.append({"role": "user", "content": CONTINUE})
+        elif turns[-1].role is ir.Role.ASSISTANT and out[-1]["role"] == "assistant":
+            scope.report.degraded(turns[-1].path, "Chat answers a final assistant message and does not go on with it")
     return out
 
 
@@ -47,7 +54,7 @@ def _message_of(path: str) -> str:
 def _system(scope: Scope) -> list[Wire]:
     texts = list(scope.request.system)
     if not scope.native:
-        texts = [text for text in texts if _is_kept(text, scope)]
+        texts = [text for text in system.for_foreign(scope.request, scope.report) if text.text]
         return [_instructions(texts, scope)] if texts else []
     out: list[Wire] = []
     group: list[ir.Text] = []
@@ -57,14 +64,6 @@ def _system(scope: Scope) -> list[Wire]:
             group = []
         group.append(text)
     return [*out, _instructions(group, scope)] if group else out
-
-
-def _is_kept(text: ir.Text, scope: Scope) -> bool:
-    if text.text.startswith(_BILLING):
-        # It differs in every request and would empty the provider's prompt cache (A4).
-        scope.report.dropped(path_of(text), "a billing line that means something to Anthropic only")
-        return False
-    return bool(text.text)
 
 
 def _role(ext: ir.Ext | None, scope: Scope) -> str:
@@ -152,6 +151,11 @@ def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.
             text_losses(part, scope)
             mark(part, scope)
             texts.append(part.text)
+        elif isinstance(part, ir.Document) and part.source.kind is ir.SourceKind.TEXT:
+            texts.append(text_document(part, scope))
+        elif isinstance(part, ir.Hosted):
+            said = hosted.as_text(part, NAME, scope.report)
+            texts.extend([said] if said is not None else [])
         elif isinstance(part, (ir.Image, ir.Document, ir.Audio)):
             kind = type(part).__name__.lower()
             scope.report.degraded(
@@ -196,7 +200,7 @@ def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[
     citations = [raw for part in content if isinstance(part, ir.Text) for raw in part.citations]
     if scope.native and citations:
         message["annotations"] = [json.raw(raw) for raw in citations]
-    message.update(_thoughts(thoughts, scope))
+    message.update(_thoughts(thoughts, scope, calling=bool(calls)))
     if calls:
         _calls(calls, scope, lowered, legacy, message)
     if turn.name is not None:
@@ -232,18 +236,22 @@ def _said(found: list[ir.Part], scope: Scope) -> object:
         if len(found) == 1 and isinstance(found[0], ir.Text) and is_plain(found[0], scope):
             return found[0].text
         return [wire for part in found if (wire := _thinking(part) or encode(part, scope)) is not None]
-    texts = [part for part in found if isinstance(part, ir.Text) and part.text]
+    texts: list[str] = []
     for part in found:
         if isinstance(part, ir.Text):
             text_losses(part, scope)
             mark(part, scope)
+            said: str | None = part.text
+        elif isinstance(part, ir.Hosted) and part.dialect != NAME:
+            said = hosted.as_text(part, NAME, scope.report)
         else:
-            encoded = encode(part, scope)
-            if encoded is not None:
-                scope.report.dropped(path_of(part), "an assistant message of Chat holds text only")
-    if len(texts) > 1:
-        scope.report.degraded(path_of(texts[1]), "several texts of one turn are joined to one")
-    return "".join(text.text for text in texts) if texts else None
+            said = None
+            scope.report.dropped(path_of(part), "an assistant message of Chat holds text only")
+        if said:
+            if texts:
+                scope.report.degraded(path_of(part), "several texts of one turn are joined to one")
+            texts.append(said)
+    return "".join(texts) if texts else None
 
 
 def _thinking(part: ir.Part) -> Wire | None:
@@ -253,7 +261,7 @@ def _thinking(part: ir.Part) -> Wire | None:
     return {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
 
 
-def _thoughts(found: list[ir.Reasoning], scope: Scope) -> Wire:
+def _thoughts(found: list[ir.Reasoning], scope: Scope, *, calling: bool) -> Wire:
     """``reasoning_content`` and ``reasoning_details``, where this provider may have them."""
     out: Wire = {}
     texts: dict[str, list[str]] = {}
@@ -266,7 +274,7 @@ def _thoughts(found: list[ir.Reasoning], scope: Scope) -> Wire:
         said = thought.text or "\n\n".join(thought.summary)
         if scope.native and not path.endswith(("]", ".reasoning_details")):
             texts.setdefault(key, []).append(thought.text)
-        elif scope.profile.replay_reasoning and said:
+        elif scope.profile.replay_reasoning and calling and said:
             texts.setdefault(key, []).append(said)
         elif said and not usable:
             scope.report.dropped(path, "this provider is not sent the thoughts of earlier turns")

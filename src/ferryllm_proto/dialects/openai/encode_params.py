@@ -5,7 +5,7 @@ Contract fields that cannot be said are refused, tuning knobs dropped (translati
 
 from __future__ import annotations
 
-from ... import ids, ir, json
+from ... import ids, ir, json, schemas
 from .decode_parts import NAME
 from .encode_parts import Scope, Wire
 from .profile import EFFORTS
@@ -15,6 +15,10 @@ _BUDGETS = ((2048, "minimal"), (6144, "low"), (14336, "medium"), (28672, "high")
 
 _TIERS = {"standard_only": "default"}
 """Anthropic's words for OpenAI's."""
+
+_BINDING = "anthropic"
+"""The dialect whose formats always bind."""
+NOT_BOUND = "only schemas that require all they name bind the answer here: this one guides it"
 
 _MAX_USER = 128
 """Characters of ``user``: the limit of ``safety_identifier``, its successor."""
@@ -39,6 +43,8 @@ def _limits(scope: Scope, out: Wire) -> None:
     request = scope.request
     if request.max_output is not None:
         name = request.wire_name("max_output") if scope.native else scope.profile.max_tokens_name
+        if not scope.native and request.max_output == 0:  # Messages: only fill the cache
+            raise scope.report.refuse(request.wire_name("max_output"), "an answer has at least one token here")
         out[name] = request.max_output
     if request.stop:
         limit = scope.profile.max_stop
@@ -146,31 +152,13 @@ def _format(scope: Scope, out: Wire) -> None:
         name = name or "response"
         if strict is None and found.schema is not None:
             # Strict mode refuses schemas with optional properties or open objects; without it they are a hint (A36).
-            strict = _is_strict(json.loads(found.schema))
+            strict = schemas.is_strict(found.schema)
+            if not strict and scope.request.dialect == _BINDING:
+                scope.report.degraded(scope.request.wire_name("format"), NOT_BOUND)
     schema: Wire = {"name": name, "description": found.description}
     schema["schema"] = None if found.schema is None else json.raw(found.schema)
     schema["strict"] = strict
     wire["json_schema"] = _given(schema)  # type: ignore[assignment]  # the other value is a string
-
-
-def _is_strict(schema: object) -> bool:
-    """Whether every object in ``schema`` is closed and requires all it has."""
-    if isinstance(schema, list):
-        return all(_is_strict(item) for item in schema)
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if isinstance(properties, dict):
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False or not isinstance(required, list):
-            return False
-        if set(properties) != {name for name in required if isinstance(name, str)}:
-            return False
-        if not all(_is_strict(value) for value in properties.values()):
-            return False
-    elif schema.get("type") == "object":
-        return False
-    return all(_is_strict(value) for name, value in schema.items() if name != "properties")
 
 
 def _contract(scope: Scope, out: Wire) -> None:
@@ -180,7 +168,7 @@ def _contract(scope: Scope, out: Wire) -> None:
             raise scope.report.refuse(request.wire_name("n"), "only one answer can be translated")
         if scope.native:
             out["n"] = request.n
-    if request.top_logprobs is not None:
+    if request.top_logprobs is not None and (scope.native or request.top_logprobs):
         out["top_logprobs"] = request.top_logprobs
     logprobs = request.logprobs
     if not scope.native and logprobs is None and request.top_logprobs:

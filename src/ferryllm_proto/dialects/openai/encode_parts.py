@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import ir, json
+from ... import hosted, ir, json
 from ...loss import Report
 from .decode_parts import NAME
 from .profile import Profile
@@ -29,6 +29,10 @@ _INNER = (
     "response_format.",
     "stream_options.",
 )
+
+
+_OPENAI = (NAME, "openai_responses")
+"""Dialects whose file ids mean the same to this provider."""
 
 
 class Scope:
@@ -172,12 +176,12 @@ def _document(part: ir.Part, scope: Scope) -> Wire | None:
         scope.report.dropped(f"{path_of(part)}.citations", "Chat Completions cannot cite documents")
     source = part.source
     if source.kind is ir.SourceKind.TEXT:
-        return _text_document(part, scope)
+        return {"type": "text", "text": text_document(part, scope), **mark(part, scope)}
     if part.context is not None:
         scope.report.dropped(f"{path_of(part)}.context", "a file has no context")
     file: Wire = {}
     if source.kind is ir.SourceKind.FILE_ID:
-        if scope.request.dialect not in (NAME, "openai_responses"):
+        if scope.request.dialect not in _OPENAI:
             raise scope.report.refuse(path_of(part), "a file id is known only to the provider that gave it")
         file["file_id"] = source.data
     elif source.kind is ir.SourceKind.BASE64:
@@ -190,25 +194,26 @@ def _document(part: ir.Part, scope: Scope) -> Wire | None:
     if part.name is not None:
         file["filename"] = part.name
     elif not scope.native and source.kind is ir.SourceKind.BASE64:
-        file["filename"] = "document.pdf"  # file_data without a filename is refused
+        suffix = (source.media_type or "application/pdf").rsplit("/", 1)[-1]
+        file["filename"] = f"document.{suffix}"  # file_data without a filename is refused
     file.update(fields_of(part.ext, "file"))
     return {"type": "file", "file": file, **mark(part, scope), **fields_of(part.ext)}
 
 
-def _text_document(part: ir.Document, scope: Scope) -> Wire:
+def text_document(part: ir.Document, scope: Scope) -> str:
     """A text document is text; what it was called stands before it."""
     heads = [head for head in (part.name, part.context) if head]
     if heads:
         scope.report.degraded(path_of(part), "a text document is sent as text with its title before it")
-    return {"type": "text", "text": "\n".join([*heads, part.source.data]), **mark(part, scope)}
+    return "\n".join([*heads, part.source.data])
 
 
 def _hosted(part: ir.Part, scope: Scope) -> Part | None:
     assert isinstance(part, ir.Hosted)
     if part.dialect == NAME:
         return json.raw(part.raw)
-    scope.report.dropped(path_of(part), f"a {part.type} block is known to {part.dialect} only")
-    return None
+    said = hosted.as_text(part, NAME, scope.report)
+    return None if said is None else {"type": "text", "text": said}
 
 
 def _refusal(part: ir.Part, scope: Scope) -> Wire | None:

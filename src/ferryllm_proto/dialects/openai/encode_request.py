@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ... import ir, json, tools
+from ... import ir, json, schemas, tools
 from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from .decode_parts import NAME
@@ -118,25 +118,20 @@ def _function(tool: ir.Function, scope: Scope) -> Wire:
     out: Wire = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if tool.schema is not None:
-        out["parameters"] = json.raw(tool.schema if scope.native else _schema(tool.schema))
-    elif not scope.native:
-        out["parameters"] = {"type": "object", "properties": {}}
-    if tool.strict is not None:
-        out["strict"] = tool.strict
+    if not scope.native:
+        out["parameters"] = json.raw(schemas.with_properties(tool.schema))
+    elif tool.schema is not None:
+        out["parameters"] = json.raw(tool.schema)
+    strict = tool.strict
+    if strict and not scope.native and not schemas.is_strict(tool.schema or b"{}"):
+        # OpenAI refuses to bind schemas with optional properties or open objects; others do bind them (A36).
+        strict = False
+        scope.report.degraded(f"{tool.path}.strict", "only schemas that require all they name can be strict here")
+    if strict is not None:
+        out["strict"] = strict
     inner = "function" if not tool.path.startswith("functions[") else ""
     out.update(fields_of(tool.ext, inner))
     return out
-
-
-def _schema(schema: bytes) -> bytes:
-    """An object schema without ``properties`` gets empty ones; every other byte stays (A8, G10)."""
-    if json.kind(schema) != "object" or json.find(schema, ("properties",)) is not None:
-        return schema
-    found = json.fields(schema)
-    if found.get("type") != json.raw(b'"object"') and found:
-        return schema
-    return json.encode({"type": "object", **found, "properties": {}})
 
 
 def _custom(tool: ir.Custom) -> Wire:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ... import ids, ir, json
 from ...dialect import Answer
+from ...errors import RemoteProtocolError
 from ...loss import Report
 from . import reasoning
 from .decode_parts import NAME
-from .usage import encode_finish, encode_usage
+from .usage import encode_finish, encode_usage, report_finish
 
 ID_PREFIX = "chatcmpl-"
 
@@ -22,16 +25,43 @@ def call_id(id_: str | None, answer: Answer, position: int) -> str:
     return id_ or ids.mint("call_", answer.seed, f"tool{position}")
 
 
-def annotation(dialect: str, raw: bytes) -> bytes | None:
-    """A citation in Chat's words; None where they cannot say it."""
-    if dialect == NAME:
-        return raw
-    if dialect == "openai_responses":  # the same fields, one level higher
-        found = json.fields(raw)
-        if found.get("type") == json.raw(b'"url_citation"'):
-            inner = {name: value for name, value in found.items() if name != "type"}
-            return json.encode({"type": "url_citation", "url_citation": inner})
-    return None
+class _Source(msgspec.Struct, frozen=True):
+    """A citation of any dialect: Chat has the page one level deeper than the others."""
+
+    type: str = ""
+    url: str | None = None
+    title: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
+    url_citation: msgspec.Raw = msgspec.Raw()
+
+
+_source = json.decoder(_Source)
+_PAGES = frozenset({"url_citation", "web_search_result_location"})
+
+
+def annotation(dialect: str, raw: bytes, end: int) -> bytes | None:
+    """A citation in Chat's words, a JSON object; None where they cannot say it: they know web pages only.
+
+    ``end`` is the length, in characters, of the text so far: a source without a span of its own is about all of it.
+    Clients' types want every field.
+    """
+    try:
+        found = json.decode(raw, _source)
+        known = found.type in _PAGES
+        if len(found.url_citation):
+            found = json.decode(found.url_citation, _source)
+    except RemoteProtocolError:
+        return None
+    if not known or found.url is None:
+        return json.one_line(raw) if dialect == NAME and not known and raw[:1] == b"{" else None
+    page = {
+        "start_index": 0 if found.start_index is None else found.start_index,
+        "end_index": end if found.end_index is None else found.end_index,
+        "title": found.url if found.title is None else found.title,
+        "url": found.url,
+    }
+    return json.encode({"type": "url_citation", "url_citation": page})
 
 
 def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
@@ -49,7 +79,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
                 report.degraded("content", "Chat puts all text of an answer before its tool calls")
             texts.append(part.text)
             for raw in part.citations:
-                found = annotation(part.citations_dialect, raw)
+                found = annotation(part.citations_dialect, raw, len(part.text))
                 if found is None:
                     report.dropped("content.citations", "Chat cannot say this kind of citation")
                 else:
@@ -82,8 +112,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     if response.logprobs is not None:
         choice["logprobs"] = {"content": json.raw(response.logprobs), "refusal": None}
     choice["finish_reason"] = encode_finish(response.finish, called=bool(calls), refused=bool(refusals))
-    if response.finish is ir.FinishReason.PAUSE:
-        report.degraded("stop_reason", "Chat cannot say that the answer pauses")
+    report_finish(response.finish, response.stop_sequence, response.finish_details, report)
     body: dict[str, object] = {
         "id": answer_id(response.id, answer),
         "object": "chat.completion",

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from ... import opaque
+from ... import families, opaque
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Profile(msgspec.Struct, frozen=True):
     system_role: str = "system"
     """``developer`` for OpenAI's reasoning models."""
     replay_reasoning: bool = False
-    """Whether ``reasoning_content`` of earlier turns is sent back (DeepSeek wants it in tool loops, others refuse)."""
+    """Whether turns that called tools are sent back with their ``reasoning_content``."""
     efforts: tuple[str, ...] = ("low", "medium", "high")
     """What ``reasoning_effort`` may be; others are moved to the nearest. Empty: the field is not sent."""
     sampling: bool = True
@@ -50,20 +50,23 @@ _OPENAI_REASONING = Profile(
     max_stop=4,
 )
 
-# Names as api.openai.com gives them; "gpt-oss" runs elsewhere and is nobody's reasoning API.
-_REASONING_NAME = re.compile(r"o[1-9]\d?(?:$|-)|gpt-(?:[5-9]|\d\d)")
-_OPENAI_NAME = re.compile(r"(?:chat)?gpt-[34]")
+# Models that refuse a tool loop in which their own thoughts are missing (A27); in ordinary turns they refuse to get
+# them back, and so does everybody else.
+_REPLAYING = msgspec.structs.replace(GENERIC, replay_reasoning=True)
+_REPLAYING_NAME = re.compile(r"deepseek|kimi|mimo")
 _BREAKPOINTS_NAME = re.compile(r"gpt-(?:5\.(?:[6-9]|\d\d)|[6-9]|\d\d)")
 
 
 def profile(model: str) -> Profile:
     """The profile of the backend that serves ``model``."""
     name = opaque.family(model)
-    if _REASONING_NAME.match(name):
+    if families.reasons(model) or families.is_newer(model):
         found = _OPENAI_REASONING
-        if "-chat" in name:  # gpt-5-chat: new parameter names, no reasoning
+        if not families.reasons(model):  # gpt-5-chat: new parameter names, no reasoning
             found = msgspec.structs.replace(found, efforts=(), sampling=True)
         if _BREAKPOINTS_NAME.match(name):
             found = msgspec.structs.replace(found, breakpoints=True)
         return found
-    return _OPENAI if _OPENAI_NAME.match(name) else GENERIC
+    if families.is_plain(model):
+        return _OPENAI
+    return _REPLAYING if _REPLAYING_NAME.match(name) else GENERIC

@@ -45,6 +45,7 @@ class _Scan:
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
+        self.missing_end = b""
         self._name = None if model is None else json.encode_str(model)
 
 

@@ -32,11 +32,11 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
-from ...loss import Disposition, Loss
+from ...loss import Loss, Report
 from . import errors, reasoning
 from .decode_parts import NAME
 from .encode_response import annotation, answer_id, call_id, extra_content
-from .usage import encode_finish, encode_usage
+from .usage import encode_finish, encode_usage, report_finish
 
 
 class State(enum.Enum):
@@ -75,16 +75,20 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (State.FINISHED, End): State.DONE,
     (State.FINISHED, StreamFailed): State.FAILED,
 }
+_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
+"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
 
 
 class _Block:
-    __slots__ = ("arguments", "custom", "index", "kind", "opaque", "summary", "text")
+    __slots__ = ("arguments", "custom", "index", "kind", "length", "opaque", "summary", "text")
 
     def __init__(self, start: BlockStart) -> None:
         self.kind = start.kind
         self.custom = start.tool_kind is ir.ToolKind.CUSTOM
         self.index = 0
         self.arguments = False
+        self.length = 0
+        """Characters of a text."""
         self.text: list[str] = []
         self.opaque: list[ir.Opaque] = []
         self.summary: int | None = None
@@ -94,14 +98,17 @@ class StreamEncoder:
     """Writes one stream. Give every event to `send`."""
 
     def __init__(self, answer: Answer) -> None:
-        self.losses: list[Loss] = []
+        self._report = Report()
+        self.losses: list[Loss] = self._report.losses
         self.state = State.IDLE
+        self._after = _AFTER[State.IDLE]
         self._answer = answer
         self._head = b""
         self._usage: ir.Usage | None = None
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._details = 0
+        self._citations = 0
         self._bare: list[_Block] = []
         """Calls that ended without arguments."""
         self._refused = False
@@ -127,10 +134,11 @@ class StreamEncoder:
     def send(self, event: Event) -> bytes:
         """Bytes for the client. Raises `LocalProtocolError` for an event this state does not allow."""
         kind = type(event)
-        state = TRANSITIONS.get((self.state, kind))
+        state = self._after.get(kind)
         if state is None:
             raise LocalProtocolError(f"a Chat stream that is {self.state.value} cannot take {kind.__name__}")
-        self.state = state
+        if state is not self.state:
+            self.state, self._after = state, _AFTER[state]
         return self._handlers[kind](event)
 
     def _start(self, event: Event) -> bytes:
@@ -155,7 +163,7 @@ class StreamEncoder:
         return block
 
     def _lost(self, path: str, reason: str) -> bytes:
-        self.losses.append(Loss(path, Disposition.DROPPED, reason))
+        self._report.dropped(path, reason)
         return b""
 
     # --- blocks ------------------------------------------------------------------------------------------
@@ -169,7 +177,7 @@ class StreamEncoder:
             if event.hosted is None or event.hosted.dialect != NAME:
                 name = "hosted" if event.hosted is None else event.hosted.type
                 return self._lost(f"content.{name}", "a Chat answer has no place for it")
-            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), event.hosted.raw))
+            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
         if event.kind is not BlockKind.TOOL:
             return b""
         block.index, self._calls = self._calls, self._calls + 1
@@ -184,7 +192,7 @@ class StreamEncoder:
 
     def _text(self, event: Event) -> bytes:
         assert type(event) is TextDelta
-        self._block(event.ix)
+        self._block(event.ix).length += len(event.text)
         return self._delta(b'"content":%b' % json.encode_str(event.text))
 
     def _refusal(self, event: Event) -> bytes:
@@ -208,6 +216,8 @@ class StreamEncoder:
     def _args(self, event: Event) -> bytes:
         assert type(event) is ArgsDelta
         block = self._block(event.ix)
+        if not event.text:
+            return b""
         block.arguments = True
         return self._fragment(block, json.encode_str(event.text))
 
@@ -229,18 +239,19 @@ class StreamEncoder:
 
     def _citation(self, event: Event) -> bytes:
         assert type(event) is Citation
-        self._block(event.ix)
-        found = annotation(event.dialect, event.raw)
+        found = annotation(event.dialect, event.raw, self._block(event.ix).length)
         if found is None:
             return self._lost("content.citations", "Chat cannot say this kind of citation")
-        return self._delta(b'"annotations":[%b]' % found)
+        # What puts deltas together takes the entries of every list by their index.
+        index, self._citations = self._citations, self._citations + 1
+        return self._delta(b'"annotations":[{"index":%d,%b]' % (index, found[1:]))
 
     def _logprobs(self, event: Event) -> bytes:
         assert type(event) is Logprobs
         self._block(event.ix)
         return b'%b{"index":0,"delta":{},"logprobs":{"content":%b,"refusal":null},"finish_reason":null}]}\n\n' % (
             self._head,
-            event.raw,
+            json.one_line(event.raw),
         )
 
     def _block_end(self, event: Event) -> bytes:
@@ -250,7 +261,7 @@ class StreamEncoder:
         if block.kind is BlockKind.TOOL and not block.arguments and not block.custom:
             self._bare.append(block)
         if block.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect == NAME:
-            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), event.hosted.raw))
+            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
         if not block.opaque:
             return b""
         text = "".join(block.text)
@@ -267,8 +278,7 @@ class StreamEncoder:
 
     def _finish(self, event: Event) -> bytes:
         assert type(event) is Finish
-        if event.reason is ir.FinishReason.PAUSE:
-            self.losses.append(Loss("stop_reason", Disposition.DEGRADED, "Chat cannot say that the answer pauses"))
+        report_finish(event.reason, event.stop_sequence, event.details, self._report)
         word = encode_finish(event.reason, called=self._calls > 0, refused=self._refused)
         ends = b"".join(self._block_end(BlockEnd(ix)) for ix in list(self._blocks))
         if event.reason not in (ir.FinishReason.LENGTH, ir.FinishReason.CONTEXT):
@@ -296,4 +306,4 @@ class StreamEncoder:
         assert type(event) is Raw
         if event.dialect != NAME:
             return self._lost(event.event, "an event only its own dialect knows")
-        return self._delta(b"%b:%b" % (json.encode_str(event.event), event.data))
+        return self._delta(b"%b:%b" % (json.encode_str(event.event), json.one_line(event.data)))

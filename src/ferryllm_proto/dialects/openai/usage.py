@@ -6,6 +6,7 @@ import msgspec
 
 from ... import ir, json
 from ...errors import RemoteProtocolError
+from ...loss import Report
 
 _Count = int | float | None
 
@@ -133,6 +134,16 @@ FINISH: dict[ir.FinishReason, str] = {
     ir.FinishReason.ERROR: "stop",
 }
 """Not in it: nothing, every reason has a word. An error is written as one and never gets here."""
+
+
+def report_finish(reason: ir.FinishReason, stop: str | None, details: bytes | None, report: Report) -> None:
+    """Report what ``finish_reason`` does not say of an end."""
+    if reason is ir.FinishReason.PAUSE:
+        report.degraded("stop_reason", "Chat cannot say that the answer pauses")
+    if stop is not None:
+        report.dropped("stop_sequence", "a Chat answer does not say which one was met")
+    if details is not None:
+        report.dropped("stop_details", "a Chat answer has no details of its end")
 
 
 def encode_finish(reason: ir.FinishReason, *, called: bool, refused: bool) -> str:

@@ -25,6 +25,8 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
     reader = _Reader(known.model, dict(extra))
     if known.instructions is not None:
         reader.system.append(ir.Text(known.instructions, path="instructions"))
+    if known.max_output_tokens is not None and known.max_output_tokens < 1:
+        raise json.bad_field("max_output_tokens", "1 or more", str(known.max_output_tokens))
     tools = decode_tools(known.tools, "tools")
     reader.read(known.input)
     reasoning = _reasoning(known.reasoning, reader.ext)

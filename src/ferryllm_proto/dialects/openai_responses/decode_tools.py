@@ -75,11 +75,11 @@ def _namespace(tool: Raw, path: str) -> list[ir.Tool]:
     for n, item in enumerate(items):
         child = decode_tool(item, f"{path}.tools[{n}]")
         if isinstance(child, ir.HostedTool):
-            break
+            continue
         children.append(msgspec.structs.replace(child, namespace=known.name, namespace_description=known.description))
     if extra or not children or len(children) != len(items):
         # A namespace that holds more than callable tools, or fields of its own, can not be taken apart and rebuilt.
-        return [ir.HostedTool(wire.NAME, "namespace", bytes(tool), known.name, path)]
+        return [ir.HostedTool(wire.NAME, "namespace", bytes(tool), known.name, path, tuple(children))]
     return list(children)
 
 
@@ -105,6 +105,6 @@ def decode_choice(choice: Raw) -> ir.ToolChoice | None:
         tool_kind = ir.ToolKind.CUSTOM if known.type == "custom" else ir.ToolKind.FUNCTION
         return ir.ToolChoice(ir.ToolChoiceMode.TOOL, (known.name,), kind=tool_kind, namespace=known.namespace)
     if known.type == "allowed_tools":
-        names = tuple(tool.name for tool in known.tools if tool.name is not None)
+        names = tuple(tool.name or tool.type for tool in known.tools)  # hosted ones have a type alone
         return ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, names, required=known.mode == "required", raw=bytes(choice))
     return ir.ToolChoice(ir.ToolChoiceMode.HOSTED, raw=bytes(choice))

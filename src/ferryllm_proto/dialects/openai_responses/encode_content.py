@@ -5,7 +5,7 @@ Apart from `encode_request`, which makes items of turns, because messages and ou
 
 from __future__ import annotations
 
-from ... import ir, json
+from ... import hosted, ir, json
 from ...loss import Report
 from . import wire
 
@@ -59,19 +59,10 @@ class ContentWriter:
                 self._report.dropped(f"{part.path}.citations", "sources of another dialect can not be sent back")
         return out
 
-    def hosted_text(self, part: ir.Hosted) -> str | None:
-        """A foreign dialect's block as text the model can read, or None where it is not readable (A29)."""
-        value = _readable(json.loads(part.raw))
-        if not value:
-            self._report.dropped(part.path or part.type, f"a {part.type} block of {part.dialect} is unreadable here")
-            return None
-        self._report.degraded(part.path or part.type, f"a {part.type} block of {part.dialect}: sent as text")
-        return f"[{part.type}] {json.encode(value).decode('utf-8', 'replace')}"
-
     def _hosted(self, part: ir.Hosted, type_: str) -> object:
         if part.dialect == wire.NAME:
             return json.raw(part.raw)
-        text = self.hosted_text(part)
+        text = hosted.as_text(part, wire.NAME, self._report)
         return None if text is None else {"type": type_, "text": text}
 
     def _text(self, part: ir.Text, type_: str) -> Wire:
@@ -99,14 +90,15 @@ class ContentWriter:
 
     def _document(self, part: ir.Document) -> Wire:
         source = part.source
-        if part.context is not None:
+        if part.context is not None and source.kind is not ir.SourceKind.TEXT:
             self._report.dropped(f"{part.path}.context", "a file has no context here")
         if part.citations:
             self._report.dropped(f"{part.path}.citations", "sources of files can not be asked for here")
         if source.kind is ir.SourceKind.TEXT:
-            if part.name is not None:
-                self._report.dropped(f"{part.path}.title", "a text document is sent as plain text")
-            out: Wire = {"type": "input_text", "text": source.data}
+            heads = [head for head in (part.name, part.context) if head]
+            if heads:
+                self._report.degraded(part.path, "a text document is sent as text with its title before it")
+            out: Wire = {"type": "input_text", "text": "\n".join([*heads, source.data])}
             self._finish(out, part)
             return out
         out = {"type": "input_file"}
@@ -155,16 +147,3 @@ class ContentWriter:
             if part.ext.dialect == wire.NAME:
                 out.update((k, json.raw(v)) for k, v in part.ext.fields.items() if not k.startswith("."))
             self._report.ext(part.ext, wire.NAME, part.path)
-
-
-def _readable(value: object) -> object:
-    """``value`` without what only its provider can read, nor ids that mean nothing here."""
-    if isinstance(value, dict):
-        kept = {k: _readable(v) for k, v in value.items() if not k.startswith("encrypted") and k not in _UNREADABLE}
-        return {k: v for k, v in kept.items() if v not in (None, "", [], {})}
-    if isinstance(value, list):
-        return [_readable(item) for item in value]
-    return value
-
-
-_UNREADABLE = frozenset({"type", "id", "signature", "data", "tool_use_id", "cache_control", "file_id", "caller"})

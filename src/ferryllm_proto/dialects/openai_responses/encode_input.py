@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ... import ids, ir, json, opaque
+from ... import ids, ir, json, opaque, system, tools
 from ...loss import Report
 from ...tools import Lowered
 from . import wire
@@ -13,7 +13,8 @@ from .encode_tools import encode_tools
 
 Wire = dict[str, object]
 _INDEX = re.compile(r"input\[(\d+)\]")
-_BILLING = "x-anthropic-billing-header:"
+CONTINUE = "Continue."
+"""The user's words where nobody else said any: a request without input is refused (A6)."""
 
 
 class InputWriter:
@@ -44,6 +45,8 @@ class InputWriter:
             part = turns[0].parts[0] if turns[0].parts else None
             if isinstance(part, ir.Text):
                 return part.text
+        if not self._own:
+            turns = tools.pair_results(turns, self._report)
         for turn in turns:
             if turn.name is not None:
                 self._report.dropped(f"{turn.path}.name", "messages have no name here")
@@ -55,7 +58,18 @@ class InputWriter:
         if self._own:
             self._additional_tools()
             self._items.sort(key=lambda pair: pair[0])  # stable: only the tools' items move to their places
+        else:
+            self._end(turns)
         return [item for _, item in self._items]
+
+    def _end(self, turns: tuple[ir.Turn, ...]) -> None:
+        """What the model shall answer: something, and not its own last words."""
+        said = [item for _, item in self._items if not (isinstance(item, dict) and item.get("role") == "developer")]
+        if not said:
+            self._report.degraded(self._request.wire_name("turns"), "nobody says anything: a user message was added")
+            self._put({"type": "message", "role": "user", "content": CONTINUE}, "")
+        elif turns[-1].role is ir.Role.ASSISTANT:
+            self._report.degraded(turns[-1].path, "the model answers its last message here and does not go on with it")
 
     def _put_raw(self, part: ir.Hosted) -> None:
         """An item only this dialect knows goes back in its own bytes."""
@@ -74,15 +88,15 @@ class InputWriter:
     # --- instructions ---
 
     def _system(self) -> None:
-        texts = [text for text in self._request.system if not self._is_billing(text)]
         if self._own:
-            for text in texts:
+            for text in self._request.system:
                 if text.path == "instructions":
                     self.instructions = text.text
                 else:
                     self._append(text, "developer")
             self._message = None
             return
+        texts = [text for text in system.for_foreign(self._request, self._report) if text.text]
         # One text is the instructions; of several the others keep their borders as parts of a developer message.
         if texts:
             self.instructions = texts[0].text
@@ -93,13 +107,6 @@ class InputWriter:
         parts = [part for part in map(self._content.input_part, texts[1:]) if part is not None]
         if parts:
             self._put({"type": "message", "role": "developer", "content": parts}, "")
-
-    def _is_billing(self, text: ir.Text) -> bool:
-        """Claude Code's first block changes with every conversation and would spoil the prompt cache (A4)."""
-        if self._own or not text.text.startswith(_BILLING):
-            return False
-        self._report.dropped(text.path or "system[0]", "the billing line of Claude Code means nothing here")
-        return True
 
     # --- messages ---
 
@@ -310,8 +317,8 @@ class InputWriter:
             match = _INDEX.match(tool.path)
             if match:
                 groups.setdefault(match[0], []).append(tool)
-        for path, tools in groups.items():
-            wired = encode_tools(tools, own=True, report=self._report)
+        for path, group in groups.items():
+            wired = encode_tools(group, own=True, report=self._report)
             self._put({"type": "additional_tools", "tools": wired}, path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ... import ids, ir, json
+from ... import families, ids, ir, json, schemas
 from ...dialect import ToolRules, UpstreamRequest
 from ...errors import RemoteProtocolError
 from ...loss import Loss, Report
@@ -10,7 +10,6 @@ from ...tools import lower
 from . import wire
 from .encode_input import InputWriter
 from .encode_tools import encode_choice, encode_tools
-from .strictness import is_strict
 
 Wire = dict[str, object]
 
@@ -26,6 +25,11 @@ _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"
 
 _DROPPED = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 """Knobs without a place here (G5)."""
+
+MIN_OUTPUT = 16
+"""The least ``max_output_tokens`` may be (API reference)."""
+
+_NOT_BOUND = "only schemas that require all they name bind the answer here: this one guides it"
 
 _MAX_ID = 64
 """Characters of ``user`` and ``safety_identifier``."""
@@ -50,14 +54,14 @@ def encode_request(
     if top:
         body["tools"] = encode_tools(top, own=own, report=report)
     if lowered.choice is not None:
-        body["tool_choice"] = encode_choice(lowered.choice, own=own)
+        body["tool_choice"] = encode_choice(lowered.choice, own=own, tools=lowered.tools)
     if lowered.parallel is not None:
         body["parallel_tool_calls"] = lowered.parallel
     elif own and request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
-    _sampling(body, request, report)
-    _reasoning(body, request, own, report)
-    text = text_config(request, own=own)
+    _sampling(body, request, target, report)
+    _reasoning(body, request, target, report)
+    text = text_config(request, own=own, report=report)
     if text:
         body["text"] = text
     _identity(body, request, own, report)
@@ -74,29 +78,44 @@ def _asks_elsewhere(request: ir.Request) -> bool:
     return (request.ext is not None and "prompt" in request.ext.fields) or request.conversation is not None
 
 
-def _sampling(body: Wire, request: ir.Request, report: Report) -> None:
+def _sampling(body: Wire, request: ir.Request, model: str, report: Report) -> None:
     if request.n is not None and request.n != 1:
         raise report.refuse(request.wire_name("n"), "a Responses provider gives one answer")
     if request.stop:
         raise report.refuse(request.wire_name("stop"), "a Responses provider has no stop sequences")
     for field in _DROPPED:
-        if getattr(request, field) is not None:
+        value = getattr(request, field)
+        if value is not None and not (field.endswith("penalty") and value == 0):  # 0 is what everybody does
             report.dropped(request.wire_name(field), "a Responses provider has no such parameter")
-    for name, value in (
-        ("max_output_tokens", request.max_output),
-        ("temperature", request.temperature),
-        ("top_p", request.top_p),
-        ("top_logprobs", request.top_logprobs),
-    ):
-        if value is not None:
+    own = request.dialect == wire.NAME
+    if request.max_output is not None:
+        body["max_output_tokens"] = request.max_output
+        if request.max_output < MIN_OUTPUT and not own:
+            if request.max_output == 0:  # Messages: only fill the cache
+                raise report.refuse(request.wire_name("max_output"), "an answer has at least one token here")
+            body["max_output_tokens"] = MIN_OUTPUT
+            report.degraded(request.wire_name("max_output"), f"the least a Responses provider takes is {MIN_OUTPUT}")
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value is None:
+            continue
+        if own or not families.reasons(model):
             body[name] = value
+        elif value != 1:  # 1 is the default: not to send it loses nothing
+            report.dropped(request.wire_name(name), f"{model} refuses it")
+    if request.top_logprobs is not None and (own or request.top_logprobs):
+        body["top_logprobs"] = request.top_logprobs
 
 
-def _reasoning(body: Wire, request: ir.Request, own: bool, report: Report) -> None:
+def _reasoning(body: Wire, request: ir.Request, model: str, report: Report) -> None:
+    own = request.dialect == wire.NAME
     include = list(request.include) if own else []
     if request.logprobs and wire.LOGPROBS not in include:
         include.append(wire.LOGPROBS)
     params = request.reasoning
+    if params is not None and not own and families.is_plain(model):
+        if params.mode is not ir.ThinkingMode.OFF and params.effort != "none":
+            report.dropped(request.wire_name("reasoning"), f"{model} does not reason")
+        params = None
     if params is not None:
         out: Wire = {}
         effort = params.effort
@@ -127,7 +146,7 @@ def effort_of(budget: int) -> str:
     return next((effort for below, effort in EFFORT_BY_BUDGET if budget < below), "xhigh")
 
 
-def text_config(request: ir.Request, *, own: bool) -> Wire:
+def text_config(request: ir.Request, *, own: bool, report: Report | None = None) -> Wire:
     """The members of ``text``; none where the client asked for nothing."""
     out: Wire = {}
     form = request.format
@@ -141,7 +160,10 @@ def text_config(request: ir.Request, *, own: bool) -> Wire:
             strict = form.strict
             if strict is None and not own:
                 # Messages formats always bind; Chat's bind only when asked. Strict refuses schemas that are not.
-                strict = request.dialect == "anthropic" and is_strict(form.schema or b"{}")
+                binding = request.dialect == "anthropic"
+                strict = binding and schemas.is_strict(form.schema or b"{}")
+                if binding and not strict and report is not None:
+                    report.degraded(request.wire_name("format"), _NOT_BOUND)
             if strict is not None:
                 shape["strict"] = strict
         out["format"] = shape
@@ -202,22 +224,11 @@ def _state(body: Wire, request: ir.Request, own: bool) -> None:
         body["truncation"] = request.truncation
 
 
-_CONTRACT = {
-    "audio": "a Responses provider answers with text only",
-    "modalities": "a Responses provider answers with text only",
-}
-"""Fields of other dialects that change what the caller gets."""
-
-
 def _ext(body: Wire, request: ir.Request, report: Report) -> None:
     ext = request.ext
     if ext is None:
         return
     if ext.dialect != wire.NAME:
-        for name, reason in _CONTRACT.items():
-            raw = ext.fields.get(name)
-            if raw is not None and raw != b"null" and (name != "modalities" or b"audio" in raw):
-                raise report.refuse(name, reason)
         report.ext(ext, wire.NAME)
         return
     for name, raw in ext.fields.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ... import ir, json
+from ... import ir, json, schemas
 from ...loss import Report
 from . import wire
 
@@ -49,7 +49,7 @@ def encode_tools(tools: Iterable[ir.Tool], *, own: bool, report: Report) -> list
 
 
 def _tool(tool: ir.Function | ir.Custom, *, own: bool, report: Report) -> Wire:
-    out = _function(tool, own) if isinstance(tool, ir.Function) else _custom(tool)
+    out = _function(tool, own, report) if isinstance(tool, ir.Function) else _custom(tool)
     if isinstance(tool, ir.Function) and tool.cache is not None:
         report.dropped(f"{tool.path}.cache_control", "this provider caches prompt prefixes by itself")
     if tool.ext is not None:
@@ -59,30 +59,23 @@ def _tool(tool: ir.Function | ir.Custom, *, own: bool, report: Report) -> Wire:
     return out
 
 
-def _function(tool: ir.Function, own: bool) -> Wire:
+def _function(tool: ir.Function, own: bool, report: Report) -> Wire:
     out: Wire = {"type": "function", "name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if tool.schema is not None:
-        out["parameters"] = json.raw(with_properties(tool.schema) if not own else tool.schema)
-    elif not own:
-        out["parameters"] = {"type": "object", "properties": {}}
-    if tool.strict is not None:
-        out["strict"] = tool.strict
-    elif not own:
-        out["strict"] = False  # absent means strict here and not strict everywhere else
+    if not own:
+        out["parameters"] = json.raw(schemas.with_properties(tool.schema))
+    elif tool.schema is not None:
+        out["parameters"] = json.raw(tool.schema)
+    if own:
+        if tool.strict is not None:
+            out["strict"] = tool.strict
+        return out
+    # Absent means strict here and not strict everywhere else; what cannot be bound is refused (A36).
+    out["strict"] = bool(tool.strict) and schemas.is_strict(tool.schema or b"{}")
+    if tool.strict and not out["strict"]:
+        report.degraded(f"{tool.path}.strict", "only schemas that require all they name can be strict here")
     return out
-
-
-def with_properties(schema: bytes) -> bytes:
-    """``schema`` with ``properties`` where an object lacks it at the top (A8); otherwise its very bytes."""
-    fields = json.fields(schema)
-    if "properties" in fields:
-        return schema
-    kind = fields.get("type")
-    if kind is None or bytes(kind) != b'"object"':
-        return schema if kind is not None or fields else b'{"type":"object","properties":{}}'
-    return json.encode({**fields, "properties": {}})
 
 
 def _custom(tool: ir.Custom) -> Wire:
@@ -94,8 +87,8 @@ def _custom(tool: ir.Custom) -> Wire:
     return out
 
 
-def encode_choice(choice: ir.ToolChoice, *, own: bool) -> object:
-    """``tool_choice`` as a word or an object."""
+def encode_choice(choice: ir.ToolChoice, *, own: bool, tools: Iterable[ir.Tool] = ()) -> object:
+    """``tool_choice`` as a word or an object; ``tools`` tell of which kind the allowed ones are."""
     if choice.mode in _MODES:
         return _MODES[choice.mode]
     if choice.raw is not None and (own or choice.mode is ir.ToolChoiceMode.HOSTED):
@@ -106,8 +99,9 @@ def encode_choice(choice: ir.ToolChoice, *, own: bool) -> object:
         if choice.namespace is not None:
             out["namespace"] = choice.namespace
         return out
+    custom = {tool.name for tool in tools if isinstance(tool, ir.Custom)}
     return {
         "type": "allowed_tools",
         "mode": "required" if choice.required else "auto",
-        "tools": [{"type": type_, "name": name} for name in choice.names],
+        "tools": [{"type": "custom" if name in custom else "function", "name": name} for name in choice.names],
     }

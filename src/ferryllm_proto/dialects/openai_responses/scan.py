@@ -35,6 +35,7 @@ class Scanner:
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
+        self.missing_end = b""
         self._stream = stream
         self._name = None if model is None else json.encode_str(model)
         self._frames = sse.FrameDecoder()

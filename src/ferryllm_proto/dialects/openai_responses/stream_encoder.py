@@ -75,12 +75,13 @@ class StreamEncoder:
 
     def __init__(self, answer: Answer) -> None:
         self.state = State.BEFORE
+        self._legal = _LEGAL[State.BEFORE]
         self.final = b""
         """The whole response object, once the answer is over."""
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self._answer = answer
-        self._echo = echo_fields(answer.request)
+        self._echo = json.one_line(echo_fields(answer.request))
         self._sequencer = Sequencer()
         self._writer = EventWriter()
         self._head = b""
@@ -106,15 +107,18 @@ class StreamEncoder:
 
     def _one(self, event: Event) -> bytes:
         kind = type(event)
-        if kind not in _LEGAL[self.state]:
+        if kind not in self._legal:
             raise LocalProtocolError(f"{kind.__name__} is not possible in state {self.state.name}")
         return _HANDLERS[kind](self, event)
+
+    def _enter(self, state: State) -> None:
+        self.state, self._legal = state, _LEGAL[state]
 
     # --- lifecycle ---
 
     def _on_start(self, event: Event) -> bytes:
         assert type(event) is Start
-        self.state = State.OPEN
+        self._enter(State.OPEN)
         self._usage = event.usage
         self._identify(event.id, event.model, event.created)
         response = self._response("in_progress", b"null", b"null", b"null")
@@ -160,7 +164,7 @@ class StreamEncoder:
         if event.dialect != wire.NAME:
             self._report.dropped(f"event {event.event}", f"only {event.dialect} clients know it")
             return b""
-        members = json.fields(event.data)
+        members = json.fields(json.one_line(event.data))
         for name in ("type", "sequence_number"):
             members.pop(name, None)
         if "output_index" in members:
@@ -170,7 +174,7 @@ class StreamEncoder:
     def _on_finish(self, event: Event) -> bytes:
         assert type(event) is Finish
         self._finish = event
-        self.state = State.FINISHED
+        self._enter(State.FINISHED)
         status, _ = encode_finish(event.reason, refused=self._refused)
         if event.reason is ir.FinishReason.PAUSE:
             self._report.degraded("stop_reason", "a paused turn looks completed to a Responses client")
@@ -182,7 +186,7 @@ class StreamEncoder:
 
     def _on_end(self, event: Event) -> bytes:
         assert self._finish is not None
-        self.state = State.OVER
+        self._enter(State.OVER)
         status, why = encode_finish(self._finish.reason, refused=self._refused)
         error = b"null"
         if status == "failed":
@@ -199,7 +203,7 @@ class StreamEncoder:
             return b""
         if self.state is State.BEFORE:
             self._identify("", "", None)
-        self.state = State.OVER
+        self._enter(State.OVER)
         error = json.encode(failed_object(event.error))
         self.final = self._response("failed", error, b"null", self._usage_bytes())
         return self._writer.write(b"response.failed", b'"response":%b' % self.final)
@@ -230,7 +234,7 @@ class StreamEncoder:
 
     def _on_block(self, event: Event) -> bytes:
         assert type(event) is BlockStart
-        self.state = State.BLOCK
+        self._enter(State.BLOCK)
         self._start, self._kind, self._begun = event, event.kind, False
         if event.kind is BlockKind.TOOL:
             out = self._close(b"completed")
@@ -261,7 +265,7 @@ class StreamEncoder:
         if hosted.dialect != wire.NAME:
             self._report.dropped(f"content.{hosted.type}", f"only {hosted.dialect} clients know this block")
             return b""
-        item = HostedItem(self._writer, self._index, hosted.raw)
+        item = HostedItem(self._writer, self._index, json.one_line(hosted.raw))
         self._take(item)
         return item.open()
 
@@ -300,12 +304,12 @@ class StreamEncoder:
         if annotation is None:
             self._report.dropped("citations", f"a source in the words of {event.dialect} that names no page")
             return out
-        return out + item.annotate(annotation)
+        return out + item.annotate(json.one_line(annotation))
 
     def _on_logprobs(self, event: Event) -> bytes:
         assert type(event) is Logprobs
         item, out = self._message()
-        item.keep_logprobs(event.raw)
+        item.keep_logprobs(json.one_line(event.raw))
         return out
 
     def _reasoning(self) -> tuple[ReasoningItem, bytes]:
@@ -345,7 +349,7 @@ class StreamEncoder:
 
     def _on_block_end(self, event: Event) -> bytes:
         assert type(event) is BlockEnd
-        self.state = State.OPEN
+        self._enter(State.OPEN)
         item = self._item
         if self._kind is BlockKind.HOSTED:
             return self._end_hosted(event)
@@ -363,7 +367,7 @@ class StreamEncoder:
             out = self._hosted(event.hosted)
         if isinstance(self._item, HostedItem):
             if event.hosted is not None:
-                self._item.item = event.hosted.raw
+                self._item.item = json.one_line(event.hosted.raw)
             out += self._close(b"completed")
         return out
 

@@ -161,7 +161,7 @@ def test_a36_schemas() -> None:
         ({"stop": ("\n",)}, "stop"),
         ({"include": ("message.output_text.logprobs",)}, "include"),
         ({"ext": ir.Ext("openai", {"modalities": b'["text","audio"]'})}, "modalities"),
-        ({"ext": ir.Ext("openai", {"prompt": b'{"id":"x"}'})}, "prompt"),
+        ({"ext": ir.Ext("openai_responses", {"prompt": b'{"id":"x"}'})}, "prompt"),
     ],
 )
 def test_g5_c10_contracts_are_refused_by_name(fields: dict[str, Any], param: str) -> None:

@@ -87,7 +87,13 @@ def test_c8_one_stop_string_is_a_list_of_one() -> None:
                 "type": "allowed_tools",
                 "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
             },
-            ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, ("f",), required=True),
+            ir.ToolChoice(
+                ir.ToolChoiceMode.ALLOWED,
+                ("f",),
+                required=True,
+                raw=b'{"type": "allowed_tools", "allowed_tools": '
+                b'{"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}}',
+            ),
         ),
         ({"type": "new"}, ir.ToolChoice(ir.ToolChoiceMode.HOSTED, raw=b'{"type": "new"}')),
     ],

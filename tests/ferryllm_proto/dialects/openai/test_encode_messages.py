@@ -141,9 +141,10 @@ def test_b17_the_role_of_instructions_is_the_models() -> None:
 def test_a26_a27_foreign_thoughts_are_not_sent_and_reported() -> None:
     signature = ir.Opaque("anthropic", "claude", ir.OpaqueKind.SIGNATURE, "secret")
     messages, losses = encode(
-        ir.Turn(ASSISTANT, (ir.Reasoning("why", opaque=(signature,), path="messages[0].content[0]"), ir.Text("x")))
+        ir.Turn(ASSISTANT, (ir.Reasoning("why", opaque=(signature,), path="messages[0].content[0]"), ir.Text("x"))),
+        ir.Turn(USER, (ir.Text("y"),)),
     )
-    assert messages == [{"role": "assistant", "content": "x"}]
+    assert messages[:1] == [{"role": "assistant", "content": "x"}]
     assert reasons(losses) == ["dropped messages[0].content[0]"]
 
 
@@ -153,17 +154,19 @@ def test_own_details_go_back_to_the_model_that_made_them_only() -> None:
         ASSISTANT,
         (ir.Reasoning("", opaque=(ir.Opaque("openrouter", "x/m", ir.OpaqueKind.DETAILS, entry),)), ir.Text("x")),
     )
-    messages, losses = encode(turn, model="x/m")
+    more = ir.Turn(USER, (ir.Text("y"),))
+    messages, losses = encode(turn, more, model="x/m")
     assert messages[0]["reasoning_details"] == [json.loads(entry)]
     assert losses == []
-    messages, losses = encode(turn, model="x/other")
+    messages, losses = encode(turn, more, model="x/other")
     assert "reasoning_details" not in messages[0]
     assert len(losses) == 1
 
 
 def test_refusals_are_the_messages_refusal() -> None:
-    messages, losses = encode(ir.Turn(ASSISTANT, (ir.Refusal("no", "input[0].content[0]"),)))
-    assert messages == [{"role": "assistant", "content": None, "refusal": "no"}]
+    refused = ir.Turn(ASSISTANT, (ir.Refusal("no", "input[0].content[0]"),))
+    messages, losses = encode(refused, ir.Turn(USER, (ir.Text("y"),)))
+    assert messages[:1] == [{"role": "assistant", "content": None, "refusal": "no"}]
     assert losses == []
 
 

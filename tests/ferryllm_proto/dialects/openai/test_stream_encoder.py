@@ -174,6 +174,7 @@ def test_refusals_citations_logprobs_and_raw_events() -> None:
         START,
         BlockStart(0, BlockKind.TEXT),
         TextDelta(0, "x"),
+        Citation(0, "openai", b'{"type":"url_citation","url_citation":{"url":"https://a.example"}}'),
         Citation(0, "openai", b'{"type":"url_citation"}'),
         Logprobs(0, b'[{"token":"x","logprob":-1,"bytes":null,"top_logprobs":[]}]'),
         BlockEnd(0),
@@ -189,7 +190,14 @@ def test_refusals_citations_logprobs_and_raw_events() -> None:
     assert final.choices[0].message.refusal == "no"
     assert final.choices[0].logprobs is not None
     assert final.choices[0].finish_reason == "stop"
-    assert b'"annotations":[{"type":"url_citation"}]' in data
+    assert final.choices[0].message.annotations is not None
+    [cited] = final.choices[0].message.annotations
+    assert cited.url_citation.model_dump() == {
+        "start_index": 0,
+        "end_index": 1,
+        "title": "https://a.example",
+        "url": "https://a.example",
+    }
     assert b'"audio":{"id":"a"}' in data
 
 

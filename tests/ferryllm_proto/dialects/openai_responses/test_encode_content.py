@@ -45,8 +45,8 @@ def test_what_has_a_place_is_carried_without_a_loss(part: ir.Part, wired: Any) -
 def test_what_files_can_not_say_is_reported() -> None:
     part = ir.Document(ir.Source(S.TEXT, "words"), name="n", context="c", citations=True, path="p")
     wired, paths = write(part)
-    assert wired == {"type": "input_text", "text": "words"}
-    assert paths == ["p.context", "p.citations", "p.title"]
+    assert wired == {"type": "input_text", "text": "n\nc\nwords"}
+    assert paths == ["p.citations", "p"]
 
 
 def test_what_has_no_place_is_dropped() -> None:

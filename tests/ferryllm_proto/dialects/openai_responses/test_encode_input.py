@@ -10,6 +10,9 @@ from ferryllm_proto.dialects.openai_responses import DIALECT
 U, A = ir.Role.USER, ir.Role.ASSISTANT
 
 
+CALLED = ir.Turn(A, (ir.ToolCall("c", "f", "{}"),))
+
+
 def items(*turns: ir.Turn, dialect: str = "anthropic", **fields: Any) -> tuple[list[Any], list[str]]:
     upstream, losses = DIALECT.encode_request(ir.Request(dialect, "m", turns=turns, **fields))
     return json.loads(upstream.body)["input"], [str(loss).split(":")[0] for loss in losses]
@@ -18,11 +21,11 @@ def items(*turns: ir.Turn, dialect: str = "anthropic", **fields: Any) -> tuple[l
 def test_g8_the_order_of_parts_is_kept() -> None:
     turn = ir.Turn(A, (ir.Text("a"), ir.ToolCall("c", "f", "{}"), ir.Text("b"), ir.ToolCall("d", "f", "{}")))
     sent, _ = items(turn)
-    assert [item["type"] for item in sent] == ["message", "function_call", "message", "function_call"]
+    assert [item["type"] for item in sent] == ["message", "function_call", "message", "function_call"] + ["function_call_output"] * 2
 
 
 def test_results_and_text_of_one_turn_keep_their_order() -> None:
-    sent, _ = items(ir.Turn(U, (ir.ToolResult("c", (ir.Text("r"),)), ir.Text("and"), ir.Text("now"))))
+    _, *sent = items(CALLED, ir.Turn(U, (ir.ToolResult("c", (ir.Text("r"),)), ir.Text("and"), ir.Text("now"))))[0]
     assert [item["type"] for item in sent] == ["function_call_output", "message"]
     assert len(sent[1]["content"]) == 2
 
@@ -57,12 +60,12 @@ def test_c14_names_and_marks_without_a_place_are_reported() -> None:
 
 def test_failed_results_with_images_say_so_in_a_part_of_their_own() -> None:
     result = ir.ToolResult("c", (ir.Image(ir.Source(ir.SourceKind.URL, "u")),), is_error=True)
-    (sent,), _ = items(ir.Turn(U, (result,)))
+    (_, sent), _ = items(CALLED, ir.Turn(U, (result,)))
     assert sent["output"][0] == {"type": "input_text", "text": "Error:"}
 
 
 def test_a_result_without_content_is_empty_text() -> None:
-    (sent,), _ = items(ir.Turn(U, (ir.ToolResult("c"),)))
+    (_, sent), _ = items(CALLED, ir.Turn(U, (ir.ToolResult("c"),)))
     assert sent["output"] == ""
 
 
@@ -105,4 +108,4 @@ def test_a_string_stays_a_string() -> None:
 def test_without_input_there_is_none_only_where_the_provider_has_the_prompt() -> None:
     stored = DIALECT.decode_request(b'{"model":"m","prompt":{"id":"p"}}')
     assert "input" not in json.loads(DIALECT.encode_request(stored)[0].body)
-    assert items()[0] == []
+    assert items()[0] == [{"type": "message", "role": "user", "content": "Continue."}]

@@ -177,8 +177,9 @@ def test_a20_failed_results_say_so() -> None:
 
 def test_a22_images_of_results_reach_the_model() -> None:
     image = ir.Image(ir.Source(ir.SourceKind.BASE64, "AAAA", "image/jpeg"))
-    request = foreign(turns=(ir.Turn(ir.Role.USER, (ir.ToolResult("c", (ir.Text("see"), image)), ir.Text("and?"))),))
-    result, message = encode(request)[0]["input"]
+    called = ir.Turn(ir.Role.ASSISTANT, (ir.ToolCall("c", "f", "{}"),))
+    answered = ir.Turn(ir.Role.USER, (ir.ToolResult("c", (ir.Text("see"), image)), ir.Text("and?")))
+    _, result, message = encode(foreign(turns=(called, answered)))[0]["input"]
     assert result["output"] == [
         {"type": "input_text", "text": "see"},
         {"type": "input_image", "image_url": "data:image/jpeg;base64,AAAA", "detail": "auto"},
@@ -244,7 +245,7 @@ def test_r8_reasoning_without_what_it_led_to_is_left_out() -> None:
 def test_a29_hosted_blocks_of_others_become_text() -> None:
     raw = b'{"type":"web_search_tool_result","content":[{"type":"r","title":"T","url":"u","encrypted_content":"zz"}]}'
     block = ir.Hosted("anthropic", "web_search_tool_result", raw, "messages[1].content[0]")
-    body, losses = encode(foreign(turns=(USER, ir.Turn(ir.Role.ASSISTANT, (block, ir.Text("so"))))))
+    body, losses = encode(foreign(turns=(USER, ir.Turn(ir.Role.ASSISTANT, (block, ir.Text("so"))), USER)))
     first, second = body["input"][1]["content"]
     assert "zz" not in first["text"]
     assert '"title":"T"' in first["text"]

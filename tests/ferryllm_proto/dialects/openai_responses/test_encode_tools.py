@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ferryllm_proto import ir, json
-from ferryllm_proto.dialects.openai_responses.encode_tools import encode_choice, encode_tools, with_properties
+from ferryllm_proto.dialects.openai_responses.encode_tools import encode_choice, encode_tools
 from ferryllm_proto.loss import Report
 
 
@@ -44,20 +42,6 @@ def test_a15_what_a_tool_has_no_field_for_is_reported() -> None:
 
 def test_what_a_client_of_this_dialect_left_out_stays_out() -> None:
     assert encode(ir.Function("f"), own=True)[0] == [{"type": "function", "name": "f"}]
-
-
-@pytest.mark.parametrize(
-    ("schema", "out"),
-    [
-        (b'{"type":"object"}', b'{"type":"object","properties":{}}'),
-        (b"{}", b'{"type":"object","properties":{}}'),
-        (b'{"properties": {}}', b'{"properties": {}}'),
-        (b'{"$ref": "#/x"}', b'{"$ref": "#/x"}'),
-        (b'{"type": "string"}', b'{"type": "string"}'),
-    ],
-)
-def test_a8_objects_get_properties_and_nothing_else_is_touched(schema: bytes, out: bytes) -> None:
-    assert with_properties(schema) == out
 
 
 def test_choices_of_freeform_tools_and_namespaces() -> None:

@@ -1,0 +1,71 @@
+"""What an answer tells about itself on its way through: tokens, the reason to stop, errors, and faults no event shows.
+
+Apart from `translate`, because both forms of an answer, whole and streamed, are judged by it.
+"""
+
+from __future__ import annotations
+
+from . import ir
+from .events import End, Event, Finish, Start, StreamFailed, UsageUpdate
+
+WATCHED = frozenset({Start, UsageUpdate, Finish, StreamFailed, End})
+"""The events an `Observer` wants to see."""
+
+MAX_END_TOKENS = 4
+"""Output tokens an empty answer may cost: its end is a token or two itself."""
+
+HOLLOW = ir.Error(ir.ErrorKind.UPSTREAM, "the provider counted output tokens but sent no content")
+
+
+class Observer:
+    """Sees the events of one answer."""
+
+    def __init__(self) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.model: str | None = None
+        """The provider's word for the model that answered, where it said one."""
+        self.error: ir.Error | None = None
+        self.empty = True
+        """Whether nothing that came was content; whoever sees content says so here."""
+        self.ended = False
+
+    def see(self, event: Event) -> Event:
+        """The event, or the failure it should have been."""
+        kind = type(event)
+        if kind is End and self._is_hollow():
+            event = StreamFailed(HOLLOW)
+        if isinstance(event, UsageUpdate):
+            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
+        elif isinstance(event, Start):
+            self.model = event.model or None
+            self.usage = event.usage if event.usage is not None else self.usage
+        elif isinstance(event, Finish):
+            self.finish = event.reason
+        elif isinstance(event, StreamFailed):
+            self.error = event.error
+        elif kind is End:
+            self.ended = True
+        return event
+
+    def see_whole(self, response: ir.Response) -> None:
+        """The same for a whole answer; a failure is in `error`."""
+        self.usage, self.finish, self.model = response.usage, response.finish, response.model or None
+        self.empty = not response.parts
+        self.error = HOLLOW if self._is_hollow() else None
+
+    def _is_hollow(self) -> bool:
+        """Whether an answer without any content says that it had some (T5): its content was lost on the way.
+
+        Tokens spent on thoughts that are not shown explain an empty answer; so does an end that is no ordinary one.
+        """
+        if not self.empty or self.finish is not ir.FinishReason.END or self.usage is None:
+            return False
+        return (self.usage.output or 0) - (self.usage.reasoning or 0) > MAX_END_TOKENS
+
+
+def blame_upstream(error: ir.Error) -> ir.Error:
+    """A body that can not be decoded is the provider's fault, not the client's; an error it reports stays."""
+    if error.kind is ir.ErrorKind.BAD_REQUEST and error.code in ("invalid_json", "invalid_type", "invalid_value"):
+        return ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer could not be read: {error.message}")
+    return error
