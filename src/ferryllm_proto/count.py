@@ -64,7 +64,7 @@ class CountTokens:
         """As `Translator.receive_response_head`."""
         self._status, self._headers = status, headers
         if 200 <= status < 300:
-            kept = client_headers(headers, same=True)
+            kept = client_headers(headers)
             self.head = ClientHead(status, (("content-type", "application/json"), *kept))
             self.state = State.RELAY
         else:

@@ -425,9 +425,9 @@ class Exchange:
     def _send_head(self, status: int, headers: tuple[tuple[str, str], ...], now: float) -> SendHead:
         self._status, self._first_byte = status, now
         # Both names: OpenAI's SDKs show x-request-id, Anthropic's request-id.
-        own: tuple[tuple[str, str], ...] = (("x-request-id", self.id),)
-        if self._entry.dialect == "anthropic" and not any(name == "request-id" for name, _ in headers):
-            own = (*own, ("request-id", self.id))
+        given = {name for name, _ in headers}
+        names = ("x-request-id", "request-id") if self._entry.dialect == "anthropic" else ("x-request-id",)
+        own = tuple((name, self.id) for name in names if name not in given)
         return SendHead(status, (*headers, *own))
 
     def _record(self, now: float, outcome: Outcome | None = None) -> Record:

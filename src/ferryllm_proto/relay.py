@@ -18,7 +18,6 @@ _FORWARDED = frozenset(
     {
         "retry-after",
         "retry-after-ms",
-        "request-id",
         "x-should-retry",
         "openai-processing-ms",
         "openai-version",
@@ -33,18 +32,17 @@ MAX_LOSS_HEADER = 4096
 """Characters of the loss header: proxies in front of us take 8 KiB of all headers together."""
 
 
-def client_headers(headers: Headers, *, same: bool) -> list[tuple[str, str]]:
+def client_headers(headers: Headers) -> list[tuple[str, str]]:
     """The provider's headers a client may see: an allow list, so no cookies, CORS or transport headers leave.
 
-    With ``same`` dialect on both sides the provider's request id keeps its name; it is renamed otherwise, because the
-    gateway has an id of its own.
+    The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
-    out = []
+    out: list[tuple[str, str]] = []
     for name, value in headers:
         lower = name.lower()
         if lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
             out.append((lower, value))
-        elif lower == "x-request-id":
+        elif lower in ("x-request-id", "request-id") and not any(n == "x-upstream-request-id" for n, _ in out):
             out.append(("x-upstream-request-id", value))
     return out
 

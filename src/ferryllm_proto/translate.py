@@ -494,7 +494,7 @@ class Translator:
 
     def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
         given = {name.lower() for name, _ in headers}
-        headers.extend(h for h in client_headers(self._upstream_headers, same=self._same) if h[0] not in given)
+        headers.extend(h for h in client_headers(self._upstream_headers) if h[0] not in given)
         loss = loss_header(self.losses)
         if loss:
             headers.append(("x-ferryllm-loss", loss))

@@ -36,7 +36,7 @@ CLIENTS = {
 _TAKEN = {
     "anthropic": re.compile(r"^\.(temperature|top_p|top_k): unknown"),
     "openai": re.compile(r"(?!)"),
-    "openai_responses": re.compile(r"\.input_audio: unknown"),
+    "openai_responses": re.compile(r"\.input_audio: unknown|'input_audio' is none of"),
 }
 
 

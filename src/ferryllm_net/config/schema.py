@@ -123,7 +123,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=1_000_000, description="Most client connections at one time; further ones wait.")
     ] = 10_000
     check_providers: Annotated[
-        bool, Meta(description="Whether `/readyz` also asks that every provider accepts a connection.")
+        bool, Meta(description="Whether `/readyz` also asks that every provider answers a request for its models.")
     ] = False
 
 

@@ -83,7 +83,8 @@ class Endpoints:
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         head, body = DIALECTS[entry.dialect].encode_error(error, request_id=request_id)
-        await respond.complete(head.status, [*head.headers, ("x-request-id", request_id), *headers], body)
+        own = () if any(name == "x-request-id" for name, _ in head.headers) else (("x-request-id", request_id),)
+        await respond.complete(head.status, [*head.headers, *own, *headers], body)
 
     # --- readiness ---
 

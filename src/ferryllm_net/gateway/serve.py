@@ -53,7 +53,8 @@ async def serve(
             await tasks.start(run)
             app.listening = True
             port = bound_port(listeners[0])
-            log.info("ferryllm server started", listen=f"{address.host}:{port}", providers=len(settings.providers))
+            shown = f"[{address.host}]" if ":" in address.host else address.host
+            log.info("ferryllm server started", listen=f"{shown}:{port}", providers=len(settings.providers))
             if started is not None:
                 started(address.host, port)
             task_status.started(Serving(app, server, port))

@@ -160,7 +160,9 @@ class Log:
         if done.outcome == "truncated":
             level = Level.ERROR
         elif done.outcome == "error":
-            level = Level.WARN if done.status is not None and done.status < 500 else Level.ERROR
+            # An error after the head went out came from the provider, whatever the head said.
+            blamed_client = done.status is not None and 400 <= done.status < 500
+            level = Level.WARN if blamed_client else Level.ERROR
         if level < self._level:
             return
         fields: dict[str, Value | None] = {

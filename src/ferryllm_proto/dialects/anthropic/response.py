@@ -127,6 +127,8 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     details = stop_details(response.finish, response.finish_details)
     if details is not None:
         out["stop_details"] = json.raw(details)
+    if response.usage is None or response.usage.input is None:
+        report.degraded("usage", "the provider has not told it: input_tokens is an estimate")
     out["usage"] = json.raw(usages.encode(response.usage, answer.input_estimate))
     if response.logprobs is not None:
         report.dropped("logprobs", f"{NAME} has no token probabilities")

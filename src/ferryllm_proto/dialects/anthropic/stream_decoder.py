@@ -186,6 +186,8 @@ class StreamDecoder:
         """Data that is no object is noise (S8); an object that can not be read has lost text with it."""
         if frame.event == "error":
             out.extend(self._failed(errors.in_band(frame.data)))
+        elif last and self._state is State.FINISHED:
+            return  # torn, but all was said before it (T2)
         elif frame.data.lstrip()[:1] == b"{":
             kind = ir.ErrorKind.TRUNCATED if last else ir.ErrorKind.UPSTREAM
             out.extend(self._fail(f"the provider sent an event that can not be read: {exc}", kind))

@@ -50,6 +50,11 @@ class Calls:
         """Whether there is a call with a name."""
         return any(call.name for call in self._calls)
 
+    @property
+    def nameless(self) -> bool:
+        """Whether a call has arguments and no name: nobody can answer it."""
+        return any(call.args and not call.name for call in self._calls)
+
     def receive(self, deltas: list[CallAnswer], model: str, next_ix: int, out: list[Event]) -> int:
         """Take the deltas of one chunk; the next free block number comes back.
 
@@ -76,7 +81,9 @@ class Calls:
         return self._start_others(None, next_ix, out)
 
     def end_all(self, next_ix: int, out: list[Event]) -> int:
-        """End every call."""
+        """End every call. Raises `RemoteProtocolError` for one that never got a name (Z12)."""
+        if self.nameless:
+            raise RemoteProtocolError("the provider sent a tool call without a name", kind=ir.ErrorKind.UPSTREAM)
         next_ix = self.start_all(next_ix, out)
         out.extend(BlockEnd(call.ix) for call in self._calls if call.started)
         self._calls = [call for call in self._calls if not call.started]

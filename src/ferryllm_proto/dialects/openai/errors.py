@@ -43,6 +43,7 @@ _BY_STATUS = {status: kind for kind, status in reversed(ir.STATUS.items())} | {
 
 _BY_WORD = {
     "context_length_exceeded": ir.ErrorKind.CONTEXT_LENGTH,
+    "string_above_max_length": ir.ErrorKind.CONTEXT_LENGTH,
     "model_max_prompt_tokens_exceeded": ir.ErrorKind.CONTEXT_LENGTH,
     "exceed_context_size_error": ir.ErrorKind.CONTEXT_LENGTH,
     "invalid_api_key": ir.ErrorKind.AUTHENTICATION,

@@ -121,6 +121,8 @@ def decode(body: bytes) -> ir.Response:
         refused=any(isinstance(part, ir.Refusal) for part in parts),
         stop=stop,
     )
+    if reason is ir.FinishReason.TOOL_USE and not any(isinstance(part, ir.ToolCall) for part in parts):
+        raise _upstream("the provider sent no tool call, but ended as if it had")
     if reason is ir.FinishReason.ERROR:
         raise _upstream(f"the provider ended its answer with finish_reason {choice.finish_reason}")
     usage = decode_usage(found.usage) or decode_usage(choice.usage)
@@ -238,5 +240,7 @@ def _call(found: CallAnswer, model: str) -> ir.ToolCall | None:
             found.id or "", found.custom.name, found.custom.input or "", ir.ToolKind.CUSTOM, opaque=proof
         )
     if found.function is None or not found.function.name:
+        if (found.function is not None and arguments(found.function)) or (found.custom and found.custom.input):
+            raise _upstream("the provider sent a tool call without a name")
         return None
     return ir.ToolCall(found.id or "", found.function.name, arguments(found.function), opaque=proof)

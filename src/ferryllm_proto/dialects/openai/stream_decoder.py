@@ -98,6 +98,9 @@ class StreamDecoder:
         self._calls = Calls()
         self._details = reasoning.Details()
         self._refused = False
+        self._others = False
+        """Whether there is more than one choice."""
+        self._last_usage: ir.Usage | None = None
         self._plain_thoughts = False
         """Thoughts come as plain text: entries of ``reasoning_details`` repeat it."""
 
@@ -136,6 +139,17 @@ class StreamDecoder:
             data, self._body = bytes(self._body), bytearray()
             self.state = State.STREAM
             self._receive(self._frames.receive_data(data), out)
+        if self.state is State.FINISHED:
+            rest: list[Event] = []
+            self._receive(self._frames.receive_eof(), rest)
+            # Torn usage is no usage, but all that counts was said before it (T2).
+            if not (rest and isinstance(rest[-1], StreamFailed) and rest[-1].error.dialect is None):
+                out.extend(rest)
+            else:
+                out.append(End())
+            if self.state is State.FINISHED:
+                self._end(out)
+            return out
         self._receive(self._frames.receive_eof(), out)
         if self.state is State.FINISHED:
             self._end(out)
@@ -203,9 +217,12 @@ class StreamDecoder:
             self._start(chunk, out)
         if choices:
             for choice in choices:
-                # Other choices belong to a client that asked for them, and that one gets the bytes as they are.
                 if not choice.index:
                     self._choice(choice, out)
+                elif self.state is State.STREAM and not self._others:
+                    # A client that asked for them gets the bytes as they are; nobody else can be given them.
+                    self._others = True
+                    out.append(Raw(NAME, "choices", data))
         if self.state is State.CLOSED:
             return
         if len(chunk.usage) and bytes(chunk.usage) != b"null":
@@ -221,8 +238,9 @@ class StreamDecoder:
         out.append(Start(str(chunk.id or ""), self._model, int(created) if isinstance(created, (int, float)) else None))
 
     def _usage(self, raw: json.Raw, out: list[Event]) -> None:
-        usage = decode_usage(raw)
+        usage = decode_usage(raw, self._last_usage)
         if usage is not None and self._started:
+            self._last_usage = usage
             out.append(UsageUpdate(usage))
 
     def _groq(self, raw: json.Raw, out: list[Event]) -> None:
@@ -273,10 +291,10 @@ class StreamDecoder:
         if delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments):
             self._close(out)
             self._next = self._calls.receive_legacy(delta.function_call, self._next, out)
-        for name in ("audio", "images"):
-            raw = bytes(getattr(delta, name))
-            if raw not in (b"", b"null", b"[]"):
-                out.append(Raw(NAME, name, raw))
+        if len(delta.audio) or len(delta.images):
+            for name, value in (("audio", delta.audio), ("images", delta.images)):
+                if bytes(value) not in (b"", b"null", b"[]"):
+                    out.append(Raw(NAME, name, bytes(value)))
 
     def _mixed(self, content: list[json.Raw], out: list[Event]) -> None:
         for is_thought, text in response.split_content(content):
@@ -330,6 +348,10 @@ class StreamDecoder:
         reason, sequence = decode_finish(word, called=called, refused=self._refused, stop=stop)
         if reason is ir.FinishReason.ERROR:
             self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider ended its answer with {word}"), out)
+            return
+        if reason is ir.FinishReason.TOOL_USE and not called:
+            what = "a tool call without a name" if self._calls.nameless else "no tool call, but ended as if it had"
+            self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider sent {what}"), out)
             return
         self._close_all(out)
         out.append(Finish(reason, sequence))

@@ -42,8 +42,11 @@ def _whole(*counts: _Count) -> int | None:
     return next((max(0, int(count)) for count in counts if count is not None), None)
 
 
-def decode_usage(raw: bytes | msgspec.Raw) -> ir.Usage | None:
-    """A provider's ``usage``; None where there is none or it is none, which must not cost the answer."""
+def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir.Usage | None:
+    """A provider's ``usage``; None where there is none or it is none, which must not cost the answer.
+
+    ``before`` is an earlier one of the same stream: cached tokens that only it told are still part of the prompt.
+    """
     if bytes(raw) in (b"", b"null"):
         return None
     try:
@@ -56,6 +59,8 @@ def decode_usage(raw: bytes | msgspec.Raw) -> ir.Usage | None:
     total = _whole(found.total_tokens)
     read = _whole(inside.cached_tokens, found.prompt_cache_hit_tokens, found.cached_tokens, found.num_cached_tokens)
     write = _whole(inside.cache_write_tokens)
+    if before is not None:
+        read, write = before.cache_read if read is None else read, before.cache_write if write is None else write
     reasoning = _whole(outside.reasoning_tokens, found.reasoning_tokens)
     if prompt is not None and output is not None and total is not None:
         # xAI leaves reasoning out of completion_tokens; the total has it.

@@ -301,7 +301,7 @@ def test_x17_citations() -> None:
         },
         {"type": "char_location"},
     ]
-    assert [loss.path for loss in encoder.losses] == ["citations"]
+    assert [loss.path for loss in encoder.losses] == ["citations", "usage"]
 
 
 def test_x18_partial_arguments_stay_partial() -> None:
@@ -361,7 +361,7 @@ def test_what_only_others_have_is_reported() -> None:
         End(),
     ]
     validated(b"".join([encoder.send(event) for event in events]))
-    assert [loss.path for loss in encoder.losses] == ["x.y", "web_search_call", "logprobs", "opaque"]
+    assert [loss.path for loss in encoder.losses] == ["x.y", "web_search_call", "logprobs", "opaque", "usage"]
 
 
 def test_our_own_raw_events_pass() -> None:
