@@ -29,6 +29,10 @@ class Abort(msgspec.Struct, frozen=True):
     """Close the provider's connection now: what still comes from it is not wanted."""
 
 
+class Release(msgspec.Struct, frozen=True):
+    """The provider has said all that matters: keep its connection for others if its message ends at once."""
+
+
 class SendHead(msgspec.Struct, frozen=True):
     """Begin the client's answer."""
 
@@ -88,4 +92,4 @@ class Record(msgspec.Struct, frozen=True):
     attempts: int
 
 
-Action = Union[ReadBody, Open, Abort, SendHead, SendBody, Finish, Cut, Note, Record]  # noqa: UP007 - as above
+Action = Union[ReadBody, Open, Abort, Release, SendHead, SendBody, Finish, Cut, Note, Record]  # noqa: UP007 - as above

@@ -40,6 +40,11 @@ class CountTokens:
         self._body: list[bytes] = []
         self._size = 0
 
+    @property
+    def complete(self) -> bool:
+        """As `Translator.complete`."""
+        return self.state is State.DONE
+
     def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
         """As `Translator.receive_request`; None also when the count is already made."""
         try:

@@ -24,6 +24,7 @@ from .actions import (
     Outcome,
     ReadBody,
     Record,
+    Release,
     SendBody,
     SendHead,
 )
@@ -280,7 +281,9 @@ class Exchange:
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
         actions: list[Action] = [Abort()] if self.state in _UPSTREAM_ALIVE else []
-        return [*actions, self._record(now, Outcome.CANCELLED)]
+        # On pass-through the provider may take its time after its last event; the client need not wait for it.
+        done = self._talk is not None and self._talk.complete
+        return [*actions, self._record(now, None if done else Outcome.CANCELLED)]
 
     # --- the provider's side ---
 
@@ -340,10 +343,11 @@ class Exchange:
             actions.append(SendBody(out))
         if not over:
             return actions
-        if upstream_open:
-            actions.append(Abort())
         self._error = talk.error
+        # The end goes out with the last bytes: a client that has read its last event may leave right after it.
         actions.append(Cut() if talk.cut else Finish())
+        if upstream_open:
+            actions.append(Release() if talk.state is Translation.DONE else Abort())
         actions.append(self._record(now))
         return actions
 

@@ -58,6 +58,9 @@ every other dialect (G5). Not in it: tuning knobs, which are dropped with a repo
 
 _NO_CONTRACT: dict[str, str] = {}
 
+_NOTHING = frozenset({b"null", b"[]"})
+"""Values that say nothing: SDKs send back answers with every field they know."""
+
 _HARMLESS = frozenset({b"null", b"false", b"[]", b"{}", b'""', b'["text"]'})
 """Values that ask for nothing, or for what everybody gets."""
 
@@ -90,13 +93,13 @@ class Report:
 
         Without ``path`` they are fields of the body: those of the contract are refused (raises
         `RemoteProtocolError`, translation.md G5). Names that begin with a dot only reproduce a spelling (an item's id,
-        a null): nothing is lost with them. One that begins with ``message.`` belongs to the message ``path`` is in.
+        a null), and values of nothing are nothing: no loss. One that begins with ``message.`` belongs to the message ``path`` is in.
         """
         if ext is None or ext.dialect == target:
             return
         contract = _NO_CONTRACT if path else _CONTRACT.get(ext.dialect, _NO_CONTRACT)
         for name, value in ext.fields.items():
-            if name.startswith("."):
+            if name.startswith(".") or value in _NOTHING:
                 continue
             wish = contract.get(name)
             if wish is not None and b"".join(value.split()) not in _HARMLESS:

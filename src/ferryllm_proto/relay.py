@@ -106,7 +106,7 @@ class Relay:
             kind = type(event)
             if kind is StreamFailed:
                 error: ir.Error = event.error  # type: ignore[union-attr]  # its type was just compared
-                if error.dialect is not None:
+                if error.dialect is not None or error.kind is ir.ErrorKind.TRUNCATED:
                     self.failure = error
                 else:  # what is not understood here may be understood there
                     self.begun = True

@@ -14,6 +14,7 @@ import msgspec
 
 from . import ids, ir, json
 from .dialect import ToolRules
+from .errors import RemoteProtocolError
 from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish
 from .freeform import FreeformInput
 from .loss import Report
@@ -262,6 +263,8 @@ class Raiser:
     def _start(self, event: BlockStart) -> BlockStart:
         if event.kind is not BlockKind.TOOL:
             return event
+        if not event.name:
+            raise RemoteProtocolError("the provider sent a tool call without a name", kind=ir.ErrorKind.UPSTREAM)
         tool = self._table.client_tool(event.name or "", event.namespace)
         custom = isinstance(tool, ir.Custom)
         if custom and event.tool_kind is ir.ToolKind.FUNCTION:

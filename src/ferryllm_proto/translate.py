@@ -66,7 +66,7 @@ _OVER = frozenset({State.DONE, State.FAILED})
 _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 _BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may come before an answer; the last three are a BOM."""
+"""What may come before an answer and says nothing; the last three are a BOM."""
 
 
 class Translator:
@@ -138,6 +138,12 @@ class Translator:
     def upstream_model(self) -> str | None:
         """The provider's word for the model that answered, where it said one."""
         return self._seen.model
+
+    @property
+    def complete(self) -> bool:
+        """Whether the client has got all there is to say, although the provider may not have closed yet."""
+        relay = self._relay
+        return self.state is State.DONE or (relay is not None and relay.stream and relay.scanner.complete)
 
     # --- the request ---
 
@@ -284,11 +290,9 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            data = b"".join(self._buffer) + data
-            first = data.lstrip(_BLANK)[:1]
-            if first:
-                return self._begin(data, whole=first in (b"{", b"["))
-            self._buffer = [data]
+            data = (b"".join(self._buffer) + data).lstrip(_BLANK)
+            if data:
+                return self._begin(data, whole=data[:1] in (b"{", b"["))
             return b""
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
@@ -405,7 +409,7 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(b"".join(self._buffer).lstrip(_BLANK))
+            response = self.backend.decode_response(b"".join(self._buffer))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)
@@ -464,7 +468,10 @@ class Translator:
             if cut:
                 return self._fail(_CUT)
             self._decide_relay()
-        out = self._flush() + (b"" if relay.torn else rest)
+        rest = b"" if relay.torn else rest
+        if rest and scanner.missing_end and not rest.endswith(b"\n\n"):
+            rest += b"\n\n"
+        out = self._flush() + rest
         if cut:
             return out + self._fail(_CUT)
         self.error = scanner.error

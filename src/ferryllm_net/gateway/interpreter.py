@@ -7,6 +7,7 @@ its upstream, and the exchange is told the time.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from ferryllm_proto.actions import (
     Outcome,
     ReadBody,
     Record,
+    Release,
     SendBody,
     SendHead,
 )
@@ -55,6 +57,10 @@ _TIMEOUTS = frozenset(
         UpstreamFault.TIMEOUT_TOTAL,
     }
 )
+
+
+RELEASE_SECS = 0.2
+"""How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
 
 class Interpreter:
@@ -106,20 +112,26 @@ class Interpreter:
                 if self._over:
                     return
                 event = await self._next()
+        except Exception:
+            self._record_unfinished(Outcome.ERROR)  # a fault of ours; the server answers it and says where it was
+            raise
         finally:
-            if not self._over:
-                self._record_cancelled()
+            self._record_unfinished(None)
             await self._close_upstream()
 
-    def _record_cancelled(self) -> None:
-        """The run was cancelled, or failed: its record is made all the same."""
+    def _record_unfinished(self, outcome: Outcome | None) -> None:
+        """The run was cancelled, or failed: its record is made all the same, once."""
+        if self._over:
+            return
         due = self._record_due
         if due is None:
             actions = self._exchange.receive(ClientLost(), anyio.current_time())
             due = next((action for action in actions if isinstance(action, Record)), None)
+        elif not self._respond.ended:
+            # The exchange was over, but its last bytes did not get out.
+            due = msgspec.structs.replace(due, outcome=Outcome.CANCELLED)
         if due is not None:
-            # Its last bytes did not reach the client, whatever the exchange had made of it.
-            self._record(msgspec.structs.replace(due, outcome=Outcome.CANCELLED))
+            self._record(due if outcome is None else msgspec.structs.replace(due, outcome=outcome))
 
     async def _next(self) -> Input:
         """Wait for what happens next."""
@@ -208,12 +220,14 @@ class Interpreter:
                 await self._respond.abort()
             elif kind is Abort:
                 await self._close_upstream()
+            elif kind is Release:
+                await self._release_upstream()
             else:
                 self._note(action)
 
     async def _perform_whole(self, actions: Sequence[Action]) -> bool:
         """An answer that is whole goes out with its length, in one write."""
-        kinds = [type(action) for action in actions if not isinstance(action, (Note, Abort))]
+        kinds = [type(action) for action in actions if not isinstance(action, (Note, Abort, Release))]
         if kinds != [SendHead, SendBody, Finish, Record]:
             return False
         for action in actions:
@@ -223,6 +237,8 @@ class Interpreter:
                 await self._respond.complete(head.status, list(head.headers), action.data)
             elif type(action) is Abort:
                 await self._close_upstream()
+            elif type(action) is Release:
+                await self._release_upstream()
             elif type(action) is not Finish:
                 self._note(action)
         return True
@@ -237,6 +253,14 @@ class Interpreter:
             self._opening = action
         elif isinstance(action, ReadBody):
             self._reading = action
+
+    async def _release_upstream(self) -> None:
+        """Read the end of the provider's message, if it is there: then its connection can serve again."""
+        upstream = self._upstream
+        if upstream is not None and not upstream.ended:
+            with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
+                await upstream.receive()
+        await self._close_upstream()
 
     async def _close_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None

@@ -97,7 +97,7 @@ class MockProvider:
             if scope.cancelled_caught:
                 await respond.abort()
         finally:
-            received.left = request.client_left
+            received.left = request.client_left and not received.ending
             received.done()
             if self._heard is not None:
                 self._heard(received)
@@ -218,7 +218,7 @@ class _Exchange:
 
     async def complete(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         """A whole answer."""
-        self.received.status = status
+        self.received.status, self.received.ending = status, True
         self.received.writes += 1
         given = {name for name, _ in headers}
         await self._respond.complete(status, [*headers, *(own for own in self._own if own[0] not in given)], body)
@@ -262,6 +262,8 @@ class _Exchange:
             if fault is not None and received.writes >= fault.after:
                 await self._break(fault.kind)
                 return
+            # Many clients close as soon as they have read the dialect's own end.
+            received.ending = step is script.steps[-1]
             await respond.body(data)
             received.writes += 1
         await respond.end()
@@ -287,6 +289,7 @@ class _Exchange:
 
     async def _break(self, kind: FaultKind) -> None:
         """The fault, with the head out."""
+        self.received.ending = kind in (FaultKind.EOF, FaultKind.GARBAGE)
         if kind is FaultKind.CUT:
             await self._respond.flush()
             await self._respond.abort()

@@ -33,6 +33,8 @@ class Received:
         """Writes of the answer's body so far."""
         self.left = False
         """The client was gone before the end."""
+        self.ending = False
+        """The last write of the answer has begun: a client that is gone now has had it all, or will not say."""
         self._done = anyio.Event()
 
     def json(self) -> Any:

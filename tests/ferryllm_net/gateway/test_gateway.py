@@ -358,6 +358,42 @@ async def test_t11_a_client_that_leaves_a_stream_cancels_the_provider() -> None:
         assert not running.app.running
 
 
+@pytest.mark.parametrize("model", ["chat-x", "msg-x"])
+async def test_a_client_that_leaves_after_the_last_event_was_served_well(model: str) -> None:
+    """The SDKs close at the last event and do not wait for the end of the HTTP message."""
+    finish = b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}\n\n'
+    native = b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"real-msg"}}\n\n' + finish
+    native += b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+    async def never_closes(request: Request, respond: Responder) -> None:
+        await request.read()
+        await respond.head(200, [SSE])
+        await respond.body(ROLE + PONG + STOP + DONE if model == "chat-x" else native)
+        await anyio.sleep_forever()
+
+    async with upstream(never_closes) as port, gateway(port) as running:
+        for _ in range(20):
+            async with await running.begin("/v1/messages", ask(model, stream=True)) as stream:
+                await read_until(stream, b'"message_stop"}')
+        with anyio.fail_after(10):
+            while running.log.count("request completed") < 20:
+                await anyio.sleep(0.01)
+        assert running.log.count('outcome="ok"') == 20
+
+
+async def test_a_stream_leaves_its_upstream_connection_to_the_next_one() -> None:
+    provider = Stream(ROLE + PONG + STOP + DONE)
+    provider.go = anyio.Semaphore(99)
+    async with upstream(provider) as port, gateway(port) as running:
+        for _ in range(3):
+            status, _, _ = await running.ask("POST", "/v1/messages", ask(stream=True))
+            assert status == 200
+        with anyio.fail_after(10):
+            while running.log.count("request completed") < 3:
+                await anyio.sleep(0.01)
+        assert running.app.pool.idle == 1
+
+
 async def test_a_drain_lets_a_stream_finish() -> None:
     provider = Stream(ROLE + PONG, STOP + DONE)
     async with upstream(provider) as port, gateway(port) as running:

@@ -22,6 +22,9 @@ NAMES = {
     "reasoning": "thinking",
     "parallel": "tool_choice.disable_parallel_tool_use",
     "user": "metadata.user_id",
+    "budget": "thinking.budget_tokens",
+    "show": "thinking.display",
+    "effort": "output_config.effort",
 }
 """Fields of `ir.Request` and the keys of this dialect."""
 

@@ -127,6 +127,8 @@ class ParamWriter:
             body[path] = out
         else:
             body.setdefault("output_config", {})["format"] = out
+        if format_.name is not None:
+            self.report.dropped(f"{path}.name", f"{NAME} has no names of formats")
         if format_.description is not None:
             self.report.dropped(f"{path}.description", f"{NAME} describes a format in its schema alone")
 

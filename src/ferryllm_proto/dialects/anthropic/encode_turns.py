@@ -70,8 +70,10 @@ def _append(
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         messages[-1]["content"] = content + blocks
+        writer.ext(messages[-1], turn.ext, turn.path)
         return
     if not blocks:
+        writer.ext({}, turn.ext, turn.path)
         return
     message: Message = {"role": role, "content": plain if plain is not None else blocks}
     writer.ext(message, turn.ext, turn.path)

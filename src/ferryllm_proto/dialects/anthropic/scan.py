@@ -59,7 +59,7 @@ class Scanner:
         out = self._lines(rest)
         if self.error is None and self.finish is not None:
             if not self.complete:  # a reason to stop and then the end will do (T2), but clients are told (T3)
-                self.missing_end = MESSAGE_STOP if rest.endswith(b"\n\n") or not rest else b"\n\n" + MESSAGE_STOP
+                self.missing_end = MESSAGE_STOP
             self.complete = True
         return out if renaming else b""
 

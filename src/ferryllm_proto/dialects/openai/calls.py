@@ -71,8 +71,6 @@ class Calls:
     def receive_legacy(self, delta: FunctionAnswer, next_ix: int, out: list[Event]) -> int:
         """Take a ``function_call`` delta. The empty stub some servers send is nothing (D5)."""
         if self._legacy is None:
-            if not delta.name:
-                return next_ix
             self._legacy = self._add()
         return self._fragment(self._legacy, delta.name or "", arguments(delta), next_ix, out)
 

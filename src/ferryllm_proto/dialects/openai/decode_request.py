@@ -20,6 +20,8 @@ NAMES = {
     "cache_retention": "prompt_cache_retention",
     "safety_id": "safety_identifier",
     "include_usage": "stream_options.include_usage",
+    "budget": "reasoning.max_tokens",
+    "show": "reasoning.exclude",
 }
 """Fields of `ir.Request` whose key in a Chat body is another one."""
 
@@ -40,7 +42,7 @@ def decode(body: bytes) -> ir.Request:
     names = NAMES
     talk = conversation(found.messages, found.model)
     tools, legacy_tools = _tools(found)
-    choice = _choice(wire.value(found.tool_choice))
+    choice, extra = _chosen(wire.value(found.tool_choice), extra)
     function_call = wire.value(found.function_call)
     if choice is None and function_call is not None:
         choice = _function_call(function_call)
@@ -167,15 +169,35 @@ def _custom(raw: wire.Raw, path: str, extra: dict[str, bytes]) -> ir.Custom:
     if (raw_format := wire.value(found.format)) is not None:
         at = f"{path}.custom.format"
         format_ = json.decode(raw_format, wire.CUSTOM_FORMAT, at)
+        known = json.fields(raw_format, at).keys() <= {"type", "grammar"}
         if format_.type == "grammar":
             raw_grammar = wire.value(format_.grammar)
             if raw_grammar is None:
                 raise json.bad_field(f"{at}.grammar", "a grammar", "nothing")
             grammar = json.decode(raw_grammar, wire.GRAMMAR, f"{at}.grammar")
             syntax, definition = grammar.syntax, grammar.definition
-        elif format_.type != "text":
+            known = known and json.fields(raw_grammar).keys() <= {"syntax", "definition"}
+        if format_.type not in ("grammar", "text") or not known:
             inner = {**inner, "format": bytes(raw_format)}
     return ir.Custom(found.name, found.description, syntax, definition, path=path, ext=ext(extra, inner, "custom"))
+
+
+_CHOICE_FIELDS = frozenset({"type", "function", "custom", "allowed_tools"})
+
+
+def _chosen(raw: wire.Raw | None, extra: dict[str, bytes]) -> tuple[ir.ToolChoice | None, dict[str, bytes]]:
+    """The choice; one with more in it than the representation holds is kept whole, and what it is goes to ``extra``."""
+    choice = _choice(raw)
+    if choice is None or raw is None or choice.mode is not ir.ToolChoiceMode.TOOL:
+        return choice, extra
+    fields = json.fields(raw)
+    unknown = {f"tool_choice.{name}": bytes(fields[name]) for name in fields.keys() - _CHOICE_FIELDS}
+    for kind in ("function", "custom"):
+        inner = json.fields(fields[kind]) if wire.value(fields.get(kind, wire.ABSENT)) is not None else {}
+        unknown |= {f"tool_choice.{kind}.{name}": bytes(inner[name]) for name in inner.keys() - {"name"}}
+    if not unknown:
+        return choice, extra
+    return msgspec.structs.replace(choice, raw=bytes(raw)), {**extra, **dict(sorted(unknown.items()))}
 
 
 def _choice(raw: wire.Raw | None) -> ir.ToolChoice | None:

@@ -85,7 +85,7 @@ def _reasoning(scope: Scope, out: Wire) -> None:
         out[name] = _native_reasoning(name, params)
         return
     if params.show not in (None, "omitted"):
-        scope.report.dropped(f"{name}.summary", "Chat shows what the provider shows of its reasoning")
+        scope.report.dropped(scope.request.wire_name("show"), "Chat shows what the provider shows of its reasoning")
     if params.mode is ir.ThinkingMode.BETWEEN_TOOLS:
         scope.report.degraded(name, "Chat cannot say when to think")
     effort = _wanted(params)
@@ -101,6 +101,8 @@ def _reasoning(scope: Scope, out: Wire) -> None:
         return
     if sent != params.effort:
         scope.report.degraded(name, f"said as reasoning_effort {sent}")
+    if params.budget is not None and params.effort is not None and effort != "none":
+        scope.report.degraded(scope.request.wire_name("budget"), f"a budget is not taken here: effort {sent}")
     out["reasoning_effort"] = sent
 
 

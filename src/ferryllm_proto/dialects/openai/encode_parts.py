@@ -28,6 +28,7 @@ _INNER = (
     "message.",
     "response_format.",
     "stream_options.",
+    "tool_choice.",
 )
 
 
@@ -124,6 +125,8 @@ def text_losses(part: ir.Text, scope: Scope) -> None:
     """Report what a plain text in a request cannot keep."""
     if part.citations and not (scope.native and part.citations_dialect == NAME):
         scope.report.dropped(f"{path_of(part)}.citations", "a Chat request carries text without its sources")
+    if part.phase is not None:
+        scope.report.dropped(f"{path_of(part).partition('.')[0]}.phase", "messages have no phase here")
     scope.report.ext(part.ext, NAME, path_of(part))
 
 

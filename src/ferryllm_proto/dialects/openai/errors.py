@@ -93,6 +93,11 @@ def has_error(raw: bytes | msgspec.Raw) -> bool:
     return bytes(raw) not in (b"", b"null", b'""', b"{}", b"[]", b"false", b"0")
 
 
+def is_bare(chunk: bytes) -> bool:
+    """Whether a chunk without choices is itself an error, as Mistral and vLLM write them."""
+    return b'"error"' in chunk and b'"message"' in chunk
+
+
 def _is_json(body: bytes) -> bool:
     try:
         json.fields(body)
@@ -202,11 +207,20 @@ _WORDS: dict[ir.ErrorKind, tuple[str, str | None]] = {
 
 def body(error: ir.Error) -> bytes:
     """The error object; that of a Chat provider as it said it."""
-    if error.dialect == NAME and error.raw is not None:
+    if error.dialect == NAME and error.raw is not None and _is_ours(error.raw):
         return error.raw
     type_, code = _WORDS[error.kind]
     code = error.code if error.dialect in (None, NAME) and error.code is not None else code
     return json.encode({"error": {"message": error.message, "type": type_, "param": error.param, "code": code}})
+
+
+def _is_ours(raw: bytes) -> bool:
+    """Whether an error has the form clients of this dialect read; the vendors' other forms are put into it."""
+    try:
+        inner = json.decode(json.decode(raw, _body).error, _body)
+    except RemoteProtocolError:
+        return False
+    return json.kind(inner.message) == "string"
 
 
 def line(error: ir.Error) -> bytes:

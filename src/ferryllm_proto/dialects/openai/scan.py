@@ -133,7 +133,7 @@ class StreamScanner(_Scan):
             chunk = json.decode(data, _chunk)
         except RemoteProtocolError:
             return  # the client sees the same bytes and is the judge of them
-        if errors.has_error(chunk.error):
+        if errors.has_error(chunk.error) or (chunk.choices is None and errors.is_bare(data)):
             self.error = errors.in_band(data)
             return
         usage = decode_usage(chunk.usage)

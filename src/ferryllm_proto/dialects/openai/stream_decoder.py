@@ -213,6 +213,9 @@ class StreamDecoder:
             self._fail(errors.in_band(data), out)
             return
         choices = chunk.choices
+        if choices is None and errors.is_bare(data):
+            self._fail(errors.in_band(data), out)
+            return
         if not self._started and (choices or (chunk.model and chunk.id)):
             self._start(chunk, out)
         if choices:

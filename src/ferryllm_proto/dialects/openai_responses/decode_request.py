@@ -32,13 +32,14 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
     reasoning = _reasoning(known.reasoning, reader.ext)
     format_, verbosity = _text_config(known.text, reader.ext)
     include = tuple(known.include or ())
+    choice = decode_choice(known.tool_choice, reader.ext)
     return ir.Request(
         dialect=wire.NAME,
         model=known.model,
         turns=tuple(reader.turns),
         system=tuple(reader.system),
         tools=(*tools, *reader.tools),
-        tool_choice=decode_choice(known.tool_choice),
+        tool_choice=choice,
         parallel=known.parallel_tool_calls,
         max_output=known.max_output_tokens,
         temperature=known.temperature,

@@ -61,6 +61,8 @@ def _custom(tool: Raw, path: str) -> ir.Custom:
     syntax = definition = None
     if not wire.is_null(known.format):
         form = json.decode(known.format, wire.custom_format_decoder, f"{path}.format")
+        if not json.fields(known.format).keys() <= {"type", "syntax", "definition"}:
+            extra = {**extra, "format": bytes(known.format)}
         if form.type == "grammar":
             syntax, definition = form.syntax or "lark", form.definition or ""
         else:
@@ -90,8 +92,11 @@ _MODES = {
 }
 
 
-def decode_choice(choice: Raw) -> ir.ToolChoice | None:
-    """``tool_choice``: a word or an object."""
+_CHOICE_FIELDS = frozenset({"type", "name", "namespace"})
+
+
+def decode_choice(choice: Raw, ext: dict[str, bytes]) -> ir.ToolChoice | None:
+    """``tool_choice``: a word or an object. What is unknown of it goes to ``ext``."""
     kind = json.kind(choice)
     if kind == "null":
         return None
@@ -103,7 +108,11 @@ def decode_choice(choice: Raw) -> ir.ToolChoice | None:
     known = json.decode(choice, wire.choice_decoder, "tool_choice")
     if known.type in ("function", "custom") and known.name is not None:
         tool_kind = ir.ToolKind.CUSTOM if known.type == "custom" else ir.ToolKind.FUNCTION
-        return ir.ToolChoice(ir.ToolChoiceMode.TOOL, (known.name,), kind=tool_kind, namespace=known.namespace)
+        fields = json.fields(choice)
+        unknown = sorted(fields.keys() - _CHOICE_FIELDS)
+        ext.update((f"tool_choice.{name}", bytes(fields[name])) for name in unknown)
+        raw = bytes(choice) if unknown else None
+        return ir.ToolChoice(ir.ToolChoiceMode.TOOL, (known.name,), kind=tool_kind, namespace=known.namespace, raw=raw)
     if known.type == "allowed_tools":
         names = tuple(tool.name or tool.type for tool in known.tools)  # hosted ones have a type alone
         return ir.ToolChoice(ir.ToolChoiceMode.ALLOWED, names, required=known.mode == "required", raw=bytes(choice))

@@ -242,6 +242,8 @@ class InputWriter:
         else:
             as_text = all(isinstance(p, ir.Text) and p.cache is None for p in part.parts)
         if as_text and len(part.parts) <= 1:
+            if isinstance(first, ir.Text):
+                self._report.ext(first.ext, wire.NAME, first.path)
             return prefix + (first.text if isinstance(first, ir.Text) else "")
         out = [wired for wired in map(self._content.input_part, part.parts) if wired is not None]
         if prefix:

@@ -123,6 +123,8 @@ def _reasoning(body: Wire, request: ir.Request, model: str, report: Report) -> N
             effort = "none"
         elif effort is None and params.budget is not None:
             effort = effort_of(params.budget)
+        if params.budget is not None and effort != "none":
+            report.degraded(request.wire_name("budget"), f"a budget is not taken here: effort {effort}")
         if effort is not None and not own and effort not in _EFFORTS:
             report.dropped(request.wire_name("reasoning"), f"there is no effort {effort!r:.40} here")
             effort = None
@@ -232,8 +234,8 @@ def _ext(body: Wire, request: ir.Request, report: Report) -> None:
         report.ext(ext, wire.NAME)
         return
     for name, raw in ext.fields.items():
-        if name.startswith((".", "input[")):
-            continue  # an item's, written with it
+        if name.startswith((".", "input[", "tool_choice.")):
+            continue  # an item's, written with it; or in the choice's own bytes
         place, rest = body, name
         for head in ("reasoning.", "text.format.", "text."):
             if name.startswith(head):

@@ -125,8 +125,8 @@ class Items:
         if item is None:
             return
         known = self._by_index.get(index) if index is not None else self._by_id.get(item.id or "")
-        if known is not None and not known.done and known.id == item.id:
-            return
+        if known is not None and known.id == item.id and (not known.done or (index is not None and item.id)):
+            return  # said again
         self._begin(item, raw, index, out)
 
     def _begin(self, item: _Item, raw: msgspec.Raw, index: int | None, out: list[Event]) -> _Open:

@@ -114,7 +114,7 @@ class MessageItem(Item):
 
     def keep_logprobs(self, array: bytes) -> None:
         """Token probabilities come after their text, so they go into the final part."""
-        inner = array.strip()[1:-1].strip()
+        inner = _with_bytes(array).strip()[1:-1].strip()
         if inner:
             self._logprobs.append(inner)
 
@@ -138,6 +138,18 @@ class MessageItem(Item):
 
     def close(self, status: bytes) -> bytes:
         return self._done(self._item(status))
+
+
+def _with_bytes(array: bytes) -> bytes:
+    """Token probabilities with the ``bytes`` of every token: Chat may leave them out, this dialect's types do not."""
+    try:
+        entries = json.loads(array)
+        for entry in [inner for outer in entries for inner in (outer, *(outer.get("top_logprobs") or ()))]:
+            if entry.get("bytes") is None:
+                entry["bytes"] = list(entry["token"].encode("utf-8", "replace"))
+    except (RemoteProtocolError, AttributeError, KeyError, TypeError):
+        return array  # not what it says it is; passed as it came
+    return json.encode(entries)
 
 
 class ReasoningItem(Item):

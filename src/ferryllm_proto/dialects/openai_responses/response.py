@@ -93,9 +93,6 @@ def finish_events(items: Items, response: WireResponse, out: list[Event]) -> Non
     items.finish(response.output or (), out)
     usage = decode_usage(response.usage) if response.usage is not None else None
     reason = decode_finish(response, called=items.called, refused=items.refused)
-    if not len(items) and usage is not None and usage.output and reason is ir.FinishReason.END:
-        # An empty turn would look like success (T5).
-        raise RemoteProtocolError("the provider counted output but sent none", kind=ir.ErrorKind.UPSTREAM)
     if usage is not None:
         out.append(UsageUpdate(usage))
     out.append(Finish(reason))

@@ -108,7 +108,7 @@ class StreamDecoder:
             message = "the provider's stream ended before its answer was complete"
             self._fail(ir.Error(ir.ErrorKind.TRUNCATED, message), out)
         else:
-            self._fail(ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty stream"), out)
+            self._fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider sent an empty stream"), out)
 
     # --- framing ---
 

@@ -265,6 +265,7 @@ NAMES: dict[str, str] = {
     "cache_retention": "prompt_cache_retention",
     "safety_id": "safety_identifier",
     "previous_id": "previous_response_id",
+    "show": "reasoning.summary",
 }
 """Fields of `ir.Request` whose wire key differs."""
 

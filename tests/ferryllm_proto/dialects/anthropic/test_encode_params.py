@@ -141,7 +141,7 @@ def test_a36_schemas() -> None:
     body, losses = encoded(foreign(format=format_))
     schema = {"type": "object", "b": 1, "a": 2, "additionalProperties": False}
     assert body["output_config"]["format"] == {"type": "json_schema", "schema": schema}
-    assert paths(losses) == [("degraded", "response_format")]
+    assert paths(losses) == [("degraded", "response_format"), ("dropped", "response_format.name")]
 
 
 @pytest.mark.parametrize(

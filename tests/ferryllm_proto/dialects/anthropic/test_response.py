@@ -169,7 +169,7 @@ def test_x18_arguments_that_are_no_object_are_kept_under_one_key() -> None:
     body, losses = encode(ir.Response("m", "m", (ir.ToolCall("", "f", '{"a":'),)))
     assert body["content"][0]["input"] == {"_raw": '{"a":'}
     assert body["content"][0]["id"].startswith("toolu_")
-    assert losses == ["content[0].input"]
+    assert losses == ["content[0].input", "usage"]
 
 
 def test_freeform_input_is_wrapped() -> None:
@@ -189,7 +189,7 @@ def test_what_only_others_have_is_reported() -> None:
         ),
         logprobs=b"[]",
     )
-    assert encode(response)[1] == ["citations", "content[1]", "content[2].opaque", "logprobs"]
+    assert encode(response)[1] == ["citations", "content[1]", "content[2].opaque", "usage", "logprobs"]
 
 
 def test_x17_flat_citations_of_responses() -> None:

@@ -106,8 +106,13 @@ def test_x5_arguments_before_the_name() -> None:
     assert run([frag(0, "1", args="{")], [frag(0, name="f")], [frag(0, args="}")]) == [("1", "f", "{}")]
 
 
-def test_x5_a_call_without_a_name_is_none() -> None:
-    assert run([frag(0, "1", "", "{}")], [{"index": 1}]) == []
+def test_x5_a_call_that_says_nothing_is_none() -> None:
+    assert run([frag(0, "1", "", "")], [{"index": 1}]) == []
+
+
+def test_x5_z12_arguments_without_a_name_are_an_error() -> None:
+    with pytest.raises(RemoteProtocolError, match="without a name"):
+        run([frag(0, "1", "", "{}")])
 
 
 def test_x7_a_call_without_arguments_starts_at_the_end() -> None:

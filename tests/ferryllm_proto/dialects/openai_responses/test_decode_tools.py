@@ -74,10 +74,10 @@ def test_r6_namespaces_that_can_not_be_taken_apart_stay_whole(space: Any) -> Non
     ],
 )
 def test_a11_every_form_of_choice(value: Any, choice: ir.ToolChoice | None) -> None:
-    assert decode_choice(json.raw(json.encode(value))) == choice
+    assert decode_choice(json.raw(json.encode(value)), {}) == choice
 
 
 @pytest.mark.parametrize("value", ["maybe", 3, {}, {"type": 3}])
 def test_what_is_no_choice_is_refused(value: Any) -> None:
     with pytest.raises(RemoteProtocolError, match="tool_choice"):
-        decode_choice(json.raw(json.encode(value)))
+        decode_choice(json.raw(json.encode(value)), {})
