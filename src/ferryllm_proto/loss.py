@@ -102,7 +102,9 @@ class Report:
             if name.startswith(".") or value in _NOTHING:
                 continue
             wish = contract.get(name)
-            if wish is not None and b"".join(value.split()) not in _HARMLESS:
+            if wish is not None:
+                if b"".join(value.split()) in _HARMLESS:
+                    continue
                 raise self.refuse(name, f"{target} does not offer {wish}")
             if path and name.startswith("message."):
                 self.dropped(f"{path.partition('.')[0]}.{name[8:]}", f"{target} has no such field")

@@ -16,7 +16,9 @@ def told(type_: str, raw: bytes) -> tuple[str | None, list[str]]:
 
 
 def test_a29_a_search_and_its_result_are_told_without_what_no_one_else_can_read() -> None:
-    assert told("server_tool_use", b'{"type":"server_tool_use","id":"s1","name":"web_search","input":{"query":"x"}}') == (
+    assert told(
+        "server_tool_use", b'{"type":"server_tool_use","id":"s1","name":"web_search","input":{"query":"x"}}'
+    ) == (
         '[server_tool_use] {"name":"web_search","input":{"query":"x"}}',
         ["degraded messages[1].content[0]"],
     )
@@ -27,7 +29,9 @@ def test_a29_a_search_and_its_result_are_told_without_what_no_one_else_can_read(
     assert text == '[web_search_tool_result] {"content":[{"title":"t"}]}'
 
 
-@pytest.mark.parametrize("raw", [b'{"type":"compaction","encrypted_content":"x"}', b"{}", b'{"a":"data:image/png;base64,AA"}'])
+@pytest.mark.parametrize(
+    "raw", [b'{"type":"compaction","encrypted_content":"x"}', b"{}", b'{"a":"data:image/png;base64,AA"}']
+)
 def test_a30_what_is_unreadable_is_dropped_and_reported(raw: bytes) -> None:
     assert told("compaction", raw) == (None, ["dropped messages[1].content[0]"])
 

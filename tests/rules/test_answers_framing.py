@@ -342,7 +342,3 @@ def test_u6_s7_nothing_of_the_stream_options_leaks() -> None:
     assert grammar.validate("openai", told.body).usage is None
     assert told.usage is not None
     assert chat_usage()["completion_tokens"] == told.usage.output
-
-
-def test_message_delta_is_part_of_the_kit() -> None:
-    assert message_delta("end_turn").startswith(b"event: message_delta\n")

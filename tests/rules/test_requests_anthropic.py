@@ -255,7 +255,7 @@ def test_a14_ids_fit_alike_in_call_and_result_and_are_never_given_twice(backend:
 
 @pytest.mark.parametrize("backend", OPENAI)
 def test_a15_what_tools_have_here_alone_is_reported_and_strict_is_said(backend: str) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "cache_control": {"type": "ephemeral"},
         "eager_input_streaming": True,
         "defer_loading": True,
@@ -321,7 +321,9 @@ def test_a18_media_of_results_come_behind_the_whole_run() -> None:
 
 @pytest.mark.parametrize("backend", OPENAI)
 def test_a19_a_missing_result_is_filled_and_an_orphan_becomes_text(backend: str) -> None:
-    missing = ask(backend, USER, assistant(use("toolu_1"), use("toolu_2")), user(result("toolu_1", content="1"), text("x")))
+    missing = ask(
+        backend, USER, assistant(use("toolu_1"), use("toolu_2")), user(result("toolu_1", content="1"), text("x"))
+    )
     flat = json.dumps(messages(missing))
     assert flat.count("toolu_2") == 2
     assert "[no result]" in flat
@@ -329,7 +331,8 @@ def test_a19_a_missing_result_is_filled_and_an_orphan_becomes_text(backend: str)
     orphan = ask(backend, user(result("toolu_9", content="found it"), text("x")))
     flat = json.dumps(messages(orphan))
     assert "found it" in flat
-    assert "tool_call_id" not in flat and "call_id" not in flat
+    assert "tool_call_id" not in flat
+    assert "call_id" not in flat
     assert orphan.lost("messages[0].content[0]")
 
 
@@ -426,7 +429,11 @@ def test_a25_thoughts_stay_as_they_are_towards_their_own_provider() -> None:
     body = {"model": "mine", "max_tokens": 9, "messages": [USER, assistant(THOUGHT, REDACTED, text("a")), USER]}
     data = json.dumps(body).encode()
     assert Sent("anthropic", "anthropic", data, "claude-opus-4-5").raw == data.replace(b'"mine"', b'"claude-opus-4-5"')
-    foreign = {"type": "thinking", "thinking": "x", "signature": "ferry1.bad"}  # takes the way through the representation
+    foreign = {
+        "type": "thinking",
+        "thinking": "x",
+        "signature": "ferry1.bad",
+    }  # takes the way through the representation
     body["messages"] = [USER, assistant(foreign, text("a")), USER, assistant(THOUGHT, REDACTED, text("b")), USER]
     sent = Sent("anthropic", "anthropic", json.dumps(body).encode(), "claude-opus-4-5")
     assert sent.body["messages"][3]["content"][:2] == [THOUGHT, REDACTED]
@@ -437,8 +444,10 @@ def test_a25_thoughts_stay_as_they_are_towards_their_own_provider() -> None:
 @pytest.mark.parametrize("backend", OPENAI)
 def test_a26_signatures_never_leave_for_another_vendor(backend: str) -> None:
     sent = ask(backend, USER, assistant(THOUGHT, REDACTED, text("a")), USER)
-    assert b"EqQB" not in sent.raw and b"EmwK" not in sent.raw
-    assert sent.lost("messages[1].content[0]") and sent.lost("messages[1].content[1]")
+    assert b"EqQB" not in sent.raw
+    assert b"EmwK" not in sent.raw
+    assert sent.lost("messages[1].content[0]")
+    assert sent.lost("messages[1].content[1]")
 
 
 @pytest.mark.parametrize(("model", "replayed"), [("deepseek-chat", True), ("kimi-k2", True), ("llama-4", False)])
@@ -467,7 +476,8 @@ def test_a29_searches_of_the_history_are_told_in_order(backend: str) -> None:
     places = [said.index(word) for word in ("I look.", "web_search", "https://r.example", "It is old.")]
     assert places == sorted(places)
     assert "Zz" not in said
-    assert sent.lost("degraded messages[1].content[1]") and sent.lost("degraded messages[1].content[2]")
+    assert sent.lost("degraded messages[1].content[1]")
+    assert sent.lost("degraded messages[1].content[2]")
 
 
 @pytest.mark.parametrize("backend", OPENAI)
@@ -589,7 +599,8 @@ def test_a35_b22_thoughts_are_shown_where_the_client_wants_them() -> None:
     hidden = ask("openai_responses", thinking={"type": "adaptive", "display": "omitted"})
     assert "summary" not in hidden.body["reasoning"]
     off = ask("openai_responses", thinking={"type": "disabled"})
-    assert "include" not in off.body and "summary" not in off.body["reasoning"]
+    assert "include" not in off.body
+    assert "summary" not in off.body["reasoning"]
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-5-chat-latest"])
@@ -609,7 +620,8 @@ CLOSED = {**OPEN, "required": ["a", "b"], "additionalProperties": False}
 def test_a36_formats_bind_where_their_schema_can(backend: str, key: str) -> None:
     def ask_for(schema: Any) -> tuple[dict[str, Any], Sent]:
         format_ = {"type": "json_schema", "schema": schema}
-        sent = ask(backend, **{key: {"format": format_} if key == "output_config" else format_})
+        fields: dict[str, Any] = {key: {"format": format_} if key == "output_config" else format_}
+        sent = ask(backend, **fields)
         found = sent.body["response_format"]["json_schema"] if backend == "openai" else sent.body["text"]["format"]
         return found, sent
 
@@ -751,7 +763,8 @@ def test_b12_no_empty_texts_and_no_white_space_at_the_end() -> None:
         {"role": "user", "content": [text("x")]},
         {"role": "assistant", "content": "Once"},
     ]
-    assert sent.lost("messages[0].content[1]") and sent.lost("messages[1]")
+    assert sent.lost("messages[0].content[1]")
+    assert sent.lost("messages[1]")
 
 
 def test_b13_the_limit_is_always_sent_and_larger_than_the_budget() -> None:
@@ -759,7 +772,8 @@ def test_b13_the_limit_is_always_sent_and_larger_than_the_budget() -> None:
     assert sent.body["max_tokens"] == 3000
     assert sent.body["thinking"]["budget_tokens"] < 3000
     assert not sent.body.keys() & {"temperature", "top_k"}
-    assert sent.lost("temperature") and sent.lost("top_k")
+    assert sent.lost("temperature")
+    assert sent.lost("top_k")
     assert chat().body["max_tokens"] > 0
 
 
@@ -779,12 +793,15 @@ def test_b15_tools_of_the_history_are_listed() -> None:
 
 
 def test_b16_formats_are_closed_without_touching_their_numbers() -> None:
-    schema = '{"type":"object","properties":{"a":{"type":"object"},"n":{"maximum":1.50,"minimum":12345678901234567890}}}'
-    format_ = '{"type":"json_schema","json_schema":{"name":"x","schema":%s}}' % schema
-    body = '{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":%s}' % format_
+    schema = (
+        '{"type":"object","properties":{"a":{"type":"object"},"n":{"maximum":1.50,"minimum":12345678901234567890}}}'
+    )
+    format_ = f'{{"type":"json_schema","json_schema":{{"name":"x","schema":{schema}}}}}'
+    body = f'{{"model":"m","messages":[{{"role":"user","content":"x"}}],"response_format":{format_}}}'
     sent = Sent("openai", "anthropic", body.encode())
     assert sent.raw.count(b'"additionalProperties":false') == 2
-    assert b"1.50" in sent.raw and b"12345678901234567890" in sent.raw
+    assert b"1.50" in sent.raw
+    assert b"12345678901234567890" in sent.raw
     assert sent.lost("degraded response_format")
 
 
@@ -798,7 +815,8 @@ def test_a28_thoughts_without_proof_are_dropped_and_thinking_is_off_in_their_loo
         max_tokens=30000,
     )
     assert sent.body["thinking"] == {"type": "disabled"}
-    assert sent.lost("messages[1]") and sent.lost("reasoning_effort")
+    assert sent.lost("messages[1]")
+    assert sent.lost("reasoning_effort")
     assert [b["type"] for b in sent.body["messages"][1]["content"]] == ["tool_use"]
 
 

@@ -31,7 +31,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
             {"type": "redacted_thinking", "data": "REDACTED-1"},
             {"type": "text", "text": "I call two."},
             {"type": "thinking", "thinking": "second thought", "signature": "SIGNATURE-2"},
-            {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome", "n": 12345678901234567890}},
+            {
+                "type": "tool_use",
+                "id": "toolu_1",
+                "name": "weather",
+                "input": {"city": "Rome", "n": 12345678901234567890},
+            },
             {"type": "tool_use", "id": "toolu_2", "name": "weather", "input": {}},
         ],
         "stop_reason": "tool_use",
@@ -101,7 +106,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
                     "content": "I call two.",
                     "reasoning": "first thought",
                     "reasoning_details": [
-                        {"type": "reasoning.text", "text": "first thought", "signature": "DETAIL-SIGNATURE", "index": 0},
+                        {
+                            "type": "reasoning.text",
+                            "text": "first thought",
+                            "signature": "DETAIL-SIGNATURE",
+                            "index": 0,
+                        },
                         {"type": "reasoning.encrypted", "data": "DETAIL-DATA", "index": 1},
                     ],
                     "tool_calls": [
@@ -157,14 +167,13 @@ def answer(entry: str, backend: str, body: dict[str, Any], reply: dict[str, Any]
     translator.receive_response_head(200, (("content-type", "application/json"),))
     data = translator.receive_data(json.dumps(reply).encode()) + translator.receive_eof()
     assert translator.error is None
-    if body.get("stream"):
-        found = oracles.stream(entry, data)
-    else:
-        found = oracles.whole(entry, data)
+    found = oracles.stream(entry, data) if body.get("stream") else oracles.whole(entry, data)
     return found.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
-def echo(entry: str, body: dict[str, Any], answered: Any, results: tuple[str, ...] = ("sunny", "rainy")) -> dict[str, Any]:
+def echo(
+    entry: str, body: dict[str, Any], answered: Any, results: tuple[str, ...] = ("sunny", "rainy")
+) -> dict[str, Any]:
     """The second turn: the answer as it was, the results of its calls, and no word more."""
     out: dict[str, Any] = json.loads(json.dumps(body))
     given = iter(results)

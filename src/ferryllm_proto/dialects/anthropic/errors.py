@@ -11,6 +11,7 @@ import re
 
 from ... import ir, json, sse
 from ...dialect import ClientHead, Headers
+from ...error_text import page, trimmed, unframed
 from ...errors import RemoteProtocolError
 from . import wire
 from .wire import NAME, given
@@ -81,16 +82,11 @@ _TYPE_OF_KIND: dict[ir.ErrorKind, str] = {
     ir.ErrorKind.TIMEOUT: "timeout_error",
 }
 
-MAX_MESSAGE = 2000
-"""Characters of an error message that is shown: enough for any real one, not for a page of HTML."""
-
 _OVERFLOW = re.compile(
     r"prompt is too long|exceed(?:s|ed)? (?:the )?(?:available )?context"
     r"|context (?:window|length|limit) (?:is )?exceeded|maximum context length",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"\b(?:sk|key|api|AIza)[-_][A-Za-z0-9_-]{12,}")
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]{0,500}>", re.DOTALL | re.IGNORECASE)
 
 
 # --- from a provider -------------------------------------------------------------------------------------
@@ -98,10 +94,11 @@ _MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]{0,500}>", re.DOTALL | re.
 
 def decode(status: int, headers: Headers, body: bytes) -> ir.Error:
     """An error answer with an HTTP status; ``body`` may be anything."""
+    body = unframed(body)
     found = _members(body)
     type_, message = _said(found) if found is not None else (None, None)
     if message is None:
-        message = _plain(body) if found is None else None
+        message = page(body) if found is None else None
     kind = _KIND_OF_TYPE.get(type_ or "") or _kind_of_status(status)
     if status == 529:
         kind = ir.ErrorKind.OVERLOADED
@@ -137,7 +134,7 @@ def _error(
         kind = ir.ErrorKind.CONTEXT_LENGTH
     return ir.Error(
         kind,
-        _trimmed(message),
+        trimmed(message),
         status=status,
         code="context_length_exceeded" if kind is ir.ErrorKind.CONTEXT_LENGTH else None,
         type=type_,
@@ -192,17 +189,6 @@ def _text(raw: json.Raw | bytes | None) -> str | None:
         return None if data in (b"null", b"") else data.decode("utf-8", "replace")
 
 
-def _plain(body: bytes) -> str | None:
-    """The words of a body that is no JSON: HTML without its tags, trimmed (E9)."""
-    text = body[: 4 * MAX_MESSAGE].decode("utf-8", "replace")
-    return " ".join(_MARKUP.sub(" ", text).split()) or None
-
-
-def _trimmed(message: str) -> str:
-    message = _SECRET.sub("[key]", message)
-    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "..."
-
-
 def _retry_after(headers: Headers) -> float | None:
     """Seconds; a date needs a clock and stays in its header, which the gateway forwards."""
     wanted = {name.lower(): value for name, value in headers if name.lower() in ("retry-after", "retry-after-ms")}
@@ -229,9 +215,18 @@ def encode(error: ir.Error, request_id: str | None) -> tuple[ClientHead, bytes]:
         if error.retry_after != math.ceil(error.retry_after):
             headers.append(("retry-after-ms", str(round(error.retry_after * 1000))))
     head = ClientHead(_status(error), tuple(headers))
-    if error.dialect == NAME and error.raw is not None:
+    if error.dialect == NAME and error.raw is not None and _is_ours(error.raw):
         return head, error.raw
     return head, body(error, request_id)
+
+
+def _is_ours(raw: bytes) -> bool:
+    """Whether an error has the form clients of this dialect read; llama.cpp's, and a proxy's, has not."""
+    found = _members(raw)
+    if found is None or bytes(found.get("type", wire.ABSENT)) != b'"error"':
+        return False
+    type_, message = _said(found)
+    return type_ is not None and message is not None
 
 
 def body(error: ir.Error, request_id: str | None = None) -> bytes:

@@ -8,13 +8,10 @@ import msgspec
 
 from ... import ir, json
 from ...dialect import ClientHead, Headers
+from ...error_text import MAX_MESSAGE, page, trimmed, unframed
 from ...errors import RemoteProtocolError
 
 NAME = "openai"
-
-MAX_MESSAGE = 2000
-"""Characters of an error page that are kept: a sentence for a reader, not a document."""
-
 
 class _Body(msgspec.Struct, frozen=True):
     """Every shape seen: OpenAI's object, xAI's string, Mistral's and FastAPI's ``detail``, Cohere's ``message``."""
@@ -77,6 +74,7 @@ _CONTEXT = re.compile(
 
 def decode_error(status: int, headers: Headers, body: bytes) -> ir.Error:
     """A provider's error answer, whatever its body is."""
+    body = unframed(body)
     error = _from_body(body, status)
     return msgspec.structs.replace(
         error, status=status, retry_after=_retry_after(headers), dialect=NAME, raw=body if _is_json(body) else None
@@ -130,7 +128,7 @@ def _from_body(body: bytes, status: int | None) -> ir.Error:
     if status is None and code is not None and code.isdigit() and 400 <= int(code) <= 599:
         status = int(code)  # OpenRouter and llama.cpp put the status there
     kind = _kind(status, code, type_, message)
-    return ir.Error(kind, message, status=status, code=code, type=type_, param=_word(inner.param))
+    return ir.Error(kind, trimmed(message), status=status, code=code, type=type_, param=_word(inner.param))
 
 
 def _word(raw: msgspec.Raw) -> str | None:
@@ -138,7 +136,7 @@ def _word(raw: msgspec.Raw) -> str | None:
     kind = json.kind(raw)
     if kind == "string":
         try:
-            return json.decode(raw, _text)[:MAX_MESSAGE] or None
+            return json.decode(raw, _text) or None
         except RemoteProtocolError:
             return None
     return bytes(raw).decode("ascii", "replace")[:20] if kind == "number" else None
@@ -153,9 +151,7 @@ def _nested(raw: msgspec.Raw) -> str | None:
 
 def _page(body: bytes, status: int | None) -> str:
     """HTML, plain text or nothing as a sentence (E9)."""
-    text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", body[: 8 * MAX_MESSAGE].decode("utf-8", "replace"))
-    text = " ".join(text.split())[:MAX_MESSAGE]
-    return text or (f"the provider answered with status {status}" if status else "the provider reported an error")
+    return page(body) or (f"the provider answered with status {status}" if status else "the provider reported an error")
 
 
 def _kind(status: int | None, code: str | None, type_: str | None, message: str) -> ir.ErrorKind:

@@ -64,6 +64,10 @@ def parts(details: list[bytes], text: str | None, text_path: str, model: str, pa
         if (found := opaque.unwrap(entry.token)) is not None
     ]
     if enveloped:
+        first = enveloped[0]
+        if text and first.opaque[0].kind is ir.OpaqueKind.ENCRYPTED and not any(r.text or r.summary for r in enveloped):
+            # Encrypted entries bring no words: those of the message are their summary.
+            enveloped[0] = msgspec.structs.replace(first, summary=(text,))
         return enveloped
     native = tuple(
         ir.Opaque(PROVIDER, model, ir.OpaqueKind.DETAILS, bytes(raw).decode("utf-8", "replace"))

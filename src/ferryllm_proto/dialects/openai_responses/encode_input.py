@@ -112,6 +112,8 @@ class InputWriter:
 
     def _append(self, part: ir.Part, role: str) -> None:
         """Add ``part`` to the open message, or open one: the client's borders are kept where it had them."""
+        if not self._own and isinstance(part, ir.Text) and not part.text:
+            return  # an empty text says nothing: nothing is lost
         if role == "assistant":
             assert isinstance(part, (ir.Text, ir.Refusal, ir.Hosted))
             wired = self._content.output_part(part)

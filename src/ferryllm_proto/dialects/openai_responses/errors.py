@@ -11,11 +11,9 @@ import msgspec
 
 from ... import ir, json
 from ...dialect import ClientHead, Headers
+from ...error_text import MAX_MESSAGE, page, trimmed, unframed
 from ...errors import RemoteProtocolError
 from . import wire
-
-MAX_MESSAGE = 2000
-"""Characters of a message taken from a body that is no JSON: a proxy's page is no message."""
 
 _K = ir.ErrorKind
 
@@ -115,12 +113,10 @@ _body_decoder = json.decoder(_Body)
 
 def decode_error(status: int, headers: Headers, body: bytes) -> ir.Error:
     """A provider's error answer, whatever its body is."""
+    body = unframed(body)
     found = read_error(body)
     if found is None:
-        text = " ".join(body.decode("utf-8", "replace").split())[:MAX_MESSAGE]
-        if text.startswith("<") or not text:
-            text = f"the provider answered with status {status}"
-        found = ir.Error(_K.SERVER, text)
+        found = ir.Error(_K.SERVER, page(body) or f"the provider answered with status {status}")
     return msgspec.structs.replace(
         found,
         kind=_kind(found, status),
@@ -154,7 +150,7 @@ def _error(inner: _Body, outer: _Body, message: str | None = None) -> ir.Error:
     text = message or _word(inner.message) or _word(outer.message) or _word(outer.detail)
     return ir.Error(
         _K.SERVER,
-        text or "the provider reported an error without a message",
+        trimmed(text) if text else "the provider reported an error without a message",
         code=_word(inner.code),
         type=_word(inner.type),
         param=_word(inner.param),
@@ -213,7 +209,7 @@ def encode_error(error: ir.Error, request_id: str | None) -> tuple[ClientHead, b
         headers.append(("x-request-id", request_id))
     # 529 is Anthropic's; clients of this dialect know 503 (E3).
     status = 503 if error.http_status == 529 else error.http_status
-    if error.dialect == wire.NAME and error.raw is not None and json.kind(error.raw) == "object":
+    if error.dialect == wire.NAME and error.raw is not None and _is_ours(error.raw):
         return ClientHead(status, tuple(headers)), error.raw
     type_, code = _WORDS[error.kind]
     body = {
@@ -225,6 +221,15 @@ def encode_error(error: ir.Error, request_id: str | None) -> tuple[ClientHead, b
         }
     }
     return ClientHead(status, tuple(headers)), json.encode(body)
+
+
+def _is_ours(raw: bytes) -> bool:
+    """Whether an error has the form clients of this dialect read; the vendors' other forms are put into it."""
+    try:
+        inner = json.decode(json.decode(raw, _body_decoder).error, _body_decoder)
+    except RemoteProtocolError:
+        return False
+    return json.kind(inner.message) == "string"
 
 
 def failed_object(error: ir.Error) -> dict[str, object]:

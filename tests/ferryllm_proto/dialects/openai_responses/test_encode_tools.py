@@ -35,7 +35,7 @@ def test_r5_grammars_are_flat() -> None:
 
 
 def test_a15_what_a_tool_has_no_field_for_is_reported() -> None:
-    tool = ir.Function("f", cache=ir.CacheMark(), path="tools[0]", ext=ir.Ext("anthropic", {"input_examples": b"[]"}))
+    tool = ir.Function("f", cache=ir.CacheMark(), path="tools[0]", ext=ir.Ext("anthropic", {"input_examples": b"[1]"}))
     _, paths = encode(tool)
     assert paths == ["tools[0].cache_control", "tools[0].input_examples"]
 

@@ -1,0 +1,216 @@
+"""U1 to U15: tokens, counted once and told to everybody in their own way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ferryllm_proto import ir
+from ferryllm_proto.translate import State
+from support import grammar
+from support.answers import (
+    DIALECTS,
+    DONE,
+    RESPONSES_USAGE,
+    ROLE,
+    Told,
+    chat,
+    chat_usage,
+    chat_whole,
+    chunk,
+    message_delta,
+    message_item,
+    message_start,
+    messages,
+    messages_whole,
+    responses,
+    responses_whole,
+    text_block,
+    through,
+)
+
+PAIRS = [(entry, backend) for entry in DIALECTS for backend in DIALECTS if entry != backend]
+DETAILED = {
+    "openai": chat_usage(
+        100, 30, prompt_tokens_details={"cached_tokens": 40, "cache_write_tokens": 20}, completion_tokens_details={"reasoning_tokens": 11}
+    ),
+    "anthropic": {
+        "input_tokens": 40,
+        "cache_read_input_tokens": 40,
+        "cache_creation_input_tokens": 20,
+        "output_tokens": 30,
+        "output_tokens_details": {"thinking_tokens": 11},
+    },
+    "openai_responses": {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 20},
+        "output_tokens": 30,
+        "output_tokens_details": {"reasoning_tokens": 11},
+        "total_tokens": 130,
+    },
+}
+"""One usage in three dialects: 40 new, 40 from the cache, 20 into it, 30 out of which 11 were thought."""
+IR = ir.Usage(input=40, cache_read=40, cache_write=20, output=30, reasoning=11)
+
+
+def answer(backend: str, usage: dict[str, Any], *, stream: bool) -> bytes:
+    if backend == "openai":
+        return chat({"content": "a"}, usage=usage) if stream else chat_whole({"content": "a"}, usage=usage)
+    if backend == "anthropic":
+        text = {"type": "text", "text": "a"}
+        return messages(text_block(0, "a"), usage=usage) if stream else messages_whole(text, usage=usage)
+    return (responses if stream else responses_whole)(message_item("a"), usage=usage)
+
+
+def shown(entry: str, told: Told, *, stream: bool) -> dict[str, Any]:
+    assert told.state is State.DONE, told.error
+    if not stream:
+        return dict(told.json()["usage"])
+    usage = grammar.validate(entry, told.body).usage
+    assert usage is not None
+    return usage
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("came", [True, False])
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_u1_u2_u8_u9_one_usage_in_the_words_of_every_dialect(entry: str, backend: str, stream: bool, came: bool) -> None:
+    told = through(entry, backend, answer(backend, DETAILED[backend], stream=came), stream=stream)
+    assert told.usage == IR
+    got = shown(entry, told, stream=stream)
+    assert {key: got[key] for key in DETAILED[entry]} == DETAILED[entry]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("entry", ["openai_responses", "anthropic"])
+@pytest.mark.parametrize(
+    ("usage", "wanted"),
+    [
+        ({"prompt_tokens": 31, "completion_tokens": 5, "total_tokens": 36, "prompt_tokens_details": {"cached_tokens": 161}}, (0, 161, 5)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 35, "completion_tokens_details": {"reasoning_tokens": 20}}, (10, 0, 25)),
+        ({"prompt_tokens": 10, "completion_tokens": 25, "total_tokens": 35, "completion_tokens_details": {"reasoning_tokens": 20}}, (10, 0, 25)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6}, (6, 4, 5)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cached_tokens": 4}, (6, 4, 5)),
+        ({"prompt_tokens": 10, "completion_tokens": 5}, (10, 0, 5)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": None, "prompt_tokens_details": None}, (10, 0, 5)),
+        ({"prompt_tokens": 10.0, "completion_tokens": 5.0, "total_tokens": 15.0}, (10, 0, 5)),
+    ],
+)
+def test_u2_u13_u15_what_servers_of_chat_count(entry: str, stream: bool, usage: dict[str, Any], wanted: tuple[int, int, int]) -> None:
+    told = through(entry, "openai", answer("openai", usage, stream=True), stream=stream)
+    assert told.usage is not None
+    assert (told.usage.input, told.usage.cache_read or 0, told.usage.output) == wanted
+    got = shown(entry, told, stream=stream)
+    if entry == "anthropic":
+        assert (got["input_tokens"], got["cache_read_input_tokens"], got["output_tokens"]) == wanted
+    else:
+        assert got["input_tokens"] == wanted[0] + wanted[1]
+        assert got["total_tokens"] == sum(wanted)
+
+
+@pytest.mark.parametrize("entry", ["openai", "openai_responses"])
+def test_u4_counters_of_messages_are_replaced_and_never_added(entry: str) -> None:
+    start = message_start({"input_tokens": 100, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 0, "output_tokens": 1})
+    data = start + text_block(0, "a") + message_delta(None, {"output_tokens": 5}) + message_delta("end_turn", {"output_tokens": 9, "input_tokens": 60})
+    told = through(entry, "anthropic", data)
+    assert told.usage == ir.Usage(input=60, cache_read=40, cache_write=0, output=9)
+    got = shown(entry, told, stream=True)
+    assert got["prompt_tokens" if entry == "openai" else "input_tokens"] == 100
+    assert got["completion_tokens" if entry == "openai" else "output_tokens"] == 9
+
+
+LATE = chat_usage(10, 7, prompt_tokens_details={"cached_tokens": 4})
+EARLY = chat_usage(10, 1)
+PLACES = {
+    "behind the finish, no choices": chunk({"content": "a"}) + chunk({}, "stop") + chunk(choices=[], usage=LATE),
+    "behind the finish, an empty delta": chunk({"content": "a"}) + chunk({}, "stop") + chunk({}, usage=LATE),
+    "in the finish": chunk({"content": "a"}) + chunk({}, "stop", usage=LATE),
+    "in every chunk": chunk({"content": "a"}, usage=EARLY) + chunk({}, "stop", usage=LATE),
+    "a preview": chunk({}, usage=EARLY) + chunk({"content": "a"}) + chunk({}, "stop") + chunk(choices=[], usage=LATE),
+    "a preview that knows the cache": chunk({}, usage=chat_usage(10, 1, prompt_tokens_details={"cached_tokens": 4}))
+    + chunk({"content": "a"})
+    + chunk({}, "stop", usage=chat_usage(10, 7)),
+    "twice": chunk({"content": "a"}) + chunk({}, "stop", usage=LATE) + chunk(choices=[], usage=LATE),
+    "on a delta": chunk({"content": "a"}, usage=LATE) + chunk({}, "stop", usage=None),
+    "in the choice": chunk({"content": "a"}) + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "usage": LATE}]),
+    "in x_groq": chunk({"content": "a"}) + chunk({}, "stop", x_groq={"id": "r", "usage": LATE}),
+}
+
+
+@pytest.mark.parametrize("entry", ["openai_responses", "anthropic"])
+@pytest.mark.parametrize("body", PLACES.values(), ids=PLACES)
+def test_u5_u15_usage_is_found_wherever_it_is_and_the_last_one_counts(entry: str, body: bytes) -> None:
+    told = through(entry, "openai", ROLE + body + DONE)
+    assert grammar.validate(entry, told.body).text == "a"
+    assert told.usage is not None
+    assert (told.usage.input, told.usage.cache_read, told.usage.output) == (6, 4, 7)
+
+
+@pytest.mark.parametrize("backend", ["anthropic", "openai_responses"])
+def test_u6_u7_the_usage_chunk_is_for_who_asked(backend: str) -> None:
+    data = answer(backend, DETAILED[backend], stream=True)
+    told = through("openai", backend, data)
+    *_, finish, usage, done = grammar.frames(told.body)
+    assert done == ("", "[DONE]")
+    assert json.loads(usage[1])["choices"] == []
+    assert json.loads(usage[1])["usage"] is not None
+    assert json.loads(finish[1])["choices"][0]["finish_reason"] == "stop"
+    for options in ({"include_usage": False}, {}):
+        silent = through("openai", backend, data, stream_options=options)
+        assert grammar.validate("openai", silent.body).usage is None
+        assert silent.usage == IR
+
+
+@pytest.mark.parametrize("backend", ["openai", "openai_responses"])
+def test_u8_a_message_begins_with_an_estimate_and_ends_with_the_truth(backend: str) -> None:
+    told = through("anthropic", backend, answer(backend, DETAILED[backend], stream=True))
+    start = json.loads(grammar.frames(told.body)[0][1])["message"]["usage"]
+    assert start["input_tokens"] > 0
+    assert shown("anthropic", told, stream=True) == {**DETAILED["anthropic"]}
+    assert "usage" not in told.lost
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_u8_u11_usage_nobody_told_is_an_estimate_and_says_so(stream: bool) -> None:
+    told = through("anthropic", "openai", chat({"content": "a"}), stream=stream)
+    got = shown("anthropic", told, stream=stream)
+    assert got["input_tokens"] > 0
+    assert (got["cache_read_input_tokens"], got["cache_creation_input_tokens"]) == (0, 0)
+    assert told.usage is None
+    assert "usage" in told.lost
+
+
+@pytest.mark.parametrize("backend", ["openai", "anthropic"])
+def test_u9_responses_always_have_their_details(backend: str) -> None:
+    usage = {"openai": chat_usage(10, 7), "anthropic": {"output_tokens": 7}}[backend]
+    for stream in (True, False):
+        told = through("openai_responses", backend, answer(backend, usage, stream=True), stream=stream)
+        got = shown("openai_responses", told, stream=stream)
+        assert got == {**RESPONSES_USAGE}
+
+
+@pytest.mark.parametrize("entry", ["openai", "anthropic"])
+@pytest.mark.parametrize("status", ["incomplete", "failed"])
+def test_u10_usage_of_answers_that_did_not_go_well(entry: str, status: str) -> None:
+    error = {"code": "server_error", "message": "x"} if status == "failed" else None
+    told = through(entry, "openai_responses", responses(message_item("a"), status=status, usage=DETAILED["openai_responses"], error=error))
+    assert told.usage == IR
+
+
+def test_u12_cache_writes_keep_their_time_to_live() -> None:
+    usage = {**DETAILED["anthropic"], "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15}}
+    for stream in (True, False):
+        told = through("openai", "anthropic", answer("anthropic", usage, stream=stream), stream=stream)
+        assert told.usage is not None
+        assert (told.usage.cache_write, told.usage.cache_write_1h) == (20, 15)
+
+
+@pytest.mark.parametrize("backend", DIALECTS)
+def test_what_passes_through_is_counted_alike(backend: str) -> None:
+    for stream in (True, False):
+        told = through(backend, backend, answer(backend, DETAILED[backend], stream=stream), stream=stream, rename=True)
+        assert told.state is State.DONE
+        assert told.usage == IR
+        assert told.finish is ir.FinishReason.END

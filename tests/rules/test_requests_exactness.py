@@ -1,0 +1,271 @@
+"""translation.md, section 0.1, for requests of every dialect: nothing is lost silently, nothing changes on its way.
+
+The probes change one thing at a time in a request that uses everything and look whether anybody notices.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from support import turns
+from support.rich_requests import BODIES
+from support.sent import NAMES, PAIRS, Sent
+
+_FREE = {
+    "arguments",
+    "input_schema",
+    "parameters",
+    "schema",
+    "logit_bias",
+    "input_examples",
+    "metadata",
+    "client_metadata",
+}
+"""JSON of the client's own making."""
+
+_SPELLED = {
+    # Which member is there says the same.
+    "openai": {"model", "type", "include_usage"},
+    # Ids and states of items are the provider's book-keeping.
+    "openai_responses": {"model", "type", "id", "status"},
+    "anthropic": {"model", "type", "media_type"},
+}
+"""Members whose value may change without a difference for another provider."""
+
+Path = tuple[str | int, ...]
+
+
+def walk(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
+    found: list[tuple[Path, Any]] = [(path, value)]
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            found += walk(inner, (*path, key))
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            found += walk(inner, (*path, n))
+    return found
+
+
+def shown(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def put(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    out: dict[str, Any] = copy.deepcopy(body)
+    place: Any = out
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return out
+
+
+def is_reported(path: Path, losses: list[str]) -> bool:
+    """Whether a loss names ``path``, something it is in, or (an object's own text) something in it."""
+    name = shown(path)
+    for loss in losses:
+        lost = loss.partition(" ")[2]
+        if name == lost or name.startswith((f"{lost}.", f"{lost}[")) or lost.startswith((f"{name}.", f"{name}[")):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g3_an_unknown_field_anywhere_is_reported_or_carried(entry: str, backend: str) -> None:
+    silent = []
+    for path, value in walk(BODIES[entry]):
+        if not isinstance(value, dict) or _FREE & set(path) or path[-1:] == ("cache_control",) or "input" in path[1:]:
+            continue
+        changed = put(BODIES[entry], (*path, "zz_martian"), 1)
+        sent = Sent(entry, backend, changed)
+        if not (sent.refused or b"zz_martian" in sent.raw or is_reported((*path, "zz_martian"), sent.losses)):
+            silent.append(shown(path))
+    assert silent == []
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g3_no_value_is_without_effect_and_without_a_report(entry: str, backend: str) -> None:
+    body = BODIES[entry]
+    base = Sent(entry, backend, body)
+    assert base.refused == ""
+    silent = []
+    for path, value in walk(body):
+        if isinstance(value, (dict, list)) or path[-1] in _SPELLED[entry] or path[-2:-1] == ("cache_control",):
+            continue
+        other: Any = f"{value}q" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
+        sent = Sent(entry, backend, put(body, path, other))
+        noticed = sent.refused or sent.raw != base.raw or sent.losses != base.losses
+        known = (
+            is_reported(path, base.losses) or is_reported(path[:-1], base.losses) or is_reported(path[:-2], base.losses)
+        )
+        if not noticed and not known and not (path[-1] == "strict" and backend == "anthropic"):
+            silent.append(shown(path))  # Messages formats bind always: strict is what they are
+    assert silent == []
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g3_paths_of_losses_are_places_in_the_clients_body(entry: str, backend: str) -> None:
+    sent = Sent(entry, backend, BODIES[entry])
+    for loss in sent.losses:
+        path = loss.partition(" ")[2]
+        assert ".." not in path
+        assert not path.startswith(".")
+        assert path.partition(".")[0].partition("[")[0] in BODIES[entry], loss
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g10_equal_requests_are_sent_as_equal_bytes(entry: str, backend: str) -> None:
+    one, two = (Sent(entry, backend, BODIES[entry]) for _ in range(2))
+    assert one.raw == two.raw
+    assert one.losses == two.losses
+
+
+_ALNUM_TOOLS = 12
+
+
+def conversation(entry: str, length: int) -> dict[str, Any]:
+    """``length`` rounds of a call, its result and a word, with tools in an order of their own."""
+    names = [f"tool_{n * 7 % _ALNUM_TOOLS}" for n in range(_ALNUM_TOOLS)]
+    schema = {"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "object"}}}
+    user = {"role": "user", "content": "go"}
+    rounds: list[Any]
+    tools: list[Any]
+    if entry == "anthropic":
+        rounds = [
+            message
+            for n in range(length)
+            for message in (
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": f"round {n}"},
+                        {"type": "tool_use", "id": "again", "name": names[n], "input": {"z": "1", "a": {}}},
+                    ],
+                },
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "again", "content": str(n)}]},
+            )
+        ]
+        tools = [{"name": name, "input_schema": schema} for name in names]
+        return {"model": "m", "max_tokens": 9, "messages": [user, *rounds], "tools": tools}
+    if entry == "openai":
+        rounds = [
+            message
+            for n in range(length)
+            for message in (
+                {
+                    "role": "assistant",
+                    "content": f"round {n}",
+                    "tool_calls": [
+                        {"id": "again", "type": "function", "function": {"name": names[n], "arguments": '{"z":"1"}'}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "again", "content": str(n)},
+            )
+        ]
+        tools = [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]
+        return {"model": "m", "messages": [user, *rounds], "tools": tools}
+    rounds = [
+        item
+        for n in range(length)
+        for item in (
+            {"type": "message", "role": "assistant", "content": f"round {n}"},
+            {"type": "function_call", "call_id": "again", "name": names[n], "arguments": '{"z":"1"}'},
+            {"type": "function_call_output", "call_id": "again", "output": str(n)},
+        )
+    ]
+    tools = [{"type": "function", "name": name, "parameters": schema} for name in names]
+    return {"model": "m", "input": [user, *rounds], "tools": tools}
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g10_a_longer_conversation_begins_with_the_bytes_of_the_shorter_one(entry: str, backend: str) -> None:
+    before = None
+    for length in range(5):
+        body = Sent(entry, backend, conversation(entry, length)).body
+        spoken: list[Any] = body["messages"] if "messages" in body else body["input"]
+        prefix = json.dumps([body["tools"], *spoken])
+        assert before is None or prefix.startswith(before[:-1])
+        before = prefix
+        assert [t.get("name") or t["function"]["name"] for t in body["tools"]] == [
+            f"tool_{n * 7 % _ALNUM_TOOLS}" for n in range(_ALNUM_TOOLS)
+        ]
+
+
+EXACT = (
+    b'{ "model" : "mine", "max_tokens": 9, "zz": 1e3, "big": 123456789012345678901234567890, "f": 0.70, "one": 1.0,\n'
+    b'  "messages": [{"role": "user", "content": "\\u00e9 \\ud83d hi", "x": {"b": 1, "a": 2, "b": 3}}], "input": "x" }'
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_g1_g2_the_same_dialect_gets_the_same_bytes_but_for_the_model(name: str) -> None:
+    sent = Sent(name, name, EXACT, "other")
+    assert sent.raw == EXACT.replace(b'"mine"', b'"other"')
+    assert sent.losses == []
+
+
+NUMBERS = b'{"big":123456789012345678901234567890,"one":1.0,"seventy":0.70,"exp":1e3,"neg":-0.0}'
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g7_numbers_of_schemas_survive(entry: str, backend: str) -> None:
+    body = json.dumps(conversation(entry, 0)).encode()
+    marked = body.replace(b'{"type": "string"}', b'{"type":"number","enum":[' + NUMBERS + b"]}")
+    assert NUMBERS in Sent(entry, backend, marked).raw
+
+
+@pytest.mark.parametrize("backend", ["openai", "openai_responses"])
+def test_g7_numbers_of_metadata_and_inputs_survive(backend: str) -> None:
+    used = b'{"type":"tool_use","id":"a","name":"f","input":' + NUMBERS + b"}"
+    body = (
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":['
+        + used
+        + b']},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"x"}]}]}'
+    )
+    assert json.dumps(NUMBERS.decode())[1:-1].encode() in Sent("anthropic", backend, body).raw
+
+
+# --- opaque material through two turns ---
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_a26_r8_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str, stream: bool) -> None:
+    sent = turns.send(entry, backend, turns.second(entry, backend, stream))
+    raw = sent.raw.decode()
+    assert [raw.count(f'"{secret}"') for secret in turns.SECRETS[backend]] == [1] * len(turns.SECRETS[backend])
+    assert "ferry1." not in raw
+    assert raw.count("first thought") == 1
+    assert "12345678901234567890" in raw
+    spoken: list[Any] = sent.body["messages"] if "messages" in sent.body else sent.body["input"]
+    if backend == "anthropic":
+        block = spoken[1]["content"][0]
+        assert block == {"type": "thinking", "thinking": "first thought", "signature": "SIGNATURE-1"}
+        assert [r["content"] for r in spoken[2]["content"]] == ["sunny", "rainy"]
+    elif backend == "openai":
+        assert spoken[1]["reasoning_details"] == turns.ANSWERS["openai"]["choices"][0]["message"]["reasoning_details"]
+        assert [m["content"] for m in spoken[2:]] == ["sunny", "rainy"]
+    else:
+        assert (spoken[1]["type"], spoken[1]["encrypted_content"]) == ("reasoning", "ENCRYPTED-1")
+        assert [item["output"] for item in spoken[-2:]] == ["sunny", "rainy"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_a26_a28_nobody_else_gets_it_and_the_loss_is_reported(
+    entry: str, backend: str, target: str, stream: bool
+) -> None:
+    body = turns.second(entry, backend, stream)
+    for model in (turns.MODELS[target], turns.OTHER_FAMILY[target]):
+        if (target, model) == (backend, turns.MODELS[backend]):
+            continue
+        sent = turns.send(entry, target, body, model)
+        assert sent.refused == ""
+        assert not any(secret in sent.raw.decode() for secret in turns.SECRETS[backend])
+        assert b"ferry1." not in sent.raw
+        place = "input[1]" if entry == "openai_responses" else "messages[1]"
+        assert sent.lost(place), (model, sent.losses)
