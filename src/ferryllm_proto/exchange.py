@@ -176,6 +176,12 @@ class Exchange:
         times = [at for at in (self._idle_at, self._total_at, self._hold_at, self._ping_at) if at is not None]
         return min(times) if times else None
 
+    def postpone(self, secs: float) -> None:
+        """Nobody listened to the provider for ``secs`` seconds, because the client did not take what was sent: they do
+        not count as the provider's silence. Its total time goes on."""
+        if self.state is State.ANSWERING and self._idle_at is not None:
+            self._idle_at += secs
+
     # --- the client's side ---
 
     def _on_request(self, event: Input, now: float) -> list[Action]:

@@ -235,7 +235,7 @@ class Custom(Struct, frozen=True):
 
 
 class HostedTool(Struct, frozen=True):
-    """A tool the provider runs itself."""
+    """A tool the provider runs itself; ``inner`` are the client's own in it (a namespace of both)."""
 
     dialect: str
     type: str
@@ -243,7 +243,6 @@ class HostedTool(Struct, frozen=True):
     name: str | None = None
     path: str = ""
     inner: tuple[Function | Custom, ...] = ()
-    """Tools of the client inside it (a namespace that holds hosted ones too): other dialects get these."""
 
 
 Tool = Union[Function, Custom, HostedTool]  # noqa: UP007 - as above
@@ -309,8 +308,7 @@ class Format(Struct, frozen=True):
 class Request(Struct, frozen=True):
     """One request for one answer.
 
-    ``names`` maps a field of this struct to the key the client wrote it under (``stop`` to ``stop_sequences``);
-    use `Request.wire_name`.
+    ``names`` maps fields to the client's own keys (``stop`` to ``stop_sequences``): use `Request.wire_name`.
     """
 
     dialect: str

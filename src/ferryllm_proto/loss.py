@@ -93,7 +93,8 @@ class Report:
 
         Without ``path`` they are fields of the body: those of the contract are refused (raises
         `RemoteProtocolError`, translation.md G5). Names that begin with a dot only reproduce a spelling (an item's id,
-        a null), and values of nothing are nothing: no loss. One that begins with ``message.`` belongs to the message ``path`` is in.
+        a null), and values of nothing are nothing: no loss. A name that begins with ``message.`` is a field of the
+        message ``path`` is in.
         """
         if ext is None or ext.dialect == target:
             return

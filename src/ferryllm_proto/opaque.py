@@ -42,7 +42,8 @@ def unwrap(token: str) -> Opaque | None:
         provider, model, kind, id_, data = json.decode(
             base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), _decoder
         )
-        return Opaque(provider, model, OpaqueKind(kind), data, id_ or None)
+        # Without data the envelope only says that these thoughts have no proof, so that nobody takes them for native.
+        return Opaque(provider, model, OpaqueKind(kind), data, id_ or None) if data else None
     except (RemoteProtocolError, ValueError):  # binascii.Error is a ValueError
         return None
 

@@ -97,7 +97,7 @@ class Relay:
     def _look(self, data: bytes) -> None:
         if not self.stream:
             if not self._seen:
-                self._suspect = b'"error"' in data[:_HEAD_BYTES]
+                self._suspect = any(word in data[:_HEAD_BYTES] for word in (b'"error"', b'"success"'))
             self._seen += len(data)
             self.begun = not self._suspect or self._seen > MAX_SUSPECT
             return

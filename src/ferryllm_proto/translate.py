@@ -60,6 +60,8 @@ class State(enum.Enum):
 
 
 # What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it.
+# Looked up once: a member of an enum costs more than a comparison with it.
+_RELAY, _STREAM = State.RELAY, State.STREAM
 _DATA_STATES = frozenset({State.SNIFF, State.ERROR, State.WHOLE, State.STREAM, State.RELAY})
 _OVER = frozenset({State.DONE, State.FAILED})
 
@@ -213,9 +215,9 @@ class Translator:
     def receive_data(self, data: bytes) -> bytes:
         """Bytes of the provider's body. Returns bytes for the client; send them now."""
         state = self.state
-        if state is State.RELAY:
+        if state is _RELAY:
             return self._relayed(data)
-        if state is State.STREAM:
+        if state is _STREAM:
             assert self._decoder is not None
             return self._translated(self._decoder.receive_data(data))
         if state in _OVER:

@@ -18,7 +18,7 @@ MATERIAL = Opaque("openai", "gpt-5.4", OpaqueKind.ENCRYPTED, "gAAAAA==", "rs_1")
         st.text(max_size=8),
         st.text(max_size=8),
         st.sampled_from(OpaqueKind),
-        st.text(max_size=40),
+        st.text(min_size=1, max_size=40),
         st.none() | st.text(min_size=1, max_size=8),
     )
 )
@@ -100,3 +100,9 @@ def test_material_of_an_unknown_model_goes_to_every_model_of_its_provider() -> N
 )
 def test_m3_the_family_of_a_model_has_no_vendor_date_or_case(model: str, family: str) -> None:
     assert opaque.family(model) == family
+
+
+def test_a28_an_envelope_without_data_marks_thoughts_that_nobody_signed() -> None:
+    token = opaque.wrap(Opaque("openai", "m", OpaqueKind.SIGNATURE, ""))
+    assert opaque.is_envelope(token)
+    assert opaque.unwrap(token) is None

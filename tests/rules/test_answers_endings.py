@@ -100,7 +100,14 @@ def test_t1_a_cut_is_an_error_and_no_end(entry: str, backend: str, lost: bool) -
 @pytest.mark.parametrize("entry", ["openai_responses", "anthropic"])
 @pytest.mark.parametrize("lost", [True, False])
 @pytest.mark.parametrize(
-    "end", [chunk({}, "stop") + DONE, chunk({}, "stop"), DONE, chunk({}, "length"), chunk({}, "stop") + b'data: {"id":"x","usa']
+    "end",
+    [
+        chunk({}, "stop") + DONE,
+        chunk({}, "stop"),
+        DONE,
+        chunk({}, "length"),
+        chunk({}, "stop") + b'data: {"id":"x","usa',
+    ],
 )
 def test_t2_chat_ends_with_a_reason_or_done(entry: str, end: bytes, lost: bool) -> None:
     told = through(entry, "openai", TORN["openai"] + end, lost=lost)
@@ -187,7 +194,10 @@ def test_t4_a_stream_without_one_event_is_an_error_with_a_status(
 
 HOLLOW = {
     "openai": (chat(usage=chat_usage(10, 12)), chat_whole({"content": ""}, usage=chat_usage(10, 12))),
-    "anthropic": (messages(usage={"output_tokens": 12}), messages_whole(usage={"input_tokens": 3, "output_tokens": 12})),
+    "anthropic": (
+        messages(usage={"output_tokens": 12}),
+        messages_whole(usage={"input_tokens": 3, "output_tokens": 12}),
+    ),
     "openai_responses": (responses(), responses_whole()),
 }
 
@@ -239,21 +249,86 @@ def test_t5_an_answer_of_thoughts_alone_is_no_empty_one(entry: str, stream: bool
 
 
 IN_BAND: list[tuple[str, bytes, ir.ErrorKind, int]] = [
-    ("openai", b'data: {"error":{"message":"BOOM","type":"rate_limit_error","code":"rate_limit_exceeded"}}\n\n', ir.ErrorKind.RATE_LIMIT, 429),
-    ("openai", b'data: {"error":{"message":"BOOM","code":429,"metadata":{"provider_name":"x"}},"choices":[]}\n\n', ir.ErrorKind.RATE_LIMIT, 429),
-    ("openai", b'event: error\ndata: {"error":{"message":"BOOM","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"x"}}\n\n', ir.ErrorKind.BAD_REQUEST, 400),
-    ("openai", b'data: {"id":"g","model":"m","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502,"message":"BOOM"}}\n\n', ir.ErrorKind.UPSTREAM, 502),
-    ("openai", b'data: {"object":"error","message":"BOOM","type":"BadRequestError","code":400}\n\n', ir.ErrorKind.BAD_REQUEST, 400),
+    (
+        "openai",
+        b'data: {"error":{"message":"BOOM","type":"rate_limit_error","code":"rate_limit_exceeded"}}\n\n',
+        ir.ErrorKind.RATE_LIMIT,
+        429,
+    ),
+    (
+        "openai",
+        b'data: {"error":{"message":"BOOM","code":429,"metadata":{"provider_name":"x"}},"choices":[]}\n\n',
+        ir.ErrorKind.RATE_LIMIT,
+        429,
+    ),
+    (
+        "openai",
+        b'event: error\ndata: {"error":{"message":"BOOM","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"x"}}\n\n',
+        ir.ErrorKind.BAD_REQUEST,
+        400,
+    ),
+    (
+        "openai",
+        b'data: {"id":"g","model":"m","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502,"message":"BOOM"}}\n\n',
+        ir.ErrorKind.UPSTREAM,
+        502,
+    ),
+    (
+        "openai",
+        b'data: {"object":"error","message":"BOOM","type":"BadRequestError","code":400}\n\n',
+        ir.ErrorKind.BAD_REQUEST,
+        400,
+    ),
     ("openai", b'data: {"error":"BOOM"}\n\n', ir.ErrorKind.UPSTREAM, 502),
     ("anthropic", event("error", error={"type": "overloaded_error", "message": "BOOM"}), ir.ErrorKind.OVERLOADED, 529),
     ("anthropic", event("error", error={"type": "rate_limit_error", "message": "BOOM"}), ir.ErrorKind.RATE_LIMIT, 429),
     ("anthropic", event("error", error={"type": "api_error", "message": "BOOM"}), ir.ErrorKind.SERVER, 500),
-    ("anthropic", event("error", error={"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum BOOM"}), ir.ErrorKind.CONTEXT_LENGTH, 400),
-    ("openai_responses", event("error", code="rate_limit_exceeded", message="BOOM", param=None), ir.ErrorKind.RATE_LIMIT, 429),
-    ("openai_responses", event("error", error={"type": "server_error", "code": "server_is_overloaded", "message": "BOOM"}), ir.ErrorKind.OVERLOADED, 503),
-    ("openai_responses", event("response.failed", response=response_object("failed", error={"code": "server_error", "message": "BOOM"})), ir.ErrorKind.SERVER, 500),
-    ("openai_responses", event("response.failed", response=response_object("failed", error={"code": "context_length_exceeded", "message": "BOOM"})), ir.ErrorKind.CONTEXT_LENGTH, 400),
-    ("openai_responses", event("response.failed", response=response_object("failed", error={"code": "rate_limit_exceeded", "message": "BOOM try again in 1.5s"})), ir.ErrorKind.RATE_LIMIT, 429),
+    (
+        "anthropic",
+        event(
+            "error", error={"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum BOOM"}
+        ),
+        ir.ErrorKind.CONTEXT_LENGTH,
+        400,
+    ),
+    (
+        "openai_responses",
+        event("error", code="rate_limit_exceeded", message="BOOM", param=None),
+        ir.ErrorKind.RATE_LIMIT,
+        429,
+    ),
+    (
+        "openai_responses",
+        event("error", error={"type": "server_error", "code": "server_is_overloaded", "message": "BOOM"}),
+        ir.ErrorKind.OVERLOADED,
+        503,
+    ),
+    (
+        "openai_responses",
+        event("response.failed", response=response_object("failed", error={"code": "server_error", "message": "BOOM"})),
+        ir.ErrorKind.SERVER,
+        500,
+    ),
+    (
+        "openai_responses",
+        event(
+            "response.failed",
+            response=response_object("failed", error={"code": "context_length_exceeded", "message": "BOOM"}),
+        ),
+        ir.ErrorKind.CONTEXT_LENGTH,
+        400,
+    ),
+    (
+        "openai_responses",
+        event(
+            "response.failed",
+            response=response_object(
+                "failed", error={"code": "rate_limit_exceeded", "message": "BOOM try again in 1.5s"}
+            ),
+        ),
+        ir.ErrorKind.RATE_LIMIT,
+        429,
+    ),
 ]
 STATUS_SHOWN = {("anthropic", 503): 529, ("openai", 529): 503, ("openai_responses", 529): 503}
 
@@ -373,7 +448,9 @@ def test_t12_the_usage_so_far_is_known_at_every_moment(entry: str, backend: str)
 def test_z12_x5_a_call_nobody_can_answer_is_a_failure(entry: str, stream: bool) -> None:
     nameless = chat({"tool_calls": [fragment(0, "call_1", "", '{"a":1}')]}, finish="tool_calls")
     none = chat({"content": "I call"}, finish="tool_calls")
-    whole = chat_whole({"tool_calls": [{"id": "c", "type": "function", "function": {"name": "", "arguments": "{}"}}]}, "tool_calls")
+    whole = chat_whole(
+        {"tool_calls": [{"id": "c", "type": "function", "function": {"name": "", "arguments": "{}"}}]}, "tool_calls"
+    )
     for data in (nameless, none, whole):
         told = through(entry, "openai", data, stream=stream)
         assert told.state is State.FAILED
@@ -386,7 +463,16 @@ def test_z12_x5_a_call_nobody_can_answer_is_a_failure(entry: str, stream: bool) 
 def test_z12_a_call_without_a_name_of_other_providers(backend: str, stream: bool) -> None:
     data = {
         "anthropic": messages(tool_block(0, "toolu_1", "", "{}"), stop="tool_use"),
-        "openai_responses": responses({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "", "arguments": "{}", "status": "completed"}),
+        "openai_responses": responses(
+            {
+                "id": "fc_1",
+                "type": "function_call",
+                "call_id": "c",
+                "name": "",
+                "arguments": "{}",
+                "status": "completed",
+            }
+        ),
     }[backend]
     told = through("openai", backend, data, stream=stream)
     assert told.state is State.FAILED

@@ -71,7 +71,10 @@ def test_s1_line_ends_may_be_mixed(entry: str, backend: str) -> None:
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_s2_data_without_a_space(entry: str, backend: str) -> None:
     wanted = through(entry, backend, STREAM[backend]).body
-    assert through(entry, backend, STREAM[backend].replace(b"data: ", b"data:").replace(b"event: ", b"event:")).body == wanted
+    assert (
+        through(entry, backend, STREAM[backend].replace(b"data: ", b"data:").replace(b"event: ", b"event:")).body
+        == wanted
+    )
 
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
@@ -96,7 +99,11 @@ def test_s4_s5_comments_and_other_fields_are_no_data(entry: str, backend: str) -
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_s5_data_on_several_lines_is_one_event(entry: str, backend: str) -> None:
-    data = STREAM[backend].replace(b'"type": ', b'\ndata: "type":\ndata: ').replace(b'"model": ', b'\ndata: "model":\ndata: ')
+    data = (
+        STREAM[backend]
+        .replace(b'"type": ', b'\ndata: "type":\ndata: ')
+        .replace(b'"model": ', b'\ndata: "model":\ndata: ')
+    )
     assert data != STREAM[backend]
     assert text_of(entry, through(entry, backend, data)) == TEXT
 
@@ -135,7 +142,9 @@ def test_s7_what_follows_done_is_dropped(entry: str) -> None:
 
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
-@pytest.mark.parametrize("noise", [b"data:\n\n", b"data: prose\n\n", b"data: {}\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 1\n\n"])
+@pytest.mark.parametrize(
+    "noise", [b"data:\n\n", b"data: prose\n\n", b"data: {}\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 1\n\n"]
+)
 def test_s8_empty_and_foreign_data_do_not_kill_the_stream(entry: str, backend: str, noise: bytes) -> None:
     first, rest = STREAM[backend].split(b"\n\n", 1)
     for data in (noise + STREAM[backend], first + b"\n\n" + noise + rest):
@@ -211,8 +220,17 @@ def test_s13_every_event_leaves_before_the_next_one_comes(entry: str, backend: s
         "openai_responses": [
             CREATED
             + event("response.output_item.added", output_index=0, item={**message_item(), "status": "in_progress"})
-            + event("response.content_part.added", output_index=0, item_id="msg_1", content_index=0, part={"type": "output_text", "text": "", "annotations": []}),
-            *(event("response.output_text.delta", output_index=0, item_id="msg_1", content_index=0, delta=c) for c in letters),
+            + event(
+                "response.content_part.added",
+                output_index=0,
+                item_id="msg_1",
+                content_index=0,
+                part={"type": "output_text", "text": "", "annotations": []},
+            ),
+            *(
+                event("response.output_text.delta", output_index=0, item_id="msg_1", content_index=0, delta=c)
+                for c in letters
+            ),
         ],
     }[backend]
     translator.receive_data(data[0])
@@ -251,7 +269,11 @@ def test_s14_an_answer_over_several_lines_is_streamed_on_one_each(entry: str, ba
                     "index": 0,
                     "finish_reason": "stop",
                     "logprobs": {"content": [{"token": "a", "logprob": -1, "bytes": None, "top_logprobs": []}]},
-                    "message": {"role": "assistant", "content": TEXT, "annotations": [{"type": "url_citation", "url_citation": page}]},
+                    "message": {
+                        "role": "assistant",
+                        "content": TEXT,
+                        "annotations": [{"type": "url_citation", "url_citation": page}],
+                    },
                 }
             ],
         },
@@ -276,8 +298,23 @@ def test_s14_an_answer_over_several_lines_is_streamed_on_one_each(entry: str, ba
         },
         "openai_responses": response_object(
             output=[
-                {**message_item(), "content": [{"type": "output_text", "text": TEXT, "logprobs": [], "annotations": [{"type": "url_citation", **page}]}]},
-                {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+                {
+                    **message_item(),
+                    "content": [
+                        {
+                            "type": "output_text",
+                            "text": TEXT,
+                            "logprobs": [],
+                            "annotations": [{"type": "url_citation", **page}],
+                        }
+                    ],
+                },
+                {
+                    "id": "ws_1",
+                    "type": "web_search_call",
+                    "status": "completed",
+                    "action": {"type": "search", "query": "q"},
+                },
             ]
         ),
     }[backend]
@@ -292,7 +329,9 @@ def test_s14_lone_surrogates_leave_as_the_escapes_they_came_as(entry: str, backe
     data = {
         "openai": chat({"content": "a\ud83d"}, {"content": "\ude00b"}),
         "anthropic": messages(text_block(0, "a\ud83d", "\ude00b")),
-        "openai_responses": responses(message_item("a\ud83d\ude00b".encode("utf-16", "surrogatepass").decode("utf-16"))),
+        "openai_responses": responses(
+            message_item("a\ud83d\ude00b".encode("utf-16", "surrogatepass").decode("utf-16"))
+        ),
     }[backend]
     told = through(entry, backend, data, stream=stream)
     told.body.decode()

@@ -42,9 +42,14 @@ from support.answers import (
 OTHERS = {name: [other for other in DIALECTS if other != name] for name in DIALECTS}
 FG = {
     "tools": {
-        "openai": [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("f", "g", "h")],
+        "openai": [
+            {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+            for name in ("f", "g", "h")
+        ],
         "anthropic": [{"name": name, "input_schema": {"type": "object"}} for name in ("f", "g", "h")],
-        "openai_responses": [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("f", "g", "h")],
+        "openai_responses": [
+            {"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("f", "g", "h")
+        ],
     }
 }
 
@@ -144,21 +149,37 @@ INTERLEAVED: dict[str, list[list[dict[str, Any]]]] = {
         [fragment(0, "", "", A[1])],
         [fragment(1, "", "", B[1])],
     ],
-    "no ids": [[fragment(0, None, "f", A[0])], [fragment(1, None, "g", B[0])], [fragment(0, args=A[1])], [fragment(1, args=B[1])]],
+    "no ids": [
+        [fragment(0, None, "f", A[0])],
+        [fragment(1, None, "g", B[0])],
+        [fragment(0, args=A[1])],
+        [fragment(1, args=B[1])],
+    ],
     "one id for both": [[fragment(0, "c", "f", "".join(A))], [fragment(1, "c", "g", "".join(B))]],
-    "arguments as objects": [[fragment(0, "c0", "f") | {"function": {"name": "f", "arguments": {"x": {"y": 1}}}}, fragment(1, "c1", "g", "".join(B))]],
+    "arguments as objects": [
+        [
+            fragment(0, "c0", "f") | {"function": {"name": "f", "arguments": {"x": {"y": 1}}}},
+            fragment(1, "c1", "g", "".join(B)),
+        ]
+    ],
 }
 
 
 @pytest.mark.parametrize("entry", OTHERS["openai"])
 @pytest.mark.parametrize("lists", INTERLEAVED.values(), ids=INTERLEAVED)
 @pytest.mark.parametrize("noise", [True, False])
-def test_x2_to_x6_parallel_calls_keep_their_arguments(entry: str, lists: list[list[dict[str, Any]]], noise: bool) -> None:
+def test_x2_to_x6_parallel_calls_keep_their_arguments(
+    entry: str, lists: list[list[dict[str, Any]]], noise: bool
+) -> None:
     deltas: list[dict[str, Any]] = []
     for calls in lists:
         deltas.append({"tool_calls": calls})
         if noise:  # X8, X10
-            deltas += [{"tool_calls": []}, {"tool_calls": None, "content": None}, {"content": "", "reasoning_content": ""}]
+            deltas += [
+                {"tool_calls": []},
+                {"tool_calls": None, "content": None},
+                {"content": "", "reasoning_content": ""},
+            ]
     seen = streamed(entry, "openai", chat(*deltas, finish="tool_calls"))
     assert called(seen) == [("f", {"x": {"y": 1}}), ("g", {"z": 2})]
     told = through(entry, "openai", chat(*deltas, finish="tool_calls"), stream=False, tools=FG["tools"][entry])
@@ -188,7 +209,11 @@ def test_x2_indices_are_dense_and_one_block_is_open() -> None:
     )
     told = through("anthropic", "openai", data)
     well("anthropic", told)
-    starts = [json.loads(data)["content_block"]["type"] for name, data in grammar.frames(told.body) if name == "content_block_start"]
+    starts = [
+        json.loads(data)["content_block"]["type"]
+        for name, data in grammar.frames(told.body)
+        if name == "content_block_start"
+    ]
     assert starts == ["thinking", "text", "tool_use", "tool_use", "text"]
 
 
@@ -208,8 +233,12 @@ def test_x6_minted_ids_are_stable_and_different(entry: str) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_x7_y5_a_call_without_arguments(entry: str, backend: str, stream: bool) -> None:
     datas = {
-        "openai": [chat({"tool_calls": [fragment(0, "c", "f", args)]}, finish="tool_calls") for args in ("", "{}", None)],
-        "anthropic": [messages(tool_block(0, "toolu_1", "f", *pieces), stop="tool_use") for pieces in ((), ("",), ("", "{}"))],
+        "openai": [
+            chat({"tool_calls": [fragment(0, "c", "f", args)]}, finish="tool_calls") for args in ("", "{}", None)
+        ],
+        "anthropic": [
+            messages(tool_block(0, "toolu_1", "f", *pieces), stop="tool_use") for pieces in ((), ("",), ("", "{}"))
+        ],
         "openai_responses": [responses(call_item("fc_1", "call_1", "f", args)) for args in ("", "{}")],
     }[backend]
     for data in datas:
@@ -234,7 +263,14 @@ def test_x10_placeholders_open_no_block(entry: str) -> None:
 
 @pytest.mark.parametrize("entry", OTHERS["openai"])
 def test_x11_thoughts_come_first_and_late_ones_get_a_block_of_their_own(entry: str) -> None:
-    data = chat({"reasoning_content": "one "}, {"reasoning_content": "two"}, {"content": "a"}, {"content": "b"}, {"reasoning_content": "late"}, {"content": "c"})
+    data = chat(
+        {"reasoning_content": "one "},
+        {"reasoning_content": "two"},
+        {"content": "a"},
+        {"content": "b"},
+        {"reasoning_content": "late"},
+        {"content": "c"},
+    )
     told = through(entry, "openai", data)
     seen = well(entry, told)
     assert seen.reasoning == "one twolate"
@@ -243,15 +279,27 @@ def test_x11_thoughts_come_first_and_late_ones_get_a_block_of_their_own(entry: s
     assert opened == 4
 
 
-ENCRYPTED = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "SECRET1"}
+ENCRYPTED = {
+    "id": "rs_1",
+    "type": "reasoning",
+    "summary": [{"type": "summary_text", "text": "hm"}],
+    "encrypted_content": "SECRET1",
+}
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("came", [True, False])
 @pytest.mark.parametrize("summary", [True, False])
-def test_x12_x13_thoughts_of_responses_come_back_from_a_messages_client(stream: bool, came: bool, summary: bool) -> None:
+def test_x12_x13_thoughts_of_responses_come_back_from_a_messages_client(
+    stream: bool, came: bool, summary: bool
+) -> None:
     first = ENCRYPTED if summary else {**ENCRYPTED, "summary": []}
-    second = {**ENCRYPTED, "id": "rs_2", "encrypted_content": "SECRET2", "summary": [{"type": "summary_text", "text": "so"}]}
+    second = {
+        **ENCRYPTED,
+        "id": "rs_2",
+        "encrypted_content": "SECRET2",
+        "summary": [{"type": "summary_text", "text": "so"}],
+    }
     items = [first, second, message_item("text"), call_item("fc_1", "call_1", "f", "{}")]
     data = responses(*items) if came else responses_whole(*items)
     told = through("anthropic", "openai_responses", data, stream=stream, tools=FG["tools"]["anthropic"])
@@ -306,7 +354,12 @@ def test_x12_y6_y7_z5_thoughts_of_messages_come_back_from_every_client(entry: st
         if not stream:
             details = message["reasoning_details"]
         else:
-            details = [d for _, p in grammar.frames(told.body) if '"reasoning_details"' in p for d in json.loads(p)["choices"][0]["delta"]["reasoning_details"]]
+            details = [
+                d
+                for _, p in grammar.frames(told.body)
+                if '"reasoning_details"' in p
+                for d in json.loads(p)["choices"][0]["delta"]["reasoning_details"]
+            ]
         assert [opaque.unwrap(entry.get("signature") or entry["data"]) for entry in details] == wanted
         assert [entry.get("text") for entry in details] == ["hm", None, "so"]
         if stream:  # carriers come before what they explain
@@ -329,7 +382,12 @@ DETAILS = [
 def test_x12_x13_reasoning_details_come_back_from_every_client(entry: str, stream: bool, came: bool) -> None:
     if came:
         pieces = [
-            {"reasoning": "h", "reasoning_details": [{"type": "reasoning.text", "text": "h", "format": "anthropic-claude-v1", "index": 0}]},
+            {
+                "reasoning": "h",
+                "reasoning_details": [
+                    {"type": "reasoning.text", "text": "h", "format": "anthropic-claude-v1", "index": 0}
+                ],
+            },
             {"reasoning": "m", "reasoning_details": [{"type": "reasoning.text", "text": "m", "index": 0}]},
             {"reasoning_details": [{"type": "reasoning.text", "signature": "SIG", "index": 0}]},
             {"reasoning_details": [DETAILS[1]]},
@@ -395,7 +453,12 @@ def test_x14_y3_a_call_is_an_end_for_tools_whatever_the_word(stream: bool, word:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_x14_a_stop_sequence_is_told_where_it_is_known(stream: bool) -> None:
-    data = ROLE + chunk({"content": "a"}) + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}]) + DONE
+    data = (
+        ROLE
+        + chunk({"content": "a"})
+        + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}])
+        + DONE
+    )
     told = through("anthropic", "openai", data, stream=stream)
     if stream:
         well("anthropic", told)
@@ -407,8 +470,17 @@ def test_x14_a_stop_sequence_is_told_where_it_is_known(stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_x15_a_refusal_is_text_and_its_reason(stream: bool) -> None:
-    refusal = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [{"type": "refusal", "refusal": "I won't"}]}
-    for backend, data in (("openai", chat({"refusal": "I "}, {"refusal": "won't"})), ("openai_responses", responses_whole(refusal))):
+    refusal = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "refusal", "refusal": "I won't"}],
+    }
+    for backend, data in (
+        ("openai", chat({"refusal": "I "}, {"refusal": "won't"})),
+        ("openai_responses", responses_whole(refusal)),
+    ):
         told = through("anthropic", backend, data, stream=stream)
         if stream:
             seen = well("anthropic", told)
@@ -448,20 +520,42 @@ PAGE = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index":
 def test_x17_web_citations_reach_every_client(entry: str, backend: str, stream: bool) -> None:
     second = {"url": "https://b.example"}
     data = {
-        "openai": chat({"content": "text"}, {"annotations": [{"type": "url_citation", "url_citation": PAGE}]}, {"annotations": [{"type": "url_citation", "url_citation": second}]}),
+        "openai": chat(
+            {"content": "text"},
+            {"annotations": [{"type": "url_citation", "url_citation": PAGE}]},
+            {"annotations": [{"type": "url_citation", "url_citation": second}]},
+        ),
         "anthropic": messages(
             block(
                 0,
                 {"type": "text", "text": ""},
                 {"type": "text_delta", "text": "text"},
                 *(
-                    {"type": "citations_delta", "citation": {"type": "web_search_result_location", "cited_text": "c", "encrypted_index": "e", **page}}
+                    {
+                        "type": "citations_delta",
+                        "citation": {
+                            "type": "web_search_result_location",
+                            "cited_text": "c",
+                            "encrypted_index": "e",
+                            **page,
+                        },
+                    }
                     for page in ({"url": PAGE["url"], "title": "A"}, {**second, "title": None})
                 ),
             )
         ),
         "openai_responses": responses_whole(
-            {**message_item(), "content": [{"type": "output_text", "text": "text", "logprobs": [], "annotations": [{"type": "url_citation", **PAGE}, {"type": "url_citation", **second}]}]}
+            {
+                **message_item(),
+                "content": [
+                    {
+                        "type": "output_text",
+                        "text": "text",
+                        "logprobs": [],
+                        "annotations": [{"type": "url_citation", **PAGE}, {"type": "url_citation", **second}],
+                    }
+                ],
+            }
         ),
     }[backend]
     told = through(entry, backend, data, stream=stream)
@@ -478,9 +572,21 @@ def test_x17_web_citations_reach_every_client(entry: str, backend: str, stream: 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("entry", OTHERS["anthropic"])
 def test_x17_citations_that_can_not_be_said_are_reported_once(entry: str, stream: bool) -> None:
-    location = {"type": "char_location", "cited_text": "c", "document_index": 0, "document_title": None, "start_char_index": 0, "end_char_index": 1}
+    location = {
+        "type": "char_location",
+        "cited_text": "c",
+        "document_index": 0,
+        "document_title": None,
+        "start_char_index": 0,
+        "end_char_index": 1,
+    }
     deltas = [{"type": "citations_delta", "citation": location}] * 300
-    told = through(entry, "anthropic", messages(block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "t"}, *deltas)), stream=stream)
+    told = through(
+        entry,
+        "anthropic",
+        messages(block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "t"}, *deltas)),
+        stream=stream,
+    )
     assert told.state is State.DONE
     assert len([path for path in told.lost if "citation" in path]) == 1
 
@@ -509,7 +615,9 @@ def test_x21_text_of_the_same_chunk_comes_before_its_calls() -> None:
     told = through("anthropic", "openai", data, stream=False)
     assert [part["type"] for part in told.json()["content"]] == ["text", "tool_use", "text"]
     streamed_ = through("anthropic", "openai", data)
-    starts = [json.loads(p)["content_block"]["type"] for n, p in grammar.frames(streamed_.body) if n == "content_block_start"]
+    starts = [
+        json.loads(p)["content_block"]["type"] for n, p in grammar.frames(streamed_.body) if n == "content_block_start"
+    ]
     assert starts == ["text", "tool_use", "text"]
 
 
@@ -525,7 +633,14 @@ def test_x21_text_of_the_same_chunk_comes_before_its_calls() -> None:
         ([{"reasoning": "hm", "reasoning_content": "hm"}, {"content": "a"}], "hm", "a"),
         ([{"reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}, {"content": "a"}], "hm", "a"),
         ([{"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}]}, {"content": "a"}], "hm", "a"),
-        ([{"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, {"content": [{"type": "text", "text": "a"}]}], "hm", "a"),
+        (
+            [
+                {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+                {"content": [{"type": "text", "text": "a"}]},
+            ],
+            "hm",
+            "a",
+        ),
         ([{"content": "<think>hm</think>a"}], "", "<think>hm</think>a"),
         ([{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}], "", "ab"),
         ([{"content": "a", "function_call": {"name": "", "arguments": ""}}], "", "a"),
@@ -538,7 +653,12 @@ def test_d5_dialects_of_chat(entry: str, deltas: list[dict[str, Any]], reasoning
 
 @pytest.mark.parametrize("entry", OTHERS["openai"])
 def test_d5_chunks_with_holes(entry: str) -> None:
-    holes = chunk(choices=None) + chunk(choices=[]) + chunk(choices=[{"index": 0}]) + chunk(choices=[{"index": 0, "delta": None}])
+    holes = (
+        chunk(choices=None)
+        + chunk(choices=[])
+        + chunk(choices=[{"index": 0}])
+        + chunk(choices=[{"index": 0, "delta": None}])
+    )
     azure = chunk(choices=[], prompt_filter_results=[{"prompt_index": 0}])
     for data in (azure + holes + chunk({"content": "a"}), chunk({"content": "a"}) + holes):
         assert streamed(entry, "openai", data + chunk({}, "stop") + holes + DONE).text == "a"
@@ -546,7 +666,11 @@ def test_d5_chunks_with_holes(entry: str) -> None:
 
 @pytest.mark.parametrize("entry", OTHERS["openai"])
 def test_d5_legacy_function_calls(entry: str) -> None:
-    data = chat({"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": '{"a":1}'}}, finish="function_call")
+    data = chat(
+        {"function_call": {"name": "f", "arguments": ""}},
+        {"function_call": {"arguments": '{"a":1}'}},
+        finish="function_call",
+    )
     assert called(streamed(entry, "openai", data)) == [("f", {"a": 1})]
 
 
@@ -561,7 +685,15 @@ def test_d3_z11_deltas_without_items_and_items_without_deltas(entry: str) -> Non
     done = event("response.output_item.done", output_index=0, item=message_item("text"))
     empty = event("response.completed", response=response_object())
     unknown = event("response.something.new", output_index=0, data=1)
-    for body in (bare + final, nothing + final, done + final, final, done + empty, bare + empty, unknown + bare + done + final):
+    for body in (
+        bare + final,
+        nothing + final,
+        done + final,
+        final,
+        done + empty,
+        bare + empty,
+        unknown + bare + done + final,
+    ):
         seen = streamed(entry, "openai_responses", CREATED + body)
         assert seen.text == "text"
 
@@ -574,7 +706,14 @@ def test_d3_calls_in_pieces_and_ids_that_rotate(entry: str) -> None:
     args = event("response.function_call_arguments.done", output_index=0, item_id="third", arguments='{"a":1}')
     done = event("response.output_item.done", output_index=0, item={**item, "id": "fourth"})
     end = event("response.completed", response=response_object(output=[{**item, "id": "fifth"}]))
-    for body in (added + delta + args + done, added + args + done, added + done, done, added + delta, delta + args + done):
+    for body in (
+        added + delta + args + done,
+        added + args + done,
+        added + done,
+        done,
+        added + delta,
+        delta + args + done,
+    ):
         assert called(streamed(entry, "openai_responses", CREATED + body + end)) == [("f", {"a": 1})]
 
 
@@ -582,7 +721,9 @@ def test_d3_calls_in_pieces_and_ids_that_rotate(entry: str) -> None:
 def test_d3_overlapping_items(entry: str) -> None:
     one, two = call_item("fc_1", "call_1", "f", '{"x":1}'), call_item("fc_2", "call_2", "g", '{"z":2}')
     at = "response.output_item.added"
-    body = event(at, output_index=0, item={**one, "arguments": ""}) + event(at, output_index=1, item={**two, "arguments": ""})
+    body = event(at, output_index=0, item={**one, "arguments": ""}) + event(
+        at, output_index=1, item={**two, "arguments": ""}
+    )
     for n, piece in ((1, '{"z"'), (0, '{"x"'), (1, ":2}"), (0, ":1}")):
         body += event("response.function_call_arguments.delta", output_index=n, item_id=f"fc_{n + 1}", delta=piece)
     end = event("response.completed", response=response_object(output=[one, two]))
@@ -597,7 +738,16 @@ def test_d3_overlapping_items(entry: str) -> None:
 def test_llama_cpp_messages_blocks_overlap_and_end_late(entry: str) -> None:
     start = event(
         "message_start",
-        message={"id": "chatcmpl-1", "type": "message", "role": "assistant", "content": [], "model": "real", "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 5, "output_tokens": 0}},
+        message={
+            "id": "chatcmpl-1",
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+            "model": "real",
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 5, "output_tokens": 0},
+        },
     )
     delta = "content_block_delta"
     data = (
@@ -638,7 +788,11 @@ def test_llama_cpp_responses_without_indexes(entry: str) -> None:
         + event("response.output_text.delta", item_id="msg_1", delta="te")
         + event("response.output_text.delta", item_id="msg_1", delta="xt")
         + event("response.output_text.done", item_id="msg_1", text="text")
-        + event("response.content_part.done", item_id="msg_1", part={"type": "output_text", "text": "text", "annotations": []})
+        + event(
+            "response.content_part.done",
+            item_id="msg_1",
+            part={"type": "output_text", "text": "text", "annotations": []},
+        )
         + event("response.output_item.done", item=message)
         + event("response.output_item.added", item={**call, "arguments": "", "status": "in_progress"})
         + event("response.function_call_arguments.delta", item_id="fc_1", delta='{"x":1}')

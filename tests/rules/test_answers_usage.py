@@ -34,7 +34,10 @@ from support.answers import (
 PAIRS = [(entry, backend) for entry in DIALECTS for backend in DIALECTS if entry != backend]
 DETAILED = {
     "openai": chat_usage(
-        100, 30, prompt_tokens_details={"cached_tokens": 40, "cache_write_tokens": 20}, completion_tokens_details={"reasoning_tokens": 11}
+        100,
+        30,
+        prompt_tokens_details={"cached_tokens": 40, "cache_write_tokens": 20},
+        completion_tokens_details={"reasoning_tokens": 11},
     ),
     "anthropic": {
         "input_tokens": 40,
@@ -76,7 +79,9 @@ def shown(entry: str, told: Told, *, stream: bool) -> dict[str, Any]:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("came", [True, False])
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
-def test_u1_u2_u8_u9_one_usage_in_the_words_of_every_dialect(entry: str, backend: str, stream: bool, came: bool) -> None:
+def test_u1_u2_u8_u9_one_usage_in_the_words_of_every_dialect(
+    entry: str, backend: str, stream: bool, came: bool
+) -> None:
     told = through(entry, backend, answer(backend, DETAILED[backend], stream=came), stream=stream)
     assert told.usage == IR
     got = shown(entry, told, stream=stream)
@@ -88,17 +93,55 @@ def test_u1_u2_u8_u9_one_usage_in_the_words_of_every_dialect(entry: str, backend
 @pytest.mark.parametrize(
     ("usage", "wanted"),
     [
-        ({"prompt_tokens": 31, "completion_tokens": 5, "total_tokens": 36, "prompt_tokens_details": {"cached_tokens": 161}}, (0, 161, 5)),
-        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 35, "completion_tokens_details": {"reasoning_tokens": 20}}, (10, 0, 25)),
-        ({"prompt_tokens": 10, "completion_tokens": 25, "total_tokens": 35, "completion_tokens_details": {"reasoning_tokens": 20}}, (10, 0, 25)),
-        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6}, (6, 4, 5)),
+        (
+            {
+                "prompt_tokens": 31,
+                "completion_tokens": 5,
+                "total_tokens": 36,
+                "prompt_tokens_details": {"cached_tokens": 161},
+            },
+            (0, 161, 5),
+        ),
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 35,
+                "completion_tokens_details": {"reasoning_tokens": 20},
+            },
+            (10, 0, 25),
+        ),
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 25,
+                "total_tokens": 35,
+                "completion_tokens_details": {"reasoning_tokens": 20},
+            },
+            (10, 0, 25),
+        ),
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 15,
+                "prompt_cache_hit_tokens": 4,
+                "prompt_cache_miss_tokens": 6,
+            },
+            (6, 4, 5),
+        ),
         ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cached_tokens": 4}, (6, 4, 5)),
         ({"prompt_tokens": 10, "completion_tokens": 5}, (10, 0, 5)),
-        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": None, "prompt_tokens_details": None}, (10, 0, 5)),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": None, "prompt_tokens_details": None},
+            (10, 0, 5),
+        ),
         ({"prompt_tokens": 10.0, "completion_tokens": 5.0, "total_tokens": 15.0}, (10, 0, 5)),
     ],
 )
-def test_u2_u13_u15_what_servers_of_chat_count(entry: str, stream: bool, usage: dict[str, Any], wanted: tuple[int, int, int]) -> None:
+def test_u2_u13_u15_what_servers_of_chat_count(
+    entry: str, stream: bool, usage: dict[str, Any], wanted: tuple[int, int, int]
+) -> None:
     told = through(entry, "openai", answer("openai", usage, stream=True), stream=stream)
     assert told.usage is not None
     assert (told.usage.input, told.usage.cache_read or 0, told.usage.output) == wanted
@@ -112,8 +155,15 @@ def test_u2_u13_u15_what_servers_of_chat_count(entry: str, stream: bool, usage: 
 
 @pytest.mark.parametrize("entry", ["openai", "openai_responses"])
 def test_u4_counters_of_messages_are_replaced_and_never_added(entry: str) -> None:
-    start = message_start({"input_tokens": 100, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 0, "output_tokens": 1})
-    data = start + text_block(0, "a") + message_delta(None, {"output_tokens": 5}) + message_delta("end_turn", {"output_tokens": 9, "input_tokens": 60})
+    start = message_start(
+        {"input_tokens": 100, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 0, "output_tokens": 1}
+    )
+    data = (
+        start
+        + text_block(0, "a")
+        + message_delta(None, {"output_tokens": 5})
+        + message_delta("end_turn", {"output_tokens": 9, "input_tokens": 60})
+    )
     told = through(entry, "anthropic", data)
     assert told.usage == ir.Usage(input=60, cache_read=40, cache_write=0, output=9)
     got = shown(entry, told, stream=True)
@@ -134,7 +184,8 @@ PLACES = {
     + chunk({}, "stop", usage=chat_usage(10, 7)),
     "twice": chunk({"content": "a"}) + chunk({}, "stop", usage=LATE) + chunk(choices=[], usage=LATE),
     "on a delta": chunk({"content": "a"}, usage=LATE) + chunk({}, "stop", usage=None),
-    "in the choice": chunk({"content": "a"}) + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "usage": LATE}]),
+    "in the choice": chunk({"content": "a"})
+    + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop", "usage": LATE}]),
     "in x_groq": chunk({"content": "a"}) + chunk({}, "stop", x_groq={"id": "r", "usage": LATE}),
 }
 
@@ -195,12 +246,19 @@ def test_u9_responses_always_have_their_details(backend: str) -> None:
 @pytest.mark.parametrize("status", ["incomplete", "failed"])
 def test_u10_usage_of_answers_that_did_not_go_well(entry: str, status: str) -> None:
     error = {"code": "server_error", "message": "x"} if status == "failed" else None
-    told = through(entry, "openai_responses", responses(message_item("a"), status=status, usage=DETAILED["openai_responses"], error=error))
+    told = through(
+        entry,
+        "openai_responses",
+        responses(message_item("a"), status=status, usage=DETAILED["openai_responses"], error=error),
+    )
     assert told.usage == IR
 
 
 def test_u12_cache_writes_keep_their_time_to_live() -> None:
-    usage = {**DETAILED["anthropic"], "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15}}
+    usage = {
+        **DETAILED["anthropic"],
+        "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15},
+    }
     for stream in (True, False):
         told = through("openai", "anthropic", answer("anthropic", usage, stream=stream), stream=stream)
         assert told.usage is not None

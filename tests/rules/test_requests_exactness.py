@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ferryllm_proto import Translator
 from support import turns
 from support.rich_requests import BODIES
 from support.sent import NAMES, PAIRS, Sent
@@ -269,3 +270,57 @@ def test_a26_a28_nobody_else_gets_it_and_the_loss_is_reported(
         assert b"ferry1." not in sent.raw
         place = "input[1]" if entry == "openai_responses" else "messages[1]"
         assert sent.lost(place), (model, sent.losses)
+
+
+# --- losses, ids, names ---
+
+
+def answered(entry: str, backend: str, body: dict[str, Any], seed: int = 0) -> tuple[Any, dict[str, str]]:
+    translator = Translator(entry=entry, backend=backend, model=turns.MODELS[backend], seed=seed)
+    assert translator.receive_request(json.dumps(body).encode()) is not None
+    translator.receive_response_head(200, (("content-type", "application/json"),))
+    reply = json.dumps(turns.ANSWERS[backend]).encode()
+    out = translator.receive_data(reply) + translator.receive_eof()
+    assert translator.head is not None
+    return json.loads(out), dict(translator.head.headers)
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g4_losses_reach_the_client_and_without_losses_there_is_no_word_of_them(entry: str, backend: str) -> None:
+    plain = conversation(entry, 0)
+    _, headers = answered(entry, backend, {**plain, "zz_martian": 1})
+    assert "dropped zz_martian" in headers["x-ferryllm-loss"]
+    assert "dropped" not in answered(entry, backend, plain)[1].get("x-ferryllm-loss", "")
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_g9_m1_equal_seeds_give_equal_answers_under_the_clients_name_of_the_model(entry: str, backend: str) -> None:
+    one, _ = answered(entry, backend, turns.FIRST[entry], seed=1)
+    two, _ = answered(entry, backend, turns.FIRST[entry], seed=1)
+    assert one == two
+    assert one["model"] == "mine"
+
+
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"model":3}',
+        b'{"model":"m"' + b',"x":' + b"[" * 100_000,
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\xff"}],"input":"\xff"}',
+        b'{"model":"m","max_tokens":9,"messages":[3],"input":[3]}',
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"martian","content":"x"}],"input":[{"role":"martian"}]}',
+        b'{"model":"m","max_tokens":9,"messages":{},"input":{}}',
+    ],
+    ids=range(10),
+)
+def test_g12_bodies_that_are_none_are_refused_with_a_sentence(entry: str, backend: str, body: bytes) -> None:
+    sent = Sent(entry, backend, body)
+    assert sent.upstream is None
+    error = sent.refusal["error"]
+    assert error["type"] == "invalid_request_error"
+    assert len(error["message"]) > 10

@@ -1,4 +1,4 @@
-"""translation.md: requests of Responses clients (R1 to R17), and requests to Responses providers (B20 to B22)."""
+"""translation.md: requests of Responses clients (R1 to R17)."""
 
 from __future__ import annotations
 
@@ -445,65 +445,3 @@ def test_g3_the_phase_of_a_message_is_reported(backend: str) -> None:
 @pytest.mark.parametrize("backend", OTHERS)
 def test_c7_a_limit_that_is_none_is_refused(backend: str, value: Any) -> None:
     assert ask(backend, max_output_tokens=value).refused == "max_output_tokens"
-
-
-# --- to Responses providers ---
-
-
-def messages(*conversation: Any, **fields: Any) -> Sent:
-    body = {"model": "m", "max_tokens": 4000, "messages": list(conversation) or [USER], **fields}
-    return Sent("anthropic", "openai_responses", body)
-
-
-def test_b20_nothing_is_stored_and_ids_depend_on_the_place_alone() -> None:
-    spoken = [USER, {"role": "assistant", "content": "a"}, USER]
-    short, longer = messages(*spoken), messages(*spoken, {"role": "assistant", "content": "b"}, USER)
-    assert short.body["store"] is False
-    assert longer.body["input"][:3] == short.body["input"]
-    long_id = "toolu_" + "y" * 80
-    used = messages(
-        USER,
-        {"role": "assistant", "content": [{"type": "tool_use", "id": long_id, "name": "f", "input": {}}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": long_id, "content": "x"}]},
-    )
-    called, answered = used.body["input"][1:]
-    assert called["call_id"] == answered["call_id"]
-    assert len(called["call_id"]) <= 64
-    assert "id" not in called
-
-
-def test_b21_texts_images_and_files_have_the_names_of_their_side() -> None:
-    sent = messages(
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "a"},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
-                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}},
-            ],
-        },
-        {"role": "assistant", "content": [{"type": "text", "text": "b"}]},
-        USER,
-    )
-    first, second, _ = sent.body["input"]
-    assert [part["type"] for part in first["content"]] == ["input_text", "input_image", "input_file"]
-    assert first["content"][2]["filename"] == "document.pdf"
-    assert [part["type"] for part in second["content"]] == ["output_text"]
-
-
-def test_b22_reasoning_is_asked_for_with_what_can_be_sent_back() -> None:
-    sent = messages(thinking={"type": "enabled", "budget_tokens": 3000})
-    assert sent.body["reasoning"] == {"effort": "low", "summary": "auto"}
-    assert sent.body["include"] == ["reasoning.encrypted_content"]
-
-
-def test_a19_every_call_is_answered_and_no_output_is_without_its_call() -> None:
-    sent = messages(
-        USER,
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_9", "content": "lost"}]},
-    )
-    items = sent.body["input"]
-    assert [item["type"] for item in items] == ["message", "function_call", "function_call_output", "message"]
-    assert items[2]["call_id"] == "toolu_1"
-    assert "lost" in json.dumps(items[3])

@@ -64,7 +64,9 @@ def tell(
     """Feed the provider's answer, piece by piece; ``lost`` breaks the connection behind it."""
     translator.receive_response_head(status, headers if headers is not None else [("content-type", "whatever")])
     out = [translator.receive_data(piece) for piece in pieces]
-    out.append(translator.fail(ir.Error(ir.ErrorKind.TRUNCATED, "connection reset")) if lost else translator.receive_eof())
+    out.append(
+        translator.fail(ir.Error(ir.ErrorKind.TRUNCATED, "connection reset")) if lost else translator.receive_eof()
+    )
     assert translator.state in (State.DONE, State.FAILED)
     assert translator.head is not None
     return Told(
@@ -108,7 +110,9 @@ def chat_usage(prompt: int = 10, completion: int = 7, **fields: Any) -> dict[str
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, **fields}
 
 
-def fragment(index: int | None, id_: str | None = None, name: str | None = None, args: str | None = None) -> dict[str, Any]:
+def fragment(
+    index: int | None, id_: str | None = None, name: str | None = None, args: str | None = None
+) -> dict[str, Any]:
     """One entry of ``delta.tool_calls``."""
     out: dict[str, Any] = {"function": {}}
     if index is not None:
@@ -134,7 +138,14 @@ def chat(*deltas: dict[str, Any], finish: str | None = "stop", usage: dict[str, 
 
 def chat_whole(message: dict[str, Any], finish: str | None = "stop", **fields: Any) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
-    value = {"id": "chatcmpl-up", "object": "chat.completion", "created": 5, "model": "real", "choices": [choice], **fields}
+    value = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "real",
+        "choices": [choice],
+        **fields,
+    }
     return json.dumps(value).encode()
 
 
@@ -228,7 +239,9 @@ RESPONSES_USAGE = {
 }
 
 
-def response_object(status: str = "completed", output: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
+def response_object(
+    status: str = "completed", output: list[dict[str, Any]] | None = None, **fields: Any
+) -> dict[str, Any]:
     return {
         "id": "resp_up",
         "object": "response",

@@ -43,7 +43,7 @@ class Endpoints:
             await respond.complete(200, [_TEXT], b"ferryllm\n")
         elif entry.operation is Operation.MODELS:
             body = DIALECTS[entry.dialect].encode_models(self.models())
-            await respond.complete(200, [_JSON, ("x-request-id", request_id)], body)
+            await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
         elif entry.operation is Operation.MODEL:
             await self._model(entry, request, respond, request_id)
         else:
@@ -72,7 +72,7 @@ class Endpoints:
             await self._refuse(entry, unknown_model(name), respond, request_id)
             return
         body = DIALECTS[entry.dialect].encode_model(ir.Model(name, owner=route.provider))
-        await respond.complete(200, [_JSON, ("x-request-id", request_id)], body)
+        await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
 
     async def _refuse(
         self,
@@ -83,7 +83,8 @@ class Endpoints:
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         head, body = DIALECTS[entry.dialect].encode_error(error, request_id=request_id)
-        own = () if any(name == "x-request-id" for name, _ in head.headers) else (("x-request-id", request_id),)
+        given = {name for name, _ in head.headers}
+        own = [pair for pair in _ids(entry, request_id) if pair[0] not in given]
         await respond.complete(head.status, [*head.headers, *own, *headers], body)
 
     # --- readiness ---
@@ -135,3 +136,9 @@ class Endpoints:
             return f"provider {name} does not answer: {exc.message}"
         await response.aclose()
         return None
+
+
+def _ids(entry: Entry, request_id: str) -> list[tuple[str, str]]:
+    """The request's id under the names that clients of the dialect look for, as an exchange gives it."""
+    names = ("x-request-id", "request-id") if entry.dialect == "anthropic" else ("x-request-id",)
+    return [(name, request_id) for name in names]

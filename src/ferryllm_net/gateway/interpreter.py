@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from ferryllm_net.http import Request, RequestError, Responder, UpstreamError, UpstreamFault, UpstreamResponse
+from ferryllm_net.http import (
+    ClientLeft,
+    Request,
+    RequestError,
+    Responder,
+    UpstreamError,
+    UpstreamFault,
+    UpstreamResponse,
+)
 from ferryllm_net.telemetry import RequestDone
-from ferryllm_proto import Exchange
+from ferryllm_proto import DIALECTS, Exchange, ir
 from ferryllm_proto.actions import (
     Abort,
     Action,
@@ -32,6 +40,7 @@ from ferryllm_proto.actions import (
     SendBody,
     SendHead,
 )
+from ferryllm_proto.entries import find
 from ferryllm_proto.inputs import (
     ClientBody,
     ClientFault,
@@ -78,6 +87,8 @@ class Interpreter:
         self._reading: ReadBody | None = None
         self._scope: anyio.CancelScope | None = None
         self._woken: Input | None = None
+        self._deaf_since: float | None = None
+        """Since when the sweeper has seen this run busy with its client; the provider is not listened to meanwhile."""
         self._record_due: Record | None = None
         self._over = False
 
@@ -85,7 +96,10 @@ class Interpreter:
 
     def wake(self, now: float) -> None:
         """Called by the sweeper: end the wait for the upstream when the exchange's deadline has passed."""
-        if self._scope is not None and self._woken is None:
+        if self._scope is None:
+            if self._deaf_since is None:
+                self._deaf_since = now
+        elif self._woken is None:
             deadline = self._exchange.next_deadline()
             if deadline is not None and now >= deadline:
                 self._interrupt(DeadlinePassed())
@@ -112,12 +126,27 @@ class Interpreter:
                 if self._over:
                     return
                 event = await self._next()
+        except ClientLeft:
+            raise  # seen at a write before our cancellation arrived
         except Exception:
-            self._record_unfinished(Outcome.ERROR)  # a fault of ours; the server answers it and says where it was
+            # A fault of ours: whoever runs the server hears of it.
+            self._record_unfinished(Outcome.ERROR)
+            await self._answer_fault()
             raise
         finally:
-            self._record_unfinished(None)
-            await self._close_upstream()
+            try:
+                self._record_unfinished(None)
+            finally:
+                await self._close_upstream()
+
+    async def _answer_fault(self) -> None:
+        """Say that the gateway failed, in the client's dialect, where nothing was said yet; the server cuts the rest."""
+        if self._respond.started:
+            return
+        request, error = self._request, ir.Error(ir.ErrorKind.SERVER, "internal error of the gateway")
+        dialect = DIALECTS[find(request.method, request.path, request.headers).dialect]
+        head, body = dialect.encode_error(error, request_id=self._exchange.id)
+        await self._respond.complete(head.status, list(head.headers), body)
 
     def _record_unfinished(self, outcome: Outcome | None) -> None:
         """The run was cancelled, or failed: its record is made all the same, once."""
@@ -130,13 +159,15 @@ class Interpreter:
         elif not self._respond.ended:
             # The exchange was over, but its last bytes did not get out.
             due = msgspec.structs.replace(due, outcome=Outcome.CANCELLED)
+        if due is not None and outcome is not None:
+            due = msgspec.structs.replace(due, outcome=outcome, status=due.status or 500)
         if due is not None:
-            self._record(due if outcome is None else msgspec.structs.replace(due, outcome=outcome))
+            self._record(due)
 
     async def _next(self) -> Input:
         """Wait for what happens next."""
         with anyio.CancelScope() as scope:
-            self._scope = scope
+            self._listen(scope)
             try:
                 if self._woken is None:
                     return await self._wait()
@@ -145,6 +176,14 @@ class Interpreter:
         woken, self._woken = self._woken, None
         # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
         return woken if woken is not None else DeadlinePassed()
+
+    def _listen(self, scope: anyio.CancelScope | None) -> None:
+        """From here on the wait may be ended by the sweeper."""
+        self._scope = scope
+        if self._deaf_since is not None:
+            # How long the client takes to read is not the provider's silence.
+            self._exchange.postpone(anyio.current_time() - self._deaf_since)
+            self._deaf_since = None
 
     async def _wait(self) -> Input:
         if self._upstream is not None:
@@ -186,7 +225,7 @@ class Interpreter:
                         break
                 if self._over:
                     return UpstreamEnd()
-                self._scope = scope
+                self._listen(scope)
                 if self._woken is not None and scope is not None:
                     scope.cancel()
         except UpstreamError as exc:

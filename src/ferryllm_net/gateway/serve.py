@@ -50,6 +50,9 @@ async def serve(
                 await server.serve(listeners, task_status=task_status)
                 tasks.cancel_scope.cancel()  # drained: nothing is left to sweep or to wait for
 
+            if handle_signals:
+                # Before anybody is told that we listen: who is told may send a signal at once.
+                await tasks.start(_watch_signals, server, settings.server.drain_timeout_secs, log)
             await tasks.start(run)
             app.listening = True
             port = bound_port(listeners[0])
@@ -58,8 +61,6 @@ async def serve(
             if started is not None:
                 started(address.host, port)
             task_status.started(Serving(app, server, port))
-            if handle_signals:
-                tasks.start_soon(_watch_signals, server, settings.server.drain_timeout_secs, log)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
@@ -67,8 +68,11 @@ async def serve(
                 await listener.aclose()
 
 
-async def _watch_signals(server: Server, grace: float, log: Log) -> None:
+async def _watch_signals(
+    server: Server, grace: float, log: Log, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             if server.draining:
                 log.warn("stopping now", signal=number.name)

@@ -235,11 +235,15 @@ class UpstreamResponse:
 
     async def receive(self) -> bytes:
         """What the next read brought, b"" at the end of the message. Raises `UpstreamError`, also for an answer that
-        stops before its end."""
+        stops before its end.
+
+        A cancelled call has taken nothing and the next one goes on, so that a wait can be broken off to do something
+        else; whoever wants no more of the answer closes it.
+        """
         try:
             return await self._next()
-        except BaseException:
-            # Cancelled or failed: what is still on the way must not reach anybody.
+        except Exception:
+            # What is still on the way must not reach anybody.
             await self.aclose()
             raise
 

@@ -54,6 +54,10 @@ class State(enum.Enum):
     """`End` or `StreamFailed` is out."""
 
 
+# Looked up once: a member of an enum costs more than a comparison with it.
+_START, _PLAIN, _FINISHED, _OVER = State.START, State.PLAIN, State.FINISHED, State.OVER
+
+
 class _Open:
     """A block that has started and not ended."""
 
@@ -76,7 +80,7 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._frames = sse.FrameDecoder()
-        self._state = State.START
+        self._state = _START
         self._body = bytearray()
         self._model = ""
         self._started = False
@@ -106,9 +110,9 @@ class StreamDecoder:
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
         state = self._state
-        if state is State.OVER:
+        if state is _OVER:
             return []
-        if state is State.START:
+        if state is _START:
             self._body += data
             rest = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
             if not rest:
@@ -116,11 +120,11 @@ class StreamDecoder:
                     return self._fail("the provider's stream is nothing but white space", ir.ErrorKind.UPSTREAM)
                 return []
             if rest[:1] == b"{":
-                self._state = State.PLAIN
+                self._state = _PLAIN
                 return []
             data, self._body = bytes(self._body), bytearray()
             self._state = State.STREAM
-        elif state is State.PLAIN:
+        elif state is _PLAIN:
             self._body += data
             if len(self._body) > MAX_BODY:
                 return self._fail(f"the provider's answer is larger than {MAX_BODY} bytes", ir.ErrorKind.UPSTREAM)
@@ -138,9 +142,9 @@ class StreamDecoder:
 
     def receive_eof(self) -> list[Event]:
         """The provider closed."""
-        if self._state is State.OVER:
+        if self._state is _OVER:
             return []
-        if self._state is State.PLAIN:
+        if self._state is _PLAIN:
             return self._plain()
         out: list[Event] = []
         for frame in self._frames.receive_eof():
@@ -150,10 +154,10 @@ class StreamDecoder:
 
     def _ended(self) -> list[Event]:
         """The end of the bytes: a reason to stop before it will do (T2)."""
-        if self._state is State.OVER:
+        if self._state is _OVER:
             return []
-        if self._state is State.FINISHED:
-            self._state = State.OVER
+        if self._state is _FINISHED:
+            self._state = _OVER
             return [End()]
         what = "ended before its end" if self._started else "was empty"
         return self._fail(f"the provider's stream {what}", ir.ErrorKind.TRUNCATED)
@@ -161,7 +165,7 @@ class StreamDecoder:
     # --- frames ---
 
     def _frame(self, frame: sse.Frame, out: list[Event], *, last: bool = False) -> None:
-        if self._state is State.OVER:
+        if self._state is _OVER:
             return
         data = frame.data
         try:
@@ -186,7 +190,7 @@ class StreamDecoder:
         """Data that is no object is noise (S8); an object that can not be read has lost text with it."""
         if frame.event == "error":
             out.extend(self._failed(errors.in_band(frame.data)))
-        elif last and self._state is State.FINISHED:
+        elif last and self._state is _FINISHED:
             return  # torn, but all was said before it (T2)
         elif frame.data.lstrip()[:1] == b"{":
             kind = ir.ErrorKind.TRUNCATED if last else ir.ErrorKind.UPSTREAM
@@ -211,7 +215,7 @@ class StreamDecoder:
         out.append(Start(id_, self._model, usage=usage))
 
     def _block_start(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
-        if self._state is State.FINISHED:
+        if self._state is _FINISHED:
             return
         index = event.index if event.index is not None else self._next
         raw = given(event.content_block) or b'{"type":"text"}'
@@ -272,7 +276,7 @@ class StreamDecoder:
 
     def _delta(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
         delta = event.delta
-        if delta is None or self._state is State.FINISHED:
+        if delta is None or self._state is _FINISHED:
             return
         held = self._open.get(event.index) if event.index is not None else None
         if held is None:
@@ -337,7 +341,7 @@ class StreamDecoder:
         if not self._started:
             self._start(out)
         delta = event.delta
-        if delta is not None and delta.stop_reason and self._state is not State.FINISHED:
+        if delta is not None and delta.stop_reason and self._state is not _FINISHED:
             self._finish(Finish(usages.finish(delta.stop_reason), delta.stop_sequence, given(delta.stop_details)), out)
         usage = usages.decode(event.usage)
         if usage is not None:
@@ -347,16 +351,16 @@ class StreamDecoder:
         for index in list(self._open):
             self._close(index, out)
         out.append(finish)
-        self._state = State.FINISHED
+        self._state = _FINISHED
 
     def _message_stop(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
-        if self._state is not State.FINISHED:
+        if self._state is not _FINISHED:
             if not self._started:
                 out.extend(self._fail("the provider's stream was empty", ir.ErrorKind.TRUNCATED))
                 return
             self._finish(Finish(ir.FinishReason.TOOL_USE if self._called else ir.FinishReason.END), out)
         out.append(End())
-        self._state = State.OVER
+        self._state = _OVER
 
     def _ping(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
         if self._started:
@@ -369,7 +373,7 @@ class StreamDecoder:
         return self._failed(ir.Error(kind, message))
 
     def _failed(self, error: ir.Error) -> list[Event]:
-        self._state = State.OVER
+        self._state = _OVER
         self._body = bytearray()
         return [StreamFailed(error)]
 
@@ -379,7 +383,7 @@ class StreamDecoder:
             events = play(response.decode(body.lstrip(b"\xef\xbb\xbf \t\r\n")))
         except RemoteProtocolError as exc:
             return self._failed(exc.error)
-        self._state = State.OVER
+        self._state = _OVER
         return events
 
 

@@ -13,6 +13,7 @@ from ...errors import RemoteProtocolError
 
 NAME = "openai"
 
+
 class _Body(msgspec.Struct, frozen=True):
     """Every shape seen: OpenAI's object, xAI's string, Mistral's and FastAPI's ``detail``, Cohere's ``message``."""
 

@@ -29,6 +29,9 @@ def _is_plain(data: bytes) -> bool:
     )
 
 
+_TEXT = b'"content":"'
+
+
 def _span(data: bytes) -> tuple[int, int] | None:
     """Where the model's name is; None in broken JSON, which stays as it is."""
     try:
@@ -61,9 +64,35 @@ class StreamScanner(_Scan):
         self._known = b""
         """The last event's beginning, up to the end of the model's name."""
         self._replaced = b""
+        self._before, self._shown, self._behind = b"", b"", b""
+        """The last plain event around its text: as it came, as it leaves, and what follows the text."""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
+        before, behind = self._before, self._behind
+        if before and not self._rest and data.startswith(before) and data.endswith(behind):
+            # The usual read: the last event again but for its text. Without a quote and a backslash in it nothing
+            # else can have changed.
+            text = data[len(before) : -len(behind)]
+            if b'"' not in text and b"\\" not in text and len(before) + len(behind) <= len(data):
+                return data if self._name is None else self._shown + data[len(before) :]
+        out = self._scan(data)
+        if not self._rest and data.endswith(b"\n\n"):
+            self._learn(data, out)
+        return out
+
+    def _learn(self, data: bytes, out: bytes) -> None:
+        """Remember a read that was one plain event with one text, however it leaves."""
+        at = data.find(_TEXT) + len(_TEXT)
+        end = data.find(b'"', at)
+        if at < len(_TEXT) or end < 0 or b"\\" in data[at:end] or not data.startswith(b"data:"):
+            return
+        if data.find(b"\n") != len(data) - 2 or not out.endswith(data[at:]) or not _is_plain(data):
+            return
+        self._before, self._behind = data[:at], data[end:]
+        self._shown = out[: len(out) - len(data) + at]
+
+    def _scan(self, data: bytes) -> bytes:
         cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if self._lost:
             return data

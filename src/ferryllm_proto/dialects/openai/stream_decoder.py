@@ -82,11 +82,16 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
+# Looked up once: a member of an enum costs more than a comparison with it.
+_TEXT, _REASONING = BlockKind.TEXT, BlockKind.REASONING
+_HEAD, _FINISHED, _BODY, _CLOSED = State.HEAD, State.FINISHED, State.BODY, State.CLOSED
+
+
 class StreamDecoder:
     """Reads one stream. Call `receive_data` for every read and `receive_eof` when the provider has closed."""
 
     def __init__(self) -> None:
-        self.state = State.HEAD
+        self.state = _HEAD
         self._frames = FrameDecoder()
         self._body = bytearray()
         self._model = ""
@@ -109,14 +114,14 @@ class StreamDecoder:
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
         out: list[Event] = []
-        if self.state is State.HEAD:
+        if self.state is _HEAD:
             data = self._sniff(data)
-        if self.state is State.BODY:
+        if self.state is _BODY:
             self._body += data
             if len(self._body) > MAX_BODY:
                 self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the answer is longer than {MAX_BODY} bytes"), out)
             return out
-        if self.state is State.CLOSED or not data:
+        if self.state is _CLOSED or not data:
             return out
         fault = None
         try:
@@ -131,15 +136,15 @@ class StreamDecoder:
     def receive_eof(self) -> list[Event]:
         """The provider closed the connection. Idempotent."""
         out: list[Event] = []
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return out
-        if self.state is State.BODY:
+        if self.state is _BODY:
             return self._whole()
-        if self.state is State.HEAD and self._body:
+        if self.state is _HEAD and self._body:
             data, self._body = bytes(self._body), bytearray()
             self.state = State.STREAM
             self._receive(self._frames.receive_data(data), out)
-        if self.state is State.FINISHED:
+        if self.state is _FINISHED:
             rest: list[Event] = []
             self._receive(self._frames.receive_eof(), rest)
             # Torn usage is no usage, but all that counts was said before it (T2).
@@ -147,13 +152,13 @@ class StreamDecoder:
                 out.extend(rest)
             else:
                 out.append(End())
-            if self.state is State.FINISHED:
+            if self.state is _FINISHED:
                 self._end(out)
             return out
         self._receive(self._frames.receive_eof(), out)
-        if self.state is State.FINISHED:
+        if self.state is _FINISHED:
             self._end(out)
-        elif self.state is not State.CLOSED:
+        elif self.state is not _CLOSED:
             what = "before its end" if self._started else "without one event"
             self._fail(ir.Error(ir.ErrorKind.TRUNCATED, f"the provider's stream stopped {what}"), out)
         return out
@@ -165,12 +170,12 @@ class StreamDecoder:
         if not head:
             return b""
         data, self._body = bytes(self._body), bytearray()
-        self.state = State.BODY if head[:1] == b"{" else State.STREAM
+        self.state = _BODY if head[:1] == b"{" else State.STREAM
         return data
 
     def _whole(self) -> list[Event]:
         body = bytes(self._body).lstrip(b"\xef\xbb\xbf \t\r\n")
-        self.state = State.CLOSED
+        self.state = _CLOSED
         try:
             return play(response.decode(body))
         except RemoteProtocolError as exc:
@@ -181,7 +186,7 @@ class StreamDecoder:
 
     def _receive(self, frames: list[Frame], out: list[Event]) -> None:
         for frame in frames:
-            if self.state is State.CLOSED:
+            if self.state is _CLOSED:
                 return
             data = frame.data
             if data[:1] != b"{":
@@ -226,9 +231,9 @@ class StreamDecoder:
                     # A client that asked for them gets the bytes as they are; nobody else can be given them.
                     self._others = True
                     out.append(Raw(NAME, "choices", data))
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
-        if len(chunk.usage) and bytes(chunk.usage) != b"null":
+        if len(chunk.usage) > len(b"null"):
             self._usage(chunk.usage, out)
         elif len(chunk.x_groq):
             self._groq(chunk.x_groq, out)
@@ -253,14 +258,14 @@ class StreamDecoder:
             return  # another server's field of that name
 
     def _choice(self, choice: _Choice, out: list[Event]) -> None:
-        if self.state is State.FINISHED:
+        if self.state is _FINISHED:
             if len(choice.usage):
                 self._usage(choice.usage, out)
             return  # what follows a finish reason is a repetition of it
         delta = choice.delta
         if delta is not None:
             self._delta(delta, out)
-        if len(choice.logprobs) and self._kind is BlockKind.TEXT and self._open is not None:
+        if len(choice.logprobs) > len(b"null") and self._kind is _TEXT and self._open is not None:
             found = response.logprobs(choice.logprobs)
             if found is not None:
                 out.append(Logprobs(self._open, found))
@@ -273,20 +278,20 @@ class StreamDecoder:
         thought = delta.thought
         if thought:
             self._plain_thoughts = True
-            out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), thought))
+            out.append(ReasoningDelta(self._block(_REASONING, out), thought))
         if delta.reasoning_details:
             self._take_details(delta.reasoning_details, self._plain_thoughts, out)
         content = delta.content
         if content:
             if isinstance(content, str):
-                ix = self._open if self._kind is BlockKind.TEXT else None
-                out.append(TextDelta(self._block(BlockKind.TEXT, out) if ix is None else ix, content))
+                ix = self._open if self._kind is _TEXT else None
+                out.append(TextDelta(self._block(_TEXT, out) if ix is None else ix, content))
             else:
                 self._mixed(content, out)
         if delta.refusal:
             self._refused = True
             out.append(RefusalDelta(self._block(BlockKind.REFUSAL, out), delta.refusal))
-        if delta.annotations and self._kind is BlockKind.TEXT and self._open is not None:
+        if delta.annotations and self._kind is _TEXT and self._open is not None:
             out.extend(Citation(self._open, NAME, bytes(raw)) for raw in delta.annotations)
         if delta.tool_calls:
             self._close(out)
@@ -302,9 +307,9 @@ class StreamDecoder:
     def _mixed(self, content: list[json.Raw], out: list[Event]) -> None:
         for is_thought, text in response.split_content(content):
             if is_thought:
-                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), text))
+                out.append(ReasoningDelta(self._block(_REASONING, out), text))
             else:
-                out.append(TextDelta(self._block(BlockKind.TEXT, out), text))
+                out.append(TextDelta(self._block(_TEXT, out), text))
 
     def _take_details(self, details: list[json.Raw], known: bool, out: list[Event]) -> None:
         """Entries beside a text bring the same text again; without one they are the text."""
@@ -313,11 +318,11 @@ class StreamDecoder:
             if entry is None:
                 continue
             if not known and entry.text:
-                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), entry.text))
+                out.append(ReasoningDelta(self._block(_REASONING, out), entry.text))
             elif not known and entry.summary:
-                out.append(ReasoningDelta(self._block(BlockKind.REASONING, out), entry.summary, summary=0))
+                out.append(ReasoningDelta(self._block(_REASONING, out), entry.summary, summary=0))
             elif entry.token:
-                self._block(BlockKind.REASONING, out)
+                self._block(_REASONING, out)
             self._details.add(raw)
 
     # --- blocks ------------------------------------------------------------------------------------------
@@ -336,7 +341,7 @@ class StreamDecoder:
     def _close(self, out: list[Event]) -> None:
         if self._open is None:
             return
-        if self._kind is BlockKind.REASONING:
+        if self._kind is _REASONING:
             for data in self._details.take():
                 proof = ir.Opaque(reasoning.PROVIDER, self._model, ir.OpaqueKind.DETAILS, data)
                 out.append(OpaqueDelta(self._open, proof))
@@ -358,7 +363,7 @@ class StreamDecoder:
             return
         self._close_all(out)
         out.append(Finish(reason, sequence))
-        self.state = State.FINISHED
+        self.state = _FINISHED
 
     def _close_all(self, out: list[Event]) -> None:
         self._close(out)
@@ -369,18 +374,18 @@ class StreamDecoder:
         if not self._started:
             self._fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended without one event"), out)
             return
-        if self.state is not State.FINISHED:
+        if self.state is not _FINISHED:
             called = self._calls.any
             self._close_all(out)
             out.append(Finish(ir.FinishReason.TOOL_USE if called else ir.FinishReason.END))
         self._end(out)
 
     def _end(self, out: list[Event]) -> None:
-        self.state = State.CLOSED
+        self.state = _CLOSED
         out.append(End())
 
     def _fail(self, error: ir.Error, out: list[Event]) -> None:
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
-        self.state = State.CLOSED
+        self.state = _CLOSED
         out.append(StreamFailed(error))

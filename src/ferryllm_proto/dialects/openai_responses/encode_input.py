@@ -301,8 +301,12 @@ class InputWriter:
                     f"{part.path}.encrypted_content", "minted by another provider or model, which alone can read it"
                 )
         self._ext(item, part.ext, part.path)
-        if part.opaque and "encrypted_content" not in item:
-            return  # bare reasoning of another model would be refused (R8)
+        if "encrypted_content" not in item:
+            if part.opaque:
+                return  # bare reasoning of another model would be refused (R8)
+            if self._request.store is False:  # nor does the provider know the id: it was another's, or forgotten
+                self._report.dropped(part.path, "reasoning without its proof, and nothing is stored")
+                return
         self._put(item, part.path)
 
     def _ext(self, item: Wire, ext: ir.Ext | None, path: str) -> None:

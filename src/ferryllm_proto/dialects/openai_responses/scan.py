@@ -160,6 +160,8 @@ class Scanner:
             return b""
         try:
             response = json.decode(body, response_decoder)
+            if response.output is None and response.status is None:
+                self.error = read_error(body) or ir.Error(ir.ErrorKind.UPSTREAM, "the answer has no output")
             self.complete = True
             self._learn(response, body)
             if self._name is not None:

@@ -33,6 +33,10 @@ class State(enum.Enum):
     """`End` or `StreamFailed` was given; nothing more comes."""
 
 
+# Looked up once: a member of an enum costs more than a comparison with it.
+_SNIFF, _WHOLE, _BEFORE, _OPEN, _OVER = State.SNIFF, State.WHOLE, State.BEFORE, State.OPEN, State.OVER
+
+
 class _Wire(msgspec.Struct, frozen=True):
     """The fields of all events that are read. Unknown ones are nobody's business in a stream."""
 
@@ -67,7 +71,7 @@ class StreamDecoder:
     """Feed it bytes; the last event is `End` or `StreamFailed`, whatever came."""
 
     def __init__(self) -> None:
-        self.state = State.SNIFF
+        self.state = _SNIFF
         self._frames = sse.FrameDecoder()
         self._body: list[bytes] = []
         self._size = 0
@@ -77,11 +81,11 @@ class StreamDecoder:
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
         out: list[Event] = []
-        if self.state is State.SNIFF:
+        if self.state is _SNIFF:
             data = self._sniff(data)
-        if self.state is State.WHOLE:
+        if self.state is _WHOLE:
             self._collect(data, out)
-        elif self.state in (State.BEFORE, State.OPEN):
+        elif self.state in (_BEFORE, _OPEN):
             fault: RemoteProtocolError | None = None
             try:
                 frames = self._frames.receive_data(data)
@@ -95,11 +99,11 @@ class StreamDecoder:
     def receive_eof(self) -> list[Event]:
         """The provider closed. Idempotent."""
         out: list[Event] = []
-        if self.state is State.WHOLE:
+        if self.state is _WHOLE:
             self._whole(out)
-        elif self.state in (State.BEFORE, State.OPEN):
+        elif self.state in (_BEFORE, _OPEN):
             self._take(self._frames.receive_eof(), out)
-        if self.state is not State.OVER:
+        if self.state is not _OVER:
             self._cut(out)
         return out
 
@@ -121,7 +125,7 @@ class StreamDecoder:
                 self._body = [b""]  # that much white space is no answer, and need not be kept
             return b""
         self._body = []
-        self.state = State.WHOLE if first in (b"{", b"[") else State.BEFORE
+        self.state = _WHOLE if first in (b"{", b"[") else _BEFORE
         return joined
 
     def _collect(self, data: bytes, out: list[Event]) -> None:
@@ -140,11 +144,11 @@ class StreamDecoder:
             self._fail(exc.error, out)
             return
         out.extend(play(response))
-        self.state = State.OVER
+        self.state = _OVER
 
     def _take(self, frames: list[sse.Frame], out: list[Event]) -> None:
         for frame in frames:
-            if self.state is State.OVER:
+            if self.state is _OVER:
                 return
             try:
                 self._frame(frame.data, out)
@@ -168,14 +172,14 @@ class StreamDecoder:
             handler(self, event, out)
         elif event.type == "error" or not wire.is_null(event.error):
             self._error(data, out)
-        elif self.state is State.OPEN and event.type not in _SILENT and event.type:
+        elif self.state is _OPEN and event.type not in _SILENT and event.type:
             out.append(Raw(wire.NAME, event.type, bytes(_whole(data))))
         else:
             out.append(Ping())
 
     def _fail(self, error: ir.Error, out: list[Event]) -> None:
-        if self.state is not State.OVER:
-            self.state = State.OVER
+        if self.state is not _OVER:
+            self.state = _OVER
             out.append(StreamFailed(error))
 
     def _error(self, data: bytes, out: list[Event]) -> None:
@@ -185,8 +189,8 @@ class StreamDecoder:
     # --- lifecycle ---
 
     def _open(self, out: list[Event], response: WireResponse | None = None) -> None:
-        if self.state is State.BEFORE:
-            self.state = State.OPEN
+        if self.state is _BEFORE:
+            self.state = _OPEN
             out.append(start_of(response or WireResponse()))
             self._items.model = (response.model if response else None) or ""
 
@@ -212,7 +216,7 @@ class StreamDecoder:
         if response.status is None and event.type == "response.incomplete":
             response = msgspec.structs.replace(response, status="incomplete")
         finish_events(self._items, response, out)
-        self.state = State.OVER
+        self.state = _OVER
 
     # --- items ---
 
@@ -229,7 +233,7 @@ class StreamDecoder:
         self._items.part_done(event.output_index, event.item_id, event.content_index or 0, _whole(event.part), out)
 
     def text_delta(self, event: _Wire, out: list[Event]) -> None:
-        if self.state is State.BEFORE:
+        if self.state is _BEFORE:
             self._open(out)
         if isinstance(event.delta, str):
             items = self._items

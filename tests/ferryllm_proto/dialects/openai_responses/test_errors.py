@@ -24,7 +24,7 @@ K = ir.ErrorKind
         (400, b'{"code":"invalid-argument","error":"text"}', K.BAD_REQUEST, "text"),
         (422, b'{"detail":[{"loc":["x"]}]}', K.BAD_REQUEST, '[{"loc":["x"]}]'),
         (400, b'{"message":"top"}', K.BAD_REQUEST, "top"),
-        (502, b"<html>bad</html>", K.SERVER, "the provider answered with status 502"),
+        (502, b"<html>bad</html>", K.SERVER, "bad"),
         (503, b"Bad\n Gateway", K.OVERLOADED, "Bad Gateway"),
         (504, b"", K.TIMEOUT, "the provider answered with status 504"),
         (500, b"\xff\xfe", K.SERVER, "\ufffd\ufffd"),
