@@ -16,8 +16,7 @@ _SECRET = re.compile(
     r"\b(?:(?:sk|pk|rk|key|api|xai|gsk|hf|pplx|r8|tok)[-_]|AIza)[A-Za-z0-9_*.-]{8,}"
     r"|(?i:(?<=bearer )[A-Za-z0-9._~+/*-]{8,})"
 )
-_MARKUP = re.compile(r"<(script|style|title)\b.*?</\1>|<[^>]{0,500}>", re.DOTALL | re.IGNORECASE)
-_TITLE = re.compile(r"<title\b[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]{0,500}>", re.DOTALL | re.IGNORECASE)
 _HOST = re.compile(
     r"\bhttps?://[^\s\"'<>]+|\b(?:[a-zA-Z0-9_-]+\.)+[a-zA-Z]{2,12}:\d{2,5}\b|\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b"
     r"|\b(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|app|cloud|internal|local|lan|corp)\b"
@@ -33,9 +32,7 @@ def trimmed(message: str) -> str:
 def page(body: bytes) -> str:
     """HTML or plain text as a sentence, "" when it has no words; hosts of somebody's network are not shown."""
     text = body[: 16 * MAX_MESSAGE].decode("utf-8", "replace")
-    title = _TITLE.search(text)
-    words = " ".join(_MARKUP.sub(" ", text).split()) or (" ".join(title[1].split()) if title is not None else "")
-    return trimmed(_HOST.sub("[host]", words))
+    return trimmed(_HOST.sub("[host]", " ".join(_MARKUP.sub(" ", text).split())))
 
 
 def unframed(body: bytes) -> bytes:

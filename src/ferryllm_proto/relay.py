@@ -62,6 +62,16 @@ def loss_header(losses: Iterable[Loss]) -> str:
     return ", ".join(parts)
 
 
+def answer_headers(
+    own: list[tuple[str, str]], upstream: Headers, losses: Iterable[Loss]
+) -> tuple[tuple[str, str], ...]:
+    """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
+    given = {name.lower() for name, _ in own}
+    headers = [*own, *(header for header in client_headers(upstream) if header[0] not in given)]
+    lost = loss_header(losses)
+    return (*headers, ("x-ferryllm-loss", lost)) if lost else tuple(headers)
+
+
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -147,7 +157,14 @@ class Relay:
         return data
 
     def receive_eof(self) -> bytes:
-        """What was held; the last event may lack its blank line."""
+        """What was held; the last event may lack its blank line. Then, behind whole events, what is missing (T3)."""
         rest = self._released(self.scanner.receive_eof())
+        if not self.stream:
+            return rest
         self.torn = bool(rest.strip()) and not rest.endswith((b"\n", b"\r", b"}", b"]"))
-        return rest
+        missing = self.scanner.missing_end
+        if not missing:
+            return rest
+        if self.torn or not rest:
+            return missing
+        return rest + missing if rest.endswith(_EVENT_ENDS) else rest + b"\n\n" + missing

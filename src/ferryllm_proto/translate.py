@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator, play
-from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
+from .dialect import Answer, ClientHead, Dialect, Headers, StreamDecoder, StreamEncoder, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
 from .estimate import estimate_input
@@ -31,7 +31,7 @@ from .events import (
 from .loss import Disposition, Loss, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .opaque import PREFIX
-from .relay import Relay, client_headers, loss_header
+from .relay import Relay, answer_headers
 from .tools import Raiser
 
 ENVELOPE = f'"{PREFIX}'.encode()
@@ -59,12 +59,13 @@ class State(enum.Enum):
     """The client was told of an error, or refused."""
 
 
-# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it.
-# Looked up once: a member of an enum costs more than a comparison with it.
+# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it. Members are
+# looked up once: that costs more than a comparison with them.
 _RELAY, _STREAM = State.RELAY, State.STREAM
 _DATA_STATES = frozenset({State.SNIFF, State.ERROR, State.WHOLE, State.STREAM, State.RELAY})
 _OVER = frozenset({State.DONE, State.FAILED})
 
+_CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 _BLANK = b" \t\r\n\xef\xbb\xbf"
@@ -124,7 +125,7 @@ class Translator:
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
-        self._send: Callable[[Event], bytes] = _no_encoder
+        self._send: Callable[[Event], bytes] = self._accumulate
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -176,14 +177,8 @@ class Translator:
         if self._model is not None and self._model != self.model:
             body = json.splice(body, ("model",), json.encode_str(self._model))
         query = self._path.partition("?")[2] if self._path else ""
-        return UpstreamRequest(
-            "POST",
-            self.backend.request_path,
-            query,
-            self.backend.forwarded(self._client_headers),
-            body,
-            self.stream,
-        )
+        headers = self.backend.forwarded(self._client_headers)
+        return UpstreamRequest("POST", self.backend.request_path, query, headers, body, self.stream)
 
     def _translate_request(self) -> UpstreamRequest:
         request = self._decode_request()
@@ -333,7 +328,6 @@ class Translator:
             self._send = self._encoder.send
         else:
             self._accumulator = Accumulator()
-            self._send = self._accumulate
         return self._translated(self._decoder.receive_data(data))
 
     def _accumulate(self, event: Event) -> bytes:
@@ -443,14 +437,13 @@ class Translator:
         out = relay.receive_data(data)
         if self.head is not None:
             return out
+        self._held.append(out)
         if relay.failure is not None:
             self._fail_before_head(relay.failure)
-            return b""
-        self._held.append(out)
-        if not relay.begun or not any(self._held):
-            return b""
-        self._decide_relay()
-        return self._flush()
+        elif relay.begun and any(self._held):
+            self._decide_relay()
+            return self._flush()
+        return b""
 
     def _decide_relay(self) -> None:
         kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
@@ -461,7 +454,7 @@ class Translator:
         relay = self._relay
         assert relay is not None
         rest = relay.receive_eof()
-        scanner: Scanner = relay.scanner
+        scanner = relay.scanner
         cut = self.stream and not scanner.complete and scanner.error is None
         if self.head is None:
             if scanner.error is not None:
@@ -470,24 +463,18 @@ class Translator:
             if cut:
                 return self._fail(_CUT)
             self._decide_relay()
-        rest = b"" if relay.torn else rest
-        if rest and scanner.missing_end and not rest.endswith(b"\n\n"):
-            rest += b"\n\n"
-        out = self._flush() + rest
+        out = self._flush() + (b"" if relay.torn and not scanner.missing_end else rest)
         if cut:
             return out + self._fail(_CUT)
-        self.error = scanner.error
-        self.state = State.DONE if self.error is None else State.FAILED
-        return out if self.error is not None else out + scanner.missing_end
+        self.error, self.state = scanner.error, State.DONE if scanner.error is None else State.FAILED
+        return out
 
     # --- errors ---
 
     def _end_error(self) -> bytes:
         if 300 <= self._status < 400:
-            error = ir.Error(
-                ir.ErrorKind.UPSTREAM,
-                f"the provider answered {self._status}, a redirect; redirects are not followed: correct base_url",
-            )
+            what = f"the provider answered {self._status}, a redirect; redirects are not followed: correct base_url"
+            error = ir.Error(ir.ErrorKind.UPSTREAM, what)
         else:
             error = self.backend.decode_error(self._status, self._upstream_headers, b"".join(self._buffer))
         return self._fail(error)
@@ -502,20 +489,8 @@ class Translator:
         self.state = State.FAILED
 
     def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
-        given = {name.lower() for name, _ in headers}
-        headers.extend(h for h in client_headers(self._upstream_headers) if h[0] not in given)
-        loss = loss_header(self.losses)
-        if loss:
-            headers.append(("x-ferryllm-loss", loss))
-        self.head = ClientHead(status, tuple(headers))
+        self.head = ClientHead(status, answer_headers(headers, self._upstream_headers, self.losses))
 
     def _flush(self) -> bytes:
         held, self._held = self._held, []
         return b"".join(held)
-
-
-_CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
-
-
-def _no_encoder(event: Event) -> bytes:
-    raise LocalProtocolError("no stream has begun")

@@ -74,7 +74,8 @@ def run(command: list[str], folder: pathlib.Path, environ: dict[str, str]) -> st
     """Run an agent in ``folder`` with a home of its own; returns what it printed."""
     home = folder / "home"
     home.mkdir()
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS") if name in os.environ}
+    wanted = ("PATH", "LANG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+    kept = {name: os.environ[name] for name in wanted if name in os.environ}
     done = subprocess.run(
         command,
         cwd=folder,

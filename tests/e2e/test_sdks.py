@@ -226,7 +226,7 @@ def test_r5_freeform_tools_of_responses(served: Served, model: str) -> None:
 
 # --- thinking --------------------------------------------------------------------------------------------
 
-THINK = "mock: reasoning=first I ponder\nmock: tool=get_weather {\"city\": \"Paris\"}\nmock: then=warm"
+THINK = 'mock: reasoning=first I ponder\nmock: tool=get_weather {"city": "Paris"}\nmock: then=warm'
 
 
 def test_thinking_with_its_proof_round_trips_through_messages(served: Served, model: str) -> None:
@@ -270,7 +270,9 @@ def test_thinking_with_its_proof_round_trips_through_responses(served: Served, m
 
 def test_thinking_reaches_chat_clients(served: Served, model: str) -> None:
     answer = served.openai.chat.completions.create(
-        model=model, reasoning_effort="medium", messages=[{"role": "user", "content": "mock: reasoning=hm\nmock: text=yes"}]
+        model=model,
+        reasoning_effort="medium",
+        messages=[{"role": "user", "content": "mock: reasoning=hm\nmock: text=yes"}],
     )
     assert getattr(answer.choices[0].message, "reasoning_content", None) == "hm"
     assert answer.choices[0].message.content == "yes"
@@ -331,9 +333,12 @@ def test_t1_t6_a_broken_stream_raises_in_every_sdk(served: Served, model: str, f
         failed = failed or event.type in ("response.failed", "error")
         assert event.type not in ("response.completed", "response.incomplete")
     assert failed
-    with pytest.raises(broken), served.anthropic.messages.stream(
-        model=model, max_tokens=99, messages=[{"role": "user", "content": prompt}]
-    ) as events:
+    with (
+        pytest.raises(broken),
+        served.anthropic.messages.stream(
+            model=model, max_tokens=99, messages=[{"role": "user", "content": prompt}]
+        ) as events,
+    ):
         events.get_final_message()
 
 
@@ -354,7 +359,7 @@ def test_t11_a_client_that_leaves_a_stream_is_noticed_by_the_provider(served: Se
 
 async def _until(done: Any) -> None:
     with anyio.fail_after(10):
-        while not done():
+        while not done():  # noqa: ASYNC110 - it is another thread that is waited for
             await anyio.sleep(0.01)
 
 

@@ -9,8 +9,21 @@ import msgspec
 import pytest
 
 from ferryllm_proto import LocalProtocolError, Route, RouteTable, ir
-from ferryllm_proto.actions import Abort, Action, Cut, Finish, Note, Open, Outcome, ReadBody, Record, SendBody, SendHead
-from ferryllm_proto.exchange import _TRANSITIONS, Exchange, Gateway, Provider, State
+from ferryllm_proto.actions import (
+    Abort,
+    Action,
+    Cut,
+    Finish,
+    Note,
+    Open,
+    Outcome,
+    ReadBody,
+    Record,
+    Release,
+    SendBody,
+    SendHead,
+)
+from ferryllm_proto.exchange import _TRANSITIONS, GOODBYE_SECS, Exchange, Gateway, Provider, State
 from ferryllm_proto.inputs import (
     ClientBody,
     ClientFault,
@@ -204,7 +217,8 @@ def test_same_inputs_give_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("POST", "/nowhere", 404), ("GET", "/v1/messages", 405), ("PUT", "/v1/responses", 405)]
+    ("method", "path", "status"),
+    [("POST", "/nowhere", 404), ("GET", "/v1/messages", 405), ("PUT", "/v1/responses", 405)],
 )
 def test_unknown_paths_and_methods_are_refused_without_reading_a_body(method: str, path: str, status: int) -> None:
     driver = Driver()
@@ -361,8 +375,10 @@ def test_t1_a_cut_pass_through_stream_ends_in_an_error_event_behind_whole_events
     driver.feed(UpstreamHead(200, (SSE,)))
     start = (
         b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message"}}\n\n'
-        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
-        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+        b"event: content_block_start\n"
+        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+        b"event: content_block_delta\n"
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
     )
     driver.feed(UpstreamData(start + b"event: content_block_delta\nda"))
     driver.feed(UpstreamLost("reset"))
@@ -524,3 +540,38 @@ def test_count_tokens_is_asked_of_a_provider_that_can_count() -> None:
     driver.feed(UpstreamEnd())
     assert driver.body == b'{"input_tokens":12}'
     assert_invariants(driver)
+
+
+@pytest.mark.parametrize("model", ["claude-x", "same-x"])
+def test_t3_a_provider_that_says_no_goodbye_is_waited_for_ten_seconds(model: str) -> None:
+    """``message_delta`` with its reason came, ``message_stop`` did not, and the connection stays open."""
+    patient = {
+        name: msgspec.structs.replace(one, idle_secs=90.0, total_secs=None) for name, one in GATEWAY.providers.items()
+    }
+    driver = Driver(msgspec.structs.replace(GATEWAY, providers=patient))
+    driver.ask(model=model)
+    driver.feed(UpstreamHead(200, (SSE,)))
+    if model == "same-x":
+        said = b"".join(
+            b"event: %b\ndata: %b\n\n" % (name, data)
+            for name, data in (
+                (b"message_start", b'{"type":"message_start","message":{"id":"msg_1","model":"m","usage":{}}}'),
+                (
+                    b"content_block_delta",
+                    b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}',
+                ),
+                (b"message_delta", b'{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}'),
+            )
+        )
+    else:
+        said = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
+    driver.feed(UpstreamData(said))
+    deadline = driver.exchange.next_deadline()
+    assert deadline is not None
+    assert deadline - driver.now == GOODBYE_SECS == 10.0
+    driver.now = deadline
+    actions = driver.feed(DeadlinePassed())
+    assert any(type(action) in (Abort, Release) for action in actions)
+    record = next(action for action in actions if type(action) is Record)
+    assert record.outcome is Outcome.OK
+    assert driver.body.count(b"event: message_stop") == 1

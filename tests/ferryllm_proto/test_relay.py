@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryllm_proto import Disposition, Loss, ir
-from ferryllm_proto.relay import MAX_LOSS_HEADER, Relay, client_headers, loss_header
+from ferryllm_proto import DIALECTS, Disposition, Loss, ir
+from ferryllm_proto.relay import MAX_LOSS_HEADER, MAX_SUSPECT, Relay, client_headers, loss_header
 from ferryllm_proto.sse import MAX_EVENT_SIZE
 
 
@@ -18,6 +18,7 @@ class Nothing:
     finish: ir.FinishReason | None = None
     error: ir.Error | None = None
     complete = True
+    missing_end = b""
 
     def receive_data(self, data: bytes) -> bytes:
         return data
@@ -64,7 +65,8 @@ def test_an_event_that_never_ends_is_let_through_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rest", "torn"), [(b"", False), (b"data: [DONE]", False), (b"data: {}", False), (b'data: {"a', True), (b"dat", True)]
+    ("rest", "torn"),
+    [(b"", False), (b"data: [DONE]", False), (b"data: {}", False), (b'data: {"a', True), (b"dat", True)],
 )
 def test_s6_an_end_inside_an_event_is_known(rest: bytes, torn: bool) -> None:
     relay = Relay(Nothing(), stream=True)
@@ -90,6 +92,66 @@ def test_e12_only_headers_on_the_allow_list_reach_the_client() -> None:
         ("anthropic-ratelimit-tokens-reset", "x"),
         ("x-upstream-request-id", "up"),
     ]
+
+
+START = b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","model":"m"}}\n\n'
+TEXT = (
+    b"event: content_block_delta\n"
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+)
+ERROR = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"m"}}\n\n'
+
+
+def watched() -> Relay:
+    return Relay(Nothing(), stream=True, decoder=DIALECTS["anthropic"].stream_decoder())
+
+
+def test_t7_a_relay_has_begun_when_there_is_content() -> None:
+    relay = watched()
+    assert relay.receive_data(START) == START
+    assert not relay.begun
+    assert relay.receive_data(TEXT) == TEXT
+    assert relay.begun
+    relay.receive_data(ERROR)
+    assert relay.failure is None
+
+
+def test_t7_an_error_before_content_is_a_failure() -> None:
+    relay = watched()
+    relay.receive_data(START + ERROR)
+    assert not relay.begun
+    assert relay.failure is not None
+    assert relay.failure.kind is ir.ErrorKind.OVERLOADED
+
+
+def test_what_the_decoder_does_not_understand_passes() -> None:
+    relay = watched()
+    assert relay.receive_data(b"event: message_start\ndata: {bad\n\n") != b""
+    assert relay.begun
+    assert relay.failure is None
+
+
+def test_e8_a_whole_body_that_may_be_an_error_waits_but_not_for_ever() -> None:
+    relay = Relay(Nothing(), stream=False, decoder=DIALECTS["openai"].stream_decoder())
+    relay.receive_data(b'{"error":null,')
+    assert not relay.begun
+    relay.receive_data(b" " * MAX_SUSPECT)
+    assert relay.begun
+    good = Relay(Nothing(), stream=False, decoder=DIALECTS["openai"].stream_decoder())
+    good.receive_data(b'{"id":"chatcmpl-1"')
+    assert good.begun
+
+
+@pytest.mark.parametrize(
+    ("rest", "out"),
+    [(b"", b"END"), (b"data: {}", b"data: {}\n\nEND"), (b'data: {"a', b"END"), (b"data: {}\n", b"data: {}\n\n\nEND")],
+)
+def test_t3_what_the_provider_left_out_comes_behind_whole_events(rest: bytes, out: bytes) -> None:
+    scanner = Nothing()
+    scanner.missing_end = b"END"
+    relay = Relay(scanner, stream=True)
+    assert relay.receive_data(rest) == b""
+    assert relay.receive_eof() == out
 
 
 def test_g4_losses_become_a_header_of_pairs() -> None:

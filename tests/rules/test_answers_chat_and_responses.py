@@ -117,9 +117,9 @@ def test_y6_y9_texts_and_thoughts_are_joined_in_order(stream: bool) -> None:
     ],
 )
 def test_y8_reasons_of_messages(stream: bool, word: str, wanted: str) -> None:
-    extra = {"stop_sequence": "END"} if word == "stop_sequence" else {}
+    extra: dict[str, Any] = {"stop_sequence": "END"} if word == "stop_sequence" else {}
     if word == "refusal":
-        extra["stop_details"] = {"type": "refusal", "category": "cyber"}  # type: ignore[assignment]  # JSON of any kind
+        extra["stop_details"] = {"type": "refusal", "category": "cyber"}
     told = through("openai", "anthropic", messages(text_block(0, "a"), stop=word, **extra), stream=stream)
     got = chunks(told)[-2]["choices"][0] if stream else told.json()["choices"][0]
     assert got["finish_reason"] == wanted

@@ -320,7 +320,7 @@ def test_x12_x13_thoughts_of_responses_come_back_from_a_messages_client(
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("came", [True, False])
 def test_x12_y6_y7_z5_thoughts_of_messages_come_back_from_every_client(entry: str, stream: bool, came: bool) -> None:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "thinking", "thinking": "hm", "signature": "SIG1"},
         {"type": "redacted_thinking", "data": "RED"},
         {"type": "thinking", "thinking": "so", "signature": "SIG2"},
@@ -381,7 +381,7 @@ DETAILS = [
 @pytest.mark.parametrize("came", [True, False])
 def test_x12_x13_reasoning_details_come_back_from_every_client(entry: str, stream: bool, came: bool) -> None:
     if came:
-        pieces = [
+        pieces: list[dict[str, Any]] = [
             {
                 "reasoning": "h",
                 "reasoning_details": [

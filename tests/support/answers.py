@@ -157,7 +157,7 @@ def event(type_: str, **fields: Any) -> bytes:
 
 
 def message_start(usage: dict[str, Any] | None = None) -> bytes:
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_up",
         "type": "message",
         "role": "assistant",

@@ -62,6 +62,7 @@ def chat(data: bytes) -> Seen:
     head: tuple[Any, ...] | None = None
     calls: dict[int, dict[str, str]] = {}
     role = done = usage_chunk = False
+    notes = 0
     for n, (event, payload) in enumerate(frames(data)):
         assert event == "", f"{n}: Chat has no event: lines"
         assert not done, f"{n}: an event after [DONE]"
@@ -96,6 +97,9 @@ def chat(data: bytes) -> Seen:
             role = True
         else:
             assert "role" not in delta, f"{n}: role again"
+        for note in delta.get("annotations") or ():
+            assert note["index"] == notes, f"{n}: annotation {note['index']}, expected {notes}"
+            notes += 1
         seen.text += delta.get("content") or ""
         seen.reasoning += delta.get("reasoning_content") or ""
         for call in delta.get("tool_calls") or ():
@@ -120,14 +124,16 @@ def chat(data: bytes) -> Seen:
     if done:
         assert seen.finish in ("stop", "length", "tool_calls", "content_filter"), f"finish {seen.finish}"
         for call in calls.values():
-            assert call["arguments"] != "", "arguments of a call without arguments are {}"
+            assert call["arguments"] != "" or seen.finish == "length", "arguments of a call without arguments are {}"
+        assert calls or seen.finish != "tool_calls", "tool_calls without a call"
+        assert not calls or seen.finish != "stop", "calls, and the finish does not say so (Y3)"
     seen.tools = [(call["name"], call["arguments"]) for call in calls.values()]
-    assert len(calls) == len({id_ for id_ in _chat_ids(data)}), "two calls with one id"
+    assert len(calls) == len(set(_chat_ids(data))), "two calls with one id"
     return seen
 
 
 def _chat_ids(data: bytes) -> list[str]:
-    ids = []
+    ids: list[str] = []
     for _, payload in frames(data):
         if payload.startswith("{"):
             for choice in json.loads(payload).get("choices", ()):
@@ -192,9 +198,12 @@ def messages(data: bytes) -> Seen:
                 "thinking_delta": "thinking",
                 "signature_delta": "thinking",
             }[delta["type"]]
-            assert kind == wanted or (kind == "server_tool_use" and wanted == "tool_use"), f"{n}: {delta['type']} in {kind}"
+            served = kind == "server_tool_use" and wanted == "tool_use"
+            assert kind == wanted or served, f"{n}: {delta['type']} in {kind}"
             assert not signed, f"{n}: a delta after the signature"
             signed = delta["type"] == "signature_delta"
+            if delta["type"] == "text_delta":
+                assert delta["text"], f"{n}: an empty text"
             if kind == "text" and "text" in delta:
                 seen.text += delta["text"]
             elif wanted == "tool_use":
@@ -211,6 +220,8 @@ def messages(data: bytes) -> Seen:
             assert state == "between", f"{n}: message_delta in {state}"
             seen.finish = value["delta"]["stop_reason"]
             assert seen.finish is not None, f"{n}: message_delta without stop_reason"
+            assert bool(seen.tools) or seen.finish != "tool_use", f"{n}: tool_use without a call"
+            assert not seen.tools or seen.finish != "end_turn", f"{n}: a call nobody is told to answer"
             seen.usage = value["usage"]
             for counter in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
                 assert isinstance(value["usage"][counter], int), f"{n}: usage.{counter}"
@@ -246,6 +257,8 @@ def responses(data: bytes) -> Seen:
             assert response["object"] == "response", f"{n}: object"
             assert response_id in (None, response["id"]), f"{n}: response id changed"
             response_id = response["id"]
+        if n == 1 and not over:
+            assert kind in ("response.in_progress", "response.failed"), f"{n}: {kind} instead of in_progress"
         if n == 0:
             assert kind in ("response.created", "error", "response.failed"), f"{n}: begins with {kind}"
         if kind in ("response.created", "response.in_progress"):
@@ -274,6 +287,15 @@ def responses(data: bytes) -> Seen:
             if seen.ended:
                 assert open_item is None, f"{n}: an item is still open"
                 assert value["response"]["output"] == items, f"{n}: output is not the items sent"
+                ids = [item["id"] for item in items]
+                assert len(ids) == len(set(ids)), f"{n}: two items with one id"
+                calls = [item["call_id"] for item in items if "call_id" in item and item["type"].endswith("_call")]
+                assert len(calls) == len(set(calls)), f"{n}: two calls with one id"
+                if seen.finish == "completed":
+                    unfinished = [item["id"] for item in items if item.get("status", "completed") != "completed"]
+                    assert not unfinished, f"{n}: completed with unfinished items {unfinished}"
+                else:
+                    assert value["response"]["incomplete_details"]["reason"], f"{n}: incomplete without a reason"
                 if seen.usage is not None:  # absent where the provider never told (U11)
                     for key in ("input_tokens", "output_tokens", "total_tokens"):
                         assert isinstance(seen.usage[key], int), f"{n}: usage.{key}"

@@ -28,14 +28,22 @@ def _transport(body: bytes, headers: dict[str, str], status: int = 200) -> httpx
 def _openai(body: bytes, headers: dict[str, str], status: int = 200) -> openai.OpenAI:
     http = _transport(body, headers, status)
     return openai.OpenAI(
-        api_key="test", base_url="http://gateway.test/v1", max_retries=0, http_client=http, _strict_response_validation=True
+        api_key="test",
+        base_url="http://gateway.test/v1",
+        max_retries=0,
+        http_client=http,
+        _strict_response_validation=True,
     )
 
 
 def _anthropic(body: bytes, headers: dict[str, str], status: int = 200) -> anthropic.Anthropic:
     http = _transport(body, headers, status)
     return anthropic.Anthropic(
-        api_key="test", base_url="http://gateway.test", max_retries=0, http_client=http, _strict_response_validation=True
+        api_key="test",
+        base_url="http://gateway.test",
+        max_retries=0,
+        http_client=http,
+        _strict_response_validation=True,
     )
 
 
@@ -52,7 +60,8 @@ def whole(dialect: str, body: bytes) -> ChatCompletion | Response | Message:
 
 def stream(dialect: str, body: bytes) -> ChatCompletion | Response | Message:
     """A stream folded by the official client's own accumulator. Raises what the client raises."""
-    return _STREAMS[dialect](body)
+    folded: Answer = _STREAMS[dialect](body)
+    return folded
 
 
 def _chat_stream(body: bytes) -> ChatCompletion:

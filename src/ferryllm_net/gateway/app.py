@@ -142,4 +142,3 @@ def upstream(provider: ProviderSettings) -> Upstream:
         total_secs=None,
     )
     return Upstream(provider, origin, tuple(headers), timeouts)
-

@@ -19,17 +19,13 @@ class Upstream(msgspec.Struct, frozen=True):
     def head(self, request: UpstreamRequest, user_agent: str | None) -> RequestHead:
         """The head of ``request`` as this provider gets it."""
         path = request.path if not request.query else f"{request.path}?{request.query}"
-        accept = "text/event-stream" if request.stream else "application/json"
-        return RequestHead(
-            request.method,
-            self.provider.target(path),
-            [
-                *self.headers,
-                ("user-agent", user_agent or f"ferryllm/{__version__}"),
-                ("accept", accept),
-                *request.headers,
-            ],
-        )
+        own = [
+            ("user-agent", user_agent or f"ferryllm/{__version__}"),
+            ("accept", "text/event-stream" if request.stream else "application/json"),
+        ]
+        given = {name.lower() for name, _ in request.headers}
+        fields = [*self.headers, *(pair for pair in own if pair[0] not in given), *request.headers]
+        return RequestHead(request.method, self.provider.target(path), fields)
 
     async def open(self, pool: Pool, request: UpstreamRequest, user_agent: str | None) -> UpstreamResponse:
         """Send ``request``; returns when the answer's head is there. Raises `UpstreamError`."""

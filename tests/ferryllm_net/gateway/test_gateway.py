@@ -40,7 +40,8 @@ def chat_chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-ROLE, PONG, STOP = chat_chunk({"role": "assistant", "content": ""}), chat_chunk({"content": "pong"}), chat_chunk({}, "stop")
+ROLE, PONG = chat_chunk({"role": "assistant", "content": ""}), chat_chunk({"content": "pong"})
+STOP = chat_chunk({}, "stop")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -51,7 +52,9 @@ def ask(model: str = "chat-x", *, stream: bool = False, text: str = "hi") -> dic
 class Provider:
     """Answers a fixed body and keeps what it was asked."""
 
-    def __init__(self, status: int = 200, body: bytes | None = None, headers: list[tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self, status: int = 200, body: bytes | None = None, headers: list[tuple[str, str]] | None = None
+    ) -> None:
         self.status = status
         self.body = chat_answer() if body is None else body
         self.headers = headers or [JSON]
@@ -231,9 +234,10 @@ async def test_bad_bodies_get_the_dialects_error_and_the_connection_lives(path: 
     provider = Provider()
     async with upstream(provider) as port, gateway(port) as running:
         for model in (b"chat-x", b"msg-x", b"resp-x"):
+            asked = len(provider.requests)
             status, _, answer = await running.ask("POST", path, body.replace(b"chat-x", model))
-            if status == 200:  # the same dialect passes bytes the provider may judge itself
-                continue
+            if len(provider.requests) > asked:
+                continue  # the same dialect passes bytes the provider judges itself; an unknown item is dropped
             error = json.loads(answer)["error"]
             assert 400 <= status < 500
             assert error["type"] == "invalid_request_error"
@@ -362,7 +366,9 @@ async def test_t11_a_client_that_leaves_a_stream_cancels_the_provider() -> None:
 async def test_a_client_that_leaves_after_the_last_event_was_served_well(model: str) -> None:
     """The SDKs close at the last event and do not wait for the end of the HTTP message."""
     finish = b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}\n\n'
-    native = b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"real-msg"}}\n\n' + finish
+    native = (
+        b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"real-msg"}}\n\n' + finish
+    )
     native += b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
     async def never_closes(request: Request, respond: Responder) -> None:
@@ -375,9 +381,7 @@ async def test_a_client_that_leaves_after_the_last_event_was_served_well(model: 
         for _ in range(20):
             async with await running.begin("/v1/messages", ask(model, stream=True)) as stream:
                 await read_until(stream, b'"message_stop"}')
-        with anyio.fail_after(10):
-            while running.log.count("request completed") < 20:
-                await anyio.sleep(0.01)
+        await running.logged("request completed", 20)
         assert running.log.count('outcome="ok"') == 20
 
 
@@ -388,9 +392,7 @@ async def test_a_stream_leaves_its_upstream_connection_to_the_next_one() -> None
         for _ in range(3):
             status, _, _ = await running.ask("POST", "/v1/messages", ask(stream=True))
             assert status == 200
-        with anyio.fail_after(10):
-            while running.log.count("request completed") < 3:
-                await anyio.sleep(0.01)
+        await running.logged("request completed", 3)
         assert running.app.pool.idle == 1
 
 
@@ -472,7 +474,12 @@ async def test_wrong_paths_and_methods_and_the_websocket_of_codex() -> None:
         assert (await running.ask("POST", "/v1/nothing", ask()))[0] == 404
         status, headers, body = await running.ask("GET", "/v1/messages")
         assert (status, headers["allow"], json.loads(body)["type"]) == (405, "POST", "error")
-        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "x", "sec-websocket-version": "13"}
+        upgrade = {
+            "connection": "upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-key": "x",
+            "sec-websocket-version": "13",
+        }
         stream = await running.connect()
         lines = "".join(f"{name}: {value}\r\n" for name, value in upgrade.items())
         await stream.send(f"GET /v1/responses HTTP/1.1\r\nhost: 127.0.0.1:{running.port}\r\n{lines}\r\n".encode())

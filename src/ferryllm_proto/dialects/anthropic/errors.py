@@ -114,6 +114,12 @@ def in_band(raw: bytes) -> ir.Error:
     return _error(kind, type_, message or "the provider reported an error", status, (), raw, found)
 
 
+def says_error(raw: bytes) -> bool:
+    """Whether a body without content has the words of an error in one of the places where servers put them."""
+    found = _members(raw)
+    return found is not None and _said(found)[1] is not None
+
+
 def raised(error: ir.Error) -> RemoteProtocolError:
     """``error`` as the exception the one-shot functions raise."""
     exc = RemoteProtocolError(error.message, kind=error.kind, param=error.param, code=error.code)

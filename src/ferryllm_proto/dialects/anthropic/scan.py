@@ -155,7 +155,7 @@ class Scanner:
             answer = json.decode(body, wire.answer)
         except RemoteProtocolError:
             return body if self._renaming else b""
-        if answer.type == "error" or (given(answer.content) is None and answer.stop_reason is None):
+        if answer.type == "error" or (given(answer.content) is None and errors.says_error(body)):
             self.error = errors.in_band(body)
         else:
             self.usage = usages.decode(answer.usage)

@@ -161,7 +161,7 @@ class Scanner:
         try:
             response = json.decode(body, response_decoder)
             if response.output is None and response.status is None:
-                self.error = read_error(body) or ir.Error(ir.ErrorKind.UPSTREAM, "the answer has no output")
+                self.error = read_error(body)
             self.complete = True
             self._learn(response, body)
             if self._name is not None:

@@ -1,0 +1,274 @@
+"""Request ids, and that every key of the configuration reaches something."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import msgspec
+import pytest
+import trustme
+
+from ferryllm_net.config import Settings, load_settings
+from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
+from ferryllm_net.gateway.app import App, own_id, seed_of
+from ferryllm_net.http import TLS, Limits
+from support.planted import CLIENT_KEY, PROVIDER_KEY
+from support.wired import answer, app, whole, wired
+
+# --- request ids -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["a", "req_1", "0f3c-77", "x" * 128, "a/b:c@d#1", '"quoted"', "~!"])
+def test_an_id_of_the_client_is_kept(given: str) -> None:
+    assert own_id(given) == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        " ",
+        "two words",
+        "tab\there",
+        "a\r\nset-cookie: x",
+        "a\nb",
+        "nul\x00",
+        "del\x7f",
+        "caf\xe9",
+        "\u2028",
+        "😀",
+        "\ud800",
+        "x" * 129,
+        "x" * (1 << 20),
+    ],
+)
+def test_what_is_no_id_is_replaced(given: str | None) -> None:
+    found = own_id(given)
+    assert found.startswith("req_")
+    assert len(found) == 28
+    assert found != own_id(given), "each request has its own"
+    assert own_id(found) == found, "what we make, we accept"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/nowhere"])
+async def test_the_answer_and_the_log_carry_the_id(path: str) -> None:
+    async with wired() as w:
+        near = await w.begin(path, b"{", headers=(("x-request-id", "mine-1"),))
+        _, fields, _ = await answer(near)
+        assert fields["x-request-id"] == "mine-1"
+        await w.settle()
+        assert "request_id=mine-1" in w.log
+        near = await w.begin(path, b"{", headers=(("x-request-id", "not mine"),))
+        _, fields, _ = await answer(near)
+        assert fields["x-request-id"].startswith("req_")
+        assert "not mine" not in w.log
+
+
+def test_two_answers_have_two_seeds_even_with_one_id() -> None:
+    assert seed_of("same") != seed_of("same")
+
+
+# --- from the settings to what decides ---------------------------------------------------------------------
+
+
+def load(folder: pathlib.Path, server: dict[str, Any], provider: dict[str, Any], more: str = "") -> Settings:
+    """Settings from a file with these keys beside the required ones."""
+
+    def lines(values: dict[str, Any]) -> str:
+        return "".join(f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in values.items())
+
+    needed = {"name": "p", "type": "openai", "base_url": "https://api.example:8443/base", **provider}
+    path = folder / "ferryllm.toml"
+    path.write_text(f"[server]\n{lines(server)}\n[[providers]]\n{lines(needed)}\n{more}")
+    path.chmod(0o600)
+    return load_settings(path, {"KEY": PROVIDER_KEY, "CLIENTS": CLIENT_KEY})
+
+
+def decides(one: App) -> dict[str, Any]:
+    """Everything that an app and its exchanges decide by."""
+    return {
+        "limits": one.limits,
+        "providers": one.gateway.providers,
+        "access": one.gateway.access,
+        "body_limit": one.gateway.body_limit,
+        # ProviderSettings is left out on purpose: what stays there alone, nobody obeys.
+        "upstreams": [
+            (up.origin, up.headers, up.timeouts, up.provider.target("/v1/models")) for up in one.upstreams.values()
+        ],
+    }
+
+
+SERVER: dict[str, Any] = {
+    "listen": "127.0.0.1:4567",
+    "request_timeout_secs": 77,
+    "body_limit_mb": 3,
+    "connect_timeout_secs": 2,
+    "first_byte_timeout_secs": 33,
+    "idle_timeout_secs": 44,
+    "total_timeout_secs": 55,
+    "keep_alive_timeout_secs": 11,
+    "drain_timeout_secs": 9,
+    "max_connections": 12,
+    "check_providers": True,
+}
+ELSEWHERE = {
+    "listen": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
+    "drain_timeout_secs": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
+    "check_providers": "test_endpoints.py, test_providers_are_asked_only_where_it_is_wanted",
+}
+"""Keys that are obeyed where no `App` decides, with the test that shows it."""
+
+
+def test_every_key_of_server_is_tried_here() -> None:
+    assert set(SERVER) == {field.name for field in msgspec.structs.fields(Server)}
+    for place in ELSEWHERE.values():
+        file, _, name = place.partition(", ")
+        assert f"def {name}(" in (pathlib.Path(__file__).parent / file).read_text(), place
+
+
+@pytest.mark.parametrize("key", sorted(set(SERVER) - set(ELSEWHERE)))
+def test_every_key_of_server_reaches_what_decides(tmp_path: pathlib.Path, key: str) -> None:
+    assert decides(app(load(tmp_path, {key: SERVER[key]}, {}))) != decides(app(load(tmp_path, {}, {})))
+
+
+PROVIDER: dict[str, Any] = {
+    "name": "other",
+    "type": "anthropic",
+    "base_url": "https://elsewhere.example",
+    "api_key_env": "KEY",
+    "api_key_file": "key",
+    "api_key": PROVIDER_KEY,
+    "ssl_verify": False,
+    "ca_file": "ca.pem",
+    "request_timeout_secs": 77,
+    "connect_timeout_secs": 2,
+    "first_byte_timeout_secs": 33,
+    "idle_timeout_secs": 44,
+    "total_timeout_secs": 55,
+}
+
+
+def test_every_key_of_a_provider_is_tried_here() -> None:
+    assert set(PROVIDER) == {field.name for field in msgspec.structs.fields(Provider)}
+
+
+@pytest.mark.parametrize("key", sorted(PROVIDER))
+def test_every_key_of_a_provider_reaches_what_decides(tmp_path: pathlib.Path, key: str) -> None:
+    (tmp_path / "key").write_text(PROVIDER_KEY)
+    (tmp_path / "key").chmod(0o600)
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    assert decides(app(load(tmp_path, {}, {key: PROVIDER[key]}))) != decides(app(load(tmp_path, {}, {})))
+
+
+def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
+    assert {field.name for field in msgspec.structs.fields(Route)} == {
+        "match",
+        "match_type",
+        "provider",
+        "rewrite_model",
+    }
+    second = '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://q.example"\n'
+    routes = (
+        '[[routes]]\nmatch = "a"\nmatch_type = "exact"\nprovider = "q"\n'
+        '[[routes]]\nmatch = "a"\nprovider = "p"\nrewrite_model = "real"\n'
+    )
+    table = app(load(tmp_path, {}, {}, second + routes)).gateway.routes
+    exact, prefix = table.resolve("a"), table.resolve("ab")
+    assert exact is not None
+    assert prefix is not None
+    assert (exact.provider, exact.rewrite_model) == ("q", None)
+    assert (prefix.provider, prefix.rewrite_model) == ("p", "real")
+    assert table.resolve("b") is None
+
+
+def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
+    assert {field.name for field in msgspec.structs.fields(Auth)} == {"enabled", "api_keys_env"}
+    on = app(load(tmp_path, {}, {}, '[auth]\nenabled = true\napi_keys_env = "CLIENTS"')).gateway.access
+    off = app(load(tmp_path, {}, {}, '[auth]\nenabled = false\napi_keys_env = "CLIENTS"')).gateway.access
+    assert len(on.key_digests) == 1
+    assert CLIENT_KEY.encode() not in on.key_digests[0]
+    assert off.key_digests == ()
+
+
+def test_the_sections_are_those_that_are_tried_here() -> None:
+    sections = {field.name for field in msgspec.structs.fields(Config)}
+    assert sections == {"server", "logging", "auth", "providers", "routes"}, "logging: telemetry/test_logs.py"
+
+
+def test_values_arrive_as_they_were_written(tmp_path: pathlib.Path) -> None:
+    one = app(load(tmp_path, SERVER, {}))
+    provider, up = one.gateway.providers["p"], one.upstreams["p"]
+    assert one.gateway.body_limit == one.limits.body_bytes == 3 << 20
+    assert (one.limits.connections, one.limits.keep_alive_secs) == (12, 11)
+    assert (provider.first_byte_secs, provider.request_secs) == (33, 77)
+    assert (provider.idle_secs, provider.total_secs) == (44, 55)
+    assert up.timeouts.connect_secs == 2
+    assert up.timeouts.head_secs > 77, "the exchange speaks first: its words name the provider"
+    assert up.timeouts.idle_secs > 44
+    assert up.timeouts.total_secs is None, "the exchange keeps it"
+    assert one.settings.server.drain_timeout_secs == 9
+    assert one.gateway.access.loopback
+
+
+def test_a_provider_goes_before_the_server(tmp_path: pathlib.Path) -> None:
+    one = app(load(tmp_path, SERVER, {"idle_timeout_secs": 5, "request_timeout_secs": 6}))
+    provider = one.gateway.providers["p"]
+    assert (provider.idle_secs, provider.request_secs, provider.first_byte_secs) == (5, 6, 6)
+    assert provider.total_secs == 55
+
+
+@pytest.mark.parametrize(
+    ("type_", "key", "header"),
+    [
+        ("openai", PROVIDER_KEY, ("authorization", f"Bearer {PROVIDER_KEY}")),
+        ("openai_responses", PROVIDER_KEY, ("authorization", f"Bearer {PROVIDER_KEY}")),
+        ("anthropic", PROVIDER_KEY, ("x-api-key", PROVIDER_KEY)),
+        ("anthropic", "sk-ant-oat01-abc", ("authorization", "Bearer sk-ant-oat01-abc")),
+    ],
+)
+def test_keys_travel_as_each_protocol_wants_them(
+    tmp_path: pathlib.Path, type_: str, key: str, header: tuple[str, str]
+) -> None:
+    (one,) = app(load(tmp_path, {}, {"type": type_, "api_key": key})).upstreams.values()
+    assert one.headers == (("host", "api.example:8443"), header)
+
+
+def test_a_backend_without_a_key_gets_none(tmp_path: pathlib.Path) -> None:
+    (one,) = app(load(tmp_path, {}, {})).upstreams.values()
+    assert one.headers == (("host", "api.example:8443"),)
+
+
+def test_tls_is_as_the_provider_says(tmp_path: pathlib.Path) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def tls(**provider: Any) -> TLS:
+        return app(load(tmp_path, {}, provider)).upstreams["p"].origin.tls
+
+    assert tls() == TLS(verify=True, ca_file=None)
+    assert tls(ca_file="ca.pem") == TLS(verify=True, ca_file=str(tmp_path / "ca.pem"))
+    assert tls(ssl_verify=False) == TLS(verify=False, ca_file=None)
+
+
+def test_limits_can_be_given_by_an_embedding_program(tmp_path: pathlib.Path) -> None:
+    settings = load(tmp_path, {}, {})
+    small = Limits(head_bytes=1000)
+    assert App(settings, app(settings).log, limits=small).limits is small
+
+
+@pytest.mark.anyio
+async def test_an_app_serves_again_after_each_answer_and_closes_what_is_idle() -> None:
+    async with wired() as w:
+        near = await w.begin("/v1/messages/count_tokens", {"model": "msg-x", "messages": []})
+        far, head, body = await w.provider()
+        assert head.startswith(b"POST /v1/messages/count_tokens HTTP/1.1\r\n")
+        assert b"real-msg" in body
+        await far.send(whole(b'{"input_tokens":3}'))
+        assert (await answer(near))[2] == b'{"input_tokens":3}'
+        await w.settle()
+        assert w.app.pool.idle == 1
+        await w.app.aclose()
+        assert w.app.pool.idle == 0
+        assert await far.receive() == b""

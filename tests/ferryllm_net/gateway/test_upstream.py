@@ -1,0 +1,133 @@
+"""What a provider's request says: where it goes, as whom, and what is kept of the client's own."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from ferryllm_net.config import load_settings
+from ferryllm_net.gateway.app import App
+from ferryllm_net.gateway.app import upstream as make
+from ferryllm_net.gateway.upstream import Upstream
+from ferryllm_proto import UpstreamRequest, __version__
+from support.planted import PROVIDER_KEY
+from support.wired import answer, app, whole, wired
+
+
+def loaded(folder: pathlib.Path, base_url: str, type_: str = "openai") -> Upstream:
+    path = folder / "ferryllm.toml"
+    path.write_text(
+        f'[[providers]]\nname = "p"\ntype = "{type_}"\nbase_url = "{base_url}"\napi_key_env = "KEY"\n'
+    )
+    one: App = app(load_settings(path, {"KEY": PROVIDER_KEY}))
+    (settings,) = one.settings.providers
+    assert one.upstreams["p"] == make(settings)
+    return one.upstreams["p"]
+
+
+def request(
+    path: str = "/v1/chat/completions",
+    query: str = "",
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),),
+    *,
+    stream: bool = False,
+) -> UpstreamRequest:
+    return UpstreamRequest("POST", path, query, headers, b"{}", stream)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "type_", "path", "host", "target"),
+    [
+        ("https://a.example", "openai", "/v1/chat/completions", "a.example", "/v1/chat/completions"),
+        ("https://a.example/", "openai", "/v1/chat/completions", "a.example", "/v1/chat/completions"),
+        ("https://a.example/v1", "openai", "/v1/chat/completions", "a.example", "/v1/chat/completions"),
+        ("https://a.example/v1/", "openai", "/v1/responses", "a.example", "/v1/responses"),
+        ("http://127.0.0.1:8080/api/v1", "openai", "/v1/models", "127.0.0.1:8080", "/api/v1/models"),
+        ("https://a.example:443/x", "openai", "/v1/models", "a.example", "/x/v1/models"),
+        ("http://[::1]:9/v1", "anthropic", "/v1/messages", "[::1]:9", "/v1/messages"),
+        ("https://a.example/api/anthropic", "anthropic", "/v1/messages", "a.example", "/api/anthropic/v1/messages"),
+        ("https://a.example/api/anthropic/v1", "anthropic", "/v1/messages", "a.example", "/api/anthropic/v1/messages"),
+        ("https://a.example/api/paas/v4", "openai", "/v1/chat/completions", "a.example", "/api/paas/v4/chat/completions"),
+    ],
+)
+def test_base_urls_with_and_without_their_version(
+    tmp_path: pathlib.Path, base_url: str, type_: str, path: str, host: str, target: str
+) -> None:
+    head = loaded(tmp_path, base_url, type_).head(request(path), None)
+    assert head.target == target
+    assert ("host", host) in head.headers
+    assert head.method == "POST"
+
+
+def test_the_query_is_kept_and_never_twice(tmp_path: pathlib.Path) -> None:
+    one = loaded(tmp_path, "https://a.example/v1", "anthropic")
+    assert one.head(request("/v1/messages", "beta=true&x=%20"), None).target == "/v1/messages?beta=true&x=%20"
+    assert one.head(request("/v1/messages"), None).target == "/v1/messages"
+
+
+@pytest.mark.parametrize(("stream", "accept"), [(True, "text/event-stream"), (False, "application/json")])
+def test_accept_says_which_form_is_wanted(tmp_path: pathlib.Path, stream: bool, accept: str) -> None:
+    head = loaded(tmp_path, "https://a.example").head(request(stream=stream), None)
+    assert [value for name, value in head.headers if name == "accept"] == [accept]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [("claude-cli/9 (x)", "claude-cli/9 (x)"), (None, f"ferryllm/{__version__}"), ("", f"ferryllm/{__version__}")]
+)
+def test_the_clients_name_goes_on_and_an_absent_one_is_ours(
+    tmp_path: pathlib.Path, given: str | None, sent: str
+) -> None:
+    head = loaded(tmp_path, "https://a.example").head(request(), given)
+    assert [value for name, value in head.headers if name == "user-agent"] == [sent]
+
+
+def test_what_the_dialect_says_itself_is_not_said_twice(tmp_path: pathlib.Path) -> None:
+    fields = (("Accept", "application/json, text/event-stream"),)
+    head = loaded(tmp_path, "https://a.example").head(request(headers=fields), None)
+    assert [value for name, value in head.headers if name.lower() == "accept"] == [fields[0][1]]
+
+
+def test_what_the_dialect_adds_comes_behind_our_own(tmp_path: pathlib.Path) -> None:
+    fields = (("content-type", "application/json"), ("anthropic-beta", "a,b"))
+    head = loaded(tmp_path, "https://a.example", "anthropic").head(request(headers=fields), "x")
+    assert head.headers == [
+        ("host", "a.example"),
+        ("x-api-key", PROVIDER_KEY),
+        ("user-agent", "x"),
+        ("accept", "application/json"),
+        *fields,
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("entry", ["/v1/messages", "/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("model", ["chat-x", "resp-x", "msg-x"])
+async def test_a_client_cannot_name_destination_or_key(entry: str, model: str) -> None:
+    hostile = (
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example"),
+        ("proxy-authorization", "Basic abc"),
+        ("cookie", "a=b"),
+        ("x-api-key", "client-key"),
+        ("connection", "x-api-key"),
+        ("te", "trailers"),
+        ("accept", "text/html"),
+        ("user-agent", "agent/1"),
+    )
+    body = {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+    body["base_url"] = "http://evil.example"
+    async with wired() as w:
+        near = await w.begin(f"{entry}?key=client-key", body, headers=hostile)
+        far, head, _ = await w.provider()
+        names = [line.partition(b":")[0] for line in head.lower().split(b"\r\n")[1:-2]]
+        assert len(names) == len(set(names)), "no field twice"
+        assert not {b"cookie", b"forwarded", b"x-forwarded-host", b"proxy-authorization", b"te"} & set(names)
+        assert b"evil.example" not in head
+        assert b"client-key" not in head.partition(b"\r\n")[2], "a query may go on where the dialect is the same"
+        assert b"host: 127.0.0.1:1\r\n" in head
+        assert b"user-agent: agent/1\r\n" in head
+        assert b"accept: application/json\r\n" in head
+        assert PROVIDER_KEY.encode() in head
+        await far.send(whole(b'{"error":{"message":"no"}}', 400))
+        assert (await answer(near))[0] == 400
