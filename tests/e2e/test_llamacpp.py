@@ -99,7 +99,7 @@ def test_text_through_responses(served: Gateway, backend: str) -> None:
         whole = client.responses.create(model=model, max_output_tokens=16, input="Say something")
         assert whole.output_text
         assert whole.model == model
-        # Not the SDK's own accumulator: what llama.cpp streams has no output_index, and the same dialect passes as it is.
+        # Not the SDK's accumulator: llama.cpp streams have no output_index, and the same dialect passes untouched.
         with client.responses.create(model=model, max_output_tokens=16, input="Say something", stream=True) as events:
             kinds = [event.type for event in events]
         assert "response.output_text.delta" in kinds
@@ -153,7 +153,7 @@ def test_tool_loop_through_chat(served: Gateway, backend: str) -> None:
         results = [{"role": "tool", "tool_call_id": one["id"], "content": "18 degrees"} for one in made]
         second = client.chat.completions.create(
             model=f"tiny-text.{backend}",
-            messages=[*messages, answer, *results],
+            messages=messages + [answer, *results],
             tools=tools,
             tool_choice="none",
             max_completion_tokens=8,
@@ -175,19 +175,15 @@ def test_tool_loop_through_messages(served: Gateway, backend: str) -> None:
         assert calls
         assert calls[0].name == "get_weather"
         assert isinstance(calls[0].input, dict)
+        assistant = {"role": "assistant", "content": [block.to_dict() for block in final.content]}
+        answers = [{"type": "tool_result", "tool_use_id": call.id, "content": "18 degrees"} for call in calls]
+        results = {"role": "user", "content": answers}
         second = client.messages.create(
             model=f"tiny-text.{backend}",
             max_tokens=8,
             tools=tools,
             tool_choice={"type": "none"},
-            messages=[
-                *messages,
-                {"role": "assistant", "content": [block.to_dict() for block in final.content]},
-                {
-                    "role": "user",
-                    "content": [{"type": "tool_result", "tool_use_id": c.id, "content": "18 degrees"} for c in calls],
-                },
-            ],
+            messages=messages + [assistant, results],
         )
         assert second.stop_reason in ("end_turn", "max_tokens")
 

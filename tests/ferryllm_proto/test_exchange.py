@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -48,6 +49,7 @@ GATEWAY = Gateway(
     },
     body_limit=10_000,
 )
+A = TypeVar("A")
 HOST = ("host", "127.0.0.1:3000")
 JSON = ("content-type", "application/json")
 SSE = ("content-type", "text/event-stream")
@@ -113,8 +115,8 @@ class Driver:
         return record
 
 
-def only(actions: Iterable[Action], kind: type) -> list:  # type: ignore[type-arg]  # of the kind asked for
-    return [action for action in actions if type(action) is kind]
+def only(actions: Iterable[Action], kind: type[A]) -> list[A]:
+    return [action for action in actions if isinstance(action, kind)]
 
 
 def kinds(actions: Iterable[Action]) -> list[type]:
