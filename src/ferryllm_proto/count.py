@@ -88,12 +88,18 @@ class CountTokens:
     def receive_eof(self) -> bytes:
         """As `Translator.receive_eof`."""
         if self.state is State.ERROR:
-            self._fail(self._dialect.decode_error(self._status, self._headers, b"".join(self._body)))
+            self._fail(self._refusal())
         elif self.state is State.RELAY:
             self.state = State.DONE
             return b""
         out, self._body = b"".join(self._body), []
         return out
+
+    def _refusal(self) -> ir.Error:
+        if 300 <= self._status < 400:
+            what = f"the provider answered {self._status}, a redirect; redirects are not followed: correct base_url"
+            return ir.Error(ir.ErrorKind.UPSTREAM, what)
+        return self._dialect.decode_error(self._status, self._headers, b"".join(self._body))
 
     def fail(self, error: ir.Error) -> bytes:
         """As `Translator.fail`: half a count can not be mended."""

@@ -178,6 +178,6 @@ def test_codex_writes_a_file(
     )
     assert (tmp_path / "hello.txt").read_text().strip() == "ferried well"
     first = bodies(mock[0])[0]
-    assert f'"name": "{mark}"' in json.dumps(first.get("tools") or first["input"])
+    assert f'{mark}", "description"' in json.dumps(first.get("tools") or first["input"])
     events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert not [event for event in events if event["type"] in ("error", "turn.failed")]

@@ -151,9 +151,10 @@ def test_tool_loop_through_chat(served: Gateway, backend: str) -> None:
             one["function"].pop("parsed_arguments", None)
         answer = {"role": "assistant", "content": message.content, **({"tool_calls": made} if made else {})}
         results = [{"role": "tool", "tool_call_id": one["id"], "content": "18 degrees"} for one in made]
+        messages += [answer, *results]
         second = client.chat.completions.create(
             model=f"tiny-text.{backend}",
-            messages=messages + [answer, *results],
+            messages=messages,
             tools=tools,
             tool_choice="none",
             max_completion_tokens=8,
@@ -178,12 +179,13 @@ def test_tool_loop_through_messages(served: Gateway, backend: str) -> None:
         assistant = {"role": "assistant", "content": [block.to_dict() for block in final.content]}
         answers = [{"type": "tool_result", "tool_use_id": call.id, "content": "18 degrees"} for call in calls]
         results = {"role": "user", "content": answers}
+        messages += [assistant, results]
         second = client.messages.create(
             model=f"tiny-text.{backend}",
             max_tokens=8,
             tools=tools,
             tool_choice={"type": "none"},
-            messages=messages + [assistant, results],
+            messages=messages,
         )
         assert second.stop_reason in ("end_turn", "max_tokens")
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
+from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.events import (
     ArgsDelta,
     BlockEnd,
@@ -27,6 +28,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
+from ferryllm_proto.tools import Raiser
 from support import grammar
 
 NAMES = ("openai", "openai_responses", "anthropic")
@@ -209,4 +211,17 @@ def test_g12_damaged_streams_never_raise(name: str, noise: bytes, events: list[E
         assert type(back[-1]) in (End, StreamFailed)
         for entry in NAMES:
             if entry != name:  # an event of unknown name goes to its own dialect as it is, and no grammar knows it
-                grammar.validate(entry, encode(entry, back))
+                grammar.validate(entry, encode(entry, raised(name, entry, back)))
+
+
+def raised(name: str, entry: str, events: list[Event]) -> list[Event]:
+    """The events as a client of ``entry`` gets them: ids fitted, a call that is no call an error."""
+    request = ir.Request(dialect=entry, model="m")
+    raiser = Raiser(request, DIALECTS[name].tool_rules, DIALECTS[entry].tool_rules, seed=1)
+    out: list[Event] = []
+    try:
+        for event in events:
+            out.extend(raiser.send(event))
+    except RemoteProtocolError as exc:
+        out.append(StreamFailed(exc.error))
+    return out

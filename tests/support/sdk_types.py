@@ -79,11 +79,19 @@ def _check_dict(value: Any, wanted: Any, path: str) -> list[str]:
     hints = _hints(wanted)
     open_ended = getattr(wanted, "__extra_items__", typing_extensions.NoExtraItems) is not typing_extensions.NoExtraItems
     found = [f"{path}.{key}: unknown to {wanted.__name__}" for key in value if key not in hints and not open_ended]
-    found += [f"{path}.{key}: missing" for key in wanted.__required_keys__ if key not in value]
+    found += [f"{path}.{key}: missing" for key in hints if key not in value and _is_required(wanted, key)]
     for key, item in value.items():
         if key in hints:
             found += _check(item, hints[key], f"{path}.{key}")
     return found
+
+
+def _is_required(wanted: Any, key: str) -> bool:
+    """The SDKs postpone their annotations, so ``__required_keys__`` has not seen a ``Required[...]`` in them."""
+    origin = get_origin(_hints(wanted)[key])
+    if origin is typing_extensions.Required:
+        return True
+    return key in wanted.__required_keys__ and origin is not typing_extensions.NotRequired
 
 
 def _check_union(value: Any, members: tuple[Any, ...], path: str) -> list[str]:
