@@ -32,9 +32,7 @@ stops at once. Exit status: 0 stopped, 1 failed, 2 wrong usage, 3 configuration 
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "-c", "--config", metavar="FILE", help="TOML file; else FERRYLLM_CONFIG, ./ferryllm.toml, your own."
-)
+@click.option("-c", "--config", metavar="FILE", help="TOML file; else FERRYLLM_CONFIG, ./ferryllm.toml, your own.")
 @click.option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True)
 @click.option("--listen", metavar="HOST:PORT", help="Instead of server.listen; port 0 takes a free one.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Instead of logging.level.")

@@ -10,7 +10,9 @@ from ferryllm_proto import __version__
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "ferryllm_cli", *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        [sys.executable, "-m", "ferryllm_cli", *arguments], capture_output=True, text=True, timeout=30
+    )
 
 
 def test_it_is_the_program_under_its_own_name() -> None:

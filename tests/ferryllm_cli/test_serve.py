@@ -111,9 +111,10 @@ def wait_for(running: Gateway, words: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_within_a_stream_lets_it_finish(tmp_path: pathlib.Path, backend: str, number: signal.Signals) -> None:
-    with provider() as far, gateway(
-        config(tmp_path, far.server_port), environ={"KEY": PROVIDER_KEY}, backend=backend
-    ) as running:
+    with (
+        provider() as far,
+        gateway(config(tmp_path, far.server_port), environ={"KEY": PROVIDER_KEY}, backend=backend) as running,
+    ):
         talk = Talk(running.base_url)
         running.process.send_signal(number)
         wait_for(running, f'draining signal="{number.name}" active=1 deadline_secs=30')
@@ -128,9 +129,14 @@ def test_a_signal_within_a_stream_lets_it_finish(tmp_path: pathlib.Path, backend
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_second_signal_stops_at_once(tmp_path: pathlib.Path, backend: str) -> None:
-    with provider() as far, gateway(
-        config(tmp_path, far.server_port, "drain_timeout_secs = 600"), environ={"KEY": PROVIDER_KEY}, backend=backend
-    ) as running:
+    with (
+        provider() as far,
+        gateway(
+            config(tmp_path, far.server_port, "drain_timeout_secs = 600"),
+            environ={"KEY": PROVIDER_KEY},
+            backend=backend,
+        ) as running,
+    ):
         talk = Talk(running.base_url)
         running.process.terminate()
         wait_for(running, "draining")
@@ -144,9 +150,14 @@ def test_a_second_signal_stops_at_once(tmp_path: pathlib.Path, backend: str) -> 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_drain_deadline_gives_the_dialects_error(tmp_path: pathlib.Path, backend: str) -> None:
-    with provider() as far, gateway(
-        config(tmp_path, far.server_port, "drain_timeout_secs = 0.1"), environ={"KEY": PROVIDER_KEY}, backend=backend
-    ) as running:
+    with (
+        provider() as far,
+        gateway(
+            config(tmp_path, far.server_port, "drain_timeout_secs = 0.1"),
+            environ={"KEY": PROVIDER_KEY},
+            backend=backend,
+        ) as running,
+    ):
         talk = Talk(running.base_url)
         running.process.terminate()
         seen = talk.rest()
@@ -166,7 +177,7 @@ def test_a_signal_right_after_the_banner_is_not_too_early(backend: str, number: 
 
 def test_without_keys_a_demo_answers_every_protocol(tmp_path: pathlib.Path) -> None:
     with gateway(None) as running:
-        bodies = {
+        bodies: dict[str, dict[str, object]] = {
             "/v1/chat/completions": {"messages": [{"role": "user", "content": "Reply with one word: pong"}]},
             "/v1/responses": {"input": "Reply with one word: pong"},
             "/v1/messages": {"max_tokens": 9, "messages": [{"role": "user", "content": "Reply with one word: pong"}]},
@@ -246,7 +257,11 @@ def test_an_address_that_is_not_ours_is_a_sentence_before_anything_starts(tmp_pa
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
     [
-        (PermissionError(errno.EACCES, "Permission denied"), exit_codes.FAILURE, "cannot listen on 127.0.0.1:1: Permission denied"),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            exit_codes.FAILURE,
+            "cannot listen on 127.0.0.1:1: Permission denied",
+        ),
         (OSError(errno.EADDRINUSE, "x"), exit_codes.ADDRESS_IN_USE, "127.0.0.1:1 is in use"),
         (KeyboardInterrupt(), 130, ""),
     ],
@@ -314,7 +329,15 @@ def test_the_banner_begins_with_where_and_what_from(tmp_path: pathlib.Path, back
     port = free_port()
     file = config(tmp_path, 9)
     with started(
-        "-c", str(file), "--listen", f"127.0.0.1:{port}", "--backend", backend, cwd=tmp_path, until="provider chat", KEY="k" * 9
+        "-c",
+        str(file),
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--backend",
+        backend,
+        cwd=tmp_path,
+        until="provider chat",
+        KEY="k" * 9,
     ) as lines:
         banner = next(line for line in lines if line.startswith("ferryllm listens"))
         assert banner == f"ferryllm listens on http://127.0.0.1:{port} ({backend}), configuration: {file}\n"
@@ -334,7 +357,15 @@ def test_the_log_level_of_the_command_line_goes_before_the_files(tmp_path: pathl
     file = config(tmp_path, 9)
     file.write_text(file.read_text() + '[logging]\nlevel = "trace"\n')
     with started(
-        "-c", str(file), "--listen", "127.0.0.1:0", "--log-level", "error", cwd=tmp_path, until="provider chat", KEY="k" * 9
+        "-c",
+        str(file),
+        "--listen",
+        "127.0.0.1:0",
+        "--log-level",
+        "error",
+        cwd=tmp_path,
+        until="provider chat",
+        KEY="k" * 9,
     ) as lines:
         pass
     said = "".join(lines)

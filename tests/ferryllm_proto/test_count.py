@@ -164,7 +164,9 @@ def test_more_content_counts_more() -> None:
 
 
 @pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"{}", b'{"model":5}', b"\xff", b'{"model":' + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"{}", b'{"model":5}', b"\xff", b'{"model":' + b"[" * 100_000]
+)
 def test_broken_bodies_are_a_400_of_the_dialect(native: bool, body: bytes) -> None:
     count = CountTokens(native=native, request_id="req_1")
     assert count.receive_request(body) is None
@@ -175,7 +177,8 @@ def test_broken_bodies_are_a_400_of_the_dialect(native: bool, body: bytes) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [{"model": "m"}, {"model": "m", "messages": 5}, {"model": "m", "messages": [{"role": "martian", "content": "x"}]}]
+    "body",
+    [{"model": "m"}, {"model": "m", "messages": 5}, {"model": "m", "messages": [{"role": "martian", "content": "x"}]}],
 )
 def test_what_can_not_be_understood_can_not_be_estimated(body: dict[str, Any]) -> None:
     count = CountTokens(native=False)

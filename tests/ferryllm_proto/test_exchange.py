@@ -577,3 +577,24 @@ def test_t3_a_provider_that_says_no_goodbye_is_waited_for_ten_seconds(model: str
     record = next(action for action in actions if type(action) is Record)
     assert record.outcome is Outcome.OK
     assert driver.body.count(b"event: message_stop") == 1
+
+
+def test_time_in_which_nobody_listened_is_not_the_providers_silence() -> None:
+    driver = Driver()
+    driver.exchange.postpone(50)  # before there is a provider it means nothing
+    driver.ask()
+    waiting = driver.exchange.next_deadline()
+    driver.exchange.postpone(50)
+    assert driver.exchange.next_deadline() == waiting, "nor before its head: nothing is written to the client then"
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    assert driver.exchange.next_deadline() == driver.now + 10
+    driver.exchange.postpone(4)
+    assert driver.exchange.next_deadline() == driver.now + 14
+    assert driver.feed(DeadlinePassed(), after=13) == []
+    driver.feed(UpstreamData(PONG))
+    assert driver.exchange.next_deadline() == driver.now + 10, "once"
+    driver.feed(DeadlinePassed(), after=11)
+    assert driver.record.outcome is Outcome.ERROR
+    driver.exchange.postpone(50)
+    assert_invariants(driver)

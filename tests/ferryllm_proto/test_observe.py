@@ -9,7 +9,9 @@ from ferryllm_proto.events import End, Finish, Start, StreamFailed, UsageUpdate
 from ferryllm_proto.observe import HOLLOW, MAX_END_TOKENS, WATCHED, Observer, blame_upstream
 
 
-def seen(*, empty: bool = True, reason: ir.FinishReason = ir.FinishReason.END, usage: ir.Usage | None = None) -> Observer:
+def seen(
+    *, empty: bool = True, reason: ir.FinishReason = ir.FinishReason.END, usage: ir.Usage | None = None
+) -> Observer:
     observer = Observer()
     observer.see(Start(id="a", model="real"))
     observer.empty = empty
@@ -22,7 +24,12 @@ def seen(*, empty: bool = True, reason: ir.FinishReason = ir.FinishReason.END, u
 def test_it_keeps_what_it_is_shown() -> None:
     observer = seen(empty=False, usage=ir.Usage(input=3, output=4))
     assert observer.see(End()) == End()
-    assert (observer.model, observer.finish, observer.ended, observer.error) == ("real", ir.FinishReason.END, True, None)
+    assert (observer.model, observer.finish, observer.ended, observer.error) == (
+        "real",
+        ir.FinishReason.END,
+        True,
+        None,
+    )
     assert observer.usage is not None
     assert (observer.usage.input, observer.usage.output) == (3, 4)
 

@@ -459,6 +459,17 @@ def test_z12_x5_a_call_nobody_can_answer_is_a_failure(entry: str, stream: bool) 
         assert "call" in told.error.message
 
 
+@pytest.mark.parametrize("entry", OTHERS["anthropic"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_z12_a_message_that_stops_for_tools_it_did_not_call(entry: str, stream: bool) -> None:
+    text = {"type": "text", "text": "I call"}
+    for data in (messages(text_block(0, "I call"), stop="tool_use"), messages_whole(text, stop="tool_use")):
+        told = through(entry, "anthropic", data, stream=stream)
+        assert told.state is State.FAILED
+        assert told.error is not None
+        assert "no tool call" in told.error.message
+
+
 @pytest.mark.parametrize("backend", ["anthropic", "openai_responses"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_z12_a_call_without_a_name_of_other_providers(backend: str, stream: bool) -> None:

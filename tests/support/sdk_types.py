@@ -77,7 +77,8 @@ def _check_dict(value: Any, wanted: Any, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: not an object"]
     hints = _hints(wanted)
-    open_ended = getattr(wanted, "__extra_items__", typing_extensions.NoExtraItems) is not typing_extensions.NoExtraItems
+    none = typing_extensions.NoExtraItems
+    open_ended = getattr(wanted, "__extra_items__", none) is not none
     found = [f"{path}.{key}: unknown to {wanted.__name__}" for key in value if key not in hints and not open_ended]
     found += [f"{path}.{key}: missing" for key in hints if key not in value and _is_required(wanted, key)]
     for key, item in value.items():

@@ -1,4 +1,4 @@
-"""The judge of streams refuses what no strict client could live with; it judges everything else, so it is judged here."""
+"""The judge of streams refuses what no strict client could live with; it judges all else, so it is judged here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from support import grammar
 from support.answers import (
-    CREATED,
     DONE,
     ROLE,
     STOP,
@@ -25,12 +24,13 @@ from support.answers import (
     messages,
     numbered,
     response_object,
-    responses,
     text_block,
     thinking_block,
     tool_block,
 )
 
+CREATED = event("response.created", response=response_object("in_progress"))
+BEGUN = CREATED + event("response.in_progress", response=response_object("in_progress"))
 FULL_USAGE = {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
 END = message_delta("end_turn", FULL_USAGE)
 ITEM = message_item("Hi")
@@ -38,24 +38,29 @@ COMPLETED = event("response.completed", response=response_object("completed", [I
 
 
 def refuses(dialect: str, data: bytes) -> None:
-    # KeyError: a field that has to be there is not.
-    with pytest.raises((AssertionError, KeyError)):
+    # KeyError, TypeError: a field that has to be there is not, or is null.
+    with pytest.raises((AssertionError, KeyError, TypeError)):
         grammar.validate(dialect, data)
 
 
 def test_good_streams_pass_and_tell_what_they_were() -> None:
     seen = grammar.chat(chat({"content": "a"}, {"content": "b"}, usage=chat_usage()))
     assert (seen.text, seen.finish, seen.ended, seen.failed) == ("ab", "stop", True, False)
-    seen = grammar.chat(chat({"tool_calls": [fragment(0, "c", "f", "")]}, {"tool_calls": [fragment(0, args="{}")]}))
+    call = ({"tool_calls": [fragment(0, "c", "f", "")]}, {"tool_calls": [fragment(0, args="{}")]})
+    seen = grammar.chat(chat(*call, finish="tool_calls"))
     assert seen.tools == [("f", "{}")]
-    seen = grammar.messages(messages(text_block(0, "a"), tool_block(1, "t1", "f", "{}"), usage=FULL_USAGE))
+    seen = grammar.messages(
+        messages(text_block(0, "a"), tool_block(1, "t1", "f", "{}"), stop="tool_use", usage=FULL_USAGE)
+    )
     assert (seen.text, seen.tools, seen.ended) == ("a", [("f", "{}")], True)
-    seen = grammar.responses(responses(ITEM))
+    seen = grammar.responses(numbered(BEGUN + item_events(0, ITEM) + COMPLETED))
     assert (seen.text, seen.ended, seen.finish) == ("Hi", True, "completed")
 
 
 @pytest.mark.parametrize("dialect", ["openai", "openai_responses", "anthropic"])
-@pytest.mark.parametrize("data", [b"data: {}", b"data: {}\n", b"id: 3\ndata: {}\n\n", b"data: {}\ndata: {}\n\n", b"{}\n\n", b"\xff\n\n"])
+@pytest.mark.parametrize(
+    "data", [b"data: {}", b"data: {}\n", b"id: 3\ndata: {}\n\n", b"data: {}\ndata: {}\n\n", b"{}\n\n", b"\xff\n\n"]
+)
 def test_what_is_no_frame_is_refused(dialect: str, data: bytes) -> None:
     with pytest.raises((AssertionError, UnicodeDecodeError, KeyError)):
         grammar.validate(dialect, data)
@@ -69,6 +74,7 @@ def test_a_stream_that_only_stops_has_not_ended(dialect: str) -> None:
 
 
 ERROR = b'data: {"error":{"message":"no","type":"x"}}\n\n'
+CALL = {"tool_calls": [fragment(0, "c", "f", "{}")]}
 CHAT = {
     "an event line": b"event: x\n" + chat(),
     "a delta behind the end": chat() + chunk({"content": "x"}),
@@ -86,11 +92,15 @@ CHAT = {
     "usage beside a choice": ROLE + chunk({}, "stop") + chunk({}, usage=chat_usage()),
     "no choice": ROLE + chunk(choices=[]),
     "another object": ROLE + chunk({"content": "x"}, object="chat.completion"),
-    "a call out of order": chat({"tool_calls": [fragment(1, "c", "f", "{}")]}),
-    "a call without id": chat({"tool_calls": [{"index": 0, "type": "function", "function": {"name": "f"}}]}),
-    "a call's id again": chat({"tool_calls": [fragment(0, "c", "f", "")]}, {"tool_calls": [fragment(0, "c", args="{}")]}),
-    "two calls with one id": chat({"tool_calls": [fragment(0, "c", "f", "{}")]}, {"tool_calls": [fragment(1, "c", "f", "{}")]}),
-    "a call without arguments": chat({"tool_calls": [fragment(0, "c", "f", "")]}),
+    "a call out of order": chat({"tool_calls": [fragment(1, "c", "f", "{}")]}, finish="tool_calls"),
+    "a call without id": chat(
+        {"tool_calls": [{"index": 0, "type": "function", "function": {"name": "f"}}]}, finish="tool_calls"
+    ),
+    "a call's id again": chat(CALL, {"tool_calls": [fragment(0, "c", args="{}")]}, finish="tool_calls"),
+    "two calls with one id": chat(CALL, {"tool_calls": [fragment(1, "c", "f", "{}")]}, finish="tool_calls"),
+    "a call without arguments": chat({"tool_calls": [fragment(0, "c", "f", "")]}, finish="tool_calls"),
+    "a call and an ordinary end": chat(CALL),
+    "calls announced and none there": chat({"content": "x"}, finish="tool_calls"),
 }
 
 
@@ -145,41 +155,44 @@ def test_messages_takes_a_signature_at_the_end_of_its_thoughts() -> None:
 BROKEN = {**ITEM, "content": [{**ITEM["content"][0], "text": "other"}]}
 ADDED = event("response.output_item.added", output_index=0, item={**ITEM, "content": []})
 RESPONSES = {
-    "no numbers": CREATED + COMPLETED,
-    "a number left out": numbered(CREATED) + numbered(CREATED + COMPLETED).split(b"\n\n", 1)[1].replace(b": 1,", b": 2,"),
+    "no numbers": BEGUN + item_events(0, ITEM) + COMPLETED,
+    "a number left out": numbered(BEGUN).replace(b'"sequence_number": 1', b'"sequence_number": 2'),
+    "no in_progress": numbered(CREATED + item_events(0, ITEM) + COMPLETED),
     "a beginning in the middle": numbered(item_events(0, ITEM)),
-    "an event behind the end": numbered(CREATED + item_events(0, ITEM) + COMPLETED + CREATED),
-    "an end without its items": numbered(CREATED + COMPLETED),
-    "an end with an open item": numbered(CREATED + ADDED + COMPLETED),
-    "an item in an item": numbered(CREATED + ADDED + ADDED),
+    "an event behind the end": numbered(BEGUN + item_events(0, ITEM) + COMPLETED + CREATED),
+    "an end without its items": numbered(BEGUN + COMPLETED),
+    "an end with an open item": numbered(BEGUN + ADDED + COMPLETED),
+    "an item in an item": numbered(BEGUN + ADDED + ADDED),
     "an item that ends and never began": numbered(
-        CREATED + event("response.output_item.done", output_index=0, item=ITEM)
+        BEGUN + event("response.output_item.done", output_index=0, item=ITEM)
     ),
     "text that is not its deltas": numbered(
-        CREATED + item_events(0, ITEM).replace(b'"text": "Hi", "annotations"', b'"text": "Ho", "annotations"')
+        BEGUN + item_events(0, ITEM).replace(b'"text": "Hi", "annotations"', b'"text": "Ho", "annotations"')
     ),
     "an item unlike its deltas": numbered(
-        CREATED + ADDED + event("response.output_item.done", output_index=0, item=BROKEN)
+        BEGUN + ADDED + event("response.output_item.done", output_index=0, item=BROKEN)
     ),
     "a delta outside an item": numbered(
-        CREATED
+        BEGUN
         + event("response.output_text.delta", output_index=0, item_id="msg_1", content_index=0, delta="x", logprobs=[])
     ),
     "a delta of another item": numbered(
-        CREATED
+        BEGUN
         + ADDED
         + event("response.output_text.delta", output_index=0, item_id="other", content_index=0, delta="x", logprobs=[])
     ),
     "a delta before its part": numbered(
-        CREATED
+        BEGUN
         + ADDED
         + event("response.output_text.delta", output_index=0, item_id="msg_1", content_index=0, delta="x", logprobs=[])
     ),
-    "an item at another place": numbered(CREATED + ADDED.replace(b'"output_index": 0', b'"output_index": 1')),
-    "another response": numbered(CREATED + event("response.in_progress", response=response_object("in_progress", id="x"))),
-    "an unknown event": numbered(CREATED + event("response.surprise")),
-    "a failure without error": numbered(CREATED + event("response.failed", response=response_object("failed"))),
-    "a status unlike its event": numbered(CREATED + event("response.completed", response=response_object("failed"))),
+    "an item at another place": numbered(BEGUN + ADDED.replace(b'"output_index": 0', b'"output_index": 1')),
+    "another response": numbered(
+        BEGUN + event("response.in_progress", response=response_object("in_progress", id="x"))
+    ),
+    "an unknown event": numbered(BEGUN + event("response.surprise")),
+    "a failure without error": numbered(BEGUN + event("response.failed", response=response_object("failed"))),
+    "a status unlike its event": numbered(BEGUN + event("response.completed", response=response_object("failed"))),
 }
 
 
@@ -190,6 +203,6 @@ def test_responses_refuses(data: bytes) -> None:
 
 def test_the_bad_responses_are_bad_for_their_own_reason() -> None:
     """The frame around them is good: without the fault the same bytes pass."""
-    assert grammar.responses(numbered(CREATED + item_events(0, ITEM) + COMPLETED)).ended
-    payloads = [json.loads(data)["sequence_number"] for _, data in grammar.frames(numbered(CREATED + ADDED))]
-    assert payloads == [0, 1]
+    assert grammar.responses(numbered(BEGUN + item_events(0, ITEM) + COMPLETED)).ended
+    payloads = [json.loads(data)["sequence_number"] for _, data in grammar.frames(numbered(BEGUN + ADDED))]
+    assert payloads == [0, 1, 2]

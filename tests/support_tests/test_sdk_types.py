@@ -13,7 +13,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "model": "m",
         "messages": [
             {"role": "user", "content": "hi"},
-            {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            },
             {"role": "tool", "tool_call_id": "c", "content": "x"},
         ],
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
@@ -49,7 +52,7 @@ def test_a_good_request_has_no_problem(dialect: str, stream: bool) -> None:
         ("openai", {"messages": [{"role": "martian", "content": "x"}]}, ".messages[0]"),
         ("openai", {"messages": [{"role": "user", "content": "x", "extra": 1}]}, ".extra"),
         ("openai", {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}, ".messages[0].content"),
-        ("openai", {"messages": [{"role": "tool", "content": "x"}]}, "tool_call_id: missing"),
+        ("openai", {"messages": [{"role": "tool", "content": "x"}]}, ".messages[0]"),
         ("openai", {"reasoning_effort": "enormous"}, ".reasoning_effort"),
         ("openai", {"tools": [{"type": "function", "function": {}}]}, "name: missing"),
         ("openai_responses", {"surprise": 1}, ".surprise: unknown"),
@@ -61,7 +64,11 @@ def test_a_good_request_has_no_problem(dialect: str, stream: bool) -> None:
         ("anthropic", {"surprise": 1}, ".surprise: unknown"),
         ("anthropic", {"max_tokens": None}, ".max_tokens"),
         ("anthropic", {"temperature": "hot"}, ".temperature"),
-        ("anthropic", {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "t", "name": "f"}]}]}, "input: missing"),
+        (
+            "anthropic",
+            {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "t", "name": "f"}]}]},
+            "input: missing",
+        ),
         ("anthropic", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "z": 1}]}]}, ".z"),
         ("anthropic", {"thinking": {"type": "enabled"}}, "budget_tokens: missing"),
         ("anthropic", {"tool_choice": "auto"}, ".tool_choice"),

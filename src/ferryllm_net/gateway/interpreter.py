@@ -140,7 +140,7 @@ class Interpreter:
                 await self._close_upstream()
 
     async def _answer_fault(self) -> None:
-        """Say that the gateway failed, in the client's dialect, where nothing was said yet; the server cuts the rest."""
+        """Say in the client's dialect that the gateway failed, where nothing was said yet; else the server cuts."""
         if self._respond.started:
             return
         request, error = self._request, ir.Error(ir.ErrorKind.SERVER, "internal error of the gateway")

@@ -124,7 +124,9 @@ async def test_one_model_by_its_name(path: str, name: str) -> None:
             assert (status, json.loads(body)["id"]) == (200, name)
 
 
-@pytest.mark.parametrize("path", ["/v1/models/none", "/v1/models/exact-model-2", "/v1/models/%ff%00%0d%0a", "/v1/models/*"])
+@pytest.mark.parametrize(
+    "path", ["/v1/models/none", "/v1/models/exact-model-2", "/v1/models/%ff%00%0d%0a", "/v1/models/*"]
+)
 async def test_an_unknown_model_is_a_404_in_the_shape_of_the_asking_client(path: str) -> None:
     async with wired() as w:
         status, _, body = await ask(w, path)

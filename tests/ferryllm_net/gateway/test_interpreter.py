@@ -138,6 +138,19 @@ async def test_t11_leaving_without_having_read_what_was_sent(leave: str) -> None
         await nothing_is_left(w, "cancelled")
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_t11_leaving_before_the_last_bytes_are_out(stream: bool) -> None:
+    """The provider is done and the exchange decided; what the client did not get was not a good answer."""
+    async with wired() as w:
+        near = await w.begin("/v1/messages", ask(stream=stream), capacity=300)
+        far, _, _ = await w.provider()
+        await far.send(SSE_HEAD + chunked(STREAM["openai"]) if stream else whole(WHOLE["openai"]))
+        await anyio.wait_all_tasks_blocked()
+        assert w.outcomes == []
+        await near.aclose()
+        await nothing_is_left(w, "cancelled", idle=1)
+
+
 async def test_a_client_that_does_not_read_holds_the_provider_back() -> None:
     async with wired() as w:
         w.upstream._capacity = 4000
@@ -566,7 +579,7 @@ async def test_fifty_mixed_exchanges_leave_no_task_and_no_connection_behind() ->
                 for n in range(50):
                     tasks.start_soon(one, running, kinds[n % len(kinds)])
             while running.log.count("request completed") < 50 or running.server.active:
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
             assert asked == 50
             assert running.app.running == set()
             for outcome, times in (("ok", 20), ("error", 10), ("truncated", 10), ("cancelled", 10)):
@@ -575,7 +588,7 @@ async def test_fifty_mixed_exchanges_leave_no_task_and_no_connection_behind() ->
             await running.app.pool.aclose()
             await running._pool.aclose()
             while len(anyio.get_running_tasks()) > before:
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
 
 
 async def test_limits_of_the_pool_end_an_exchange_too() -> None:

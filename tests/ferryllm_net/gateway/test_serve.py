@@ -29,7 +29,12 @@ from support.processes import free_port
 pytestmark = pytest.mark.anyio
 
 PONG, STOP = chunk({"content": "pong"}), chunk({}, "stop")
-ASK: dict[str, Any] = {"model": "chat-x", "max_tokens": 5, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+ASK: dict[str, Any] = {
+    "model": "chat-x",
+    "max_tokens": 5,
+    "stream": True,
+    "messages": [{"role": "user", "content": "hi"}],
+}
 
 
 async def test_who_is_told_of_the_port_can_connect_at_once() -> None:
@@ -61,13 +66,15 @@ async def test_an_address_that_is_taken_is_an_oserror_and_leaves_nothing() -> No
         taken = settings(1, server="").server
         listen = msgspec.structs.replace(taken.listen, port=running.port)
         wanted = msgspec.structs.replace(settings(1), server=msgspec.structs.replace(taken, listen=listen))
-        with pytest.raises(OSError, match="in use|failed"):
+        with pytest.raises(OSError, match=r"in use|failed"):
             await serve(wanted, Log(io.StringIO(), now=lambda: 0.0), handle_signals=False)
         assert (await running.ask("GET", "/health"))[0] == 200
 
 
 @asynccontextmanager
-async def streaming(server: ServerSettings | None = None) -> AsyncIterator[tuple[Serving, Any, anyio.Event, io.StringIO]]:
+async def streaming(
+    server: ServerSettings | None = None,
+) -> AsyncIterator[tuple[Serving, Any, anyio.Event, io.StringIO]]:
     """A gateway that listens to signals, with a client in the middle of a stream."""
     go = anyio.Event()
 
@@ -122,8 +129,7 @@ def _unchunked(data: bytes) -> bytes:
 async def test_a_signal_lets_a_stream_finish_and_ends_the_serving(number: signal.Signals) -> None:
     async with streaming() as (serving, rest, go, out):
         os.kill(os.getpid(), number)
-        while not serving.server.draining:
-            await anyio.sleep(0.005)
+        await serving.server._drain_begun.wait()
         assert serving.app.draining()
         go.set()
         seen = await rest()
@@ -135,8 +141,7 @@ async def test_a_signal_lets_a_stream_finish_and_ends_the_serving(number: signal
 async def test_a_second_signal_does_not_wait_any_longer() -> None:
     async with streaming() as (serving, rest, _, out):
         os.kill(os.getpid(), signal.SIGTERM)
-        while not serving.server.draining:
-            await anyio.sleep(0.005)
+        await serving.server._drain_begun.wait()
         os.kill(os.getpid(), signal.SIGINT)
         seen = await rest()
         assert (seen.failed, seen.ended) == (True, False)

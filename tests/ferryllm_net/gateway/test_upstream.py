@@ -17,9 +17,7 @@ from support.wired import answer, app, whole, wired
 
 def loaded(folder: pathlib.Path, base_url: str, type_: str = "openai") -> Upstream:
     path = folder / "ferryllm.toml"
-    path.write_text(
-        f'[[providers]]\nname = "p"\ntype = "{type_}"\nbase_url = "{base_url}"\napi_key_env = "KEY"\n'
-    )
+    path.write_text(f'[[providers]]\nname = "p"\ntype = "{type_}"\nbase_url = "{base_url}"\napi_key_env = "KEY"\n')
     one: App = app(load_settings(path, {"KEY": PROVIDER_KEY}))
     (settings,) = one.settings.providers
     assert one.upstreams["p"] == make(settings)
@@ -48,7 +46,13 @@ def request(
         ("http://[::1]:9/v1", "anthropic", "/v1/messages", "[::1]:9", "/v1/messages"),
         ("https://a.example/api/anthropic", "anthropic", "/v1/messages", "a.example", "/api/anthropic/v1/messages"),
         ("https://a.example/api/anthropic/v1", "anthropic", "/v1/messages", "a.example", "/api/anthropic/v1/messages"),
-        ("https://a.example/api/paas/v4", "openai", "/v1/chat/completions", "a.example", "/api/paas/v4/chat/completions"),
+        (
+            "https://a.example/api/paas/v4",
+            "openai",
+            "/v1/chat/completions",
+            "a.example",
+            "/api/paas/v4/chat/completions",
+        ),
     ],
 )
 def test_base_urls_with_and_without_their_version(
@@ -73,7 +77,8 @@ def test_accept_says_which_form_is_wanted(tmp_path: pathlib.Path, stream: bool, 
 
 
 @pytest.mark.parametrize(
-    ("given", "sent"), [("claude-cli/9 (x)", "claude-cli/9 (x)"), (None, f"ferryllm/{__version__}"), ("", f"ferryllm/{__version__}")]
+    ("given", "sent"),
+    [("claude-cli/9 (x)", "claude-cli/9 (x)"), (None, f"ferryllm/{__version__}"), ("", f"ferryllm/{__version__}")],
 )
 def test_the_clients_name_goes_on_and_an_absent_one_is_ours(
     tmp_path: pathlib.Path, given: str | None, sent: str

@@ -231,3 +231,31 @@ async def test_answer_left_unread_is_not_reused() -> None:
         assert b.pool.idle == 0
         with pytest.raises(UpstreamError):
             await response.receive()
+
+
+@pytest.mark.parametrize("step", [1, 3, 50])
+async def test_a_wait_that_is_broken_off_takes_nothing_and_the_next_one_goes_on(step: int) -> None:
+    data = OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n"
+    start = len(OK) + len(b"transfer-encoding: chunked\r\n\r\n")
+    async with bench() as b:
+        ends: list[MemoryTransport] = []
+
+        async def reply() -> None:
+            ends.append(await b.upstream.accept())
+            await answer(ends[0], data[:start])
+
+        response = await b.ask(reply=reply())
+        got = b""
+        for at in range(start, len(data), step):
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await response.receive()
+            assert scope.cancelled_caught
+            await ends[0].send(data[at : at + step])
+            with anyio.move_on_after(0.01):
+                got += await response.receive()
+        while piece := await response.receive():
+            got += piece
+        assert got == b"hello, world"
+        assert response.ended
+        assert b.pool.idle == 1, "and the connection serves again"

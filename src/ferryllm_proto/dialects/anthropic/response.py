@@ -62,6 +62,8 @@ def _response(answer: wire.Answer, content: bytes | None) -> ir.Response:
             parts.append(ir.Text(json.decode(content, wire.string, "content")))
         else:
             parts = [part(raw, f"content[{n}]", model) for n, raw in enumerate(json.items(content, "content"))]
+    if answer.stop_reason == "tool_use" and not any(isinstance(found, (ir.ToolCall, ir.Hosted)) for found in parts):
+        raise RemoteProtocolError("it has no tool call, but ended as if it had", kind=ir.ErrorKind.UPSTREAM)
     ext = {name: value for name in _EXT if (value := given(getattr(answer, name))) is not None}
     return ir.Response(
         answer.id or "",

@@ -58,6 +58,16 @@ class State(enum.Enum):
 _START, _PLAIN, _FINISHED, _OVER = State.START, State.PLAIN, State.FINISHED, State.OVER
 
 
+_KIND_OF = {
+    "text_delta": BlockKind.TEXT,
+    "citations_delta": BlockKind.TEXT,
+    "input_json_delta": BlockKind.TOOL,
+    "thinking_delta": BlockKind.REASONING,
+    "signature_delta": BlockKind.REASONING,
+}
+"""The blocks that deltas belong to."""
+
+
 class _Open:
     """A block that has started and not ended."""
 
@@ -87,6 +97,8 @@ class StreamDecoder:
         self._open: dict[int, _Open] = {}
         self._next = 0
         self._called = False
+        self._others = False
+        """Whether there was a block only this dialect knows: it may be what calls."""
         self._events: dict[str, Callable[[wire.StreamEvent, bytes, list[Event]], None]] = {
             "content_block_delta": self._delta,
             "content_block_start": self._block_start,
@@ -241,6 +253,7 @@ class StreamDecoder:
             held = self._begin(index, start, out)
             held.start_input = (given(block.input) or b"").decode()
         else:
+            self._others = True
             hosted = ir.Hosted(NAME, block.type, raw)
             held = self._begin(index, BlockStart(self._next, BlockKind.HOSTED, hosted=hosted), out)
             held.hosted = hosted
@@ -285,16 +298,21 @@ class StreamDecoder:
                 return
         handler = self._deltas.get(delta.type)
         if handler is not None and held.hosted is None:
+            if held.kind is not _KIND_OF[delta.type]:
+                out.extend(self._fail(f"the provider sent {delta.type} for another block", ir.ErrorKind.UPSTREAM))
+                return
             handler(held, delta, out)
         elif held.hosted is not None:
             self._hosted_delta(held, delta, data, out)
 
     def _missing(self, index: int | None, delta: wire.Delta, out: list[Event]) -> _Open | None:
         """The block of a delta that names none that is open: the last one, or a new one for what it brings."""
-        if index is None and self._open:
-            return next(reversed(self._open.values()))
-        kind = {"text_delta": BlockKind.TEXT, "thinking_delta": BlockKind.REASONING}.get(delta.type)
-        if kind is None:
+        kind = _KIND_OF.get(delta.type)
+        if index is None:
+            for held in reversed(self._open.values()):
+                if kind in (held.kind, None):
+                    return held
+        if delta.type not in ("text_delta", "thinking_delta") or kind is None:
             return None
         return self._begin(index if index is not None else self._next, BlockStart(self._next, kind), out)
 
@@ -341,6 +359,9 @@ class StreamDecoder:
         if not self._started:
             self._start(out)
         delta = event.delta
+        if delta is not None and delta.stop_reason == "tool_use" and not (self._called or self._others):
+            out.extend(self._fail("the provider sent no tool call, but ended as if it had", ir.ErrorKind.UPSTREAM))
+            return
         if delta is not None and delta.stop_reason and self._state is not _FINISHED:
             self._finish(Finish(usages.finish(delta.stop_reason), delta.stop_sequence, given(delta.stop_details)), out)
         usage = usages.decode(event.usage)

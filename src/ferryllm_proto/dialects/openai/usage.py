@@ -152,9 +152,12 @@ def report_finish(reason: ir.FinishReason, stop: str | None, details: bytes | No
 
 
 def encode_finish(reason: ir.FinishReason, *, called: bool, refused: bool) -> str:
-    """``finish_reason`` of an answer. With a refusal's text in the message OpenAI says "stop"."""
+    """``finish_reason`` of an answer. With a refusal's text in the message OpenAI says "stop".
+
+    So do we where the only calls were of a kind Chat does not have: they are reported, and nobody can answer them.
+    """
     if called and reason is ir.FinishReason.END:
         return "tool_calls"
-    if refused and reason is ir.FinishReason.REFUSAL:
+    if (refused and reason is ir.FinishReason.REFUSAL) or (reason is ir.FinishReason.TOOL_USE and not called):
         return "stop"
     return FINISH[reason]

@@ -63,7 +63,12 @@ class ContentWriter:
         if part.dialect == wire.NAME:
             return json.raw(part.raw)
         text = hosted.as_text(part, wire.NAME, self._report)
-        return None if text is None else {"type": type_, "text": text}
+        if text is None:
+            return None
+        out: Wire = {"type": type_, "text": text}
+        if type_ == "output_text":
+            out["annotations"] = []  # the SDK's type wants it
+        return out
 
     def _text(self, part: ir.Text, type_: str) -> Wire:
         out: Wire = {"type": type_, "text": part.text}

@@ -454,7 +454,7 @@ answers = st.builds(
     st.lists(part, max_size=5).map(tuple),
     finish=st.sampled_from([ir.FinishReason.TOOL_USE, ir.FinishReason.LENGTH, ir.FinishReason.PAUSE]),
     usage=st.builds(ir.Usage, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), output=st.integers(0, 9)),
-)
+).filter(lambda r: r.finish is not ir.FinishReason.TOOL_USE or any(type(part) is ir.ToolCall for part in r.parts))
 
 
 @given(answers)
