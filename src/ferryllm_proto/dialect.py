@@ -139,6 +139,8 @@ class Dialect(abc.ABC):
     """Client headers (lower case) that mean something to a provider of the same dialect."""
     fixed_headers: tuple[tuple[str, str], ...] = ()
     """Headers a provider wants on every request unless the client sent its own."""
+    foreign_marks: tuple[bytes, ...] = ()
+    """Bytes in a client's body that show what another provider left and one of this dialect would refuse."""
     wants_estimate = False
     """Whether an answer has to show input tokens before the provider has counted them."""
 

@@ -170,7 +170,7 @@ class Translator:
     def _pass_request(self) -> UpstreamRequest:
         self.model, self.stream = self.entry.peek(self._body, self._path)
         body = self._body
-        if ENVELOPE in body:
+        if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
             # The conversation began with a provider of another dialect: its material must not reach this one, and
             # what this one minted must be unwrapped. That takes reading.
             return self._translate_request()
@@ -287,10 +287,11 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            data = (b"".join(self._buffer) + data).lstrip(_BLANK)
-            if data:
-                return self._begin(data, whole=data[:1] in (b"{", b"["))
-            return b""
+            self._buffer.append(data)
+            if not data.lstrip(_BLANK):
+                return b""
+            raw = b"".join(self._buffer).removeprefix(b"\xef\xbb\xbf")  # a BOM is no part of any answer (S9)
+            return self._begin(raw, whole=raw.lstrip(_BLANK)[:1] in (b"{", b"["))
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
@@ -300,7 +301,7 @@ class Translator:
         return b""
 
     def _begin(self, data: bytes, *, whole: bool) -> bytes:
-        """The first byte of a good answer: choose the way."""
+        """The first byte of a good answer: choose the way. Only pass-through keeps the blanks before it."""
         self._buffer = []
         if self._same and whole is not self.stream:
             name = self.model if self._model is not None and self._model != self.model else None
@@ -314,6 +315,7 @@ class Translator:
             except RemoteProtocolError as exc:
                 return self._fail(exc.error)
         assert self.request is not None
+        data = data.lstrip(_BLANK)
         if not self._same:
             self._raiser = Raiser(self.request, self.backend.tool_rules, self.entry.tool_rules, self._seed)
         if whole:

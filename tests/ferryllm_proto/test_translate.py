@@ -36,7 +36,9 @@ def chunk(delta: dict[str, object], finish: str | None = None, model: str = "rea
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-CHAT_STREAM = chunk({"role": "assistant", "content": ""}) + chunk({"content": "pong"}) + chunk({}, "stop") + b"data: [DONE]\n\n"
+CHAT_STREAM = (
+    chunk({"role": "assistant", "content": ""}) + chunk({"content": "pong"}) + chunk({}, "stop") + b"data: [DONE]\n\n"
+)
 
 
 def body(entry: str, *, stream: bool = False, **more: object) -> bytes:
@@ -70,16 +72,25 @@ def test_g1_g2_a_request_of_the_same_dialect_changes_in_its_model_alone() -> Non
 
 
 def test_e15_the_query_goes_along_to_the_same_dialect_only() -> None:
-    upstream = Translator(entry="anthropic", backend="anthropic").receive_request(body("anthropic"), (), "/v1/messages?beta=true")
+    upstream = Translator(entry="anthropic", backend="anthropic").receive_request(
+        body("anthropic"), (), "/v1/messages?beta=true"
+    )
     assert upstream is not None
     assert (upstream.path, upstream.query) == ("/v1/messages", "beta=true")
-    upstream = Translator(entry="anthropic", backend="openai").receive_request(body("anthropic"), (), "/v1/messages?beta=true")
+    upstream = Translator(entry="anthropic", backend="openai").receive_request(
+        body("anthropic"), (), "/v1/messages?beta=true"
+    )
     assert upstream is not None
     assert (upstream.path, upstream.query) == ("/v1/chat/completions", "")
 
 
 def test_e13_beta_flags_are_forwarded_to_the_same_dialect_only() -> None:
-    headers = [("Anthropic-Beta", "a,b"), ("anthropic-version", "2026-10-21"), ("authorization", "Bearer x"), ("cookie", "c")]
+    headers = [
+        ("Anthropic-Beta", "a,b"),
+        ("anthropic-version", "2026-10-21"),
+        ("authorization", "Bearer x"),
+        ("cookie", "c"),
+    ]
     upstream = Translator(entry="anthropic", backend="anthropic").receive_request(body("anthropic"), headers)
     assert upstream is not None
     assert dict(upstream.headers) == {
@@ -126,6 +137,29 @@ def test_a26_a_foreign_envelope_does_not_pass_through() -> None:
     assert upstream is not None
     assert b"ferry1." not in upstream.body
     assert translator.losses
+
+
+@pytest.mark.parametrize("mark", [b'"signature":""', b'"signature": ""'])
+def test_a28_unsigned_thoughts_do_not_pass_through_to_anthropic(mark: bytes) -> None:
+    thought = b'{"type":"thinking","thinking":"hm",' + mark + b"}"
+    data = (
+        b'{"model":"claude-opus-4-8","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant",'
+        b'"content":[' + thought + b',{"type":"text","text":"yes"}]},{"role":"user","content":"on"}]}'
+    )
+    translator = Translator(entry="anthropic", backend="anthropic")
+    upstream = translator.receive_request(data)
+    assert upstream is not None
+    assert b"thinking" not in upstream.body
+    assert b"yes" in upstream.body
+    assert translator.losses
+
+
+def test_g1_blank_lines_and_comments_before_an_answer_pass_through() -> None:
+    for before in (b"\n\n", b"\r\n", b": hello\n\n"):
+        translator = make("openai", "openai", stream=True, model=None)
+        translator.receive_response_head(200, SSE)
+        out = translator.receive_data(before) + translator.receive_data(CHAT_STREAM) + translator.receive_eof()
+        assert out == before + CHAT_STREAM
 
 
 # --- the form of the answer ------------------------------------------------------------------------------

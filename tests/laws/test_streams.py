@@ -112,9 +112,7 @@ def essence(response: ir.Response) -> dict[str, Any]:
     tools = [
         (part.name, json.loads(part.arguments or "{}")) for part in response.parts if isinstance(part, ir.ToolCall)
     ]
-    thoughts = [
-        part.text + "".join(part.summary) for part in response.parts if isinstance(part, ir.Reasoning)
-    ]
+    thoughts = [part.text + "".join(part.summary) for part in response.parts if isinstance(part, ir.Reasoning)]
     return {
         "text": "".join(part.text for part in response.parts if isinstance(part, ir.Text)),
         "reasoning": "".join(thoughts),

@@ -57,12 +57,16 @@ def client_bodies(name: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def towards(entry: str, backend: str, body: dict[str, Any]) -> tuple[Translator, dict[str, Any] | None]:
-    translator = Translator(entry=entry, backend=backend, model="gpt-5.4" if backend != "anthropic" else "claude-opus-4-8")
+    translator = Translator(
+        entry=entry, backend=backend, model="gpt-5.4" if backend != "anthropic" else "claude-opus-4-8"
+    )
     upstream = translator.receive_request(json.dumps(body).encode())
     return translator, None if upstream is None else json.loads(upstream.body)
 
 
-def check(entry: str, backend: str, found: list[tuple[str, dict[str, Any]]], accepted: bool) -> collections.Counter[str]:
+def check(
+    entry: str, backend: str, found: list[tuple[str, dict[str, Any]]], accepted: bool
+) -> collections.Counter[str]:
     """Returns what was refused, by reason."""
     refused: collections.Counter[str] = collections.Counter()
     wrong = []

@@ -57,13 +57,16 @@ def test_with_keys_a_browser_with_a_key_may_come_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:3000", "localhost:3000", "LOCALHOST", "[::1]:3000", "127.8.8.8", "a.localhost", "gateway.local:1"]
+    "host",
+    ["127.0.0.1:3000", "localhost:3000", "LOCALHOST", "[::1]:3000", "127.8.8.8", "a.localhost", "gateway.local:1"],
 )
 def test_without_keys_loopback_hosts_and_the_configured_one_are_accepted(host: str) -> None:
     assert check(OPEN, "POST", [("host", host), JSON]) is None
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "192.168.0.4:3000", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:3000", "192.168.0.4:3000", "", "127.0.0.1.evil.example"]
+)
 def test_without_keys_a_foreign_host_on_loopback_is_refused(host: str) -> None:
     assert kind(check(OPEN, "POST", [("host", host), JSON])) is ir.ErrorKind.PERMISSION
 

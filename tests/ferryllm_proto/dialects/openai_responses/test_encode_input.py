@@ -21,7 +21,9 @@ def items(*turns: ir.Turn, dialect: str = "anthropic", **fields: Any) -> tuple[l
 def test_g8_the_order_of_parts_is_kept() -> None:
     turn = ir.Turn(A, (ir.Text("a"), ir.ToolCall("c", "f", "{}"), ir.Text("b"), ir.ToolCall("d", "f", "{}")))
     sent, _ = items(turn)
-    assert [item["type"] for item in sent] == ["message", "function_call", "message", "function_call"] + ["function_call_output"] * 2
+    assert [item["type"] for item in sent] == ["message", "function_call", "message", "function_call"] + [
+        "function_call_output"
+    ] * 2
 
 
 def test_results_and_text_of_one_turn_keep_their_order() -> None:
