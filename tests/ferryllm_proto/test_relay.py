@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,7 @@ def test_g1_the_bytes_are_the_same_however_they_come(pieces: list[bytes], cuts: 
     whole = b"".join(pieces)
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     relay = Relay(Nothing(), stream=True)
-    out = b"".join(relay.receive_data(whole[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+    out = b"".join(relay.receive_data(whole[a:b]) for a, b in itertools.pairwise(edges))
     assert out + relay.receive_eof() == whole
 
 

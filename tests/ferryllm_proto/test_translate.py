@@ -62,7 +62,8 @@ def make(entry: str, backend: str, *, stream: bool = False, model: str | None = 
 
 
 def test_g1_g2_a_request_of_the_same_dialect_changes_in_its_model_alone() -> None:
-    data = b'{ "temperature": 0.70, "n": 1e3,\n "model" : "asked" , "x": 12345678901234567890123, "messages":[{"model":"a"}]}'
+    data = b'{ "temperature": 0.70, "n": 1e3,\n "model" : "asked" , "x": 12345678901234567890123, '
+    data += b'"messages":[], "y":[{"model":"a"}]}'
     upstream = Translator(entry="openai", backend="openai", model="real").receive_request(data)
     assert upstream is not None
     assert upstream.body == data.replace(b'"asked"', b'"real"')

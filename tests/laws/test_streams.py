@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -92,7 +93,7 @@ def decode(name: str, data: bytes, cuts: list[int] | None = None) -> list[Event]
     decoder = DIALECTS[name].stream_decoder()
     edges = [0, *sorted(cuts or []), len(data)]
     out: list[Event] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         out.extend(decoder.receive_data(data[start:end]))
     out.extend(decoder.receive_eof())
     return out

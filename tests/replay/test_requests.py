@@ -91,10 +91,8 @@ def check(
 def test_every_recorded_request_is_well_formed_in_every_dialect(entry: str, backend: str) -> None:
     found = bodies(entry)
     refused = check(entry, backend, found, accepted=False)
-    print(f"{entry} to {backend}: {len(found)} requests, refused {sum(refused.values())}")
-    for reason, count in refused.most_common(12):
-        print(f"  {count} {reason[:150]}")
-    assert sum(refused.values()) < len(found) * 0.25
+    # What is refused names a field that can not be said there (G5); most requests hold none.
+    assert sum(refused.values()) < len(found) * 0.25, refused.most_common(10)
 
 
 @pytest.mark.parametrize(
