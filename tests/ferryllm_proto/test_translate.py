@@ -303,3 +303,23 @@ def test_e1_an_error_of_the_same_dialect_is_relayed_verbatim() -> None:
     assert translator.receive_data(raw) + translator.receive_eof() == raw
     assert translator.head is not None
     assert translator.head.status == 418
+
+
+@pytest.mark.parametrize("entry", ["openai", "openai_responses"])
+def test_g12_an_unknown_event_at_any_place_hurts_no_client(entry: str) -> None:
+    contents: list[dict[str, object]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "real", "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    events = [f"event: {value['type']}\ndata: {json.dumps(value)}\n\n".encode() for value in contents]
+    news = b'event: news\ndata: {"type":"news"}\n\n'
+    for at in range(len(events) + 1):
+        translator = make(entry, "anthropic", stream=True)
+        translator.receive_response_head(200, SSE)
+        out = translator.receive_data(b"".join([*events[:at], news, *events[at:]])) + translator.receive_eof()
+        assert grammar.validate(entry, out).text == "hi"
+        assert translator.state is State.DONE

@@ -87,6 +87,8 @@ class _Encoding:
             refuse_contracts(request, self.report)
             drop_knobs(request, self.report)
         body: Block = {"model": self.model}
+        if request.max_output == 0 and not self.ours:  # here 0 means: fill the cache and say nothing
+            raise self.report.refuse(request.wire_name("max_output"), "an answer has at least one token")
         max_tokens = request.max_output if request.max_output is not None else self.profile.max_output
         body["max_tokens"] = max_tokens
         if request.stream:

@@ -55,7 +55,8 @@ def decode(body: bytes) -> ir.Request:
         names = {**names, "max_output": "max_tokens"}
     elif found.max_tokens is not None:  # the newer name wins (C7)
         extra = {**extra, "max_tokens": json.encode(found.max_tokens)}
-    if max_output is not None and max_output < 1:
+    # Ollama takes 0 for no limit, so it is not refused here: what it means elsewhere is for the encoders to say.
+    if max_output is not None and max_output < 0:
         raise json.bad_field(names["max_output"], "1 or more", str(max_output))
     thinking, thinking_name, extra = _reasoning(found, extra)
     if thinking_name != names["reasoning"]:

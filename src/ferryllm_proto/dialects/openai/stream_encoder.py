@@ -72,6 +72,7 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (State.OPEN, StreamFailed): State.FAILED,
     (State.FINISHED, UsageUpdate): State.FINISHED,
     (State.FINISHED, Ping): State.FINISHED,
+    (State.FINISHED, Raw): State.FINISHED,
     (State.FINISHED, End): State.DONE,
     (State.FINISHED, StreamFailed): State.FAILED,
 }
