@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import ir
+from . import ir, json
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import (
     ArgsDelta,
@@ -175,7 +175,7 @@ class Accumulator:
     def _on_logprobs(self, event: Event) -> None:
         assert type(event) is Logprobs
         inner = event.raw.strip()[1:-1].strip()
-        if inner:
+        if inner and json.kind(event.raw) == "array":
             self._logprobs.append(inner)
             self._grow(len(inner))
 

@@ -53,7 +53,7 @@ class CountTokens:
                 if self._model is not None and self._model != self.model:
                     body = json.splice(body, ("model",), json.encode_str(self._model))
                 self.state = State.HEAD
-                query = path.partition("?")[2] if path else ""
+                query = self._dialect.forwarded_query(path)
                 return UpstreamRequest("POST", COUNT_PATH, query, self._dialect.forwarded(headers), body, False)
             request = self._dialect.decode_count(body)
         except RemoteProtocolError as exc:

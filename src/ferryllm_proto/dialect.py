@@ -137,6 +137,8 @@ class Dialect(abc.ABC):
     tool_rules: ToolRules
     forwarded_headers: frozenset[str] = frozenset()
     """Client headers (lower case) that mean something to a provider of the same dialect."""
+    query_names: frozenset[str] = frozenset()
+    """Query parameters of a client that mean something to a provider of the same dialect."""
     fixed_headers: tuple[tuple[str, str], ...] = ()
     """Headers a provider wants on every request unless the client sent its own."""
     foreign_marks: tuple[bytes, ...] = ()
@@ -150,6 +152,14 @@ class Dialect(abc.ABC):
         if not seen.model:
             raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
         return seen.model, bool(seen.stream)
+
+    def forwarded_query(self, path: str | None) -> str:
+        """The query for a provider of the same dialect out of the client's path: only what means something there.
+
+        Some servers take keys and versions from the query; those are for the configuration alone to say.
+        """
+        given = path.partition("?")[2].split("&") if path else []
+        return "&".join(pair for pair in given if pair.partition("=")[0] in self.query_names)
 
     def forwarded(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         """Headers for a provider of the same dialect out of the client's."""

@@ -367,7 +367,9 @@ class Exchange:
             kind, message = ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} could not be reached in time"
         else:
             kind, message = ir.ErrorKind.UPSTREAM, f"provider {self._provider.name} could not be reached"
-        return self._fail(ir.Error(kind, f"{message}: {event.reason}"), now, upstream_open=False)
+        # Where the provider is stands in the log; clients may be strangers.
+        note = Note("provider failed", {"provider": self._provider.name, "reason": event.reason}, level="warn")
+        return [note, *self._fail(ir.Error(kind, message), now, upstream_open=False)]
 
     def _fail(self, error: ir.Error, now: float, *, upstream_open: bool = True) -> list[Action]:
         talk = self._talk

@@ -230,9 +230,38 @@ def _restore(data: bytes) -> bytes:
     return _STAND_IN.sub(lambda m: b"\\u%04x" % (ord(m[0].decode()) - _BASE + 0xD800), data)
 
 
+def count(data: bytes, name: str) -> int:
+    """How often the object ``data`` has the member ``name``: JSON does not forbid to write one twice."""
+    try:
+        pairs = _fields_list(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return 0
+    return sum(_is_key(key, name) for key in pairs)
+
+
+def _fields_list(data: bytes) -> list[bytes]:
+    keys = []
+    at = _skip(data, _skip(data, 0) + 1)
+    values = _members(data)
+    while data[at : at + 1] == b'"':
+        key = _STRING.match(data, at)
+        if key is None:
+            break
+        keys.append(key[0])
+        here = _skip(data, _skip(data, key.end()) + 1)  # over the colon
+        behind = _value_end(data, here, values.get(key[0][1:-1]))
+        if behind is None:
+            break
+        at = _skip(data, behind)
+        if data[at : at + 1] != b",":
+            break
+        at = _skip(data, at + 1)
+    return keys
+
+
 def mend_utf8(data: bytes) -> bytes:
     """``data`` with invalid UTF-8 replaced by U+FFFD: for an upstream's bytes, never for a client's."""
-    return data.decode("utf-8", "replace").encode()
+    return data if data.isascii() else data.decode("utf-8", "replace").encode()
 
 
 # --- splices ---------------------------------------------------------------------------------------------

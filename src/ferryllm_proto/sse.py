@@ -26,6 +26,15 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
+def _mended(value: bytes) -> bytes:
+    """``value`` with U+FFFD for what is no UTF-8: providers do cut characters (wire.md 8.9)."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value.decode("utf-8", "replace").encode()
+    return value
+
+
 class FrameDecoder:
     """Cuts a byte stream into frames, whatever the chunking.
 
@@ -100,7 +109,8 @@ class FrameDecoder:
                     if self._more:
                         value = b"\n".join((value, *self._more))
                         self._more, self._more_size = [], 0
-                    frames.append(Frame(event, value))
+                    # What is carried undecoded (logprobs, foreign blocks) is looked at by nobody behind this.
+                    frames.append(Frame(event, value if value.isascii() else _mended(value)))
                     value = None
                 event = ""
                 continue

@@ -168,15 +168,19 @@ class Translator:
         return upstream
 
     def _pass_request(self) -> UpstreamRequest:
-        self.model, self.stream = self.entry.peek(self._body, self._path)
         body = self._body
+        json.check_utf8(body)
+        self.model, self.stream = self.entry.peek(body, self._path)
+        if body.count(b'"model"') + body.count(b"\\u00") > 1 and json.count(body, "model") > 1:
+            # Providers differ in which of the two they read: one of them would get round the routes.
+            raise RemoteProtocolError("model: written twice", param="model", code="invalid_value")
         if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
             # The conversation began with a provider of another dialect: its material must not reach this one, and
             # what this one minted must be unwrapped. That takes reading.
             return self._translate_request()
         if self._model is not None and self._model != self.model:
             body = json.splice(body, ("model",), json.encode_str(self._model))
-        query = self._path.partition("?")[2] if self._path else ""
+        query = self.backend.forwarded_query(self._path)
         headers = self.backend.forwarded(self._client_headers)
         return UpstreamRequest("POST", self.backend.request_path, query, headers, body, self.stream)
 
@@ -189,6 +193,8 @@ class Translator:
     def _decode_request(self) -> ir.Request:
         json.check_utf8(self._body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
         request = self.entry.decode_request(self._body, headers=self._client_headers, path=self._path)
+        if not request.model:
+            raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
         self.request, self.model, self.stream = request, request.model, request.stream
         return request
 
@@ -390,7 +396,7 @@ class Translator:
 
     def _commit(self) -> bytes:
         headers = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
-        self._decide(self._status, headers)
+        self._decide(200, headers)  # whatever kind of success the provider called it
         held, self._held = self._held, []
         return b"".join(held)
 
@@ -407,7 +413,7 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(b"".join(self._buffer))
+            response = self.backend.decode_response(json.mend_utf8(b"".join(self._buffer)))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)
@@ -422,12 +428,12 @@ class Translator:
             encoder = self.entry.stream_encoder(self._answer())
             body = b"".join([encoder.send(event) for event in play(response)])
             self.losses.extend(encoder.losses)
-            self._decide(self._status, [("content-type", "text/event-stream; charset=utf-8")])
+            self._decide(200, [("content-type", "text/event-stream; charset=utf-8")])
         else:
             report = Report()
             body = self.entry.encode_response(response, self._answer(), report)
             self.losses.extend(report.losses)
-            self._decide(self._status, [("content-type", "application/json")])
+            self._decide(200, [("content-type", "application/json")])
         self.state = State.DONE
         return body
 
@@ -460,7 +466,7 @@ class Translator:
         cut = self.stream and not scanner.complete and scanner.error is None
         if self.head is None:
             if scanner.error is not None:
-                self._fail_before_head(scanner.error)
+                self._fail_before_head(blame_upstream(scanner.error))
                 return self._flush()
             if cut:
                 return self._fail(_CUT)

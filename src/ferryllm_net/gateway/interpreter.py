@@ -8,6 +8,7 @@ its upstream, and the exchange is told the time.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -72,6 +73,11 @@ RELEASE_SECS = 0.2
 """How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
 
+def _target(request: Request) -> str:
+    """Path and query: the absolute form (RFC 9112, 3.2.2) means the same here, and one reader of paths is enough."""
+    return f"{request.path}?{request.query}" if request.query else request.path
+
+
 class Interpreter:
     """One request on its way."""
 
@@ -120,7 +126,7 @@ class Interpreter:
         request = self._request
         self._request.on_drain(self._stop)
         try:
-            event: Input = ClientRequest(request.method, request.target, tuple(request.headers))
+            event: Input = ClientRequest(request.method, _target(request), tuple(request.headers))
             while True:
                 await self._perform(self._exchange.receive(event, anyio.current_time()))
                 if self._over:
@@ -346,4 +352,5 @@ _NOTES: dict[str, Callable[..., Callable[..., None]]] = {
     "resolved route": lambda log: log.resolved_route,
     "sending chat request": lambda log: log.sending_chat_request,
     "backend response ok": lambda log: log.backend_response_ok,
+    "provider failed": lambda log: functools.partial(log.warn, "provider failed"),
 }

@@ -38,6 +38,7 @@ class Anthropic(Dialect):
     forwarded_headers = frozenset(
         {"anthropic-version", "anthropic-beta", "anthropic-user-profile-id", "anthropic-workspace-id"}
     )
+    query_names = frozenset({"beta"})
     fixed_headers = (("anthropic-version", VERSION),)
     # Thoughts of a provider that signs nothing: refused by the API, and dropped with a report when read (A28).
     foreign_marks = (b'"signature":""', b'"signature": ""')

@@ -128,7 +128,10 @@ class StreamDecoder:
             frames = self._frames.receive_data(data)
         except RemoteProtocolError as exc:
             frames, fault = self._frames.frames_before_fault, exc.error
-        self._receive(frames, out)
+        try:
+            self._receive(frames, out)
+        except RemoteProtocolError as exc:  # a call that never got a name shows when the stream is closed
+            fault = exc.error
         if fault is not None:
             self._fail(fault, out)
         return out
@@ -136,6 +139,13 @@ class StreamDecoder:
     def receive_eof(self) -> list[Event]:
         """The provider closed the connection. Idempotent."""
         out: list[Event] = []
+        try:
+            return self._receive_eof(out)
+        except RemoteProtocolError as exc:
+            self._fail(exc.error, out)
+            return out
+
+    def _receive_eof(self, out: list[Event]) -> list[Event]:
         if self.state is _CLOSED:
             return out
         if self.state is _BODY:

@@ -128,7 +128,7 @@ class _Reader:
     def read(self, value: Raw) -> None:
         """The whole ``input``."""
         kind = json.kind(value)
-        if kind == "null":
+        if kind in ("null", "nothing"):
             return
         if kind == "string":
             text = json.decode(value, wire.string_decoder, "input")

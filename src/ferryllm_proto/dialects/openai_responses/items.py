@@ -264,7 +264,7 @@ class Items:
 
     def logprobs(self, block: _Block, raw: msgspec.Raw, out: list[Event]) -> None:
         """Token probabilities of the fragment just given."""
-        if bytes(raw) not in _NOTHING and block.open:
+        if bytes(raw) not in _NOTHING and block.open and json.kind(raw) == "array":
             block.logprobs = True
             out.append(Logprobs(block.ix, bytes(raw)))
 

@@ -63,6 +63,17 @@ _LEGAL: dict[State, frozenset[type]] = {
     State.OVER: frozenset(),
 }
 
+_PROSE = frozenset({BlockKind.TEXT, BlockKind.REFUSAL})
+# Which blocks a delta may be in; what is absent may come in any.
+_BLOCKS_OF: dict[type, frozenset[BlockKind]] = {
+    TextDelta: _PROSE,
+    RefusalDelta: _PROSE,
+    Citation: _PROSE,
+    Logprobs: _PROSE,
+    ReasoningDelta: frozenset({BlockKind.REASONING}),
+    ArgsDelta: frozenset({BlockKind.TOOL}),
+}
+
 _EVENT_BY_STATUS = {
     "completed": b"response.completed",
     "incomplete": b"response.incomplete",
@@ -109,6 +120,9 @@ class StreamEncoder:
         kind = type(event)
         if kind not in self._legal:
             raise LocalProtocolError(f"{kind.__name__} is not possible in state {self.state.name}")
+        wanted = _BLOCKS_OF.get(kind)
+        if wanted is not None and self._kind not in wanted:
+            raise LocalProtocolError(f"{kind.__name__} is not possible in a block of another kind")
         return _HANDLERS[kind](self, event)
 
     def _enter(self, state: State) -> None:
