@@ -216,7 +216,7 @@ def test_an_event_of_a_block_that_has_not_started_is_misuse(event: Event) -> Non
         TextDelta(0, "x" * 30),
         ReasoningDelta(0, "x" * 30),
         Citation(0, "anthropic", b"x" * 30),
-        Logprobs(0, b"x" * 30),
+        Logprobs(0, b"[" + b" 1," * 30 + b"1]"),
         OpaqueDelta(0, ir.Opaque("openai", "m", ir.OpaqueKind.ENCRYPTED, "x" * 30)),
         BlockStart(0, BlockKind.TEXT),
         BlockEnd(0, msgspec.structs.replace(HOSTED, raw=b"x" * 30)),

@@ -56,7 +56,7 @@ CASES: list[tuple[str, bytes, list[Frame]]] = [
         "data: a\u2028b\u2029c\u0085d\x0be\x0c\n\n".encode(),
         [Frame("", "a\u2028b\u2029c\u0085d\x0be\x0c".encode())],
     ),
-    ("bad UTF-8 in a name", b"event: \xff\ndata: \xff\n\n", [Frame("\ufffd", b"\xff")]),
+    ("bad UTF-8", b"event: \xff\ndata: \xff\n\n", [Frame("\ufffd", "\ufffd".encode())]),
     ("S6: no blank line at the end", b"data: a\n\ndata: b\n", [Frame("", b"a"), Frame("", b"b")]),
     ("S6: no line end at the end", b"data: a\n\nevent: x\ndata: b", [Frame("", b"a"), Frame("x", b"b")]),
     ("S6: a name alone is no event at the end", b"data: a\n\nevent: x", [Frame("", b"a")]),

@@ -323,3 +323,87 @@ def test_g12_an_unknown_event_at_any_place_hurts_no_client(entry: str) -> None:
         out = translator.receive_data(b"".join([*events[:at], news, *events[at:]])) + translator.receive_eof()
         assert grammar.validate(entry, out).text == "hi"
         assert translator.state is State.DONE
+
+
+# --- what the first hostile review found -----------------------------------------------------------------
+
+
+def test_g12_a_call_without_a_name_before_done_is_a_failure_not_an_exception() -> None:
+    call = chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
+    for entry in ("openai_responses", "anthropic"):
+        translator = make(entry, "openai", stream=True)
+        translator.receive_response_head(200, SSE)
+        translator.receive_data(call + b"data: [DONE]\n\n")
+        translator.receive_eof()
+        assert translator.state is State.FAILED
+
+
+@pytest.mark.parametrize("logprobs", ['{"a":1}', '"x"', "5"])
+def test_g12_logprobs_of_a_wrong_type_are_left_out(logprobs: str) -> None:
+    part = '{"type":"output_text","text":"x","annotations":[],"logprobs":' + logprobs + "}"
+    item = '{"type":"message","id":"i","role":"assistant","status":"completed","content":[' + part + "]}"
+    answer = '{"id":"r","object":"response","status":"completed","model":"m","output":[' + item + "]}"
+    for stream in (True, False):
+        translator = make("openai", "openai_responses", stream=stream)
+        translator.receive_response_head(200, JSON)
+        out = translator.receive_data(answer.encode()) + translator.receive_eof()
+        if stream:
+            assert grammar.validate("openai", out).text == "x"
+        else:
+            assert json.loads(out)["choices"][0]["message"]["content"] == "x"
+
+
+def test_s14_carried_bytes_that_are_no_utf8_are_mended_at_the_edge() -> None:
+    delta = b'{"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":0,"delta":"hi",'
+    delta += b'"logprobs":[{"token":"\xad"}],"sequence_number":2}'
+    end = b'{"type":"response.completed","response":{"id":"r","status":"completed","output":[]}}'
+    translator = make("openai", "openai_responses", stream=True)
+    translator.receive_response_head(200, SSE)
+    out = translator.receive_data(b"data: " + delta + b"\n\ndata: " + end + b"\n\n") + translator.receive_eof()
+    assert grammar.validate("openai", out).text == "hi"
+
+
+@pytest.mark.parametrize("backend", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    "bad",
+    [b'{"model":"a","messages":[{"role":"user","content":"hi"}],"zz":"\xff"}', b'{"model":"","messages":[]}'],
+    ids=["utf8", "no model"],
+)
+def test_bad_requests_are_refused_on_every_way(backend: str, bad: bytes) -> None:
+    translator = Translator(entry="openai", backend=backend, model="real")
+    assert translator.receive_request(bad) is None
+    assert translator.head is not None
+    assert translator.head.status == 400
+
+
+@pytest.mark.parametrize("second", [b'"model":"b"', b'"mod\\u0065l":"b"'])
+def test_g7_a_model_written_twice_is_refused_on_pass_through(second: bytes) -> None:
+    data = b'{"model":"a",' + second + b',"messages":[{"role":"user","content":"hi"}]}'
+    translator = Translator(entry="openai", backend="openai", model="real")
+    assert translator.receive_request(data) is None
+    nested = b'{"model":"a","metadata":{"model":"c"},"messages":[]}'
+    assert Translator(entry="openai", backend="openai", model="real").receive_request(nested) is not None
+
+
+def test_only_known_query_parameters_reach_the_provider() -> None:
+    translator = Translator(entry="anthropic", backend="anthropic")
+    upstream = translator.receive_request(body("anthropic"), (), "/v1/messages?beta=true&key=1&api-version=2")
+    assert upstream is not None
+    assert upstream.query == "beta=true"
+
+
+@pytest.mark.parametrize("status", [201, 204, 206])
+def test_every_success_of_a_provider_is_a_200_when_translated(status: int) -> None:
+    translator = make("anthropic", "openai")
+    translator.receive_response_head(status, JSON)
+    translator.receive_data(CHAT_WHOLE)
+    translator.receive_eof()
+    assert translator.head is not None
+    assert translator.head.status == 200
+
+
+def test_a_responses_request_needs_an_input() -> None:
+    translator = Translator(entry="openai_responses", backend="openai")
+    assert translator.receive_request(b'{"model":"x"}') is None
+    assert translator.error is not None
+    assert translator.error.param == "input"

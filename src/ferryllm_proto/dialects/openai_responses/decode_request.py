@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ... import ir, json, opaque
 from ...dialect import Headers
+from ...errors import RemoteProtocolError
 from . import wire
 from .decode_content import decode_content, decode_output
 from .decode_tools import decode_choice, decode_tools
@@ -31,6 +32,9 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
     reader.read(known.input)
     reasoning = _reasoning(known.reasoning, reader.ext)
     format_, verbosity = _text_config(known.text, reader.ext)
+    elsewhere = known.previous_response_id is not None or json.kind(known.conversation) != "null" or "prompt" in extra
+    if json.kind(known.input) == "null" and known.instructions is None and not elsewhere:
+        raise RemoteProtocolError("input: this field is required", param="input", code="missing_required_parameter")
     include = tuple(known.include or ())
     choice = decode_choice(known.tool_choice, reader.ext)
     return ir.Request(
