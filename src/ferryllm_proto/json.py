@@ -239,6 +239,13 @@ def count(data: bytes, name: str) -> int:
     return sum(_is_key(key, name) for key in pairs)
 
 
+def once(data: bytes, name: str) -> None:
+    """Raise `RemoteProtocolError` when the object ``data`` has the member ``name`` more than once."""
+    # Two bytes counts are enough for nearly every body; an escape may hide a letter of a key.
+    if data.count(b'"%b"' % name.encode()) + data.count(b"\\u00") > 1 and count(data, name) > 1:
+        raise RemoteProtocolError(f"{name}: written twice", param=name, code="invalid_value")
+
+
 def _fields_list(data: bytes) -> list[bytes]:
     keys = []
     at = _skip(data, _skip(data, 0) + 1)

@@ -171,9 +171,7 @@ class Translator:
         body = self._body
         json.check_utf8(body)
         self.model, self.stream = self.entry.peek(body, self._path)
-        if body.count(b'"model"') + body.count(b"\\u00") > 1 and json.count(body, "model") > 1:
-            # Providers differ in which of the two they read: one of them would get round the routes.
-            raise RemoteProtocolError("model: written twice", param="model", code="invalid_value")
+        json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
         if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
             # The conversation began with a provider of another dialect: its material must not reach this one, and
             # what this one minted must be unwrapped. That takes reading.

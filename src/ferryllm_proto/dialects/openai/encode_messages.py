@@ -274,7 +274,7 @@ def _thoughts(found: list[ir.Reasoning], scope: Scope, *, calling: bool) -> Wire
         said = thought.text or "\n\n".join(thought.summary)
         if scope.native and not path.endswith(("]", ".reasoning_details")):
             texts.setdefault(key, []).append(thought.text)
-        elif scope.profile.replay_reasoning and calling and said:
+        elif scope.profile.replay_reasoning and calling and said and not scope.native:
             texts.setdefault(key, []).append(said)
         elif said and not usable:
             scope.report.dropped(path, "this provider is not sent the thoughts of earlier turns")

@@ -32,12 +32,9 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
     reader.read(known.input)
     reasoning = _reasoning(known.reasoning, reader.ext)
     format_, verbosity = _text_config(known.text, reader.ext)
-    elsewhere = known.previous_response_id is not None or json.kind(known.conversation) != "null" or "prompt" in extra
-    if json.kind(known.input) == "null" and known.instructions is None and not elsewhere:
-        raise RemoteProtocolError("input: this field is required", param="input", code="missing_required_parameter")
     include = tuple(known.include or ())
     choice = decode_choice(known.tool_choice, reader.ext)
-    return ir.Request(
+    request = ir.Request(
         dialect=wire.NAME,
         model=known.model,
         turns=tuple(reader.turns),
@@ -69,6 +66,10 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
         ext=wire.ext(reader.ext),
         names=wire.NAMES,
     )
+    elsewhere = known.previous_response_id is not None or json.kind(known.conversation) != "null" or "prompt" in extra
+    if json.kind(known.input) == "null" and known.instructions is None and not elsewhere:
+        raise RemoteProtocolError("input: this field is required", param="input", code="missing_required_parameter")
+    return request
 
 
 def _object(value: Raw, path: str) -> bytes:
