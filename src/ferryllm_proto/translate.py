@@ -68,8 +68,7 @@ _OVER = frozenset({State.DONE, State.FAILED})
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
-_BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may come before an answer and says nothing; the last three are a BOM."""
+_BLANK = b" \t\r\n\xef\xbb\xbf"  # what may come before an answer and says nothing; the last three are a BOM
 
 
 class Translator:
@@ -173,8 +172,7 @@ class Translator:
         self.model, self.stream = self.entry.peek(body, self._path)
         json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
         if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
-            # The conversation began with a provider of another dialect: its material must not reach this one, and
-            # what this one minted must be unwrapped. That takes reading.
+            # A provider of another dialect was asked before: its material stays here, our own is unwrapped.
             return self._translate_request()
         if self._model is not None and self._model != self.model:
             body = json.splice(body, ("model",), json.encode_str(self._model))
