@@ -11,9 +11,11 @@ from ._version import __version__
 from .dialect import Answer, ClientHead, Dialect, Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from .exchange import Exchange, Gateway, Provider
+from .exchange import Exchange
 from .loss import Disposition, Loss
 from .routing.table import MatchType, Route, RouteTable
+from .rules import ModelRule, ProviderRules
+from .snapshot import Gateway, Provider
 from .translate import Translator
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "LocalProtocolError",
     "Loss",
     "MatchType",
+    "ModelRule",
     "ProtocolError",
     "Provider",
+    "ProviderRules",
     "RemoteProtocolError",
     "Route",
     "RouteTable",

@@ -14,16 +14,18 @@ from typing import Protocol
 import msgspec
 
 from . import ir, json
-from .errors import RemoteProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError
 from .events import Event
+from .grammar import Grammar
 from .loss import Loss, Report
+from .rules import NO_RULES, ProviderRules
 
 Headers = Sequence[tuple[str, str]]
 """Pairs of name and value."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """What to send to a provider. ``path`` is below the provider's base URL and always begins with ``/v1``."""
+    """What to send to a provider. ``path`` is the dialect's own, its version or ``/api`` included."""
 
     method: str
     path: str
@@ -53,6 +55,8 @@ class Answer(msgspec.Struct, frozen=True):
     request: ir.Request | None = None
     input_estimate: int = 0
     """Input tokens to show where the dialect wants a number before the provider has told one (U8)."""
+    path: str | None = None
+    """What the client asked for, with its query: Gemini's and Ollama's answers differ with it."""
 
     @property
     def include_usage(self) -> bool:
@@ -145,6 +149,12 @@ class Dialect(abc.ABC):
     """Bytes in a client's body that show what another provider left and one of this dialect would refuse."""
     wants_estimate = False
     """Whether an answer has to show input tokens before the provider has counted them."""
+    event_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r")
+    """What ends an event of a stream of this dialect."""
+    count_path: str | None = None
+    """Where a provider counts the tokens of a request; None: it does not (see `encode_count_request`)."""
+    sse = True
+    """Whether streams are Server-Sent Events, so that comments may stand between events."""
 
     def peek(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
         """The model and whether a stream is asked for, without reading the rest (pass-through, routing)."""
@@ -152,6 +162,36 @@ class Dialect(abc.ABC):
         if not seen.model:
             raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
         return seen.model, bool(seen.stream)
+
+    def stream_type(self, path: str | None) -> str:
+        """The content type of a stream for a client that asked for ``path``."""
+        return "text/event-stream; charset=utf-8"
+
+    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool:
+        """Whether a provider's good answer that begins with ``data`` is one JSON value and no stream (S10).
+
+        ``data`` has no blanks before it; ``stream`` is what was asked for; ``headers`` are the provider's.
+        """
+        return data[:1] in (b"{", b"[")
+
+    def pass_request(
+        self,
+        body: bytes,
+        *,
+        stream: bool,
+        model: str | None = None,
+        headers: Headers = (),
+        path: str | None = None,
+        target: str | None = None,
+    ) -> UpstreamRequest:
+        """The client's own bytes for a provider of the same dialect, with ``model`` spliced in (None: the client's).
+
+        ``path`` is what the client asked for, ``target`` the provider's path where it is not `request_path`.
+        """
+        if model is not None:
+            body = json.splice(body, ("model",), json.encode_str(model))
+        path_ = target or self.request_path
+        return UpstreamRequest("POST", path_, self.forwarded_query(path), self.forwarded(headers), body, stream)
 
     def forwarded_query(self, path: str | None) -> str:
         """The query for a provider of the same dialect out of the client's path: only what means something there.
@@ -179,9 +219,13 @@ class Dialect(abc.ABC):
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's body. Raises `RemoteProtocolError` that names the field."""
 
-    def decode_count(self, body: bytes) -> ir.Request:
+    def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's question how many tokens a request has: its body without the limits of an answer."""
-        return self.decode_request(body)
+        return self.decode_request(body, headers=headers, path=path)
+
+    def encode_count(self, input_tokens: int) -> bytes:
+        """The body that answers a client's question how many tokens a request has."""
+        raise LocalProtocolError(f"{self.name} has no question for the number of tokens")
 
     @abc.abstractmethod
     def encode_response(self, response: ir.Response, answer: Answer = Answer(), report: Report | None = None) -> bytes:  # noqa: B008 - frozen
@@ -207,14 +251,35 @@ class Dialect(abc.ABC):
 
     @abc.abstractmethod
     def encode_request(
-        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         """The request for a provider of this dialect.
 
         ``model`` is the provider's name of the model (None: the client's own), ``headers`` the client's: only
-        those that mean something to the same dialect are forwarded. Raises `RemoteProtocolError` when a field that
-        changes what the caller gets cannot be said (translation.md G5).
+        those that mean something to the same dialect are forwarded; ``rules`` is what is known of the provider and
+        its models. Raises `RemoteProtocolError` when a field that changes what the caller gets cannot be said
+        (translation.md G5).
         """
+
+    def encode_count_request(
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
+    ) -> tuple[UpstreamRequest, list[Loss]] | None:
+        """The request as a question for its number of input tokens; None where providers do not count."""
+        return None
+
+    def decode_count_answer(self, body: bytes) -> int:
+        """The number of input tokens a provider counted. Raises `RemoteProtocolError`."""
+        raise LocalProtocolError(f"providers of {self.name} do not count tokens")
 
     @abc.abstractmethod
     def decode_response(self, body: bytes) -> ir.Response:
@@ -227,6 +292,10 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
         """A provider's error answer, whatever its body is (HTML, plain text, nothing)."""
+
+    def grammar(self, path: str | None = None) -> Grammar:
+        """A judge of this dialect's streams, as a client that asked for ``path`` gets them."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:

@@ -13,15 +13,37 @@ from .dialect import Headers
 
 
 class Operation(enum.Enum):
+    # Conversations with a provider.
     GENERATE = "generate"
     COUNT_TOKENS = "count_tokens"
+    EMBED = "embed"
+    COMPACT = "compact"
+    """``/v1/responses/compact``."""
+    FORWARD = "forward"
+    """A path the configuration hands to a provider as it is: images, audio, files, batches."""
+    # Answered by the gateway itself.
     MODELS = "models"
     MODEL = "model"
-    UPGRADE = "upgrade"
-    """``GET`` on the Responses path: Codex tries a WebSocket first and falls back at once when told 426."""
+    SHOW = "show"
+    """Ollama's ``/api/show``: what is known of one model."""
+    PS = "ps"
+    """Ollama's ``/api/ps``: the models that are loaded."""
+    VERSION = "version"
+    RESPONSE = "response"
+    """``GET`` or ``DELETE /v1/responses/{id}``."""
+    CANCEL = "cancel"
+    INPUT_ITEMS = "input_items"
+    SOCKET = "socket"
+    """``GET /v1/responses`` with an upgrade: a WebSocket."""
     HEALTH = "health"
     READY = "ready"
     ROOT = "root"
+
+
+CONVERSATIONS = frozenset(
+    {Operation.GENERATE, Operation.COUNT_TOKENS, Operation.EMBED, Operation.COMPACT, Operation.FORWARD}
+)
+"""What an `Exchange` does; the rest is answered without a provider."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -30,28 +52,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Whose words errors are in."""
     public: bool = False
     """Answered without a key."""
-
-
-_CHAT = Entry(Operation.GENERATE, "openai")
-_RESPONSES = Entry(Operation.GENERATE, "openai_responses")
-_MESSAGES = Entry(Operation.GENERATE, "anthropic")
-_COUNT = Entry(Operation.COUNT_TOKENS, "anthropic")
-
-# Paths without their leading /v1: clients disagree whether a base URL has it, so both forms and a doubled one count.
-_POSTS: dict[str, Entry] = {
-    "/chat/completions": _CHAT,
-    "/responses": _RESPONSES,
-    "/messages": _MESSAGES,
-    "/messages/count_tokens": _COUNT,
-}
-_GETS: dict[str, Entry] = {
-    "/responses": Entry(Operation.UPGRADE, "openai_responses"),
-    "/models": Entry(Operation.MODELS, "openai"),
-    "/health": Entry(Operation.HEALTH, "openai", public=True),
-    "/healthz": Entry(Operation.HEALTH, "openai", public=True),
-    "/readyz": Entry(Operation.READY, "openai", public=True),
-    "/": Entry(Operation.ROOT, "openai", public=True),
-}
+    provider: str = ""
+    """Who gets a request of `Operation.FORWARD`."""
 
 
 class NoEntry(msgspec.Struct, frozen=True):
@@ -62,40 +64,127 @@ class NoEntry(msgspec.Struct, frozen=True):
     """Methods that do exist for the path: 405; empty: 404."""
 
 
-def find(method: str, path: str, headers: Headers) -> Entry | NoEntry:
-    """The entry for a request line; ``path`` without its query."""
+class Forward(msgspec.Struct, frozen=True):
+    """Paths that go to a provider as they are."""
+
+    path: str
+    """As clients write it, from ``/v1`` on; everything below it goes too."""
+    provider: str
+    dialect: str = "openai"
+    """Whose words errors are in."""
+
+
+_POST = ("POST",)
+_READ = ("GET", "HEAD")
+
+_CHAT = Entry(Operation.GENERATE, "openai")
+_RESPONSES = Entry(Operation.GENERATE, "openai_responses")
+_MESSAGES = Entry(Operation.GENERATE, "anthropic")
+
+# Paths without their leading /v1: clients disagree whether a base URL has it, so both forms and a doubled one count.
+_EXACT: dict[str, dict[tuple[str, ...], Entry]] = {
+    "/chat/completions": {_POST: _CHAT},
+    "/responses": {_POST: _RESPONSES, _READ: Entry(Operation.SOCKET, "openai_responses")},
+    "/responses/input_tokens": {_POST: Entry(Operation.COUNT_TOKENS, "openai_responses")},
+    "/responses/compact": {_POST: Entry(Operation.COMPACT, "openai_responses")},
+    "/messages": {_POST: _MESSAGES},
+    "/messages/count_tokens": {_POST: Entry(Operation.COUNT_TOKENS, "anthropic")},
+    "/embeddings": {_POST: Entry(Operation.EMBED, "openai")},
+    "/models": {_READ: Entry(Operation.MODELS, "openai")},
+    "/api/chat": {_POST: Entry(Operation.GENERATE, "ollama")},
+    "/api/generate": {_POST: Entry(Operation.GENERATE, "ollama")},
+    "/api/embed": {_POST: Entry(Operation.EMBED, "ollama")},
+    "/api/embeddings": {_POST: Entry(Operation.EMBED, "ollama")},
+    "/api/show": {_POST: Entry(Operation.SHOW, "ollama")},
+    "/api/tags": {_READ: Entry(Operation.MODELS, "ollama")},
+    "/api/ps": {_READ: Entry(Operation.PS, "ollama")},
+    "/api/version": {_READ: Entry(Operation.VERSION, "ollama")},
+    "/health": {_READ: Entry(Operation.HEALTH, "openai", public=True)},
+    "/healthz": {_READ: Entry(Operation.HEALTH, "openai", public=True)},
+    "/readyz": {_READ: Entry(Operation.READY, "openai", public=True)},
+    "/": {_READ: Entry(Operation.ROOT, "openai", public=True)},
+}
+
+# What stands behind the colon of Gemini's models.
+_GEMINI: dict[str, Entry] = {
+    "generateContent": Entry(Operation.GENERATE, "gemini"),
+    "streamGenerateContent": Entry(Operation.GENERATE, "gemini"),
+    "countTokens": Entry(Operation.COUNT_TOKENS, "gemini"),
+    "embedContent": Entry(Operation.EMBED, "gemini"),
+    "batchEmbedContents": Entry(Operation.EMBED, "gemini"),
+}
+
+_RESPONSE: dict[tuple[str, ...], Entry] = {("GET", "DELETE"): Entry(Operation.RESPONSE, "openai_responses")}
+# What stands behind the id of a stored response.
+_STORED: dict[str, dict[tuple[str, ...], Entry]] = {
+    "cancel": {_POST: Entry(Operation.CANCEL, "openai_responses")},
+    "input_items": {_READ: Entry(Operation.INPUT_ITEMS, "openai_responses")},
+}
+
+
+def find(method: str, path: str, headers: Headers, forwards: tuple[Forward, ...] = ()) -> Entry | NoEntry:
+    """The entry for a request line; ``path`` without its query. ``forwards`` are the configuration's, longest first."""
     plain = _plain(path)
-    if method == "POST" and plain in _POSTS:
-        return _POSTS[plain]
-    if method in ("GET", "HEAD"):
-        if plain in _GETS:
-            entry = _GETS[plain]
-            return _in_shape(entry, headers) if entry.operation is Operation.MODELS else entry
-        if plain.startswith("/models/") and len(plain) > len("/models/"):
-            return _in_shape(Entry(Operation.MODEL, "openai"), headers)
-    allow = (("POST",) if plain in _POSTS else ()) + (("GET", "HEAD") if plain in _GETS else ())
-    dialect = _POSTS[plain].dialect if plain in _POSTS else _asking_dialect(headers)
-    return NoEntry(dialect, allow)
+    here = _methods(plain, path, headers)
+    for methods, entry in here.items():
+        if method in methods:
+            return entry
+    for forward in forwards:
+        if plain == _plain(forward.path) or plain.startswith(_plain(forward.path) + "/"):
+            return Entry(Operation.FORWARD, forward.dialect, provider=forward.provider)
+    if here:
+        dialect = next(iter(here.values())).dialect
+        return NoEntry(dialect, tuple(name for methods in here for name in methods))
+    return NoEntry(_dialect_of(path, headers))
+
+
+def _methods(plain: str, path: str, headers: Headers) -> dict[tuple[str, ...], Entry]:
+    """What a path has, by method."""
+    if plain == "/models":
+        return {_READ: Entry(Operation.MODELS, _dialect_of(path, headers))}
+    if plain in _EXACT:
+        return _EXACT[plain]
+    if plain.startswith("/models/") and len(plain) > len("/models/"):
+        _, colon, action = plain.rpartition(":")
+        if colon and action in _GEMINI:
+            return {_POST: _GEMINI[action]}
+        return {_READ: Entry(Operation.MODEL, _dialect_of(path, headers))}
+    if plain.startswith("/responses/"):
+        name, _, action = plain.removeprefix("/responses/").partition("/")
+        if name:
+            return _STORED.get(action, {}) if action else _RESPONSE
+    return {}
 
 
 def model_id(path: str) -> str:
-    """The model's name in a path of `Operation.MODEL`."""
+    """The model's name in a path of `Operation.MODEL`, as it is written there."""
     return _plain(path).removeprefix("/models/")
+
+
+def response_id(path: str) -> str:
+    """The id of a stored response in a path of `Operation.RESPONSE` and its like."""
+    return _plain(path).removeprefix("/responses/").partition("/")[0]
 
 
 def _plain(path: str) -> str:
     if len(path) > 1:
         path = path.rstrip("/") or "/"
     for _ in range(2):
-        if path.startswith("/v1/"):
-            path = path[3:]
+        for version in ("/v1/", "/v1beta/", "/v1alpha/"):
+            if path.startswith(version):
+                path = path[len(version) - 1 :]
+                break
     return path
 
 
-def _in_shape(entry: Entry, headers: Headers) -> Entry:
-    return msgspec.structs.replace(entry, dialect=_asking_dialect(headers))
-
-
-def _asking_dialect(headers: Headers) -> str:
-    """Anthropic's clients always say their API version; nobody else does (M4)."""
-    return "anthropic" if any(name.lower() == "anthropic-version" for name, _ in headers) else "openai"
+def _dialect_of(path: str, headers: Headers) -> str:
+    """Who asks: Anthropic's clients always say their API version, Gemini's ask under theirs or send their key header
+    (M4)."""
+    if path.startswith(("/v1beta/", "/v1alpha/")):
+        return "gemini"
+    if path.startswith("/api/"):
+        return "ollama"
+    names = {name.lower() for name, _ in headers}
+    if "anthropic-version" in names:
+        return "anthropic"
+    return "gemini" if "x-goog-api-key" in names else "openai"

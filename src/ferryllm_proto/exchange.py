@@ -11,8 +11,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-import msgspec
-
 from . import ir
 from .actions import (
     Abort,
@@ -28,10 +26,10 @@ from .actions import (
     SendBody,
     SendHead,
 )
-from .count import CountTokens
+from .conversation import Conversation, converse, peek
 from .dialect import Headers
 from .dialects import DIALECTS
-from .entries import Entry, NoEntry, Operation, find
+from .entries import CONVERSATIONS, Entry, NoEntry, Operation, find
 from .errors import LocalProtocolError, RemoteProtocolError
 from .inputs import (
     ClientBody,
@@ -46,43 +44,11 @@ from .inputs import (
     UpstreamHead,
     UpstreamLost,
 )
-from .policy.access import AccessRules, check
+from .policy.access import check
 from .refusals import no_entry, too_large, unknown_model
-from .routing.table import Route, RouteTable
+from .routing.table import Route
+from .snapshot import Gateway, Provider
 from .translate import State as Translation
-from .translate import Translator
-
-# --- what an exchange is given to decide with ------------------------------------------------------------
-
-
-class Provider(msgspec.Struct, frozen=True):
-    """A provider as far as decisions go. Times are seconds."""
-
-    name: str
-    dialect: str
-    first_byte_secs: float = 300.0
-    """From sending the request to the head of a streamed answer: thinking models are silent for minutes."""
-    request_secs: float = 600.0
-    """From sending the request to the head of a whole answer."""
-    idle_secs: float = 120.0
-    """Between two reads of an answer."""
-    total_secs: float | None = None
-    """Of the whole answer; a healthy stream may live for long, so by default there is none."""
-
-
-class Gateway(msgspec.Struct, frozen=True):
-    """One snapshot of the configuration; an exchange keeps the one it began with."""
-
-    routes: RouteTable
-    providers: dict[str, Provider]
-    access: AccessRules = AccessRules()
-    body_limit: int = 32 << 20
-    """Bytes of a request's body, decompressed; Anthropic's own limit."""
-    hold_secs: float = 1.0
-    """How long a good head of a stream waits for the first content (T7)."""
-    ping_secs: float = 15.0
-    """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
-
 
 GOODBYE_SECS = 10.0
 """How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
@@ -143,10 +109,11 @@ class Exchange:
         self._entry: Entry | NoEntry = NoEntry("openai")
         self._headers: Headers = ()
         self._target = ""
+        self._method = "POST"
         self._started = 0.0
         self._first_byte: float | None = None
         self._status: int | None = None
-        self._talk: Translator | CountTokens | None = None
+        self._talk: Conversation | None = None
         self._route: Route | None = None
         self._provider: Provider | None = None
         self._model: str | None = None
@@ -187,14 +154,15 @@ class Exchange:
     def _on_request(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientRequest
         self._started, self._headers, self._target = now, event.headers, event.target
+        self._method = event.method
         path = event.target.partition("?")[0]
-        self._entry = entry = find(event.method, path, event.headers)
-        refused = check(self._gateway.access, event.method, event.headers)
+        self._entry = entry = find(event.method, path, event.headers, self._gateway.forwards)
+        refused = check(self._gateway.access, event.method, event.headers, event.target)
         if refused is not None:
             return self._refuse(refused, now)
         if isinstance(entry, NoEntry):
             return self._refuse(no_entry(event.method, path, entry), now)
-        if entry.operation not in (Operation.GENERATE, Operation.COUNT_TOKENS):
+        if entry.operation not in CONVERSATIONS:
             raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
         length = next((v for n, v in event.headers if n.lower() == "content-length"), "")
         if length.isascii() and length.isdigit() and int(length) > self._gateway.body_limit:
@@ -206,8 +174,12 @@ class Exchange:
         assert type(event) is ClientBody
         entry = self._entry
         assert isinstance(entry, Entry)
+        if entry.operation is Operation.FORWARD:
+            self._route = Route("", entry.provider)
+            self._provider = self._gateway.providers[entry.provider]
+            return self._attempt(event.data, now)
         try:
-            self._model, stream = DIALECTS[entry.dialect].peek(event.data, self._target)
+            self._model, stream = peek(entry, event.data, self._target)
         except RemoteProtocolError as exc:
             return self._refuse(exc.error, now)
         notes: list[Action] = [
@@ -241,7 +213,9 @@ class Exchange:
         assert isinstance(entry, Entry)
         assert route is not None
         assert provider is not None
-        self._talk = talk = self._conversation(entry, route, provider)
+        self._talk = talk = converse(
+            entry, route, provider, method=self._method, now=self._created, seed=self._seed, request_id=self.id
+        )
         upstream = talk.receive_request(body, self._headers, self._target)
         if upstream is None:
             return self._answer_now(talk, now)
@@ -255,20 +229,7 @@ class Exchange:
             Open(provider.name, upstream, self._attempts),
         ]
 
-    def _conversation(self, entry: Entry, route: Route, provider: Provider) -> Translator | CountTokens:
-        if entry.operation is Operation.COUNT_TOKENS:
-            native = provider.dialect == entry.dialect
-            return CountTokens(native=native, model=route.rewrite_model, request_id=self.id)
-        return Translator(
-            entry=entry.dialect,
-            backend=provider.dialect,
-            model=route.rewrite_model,
-            now=self._created,
-            seed=self._seed,
-            request_id=self.id,
-        )
-
-    def _answer_now(self, talk: Translator | CountTokens, now: float) -> list[Action]:
+    def _answer_now(self, talk: Conversation, now: float) -> list[Action]:
         """Refused, or answered without a provider."""
         body = talk.receive_eof()
         assert talk.head is not None

@@ -72,9 +72,6 @@ def answer_headers(
     return (*headers, ("x-ferryllm-loss", lost)) if lost else tuple(headers)
 
 
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-
-
 _HEAD_BYTES = 64
 """Bytes of a whole body in which an error shows: it is the first member, or the second behind the type."""
 MAX_SUSPECT = 1 << 20
@@ -88,8 +85,16 @@ class Relay:
     true status (T7), afterwards the bytes are nobody's business but the scanner's.
     """
 
-    def __init__(self, scanner: Scanner, *, stream: bool, decoder: StreamDecoder | None = None) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        *,
+        stream: bool,
+        decoder: StreamDecoder | None = None,
+        event_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r"),
+    ) -> None:
         self.scanner = scanner
+        self._ends = event_ends
         self.stream = stream
         self.begun = stream and decoder is None
         """Whether something came that a client can see."""
@@ -132,11 +137,11 @@ class Relay:
         data = self.scanner.receive_data(data)
         if not self.stream or not data:
             return data
-        if data.endswith(_EVENT_ENDS):
+        if data.endswith(self._ends):
             return self._released(data)
         # Two bytes of the tail are enough to see an end that the reads have cut in two.
         seam = self._last + data
-        cut = max(seam.rfind(end) + len(end) if end in seam else 0 for end in _EVENT_ENDS) - len(self._last)
+        cut = max(seam.rfind(end) + len(end) if end in seam else 0 for end in self._ends) - len(self._last)
         if cut <= 0:
             self._hold(data)
             return self._released(b"") if self._size > MAX_EVENT_SIZE else b""
@@ -167,4 +172,4 @@ class Relay:
             return rest
         if self.torn or not rest:
             return missing
-        return rest + missing if rest.endswith(_EVENT_ENDS) else rest + b"\n\n" + missing
+        return rest + missing if rest.endswith(self._ends) else rest + b"\n\n" + missing

@@ -32,6 +32,7 @@ from .loss import Disposition, Loss, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .opaque import PREFIX
 from .relay import Relay, answer_headers
+from .rules import NO_RULES, ProviderRules
 from .tools import Raiser
 
 ENVELOPE = f'"{PREFIX}'.encode()
@@ -85,6 +86,7 @@ class Translator:
         entry: str,
         backend: str,
         model: str | None = None,
+        rules: ProviderRules = NO_RULES,
         now: float = 0.0,
         seed: int = 0,
         request_id: str | None = None,
@@ -106,6 +108,7 @@ class Translator:
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
         self._model = model
+        self._rules = rules
         self._now = now
         self._seed = seed
         self._request_id = request_id
@@ -174,15 +177,16 @@ class Translator:
         if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
             # A provider of another dialect was asked before: its material stays here, our own is unwrapped.
             return self._translate_request()
-        if self._model is not None and self._model != self.model:
-            body = json.splice(body, ("model",), json.encode_str(self._model))
-        query = self.backend.forwarded_query(self._path)
-        headers = self.backend.forwarded(self._client_headers)
-        return UpstreamRequest("POST", self.backend.request_path, query, headers, body, self.stream)
+        model = self._model if self._model != self.model else None
+        return self.backend.pass_request(
+            body, stream=self.stream, model=model, headers=self._client_headers, path=self._path
+        )
 
     def _translate_request(self) -> UpstreamRequest:
         request = self._decode_request()
-        upstream, losses = self.backend.encode_request(request, model=self._model, headers=self._client_headers)
+        upstream, losses = self.backend.encode_request(
+            request, model=self._model, headers=self._client_headers, rules=self._rules
+        )
         self.losses.extend(losses)
         return upstream
 
@@ -293,7 +297,8 @@ class Translator:
             if not data.lstrip(_BLANK):
                 return b""
             raw = b"".join(self._buffer).removeprefix(b"\xef\xbb\xbf")  # a BOM is no part of any answer (S9)
-            return self._begin(raw, whole=raw.lstrip(_BLANK)[:1] in (b"{", b"["))
+            whole = self.backend.is_whole(raw.lstrip(_BLANK), stream=self.stream, headers=self._upstream_headers)
+            return self._begin(raw, whole=whole)
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
@@ -308,7 +313,8 @@ class Translator:
         if self._same and whole is not self.stream:
             name = self.model if self._model is not None and self._model != self.model else None
             scanner = self.backend.scanner(stream=self.stream, model=name)
-            self._relay = Relay(scanner, stream=self.stream, decoder=self.backend.stream_decoder())
+            decoder, ends = self.backend.stream_decoder(), self.backend.event_ends
+            self._relay = Relay(scanner, stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = State.RELAY
             return self._relayed(data)
         if self.request is None:  # pass-through was meant, but the answer has the other form
@@ -347,6 +353,7 @@ class Translator:
             seed=self._seed,
             request=self.request,
             input_estimate=estimate,
+            path=self._path,
         )
 
     # --- streams ---
@@ -391,7 +398,7 @@ class Translator:
         return b"".join(out)
 
     def _commit(self) -> bytes:
-        headers = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
+        headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
         self._decide(200, headers)  # whatever kind of success the provider called it
         held, self._held = self._held, []
         return b"".join(held)
@@ -424,7 +431,7 @@ class Translator:
             encoder = self.entry.stream_encoder(self._answer())
             body = b"".join([encoder.send(event) for event in play(response)])
             self.losses.extend(encoder.losses)
-            self._decide(200, [("content-type", "text/event-stream; charset=utf-8")])
+            self._decide(200, [("content-type", self.entry.stream_type(self._path))])
         else:
             report = Report()
             body = self.entry.encode_response(response, self._answer(), report)
@@ -451,7 +458,7 @@ class Translator:
 
     def _decide_relay(self) -> None:
         kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
-        default = "text/event-stream; charset=utf-8" if self.stream else "application/json"
+        default = self.entry.stream_type(self._path) if self.stream else "application/json"
         self._decide(self._status, kind[:1] or [("content-type", default)])
 
     def _end_relay(self) -> bytes:

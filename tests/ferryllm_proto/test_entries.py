@@ -20,7 +20,7 @@ VERSION = [("Anthropic-Version", "2023-06-01")]
         ("POST", "/v1/messages", Operation.GENERATE, "anthropic"),
         ("POST", "/v1/messages/", Operation.GENERATE, "anthropic"),
         ("POST", "/v1/messages/count_tokens", Operation.COUNT_TOKENS, "anthropic"),
-        ("GET", "/v1/responses", Operation.UPGRADE, "openai_responses"),
+        ("GET", "/v1/responses", Operation.SOCKET, "openai_responses"),
         ("GET", "/v1/models", Operation.MODELS, "openai"),
         ("GET", "/v1/models/gpt-5.4", Operation.MODEL, "openai"),
         ("GET", "/v1/models/meta/llama-3", Operation.MODEL, "openai"),

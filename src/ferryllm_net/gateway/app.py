@@ -14,7 +14,7 @@ from ferryllm_net.config import ProviderSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Pool, Request, Responder, Timeouts
 from ferryllm_net.telemetry import Log
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
-from ferryllm_proto.entries import Entry, Operation, find
+from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.access import AccessRules, key_digest
 
 from .endpoints import Endpoints
@@ -45,8 +45,8 @@ class App:
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
         request_id = own_id(request.header("x-request-id"))
-        entry = find(request.method, request.path, request.headers)
-        if isinstance(entry, Entry) and entry.operation not in (Operation.GENERATE, Operation.COUNT_TOKENS):
+        entry = find(request.method, request.path, request.headers, self.gateway.forwards)
+        if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
             await self.endpoints.answer(entry, request, respond, request_id)
             return
         run = Interpreter(self, request, respond, request_id)

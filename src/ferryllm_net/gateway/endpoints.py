@@ -32,7 +32,9 @@ class Endpoints:
 
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
-        refused = None if entry.public else check(self._app.gateway.access, request.method, request.headers)
+        refused = None if entry.public else check(
+            self._app.gateway.access, request.method, request.headers, f"{request.path}?{request.query}"
+        )
         if refused is not None:
             await self._refuse(entry, refused, respond, request_id)
         elif entry.operation is Operation.HEALTH:
@@ -47,7 +49,7 @@ class Endpoints:
         elif entry.operation is Operation.MODEL:
             await self._model(entry, request, respond, request_id)
         else:
-            assert entry.operation is Operation.UPGRADE
+            assert entry.operation is Operation.SOCKET
             error = ir.Error(
                 ir.ErrorKind.BAD_REQUEST,
                 "this gateway answers /v1/responses over HTTP, not over WebSocket: send a POST",

@@ -31,18 +31,28 @@ def key_digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def check(rules: AccessRules, method: str, headers: Headers) -> ir.Error | None:
-    """The reason to turn a request away, or None."""
+def check(rules: AccessRules, method: str, headers: Headers, target: str = "") -> ir.Error | None:
+    """The reason to turn a request away, or None. ``target`` is path and query: Gemini's clients put keys there."""
     if rules.key_digests:
-        return _check_key(rules, headers)
+        return _check_key(rules, headers, target)
     return _check_browser(rules, method, headers)
 
 
-def _check_key(rules: AccessRules, headers: Headers) -> ir.Error | None:
-    found: list[str] = []
+_KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
+"""Where clients put their key: Anthropic's, Google's, Azure's."""
+
+
+def query_keys(target: str) -> list[str]:
+    """The values of ``key`` in a query: how Google's REST examples authenticate (translation.md N5)."""
+    pairs = (pair.partition("=") for pair in target.partition("?")[2].split("&"))
+    return [value for name, _, value in pairs if name == "key" and value]
+
+
+def _check_key(rules: AccessRules, headers: Headers, target: str) -> ir.Error | None:
+    found: list[str] = query_keys(target)
     for name, value in headers:
         lower = name.lower()
-        if lower == "x-api-key":
+        if lower in _KEY_HEADERS:
             found.append(value.strip())
         elif lower == "authorization":
             scheme, _, rest = value.strip().partition(" ")
@@ -52,7 +62,7 @@ def _check_key(rules: AccessRules, headers: Headers) -> ir.Error | None:
     if not found:
         return _unauthorised("no API key: send it as `x-api-key: <key>` or `Authorization: Bearer <key>`")
     if len(set(found)) > 1:
-        return _unauthorised("x-api-key and Authorization carry different keys: send one")
+        return _unauthorised("the request carries different keys (x-api-key, Authorization, ...): send one")
     digest = key_digest(found[0])
     accepted = False
     for known in rules.key_digests:  # every key is compared, so time tells nothing

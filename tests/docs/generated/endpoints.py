@@ -28,7 +28,7 @@ _WORDS = {
     ),
     Operation.MODELS: "What the routes serve: exact names as they are, prefixes with a `*` behind them.",
     Operation.MODEL: "One entry of that list; 404 when no route matches the name.",
-    Operation.UPGRADE: "426: the Responses API is answered over HTTP, not over WebSocket. Codex falls back at once.",
+    Operation.SOCKET: "426: the Responses API is answered over HTTP, not over WebSocket. Codex falls back at once.",
     Operation.HEALTH: "200 `ok` while the process runs.",
     Operation.READY: (
         "200 `ready` when providers are configured, the listener is active and the gateway is not draining; else 503 "

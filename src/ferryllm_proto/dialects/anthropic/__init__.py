@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, UpstreamRequest
 from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, errors
 from . import models as listing
 from . import response as answers
@@ -47,17 +48,27 @@ class Anthropic(Dialect):
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body)
 
-    def decode_count(self, body: bytes) -> ir.Request:
+    def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A body of ``/v1/messages/count_tokens``, which has no ``max_tokens`` (A43)."""
         return decode_request.decode(body, counting=True)
 
     def encode_request(
-        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         return encode_request.encode(request, model, headers, self._headers(request, headers))
 
     def encode_count_request(
-        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         """The request as a question for its number of input tokens, of any dialect."""
         return encode_request.encode_count(request, model, headers, self._headers(request, headers))

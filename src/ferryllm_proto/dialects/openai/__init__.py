@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
 from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, encode_response, errors, models, response, scan
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_encoder import StreamEncoder as _StreamEncoder
@@ -37,7 +38,12 @@ class OpenAI(Dialect):
         return models.encode_model(model)
 
     def encode_request(
-        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         return encode_request.encode(request, model, headers)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, errors, models, response, scan, stream_decoder, stream_encoder, wire
 
 __all__ = ["DIALECT", "OpenAIResponses"]
@@ -47,7 +48,12 @@ class OpenAIResponses(Dialect):
         return models.encode_model(model)
 
     def encode_request(
-        self, request: ir.Request, *, model: str | None = None, headers: Headers = ()
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         own = self.forwarded(headers if request.dialect == self.name else ())
         return encode_request.encode_request(request, self.tool_rules, model, own)

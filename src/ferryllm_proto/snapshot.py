@@ -1,0 +1,43 @@
+"""What an exchange is given to decide with: one snapshot of the configuration, as data."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .entries import Forward
+from .policy.access import AccessRules
+from .routing.table import RouteTable
+from .rules import NO_RULES, ProviderRules
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """A provider as far as decisions go. Times are seconds."""
+
+    name: str
+    dialect: str
+    first_byte_secs: float = 300.0
+    """From sending the request to the head of a streamed answer: thinking models are silent for minutes."""
+    request_secs: float = 600.0
+    """From sending the request to the head of a whole answer."""
+    idle_secs: float = 120.0
+    """Between two reads of an answer."""
+    total_secs: float | None = None
+    """Of the whole answer; a healthy stream may live for long, so by default there is none."""
+    rules: ProviderRules = NO_RULES
+    """What is known of its vendor and its models."""
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """One snapshot of the configuration; an exchange keeps the one it began with."""
+
+    routes: RouteTable
+    providers: dict[str, Provider]
+    access: AccessRules = AccessRules()
+    body_limit: int = 32 << 20
+    """Bytes of a request's body, decompressed; Anthropic's own limit."""
+    hold_secs: float = 1.0
+    """How long a good head of a stream waits for the first content (T7)."""
+    forwards: tuple[Forward, ...] = ()
+    """Paths that go to a provider as they are."""
+    ping_secs: float = 15.0
+    """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
