@@ -153,6 +153,8 @@ class Dialect(abc.ABC):
     """What ends an event of a stream of this dialect."""
     count_path: str | None = None
     """Where a provider counts the tokens of a request; None: it does not (see `encode_count_request`)."""
+    model_in_body = True
+    """Whether requests name their model in the body; else it is in the path."""
     sse = True
     """Whether streams are Server-Sent Events, so that comments may stand between events."""
 

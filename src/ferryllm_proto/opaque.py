@@ -21,6 +21,9 @@ from .ir import Opaque, OpaqueKind
 
 PREFIX = "ferry1."
 
+MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ZmVycnkxL")
+"""One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
+
 _decoder = json.decoder(tuple[str, str, str, str, str])
 
 

@@ -22,20 +22,20 @@ from .estimate import estimate_input
 from .events import (
     PREAMBLE,
     BlockStart,
+    End,
     Event,
     Ping,
     ReasoningDelta,
     StreamFailed,
     TextDelta,
 )
-from .loss import Disposition, Loss, Report
+from .loss import Loss, Report
 from .observe import WATCHED, Observer, blame_upstream
-from .opaque import PREFIX
-from .relay import Relay, answer_headers
+from .prepare import Target, prepare, refusal, understand
+from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
 from .tools import Raiser
 
-ENVELOPE = f'"{PREFIX}'.encode()
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
 
@@ -107,8 +107,7 @@ class Translator:
         """Whether the client asked for a stream."""
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
-        self._model = model
-        self._rules = rules
+        self._target = Target(self.backend, model, rules)
         self._now = now
         self._seed = seed
         self._request_id = request_id
@@ -127,6 +126,7 @@ class Translator:
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
+        self._told = 0
         self._send: Callable[[Event], bytes] = self._accumulate
 
     @property
@@ -162,46 +162,15 @@ class Translator:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
         self._body, self._client_headers, self._path = body, headers, path
         try:
-            upstream = self._pass_request() if self._same else self._translate_request()
+            prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
         except RemoteProtocolError as exc:
-            self._refuse(exc)
+            self.losses.extend(refusal(exc))
+            self._fail_before_head(exc.error)
             return None
+        self.request, self.model, self.stream = prepared.request, prepared.model, prepared.stream
+        self.losses.extend(prepared.losses)
         self.state = State.HEAD
-        return upstream
-
-    def _pass_request(self) -> UpstreamRequest:
-        body = self._body
-        json.check_utf8(body)
-        self.model, self.stream = self.entry.peek(body, self._path)
-        json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
-        if any(mark in body for mark in (ENVELOPE, *self.backend.foreign_marks)):
-            # A provider of another dialect was asked before: its material stays here, our own is unwrapped.
-            return self._translate_request()
-        model = self._model if self._model != self.model else None
-        return self.backend.pass_request(
-            body, stream=self.stream, model=model, headers=self._client_headers, path=self._path
-        )
-
-    def _translate_request(self) -> UpstreamRequest:
-        request = self._decode_request()
-        upstream, losses = self.backend.encode_request(
-            request, model=self._model, headers=self._client_headers, rules=self._rules
-        )
-        self.losses.extend(losses)
-        return upstream
-
-    def _decode_request(self) -> ir.Request:
-        json.check_utf8(self._body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
-        request = self.entry.decode_request(self._body, headers=self._client_headers, path=self._path)
-        if not request.model:
-            raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
-        self.request, self.model, self.stream = request, request.model, request.stream
-        return request
-
-    def _refuse(self, exc: RemoteProtocolError) -> None:
-        if exc.error.code == "unsupported_parameter" and exc.error.param:
-            self.losses.append(Loss(exc.error.param, Disposition.REFUSED, exc.error.message))
-        self._fail_before_head(exc.error)
+        return prepared.upstream
 
     # --- the answer ---
 
@@ -311,7 +280,8 @@ class Translator:
         """The first byte of a good answer: choose the way. Only pass-through keeps the blanks before it."""
         self._buffer = []
         if self._same and whole is not self.stream:
-            name = self.model if self._model is not None and self._model != self.model else None
+            asked = self._target.model
+            name = self.model if asked is not None and asked != self.model else None
             scanner = self.backend.scanner(stream=self.stream, model=name)
             decoder, ends = self.backend.stream_decoder(), self.backend.event_ends
             self._relay = Relay(scanner, stream=self.stream, decoder=decoder, event_ends=ends)
@@ -319,7 +289,9 @@ class Translator:
             return self._relayed(data)
         if self.request is None:  # pass-through was meant, but the answer has the other form
             try:
-                self._decode_request()
+                self.request = understand(
+                    self.entry, self._body, headers=self._client_headers, path=self._path, named=True
+                )
             except RemoteProtocolError as exc:
                 return self._fail(exc.error)
         assert self.request is not None
@@ -377,6 +349,8 @@ class Translator:
                         return b""
                 elif kind not in PREAMBLE:
                     seen.empty = False
+                if kind is End and self._encoder is not None:
+                    out.append(self._late_losses())
                 if raiser is not None and (kind is BlockStart or not raiser.idle):
                     out.extend([send(raised) for raised in raiser.send(event)])
                 else:
@@ -390,12 +364,24 @@ class Translator:
             self.state, self.error = State.FAILED, seen.error
         elif seen.ended and self._encoder is not None:
             self.state = State.DONE
-        if self.state in _OVER and self._encoder is not None:
-            self.losses.extend(self._encoder.losses)
+        if self.state in _OVER:
+            self._collect_losses()
         if not committed:
             self._held.extend(out)
             return b""
         return b"".join(out)
+
+    def _collect_losses(self) -> None:
+        if self._encoder is not None:
+            self.losses.extend(self._encoder.losses[self._told :])
+            self._told = len(self._encoder.losses)
+
+    def _late_losses(self) -> bytes:
+        """What the stream itself has lost, as a comment before its end: the head was gone when it showed (G4)."""
+        known = len(self.losses)
+        self._collect_losses()
+        late = loss_header(self.losses[known:]) if self.entry.sse and self.head is not None else ""
+        return f": x-ferryllm-loss: {late}\n\n".encode() if late else b""
 
     def _commit(self) -> bytes:
         headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
