@@ -9,6 +9,7 @@ import msgspec
 
 from . import ir
 from .dialect import UpstreamRequest
+from .loss import Loss
 
 
 class ReadBody(msgspec.Struct, frozen=True):
@@ -87,7 +88,7 @@ class Record(msgspec.Struct, frozen=True):
     stream: bool | None
     usage: ir.Usage | None
     finish: ir.FinishReason | None
-    losses: tuple[str, ...]
+    losses: tuple[Loss, ...]
     error: ir.Error | None
     attempts: int
 

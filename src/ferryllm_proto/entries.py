@@ -37,6 +37,7 @@ class Operation(enum.Enum):
     """``GET /v1/responses`` with an upgrade: a WebSocket."""
     HEALTH = "health"
     READY = "ready"
+    METRICS = "metrics"
     ROOT = "root"
 
 
@@ -102,6 +103,7 @@ _EXACT: dict[str, dict[tuple[str, ...], Entry]] = {
     "/health": {_READ: Entry(Operation.HEALTH, "openai", public=True)},
     "/healthz": {_READ: Entry(Operation.HEALTH, "openai", public=True)},
     "/readyz": {_READ: Entry(Operation.READY, "openai", public=True)},
+    "/metrics": {_READ: Entry(Operation.METRICS, "openai")},
     "/": {_READ: Entry(Operation.ROOT, "openai", public=True)},
 }
 

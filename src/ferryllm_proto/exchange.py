@@ -426,7 +426,7 @@ class Exchange:
             stream=talk.stream if talk is not None else None,
             usage=talk.usage if talk is not None else None,
             finish=talk.finish_reason if talk is not None else None,
-            losses=tuple(str(loss) for loss in talk.losses) if talk is not None else (),
+            losses=tuple(talk.losses) if talk is not None else (),
             error=error,
             attempts=self._attempts,
         )

@@ -60,6 +60,7 @@ def resolve(
             drain_timeout_secs=config.server.drain_timeout_secs,
             check_providers=config.server.check_providers,
         ),
+        metrics=config.metrics.enabled,
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
         providers=providers,

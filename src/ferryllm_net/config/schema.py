@@ -166,6 +166,14 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Counters for Prometheus."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether `GET /metrics` answers; with `[auth]` enabled it asks for a key.")
+    ] = True
+
+
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One upstream. At most one of the three sources of a key; none for a backend that asks for no key."""
 
@@ -254,5 +262,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     logging: Logging = Logging()
     auth: Auth = Auth()
+    metrics: Metrics = Metrics()
     providers: tuple[Provider, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -136,6 +136,8 @@ class Settings(msgspec.Struct, frozen=True):
     providers: tuple[ProviderSettings, ...]
     routes: tuple[RouteSettings, ...]
     """In the order of the file."""
+    metrics: bool = True
+    """Whether ``/metrics`` answers."""
     source: str | None = None
     """The file it came from; None when there is none."""
     demo: bool = False

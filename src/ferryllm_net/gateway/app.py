@@ -13,6 +13,7 @@ import msgspec
 from ferryllm_net.config import ProviderSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Pool, Request, Responder, Timeouts
 from ferryllm_net.telemetry import Log
+from ferryllm_net.telemetry.metrics import Metrics
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.access import AccessRules, key_digest
@@ -40,6 +41,7 @@ class App:
         self.running: set[Interpreter] = set()
         self.listening = False
         self.draining: Callable[[], bool] = _never
+        self.metrics = Metrics()
         self.endpoints = Endpoints(self)
 
     async def handle(self, request: Request, respond: Responder) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import anyio
 
 from ferryllm_net.http import Request, RequestHead, Responder, Timeouts, UpstreamError
+from ferryllm_net.telemetry.metrics import CONTENT_TYPE
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.policy.access import check
@@ -41,6 +42,11 @@ class Endpoints:
             await respond.complete(200, [_TEXT], b"ok")
         elif entry.operation is Operation.READY:
             await self._ready(respond)
+        elif entry.operation is Operation.METRICS and not self._app.settings.metrics:
+            error = ir.Error(ir.ErrorKind.NOT_FOUND, "metrics are switched off: set enabled = true in [metrics]")
+            await self._refuse(entry, error, respond, request_id)
+        elif entry.operation is Operation.METRICS:
+            await respond.complete(200, [("content-type", CONTENT_TYPE)], self._app.metrics.exposition())
         elif entry.operation is Operation.ROOT:
             await respond.complete(200, [_TEXT], b"ferryllm\n")
         elif entry.operation is Operation.MODELS:

@@ -314,6 +314,7 @@ class Interpreter:
 
     def _record(self, record: Record) -> None:
         self._over = True
+        self._app.metrics.observe(record)
         usage = record.usage
         self._app.log.request_completed(
             RequestDone(
@@ -337,7 +338,7 @@ class Interpreter:
             )
         )
         if record.losses:
-            self._app.log.debug("translation losses", losses="; ".join(record.losses), request_id=record.id)
+            self._app.log.debug("translation losses", losses="; ".join(map(str, record.losses)), request_id=record.id)
         error = record.error
         if error is not None and record.outcome is not Outcome.OK:
             # A provider's own words may quote the prompt, so only the gateway's are shown.

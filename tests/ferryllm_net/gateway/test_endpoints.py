@@ -48,10 +48,10 @@ async def test_the_public_paths(path: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz", "/", "/v1/models", "/v1/models/chat-x"])
-async def test_other_methods_are_a_405_or_404_in_json(path: str) -> None:
+async def test_other_methods_are_a_405_in_json(path: str) -> None:
     async with wired() as w:
         status, fields, body = await ask(w, path, method="DELETE")
-        assert status == (404 if path.endswith("chat-x") else 405)
+        assert status == 405
         assert json.loads(body)["error"]["message"]
         assert fields.get("allow", "get, head") == "get, head"
 
@@ -278,3 +278,15 @@ async def test_who_asks_and_leaves_ends_the_asking() -> None:
         for end in far.ends:
             assert await end.receive() == b""
         await w.settle()
+
+
+async def test_g4_metrics_count_requests_and_ask_for_a_key() -> None:
+    async with wired(more=AUTH) as w:
+        assert (await ask(w, "/metrics"))[0] == 401
+    async with wired() as w:
+        status, fields, body = await ask(w, "/metrics")
+        assert (status, fields["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert b"# TYPE ferryllm_losses_total counter" in body
+    async with wired(more="[metrics]\nenabled = false") as w:
+        status, _, body = await ask(w, "/metrics")
+        assert (status, "metrics" in json.loads(body)["error"]["message"]) == (404, True)

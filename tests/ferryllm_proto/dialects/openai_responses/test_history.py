@@ -1,0 +1,69 @@
+"""Items are put before a request's own and taken out again as the very bytes they were."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ferryllm_proto.dialects.openai_responses.history import input_items, output_items, previous_id, resume
+from ferryllm_proto.errors import RemoteProtocolError
+
+ODD = b'{ "type":"message", "role":"user","content":"1.0 \\u00e9 \\ud83d", "n":1.50 }'
+
+
+def test_the_previous_id_is_read() -> None:
+    assert previous_id(b'{"model":"m","previous_response_id":"resp_1"}') == "resp_1"
+    assert previous_id(b'{"model":"m","previous_response_id":null}') is None
+    assert previous_id(b'{"model":"m"}') is None
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"previous_response_id":7}', b"\xff{}"])
+def test_what_is_no_request_is_refused(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        previous_id(body)
+
+
+def test_kept_items_come_before_the_requests_own_and_stay_as_they_are() -> None:
+    body = b'{"model":"m","previous_response_id":"resp_1","input":[{"role":"user","content":"more"}],"temperature":1.0}'
+    out = resume(body, [ODD])
+    assert out == (b'{"model":"m","input":[' + ODD + b',{"role":"user","content":"more"}],"temperature":1.0}')
+
+
+def test_a_string_becomes_the_message_it_stands_for() -> None:
+    out = json.loads(resume(b'{"input":"more \\"words\\"","model":"m"}', [b'{"type":"reasoning"}']))
+    assert out["input"] == [
+        {"type": "reasoning"},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": 'more "words"'}]},
+    ]
+
+
+def test_a_request_without_input_has_the_kept_items_alone() -> None:
+    assert json.loads(resume(b'{"model":"m"}', [b'{"a":1}']))["input"] == [{"a": 1}]
+    assert json.loads(resume(b'{"model":"m","input":null}', []))["input"] == []
+
+
+def test_a_lone_surrogate_travels_through() -> None:
+    body = b'{"model":"m","input":"\\ud83d"}'
+    assert b"\\ud83d" in resume(body, [ODD])
+    assert b"\\ud83d" in input_items(body)[0]
+
+
+def test_the_own_items_of_a_request() -> None:
+    assert input_items(b'{"input":[ ' + ODD + b' , {"a":1}]}') == (ODD, b'{"a":1}')
+    assert input_items(b'{"model":"m"}') == ()
+    assert b'"text":"hi"' in input_items(b'{"input":"hi"}')[0]
+
+
+@pytest.mark.parametrize("body", [b'{"input":7}', b'{"input":{}}', b'{"input":[1'])
+def test_an_input_that_is_none_is_refused(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        resume(body, [])
+    with pytest.raises(RemoteProtocolError):
+        input_items(body)
+
+
+def test_the_output_of_a_response() -> None:
+    assert output_items(b'{"id":"resp_1","output":[' + ODD + b"]}") == (ODD,)
+    assert output_items(b'{"id":"resp_1","output":null}') == ()
+    assert output_items(b"{}") == ()
