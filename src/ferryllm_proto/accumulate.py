@@ -112,7 +112,7 @@ class Accumulator:
         """The answer. Raises `LocalProtocolError` when nothing has started."""
         if self._start is None:
             raise LocalProtocolError("no answer has started")
-        parts = [part for ix in sorted(self._blocks) if (part := self._blocks[ix].part()) is not None]
+        parts = [part for block in self._blocks.values() if (part := block.part()) is not None]
         return ir.Response(
             self._start.id,
             self._start.model,

@@ -9,6 +9,7 @@ import msgspec
 
 from . import ir
 from .dialect import UpstreamRequest
+from .kept import KeptResponse
 from .loss import Loss
 
 
@@ -24,6 +25,26 @@ class Open(msgspec.Struct, frozen=True):
     provider: str
     request: UpstreamRequest
     attempt: int
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Look for a kept response; answer with `Recalled`."""
+
+    id: str
+    owner: str
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Keep a response; answer with `Stored`. The client gets the end of its answer only afterwards: what it was told
+    to be kept survives whatever happens to the process."""
+
+    response: KeptResponse
+
+
+class Point(msgspec.Struct, frozen=True):
+    """Keep where a response is that a provider keeps. Not answered: a failure is a line in the log."""
+
+    response: KeptResponse
 
 
 class Abort(msgspec.Struct, frozen=True):
@@ -93,4 +114,6 @@ class Record(msgspec.Struct, frozen=True):
     attempts: int
 
 
-Action = Union[ReadBody, Open, Abort, Release, SendHead, SendBody, Finish, Cut, Note, Record]  # noqa: UP007 - as above
+Action = Union[  # noqa: UP007 - as above
+    ReadBody, Open, Recall, Keep, Point, Abort, Release, SendHead, SendBody, Finish, Cut, Note, Record
+]

@@ -8,27 +8,42 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import ir
+from .compact import Compact
+from .completions import Completions
 from .count import CountTokens
 from .dialect import ClientHead, Headers, UpstreamRequest
 from .dialects import DIALECTS
+from .embeddings import Embeddings
 from .entries import Entry, Operation
+from .forward import Forwarding
 from .loss import Loss
 from .routing.table import Route
 from .snapshot import Provider
-from .translate import State, Translator
+from .stateful import NO_MEMORY, Memory, translator_for
+from .translate import State
+
+
+_EMBEDS_AS = {"openai_responses": "openai"}
+"""Where providers of one dialect have their embeddings in another's words: OpenAI's are beside its Responses."""
 
 
 class Conversation(Protocol):
     """One request and its answer; see `Translator`, which says what each member is."""
 
-    state: State
-    head: ClientHead | None
-    error: ir.Error | None
-    losses: list[Loss]
-    model: str
-    stream: bool
-    cut: bool
-
+    @property
+    def state(self) -> State: ...
+    @property
+    def head(self) -> ClientHead | None: ...
+    @property
+    def error(self) -> ir.Error | None: ...
+    @property
+    def losses(self) -> list[Loss]: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def cut(self) -> bool: ...
     @property
     def usage(self) -> ir.Usage | None: ...
     @property
@@ -54,13 +69,59 @@ def peek(entry: Entry, body: bytes, path: str) -> tuple[str, bool]:
 
 
 def converse(
-    entry: Entry, route: Route, provider: Provider, *, method: str, now: float, seed: int, request_id: str
+    entry: Entry,
+    route: Route,
+    provider: Provider,
+    *,
+    method: str,
+    now: float,
+    seed: int,
+    request_id: str,
+    memory: Memory = NO_MEMORY,
 ) -> Conversation:
-    """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds."""
+    """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds, ``memory`` what a
+    Responses request has to do with kept answers."""
     if entry.operation is Operation.COUNT_TOKENS:
-        native = provider.dialect == entry.dialect
-        return CountTokens(native=native, model=route.rewrite_model, request_id=request_id)
-    return Translator(
+        return CountTokens(
+            entry=entry.dialect,
+            backend=provider.dialect,
+            model=route.rewrite_model,
+            rules=provider.rules,
+            request_id=request_id,
+        )
+    if entry.operation is Operation.EMBED:
+        return Embeddings(
+            entry=entry.dialect,
+            backend=_EMBEDS_AS.get(provider.dialect, provider.dialect),
+            model=route.rewrite_model,
+            rules=provider.rules,
+            request_id=request_id,
+        )
+    if entry.operation is Operation.COMPLETE:
+        return Completions(
+            backend=provider.dialect,
+            model=route.rewrite_model,
+            rules=provider.rules,
+            now=now,
+            seed=seed,
+            request_id=request_id,
+        )
+    if entry.operation is Operation.FORWARD:
+        return Forwarding(
+            entry=entry.dialect, backend=provider.dialect, method=method, target=entry.target, request_id=request_id
+        )
+    if entry.operation is Operation.COMPACT:
+        return Compact(
+            entry=entry.dialect,
+            backend=provider.dialect,
+            model=route.rewrite_model,
+            rules=provider.rules,
+            now=now,
+            seed=seed,
+            request_id=request_id,
+        )
+    kind = translator_for(memory)
+    return kind(
         entry=entry.dialect,
         backend=provider.dialect,
         model=route.rewrite_model,

@@ -19,6 +19,7 @@ from .events import Event
 from .grammar import Grammar
 from .loss import Loss, Report
 from .rules import NO_RULES, ProviderRules
+from .vectors import Embedder
 
 Headers = Sequence[tuple[str, str]]
 """Pairs of name and value."""
@@ -57,6 +58,8 @@ class Answer(msgspec.Struct, frozen=True):
     """Input tokens to show where the dialect wants a number before the provider has told one (U8)."""
     path: str | None = None
     """What the client asked for, with its query: Gemini's and Ollama's answers differ with it."""
+    kept: bool = False
+    """The gateway will keep the answer under its id: Responses clients are told so."""
 
     @property
     def include_usage(self) -> bool:
@@ -153,6 +156,8 @@ class Dialect(abc.ABC):
     """What ends an event of a stream of this dialect."""
     count_path: str | None = None
     """Where a provider counts the tokens of a request; None: it does not (see `encode_count_request`)."""
+    embedder: Embedder | None = None
+    """The embeddings of this dialect; None: it has none."""
     model_in_body = True
     """Whether requests name their model in the body; else it is in the path."""
     sse = True

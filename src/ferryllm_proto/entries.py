@@ -17,6 +17,8 @@ class Operation(enum.Enum):
     GENERATE = "generate"
     COUNT_TOKENS = "count_tokens"
     EMBED = "embed"
+    COMPLETE = "complete"
+    """``/v1/completions``, the text completions of before Chat."""
     COMPACT = "compact"
     """``/v1/responses/compact``."""
     FORWARD = "forward"
@@ -42,7 +44,14 @@ class Operation(enum.Enum):
 
 
 CONVERSATIONS = frozenset(
-    {Operation.GENERATE, Operation.COUNT_TOKENS, Operation.EMBED, Operation.COMPACT, Operation.FORWARD}
+    {
+        Operation.GENERATE,
+        Operation.COUNT_TOKENS,
+        Operation.EMBED,
+        Operation.COMPLETE,
+        Operation.COMPACT,
+        Operation.FORWARD,
+    }
 )
 """What an `Exchange` does; the rest is answered without a provider."""
 
@@ -55,6 +64,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Answered without a key."""
     provider: str = ""
     """Who gets a request of `Operation.FORWARD`."""
+    target: str = ""
+    """What it is asked for: the path as the configuration writes it, and what the client has below it."""
 
 
 class NoEntry(msgspec.Struct, frozen=True):
@@ -90,6 +101,7 @@ _EXACT: dict[str, dict[tuple[str, ...], Entry]] = {
     "/responses/compact": {_POST: Entry(Operation.COMPACT, "openai_responses")},
     "/messages": {_POST: _MESSAGES},
     "/messages/count_tokens": {_POST: Entry(Operation.COUNT_TOKENS, "anthropic")},
+    "/completions": {_POST: Entry(Operation.COMPLETE, "openai")},
     "/embeddings": {_POST: Entry(Operation.EMBED, "openai")},
     "/models": {_READ: Entry(Operation.MODELS, "openai")},
     "/api/chat": {_POST: Entry(Operation.GENERATE, "ollama")},
@@ -132,8 +144,10 @@ def find(method: str, path: str, headers: Headers, forwards: tuple[Forward, ...]
         if method in methods:
             return entry
     for forward in forwards:
-        if plain == _plain(forward.path) or plain.startswith(_plain(forward.path) + "/"):
-            return Entry(Operation.FORWARD, forward.dialect, provider=forward.provider)
+        opened = _plain(forward.path)
+        if plain == opened or plain.startswith(opened + "/"):
+            target = forward.path.rstrip("/") + plain[len(opened) :]
+            return Entry(Operation.FORWARD, forward.dialect, provider=forward.provider, target=target)
     if here:
         dialect = next(iter(here.values())).dialect
         return NoEntry(dialect, tuple(name for methods in here for name in methods))

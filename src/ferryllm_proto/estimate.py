@@ -51,7 +51,7 @@ MAX_PAGES = 100
 AUDIO_BYTES_PER_TOKEN = 1600
 
 
-def estimate_input(request: ir.Request) -> int:
+def estimate_input(request: ir.Request, model: str | None = None) -> int:
     """Input tokens of ``request``, never 0: an estimate within about 15 % on ordinary text."""
     total: float = PER_REQUEST
     for text in request.system:

@@ -8,8 +8,7 @@ Time is two things here: ``now``, seconds of any monotonic clock, and ``created`
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from . import ir
 from .actions import (
@@ -34,63 +33,28 @@ from .errors import LocalProtocolError, RemoteProtocolError
 from .inputs import (
     ClientBody,
     ClientFault,
-    ClientLost,
     ClientRequest,
-    DeadlinePassed,
     Input,
-    Stopping,
-    UpstreamData,
-    UpstreamEnd,
+    Recalled,
+    Stored,
     UpstreamHead,
     UpstreamLost,
 )
-from .policy.access import check
+from .policy.access import check, owner
 from .refusals import no_entry, too_large, unknown_model
+from .remembering import Remembering
 from .routing.table import Route
 from .snapshot import Gateway, Provider
+from .stages import TRANSITIONS, State
+from .stateful import NO_MEMORY, KeptTranslator
 from .translate import State as Translation
 
 GOODBYE_SECS = 10.0
 """How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
 
 
-# --- the machine -----------------------------------------------------------------------------------------
-
-
-class State(enum.Enum):
-    IDLE = "idle"
-    READING = "reading"
-    """The client's body is on its way."""
-    WAITING = "waiting"
-    """A provider has the request; its head is awaited."""
-    ANSWERING = "answering"
-    """The provider's body is coming."""
-    DONE = "done"
-
-
-# (state, input) -> method; what is absent is illegal, except that in DONE everything is ignored: the interpreter may
-# learn that the client left, or that a deadline passed, after the last action was returned.
-_TRANSITIONS: dict[tuple[State, type], str] = {
-    (State.IDLE, ClientRequest): "_on_request",
-    (State.READING, ClientBody): "_on_body",
-    (State.READING, ClientFault): "_on_client_fault",
-    (State.READING, ClientLost): "_on_client_lost",
-    (State.READING, DeadlinePassed): "_on_deadline",
-    (State.READING, Stopping): "_on_stopping",
-    (State.WAITING, UpstreamHead): "_on_head",
-    (State.WAITING, UpstreamLost): "_on_upstream_lost",
-    (State.WAITING, ClientLost): "_on_client_lost",
-    (State.WAITING, DeadlinePassed): "_on_deadline",
-    (State.WAITING, Stopping): "_on_stopping",
-    (State.ANSWERING, UpstreamData): "_on_data",
-    (State.ANSWERING, UpstreamEnd): "_on_end",
-    (State.ANSWERING, UpstreamLost): "_on_upstream_lost",
-    (State.ANSWERING, ClientLost): "_on_client_lost",
-    (State.ANSWERING, DeadlinePassed): "_on_deadline",
-    (State.ANSWERING, Stopping): "_on_stopping",
-}
-
-_UPSTREAM_ALIVE = frozenset({State.WAITING, State.ANSWERING})
+_UPSTREAM_ALIVE = frozenset({State.WAITING, State.ANSWERING, State.KEEPING})
+_RESPONSES = "openai_responses"
 
 
 class Exchange:
@@ -117,6 +81,8 @@ class Exchange:
         self._route: Route | None = None
         self._provider: Provider | None = None
         self._model: str | None = None
+        self._past: Remembering | None = None
+        """What a Responses client's request has to do with kept answers."""
         self._error: ir.Error | None = None
         self._attempts = 0
         self._opened = 0.0
@@ -138,7 +104,7 @@ class Exchange:
 
     def next_deadline(self) -> float | None:
         """When to come back with `DeadlinePassed` if nothing else happens; None is never."""
-        if self.state is State.DONE:
+        if self.state in (State.DONE, State.KEEPING):
             return None
         times = [at for at in (self._idle_at, self._total_at, self._hold_at, self._ping_at) if at is not None]
         return min(times) if times else None
@@ -164,6 +130,9 @@ class Exchange:
             return self._refuse(no_entry(event.method, path, entry), now)
         if entry.operation not in CONVERSATIONS:
             raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
+        if entry.dialect == _RESPONSES:
+            whose = owner(self._gateway.access, event.headers, event.target)
+            self._past = Remembering(self._gateway, whose, self._created)
         length = next((v for n, v in event.headers if n.lower() == "content-length"), "")
         if length.isascii() and length.isdigit() and int(length) > self._gateway.body_limit:
             return self._refuse(too_large(self._gateway.body_limit), now)
@@ -201,7 +170,30 @@ class Exchange:
                 },
             )
         )
-        return notes + self._attempt(event.data, now)
+        if self._past is None:
+            return notes + self._attempt(event.data, now)
+        try:
+            question = self._past.ask(event.data)
+        except RemoteProtocolError as exc:
+            return notes + self._refuse(exc.error, now)
+        if question is None:
+            return notes + self._resume(None, now)
+        self.state = State.RECALLING
+        return [*notes, question]
+
+    def _on_recalled(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is Recalled
+        return self._resume(event, now)
+
+    def _resume(self, recalled: Recalled | None, now: float) -> list[Action]:
+        """Go on from an earlier answer, or from none."""
+        assert self._past is not None
+        assert self._provider is not None
+        try:
+            body = self._past.resume(recalled, self._provider)
+        except RemoteProtocolError as exc:
+            return self._refuse(exc.error, now)
+        return self._attempt(body, now)
 
     def _attempt(self, body: bytes, now: float) -> list[Action]:
         """Send the client's own bytes, translated afresh, to the chosen target (Q2).
@@ -214,8 +206,17 @@ class Exchange:
         assert route is not None
         assert provider is not None
         self._talk = talk = converse(
-            entry, route, provider, method=self._method, now=self._created, seed=self._seed, request_id=self.id
+            entry,
+            route,
+            provider,
+            method=self._method,
+            now=self._created,
+            seed=self._seed,
+            request_id=self.id,
+            memory=self._past.memory if self._past is not None else NO_MEMORY,
         )
+        if self._past is not None:
+            self._past.watch(talk)
         upstream = talk.receive_request(body, self._headers, self._target)
         if upstream is None:
             return self._answer_now(talk, now)
@@ -249,7 +250,7 @@ class Exchange:
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
         actions: list[Action] = [Abort()] if self.state in _UPSTREAM_ALIVE else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
-        done = self._talk is not None and self._talk.complete
+        done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING
         return [*actions, self._record(now, None if done else Outcome.CANCELLED)]
 
     # --- the provider's side ---
@@ -282,6 +283,8 @@ class Exchange:
         out = talk.receive_data(event.data)  # type: ignore[union-attr]  # the table lets only UpstreamData in
         idle: float = self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
         self._idle_at = now + (idle if talk.finish_reason is None else min(idle, GOODBYE_SECS))
+        if self._past is not None and (point := self._point()):
+            return [*point, *self._deliver(out, now)]
         if self._first_byte is not None and talk.state not in _TALK_OVER:
             if not out:
                 return []
@@ -294,7 +297,14 @@ class Exchange:
         talk = self._talk
         assert talk is not None
         out = talk.receive_eof()
-        return self._deliver(out, now, upstream_open=False)
+        return [*self._point(), *self._deliver(out, now, upstream_open=False)]
+
+    def _point(self) -> Sequence[Action]:
+        """Keep where the answer is, once its provider has named it."""
+        if self._past is None:
+            return ()
+        assert self._provider is not None
+        return self._past.point(self._provider)
 
     def _deliver(self, out: bytes, now: float, *, upstream_open: bool = True) -> list[Action]:
         """Send what came out of the conversation; end the exchange when the conversation is over."""
@@ -303,6 +313,32 @@ class Exchange:
         over = talk.state in _TALK_OVER
         if over:
             out += talk.receive_eof()  # an error that was decided before the head lies there
+            if type(talk) is KeptTranslator and talk.keep:
+                return self._keep(talk, out, now, upstream_open=upstream_open)
+        return self._let_out(out, now, over=over, upstream_open=upstream_open)
+
+    def _keep(self, talk: KeptTranslator, out: bytes, now: float, *, upstream_open: bool) -> list[Action]:
+        """The answer is complete: its end goes out when it is kept."""
+        assert self._past is not None
+        assert self._provider is not None
+        keep = self._past.keep(talk, self._provider, out, upstream_open=upstream_open)
+        self.state = State.KEEPING
+        return [keep] if keep is not None else self._on_stored(Stored(ok=False), now)
+
+    def _on_stored(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is Stored
+        assert type(self._talk) is KeptTranslator
+        assert self._past is not None
+        out, upstream_open = self._past.release(self._talk, kept=event.ok)
+        return self._let_out(out, now, over=True, upstream_open=upstream_open)
+
+    def _on_impatience(self, event: Input, now: float) -> list[Action]:
+        """The store may have its turn: it is short, and the answer is complete."""
+        return []
+
+    def _let_out(self, out: bytes, now: float, *, over: bool, upstream_open: bool) -> list[Action]:
+        talk = self._talk
+        assert talk is not None
         actions: list[Action] = []
         if self._first_byte is None and talk.head is not None:
             actions.extend(self._head(now))
@@ -435,5 +471,5 @@ class Exchange:
 _TALK_OVER = frozenset({Translation.DONE, Translation.FAILED})
 
 _DISPATCH: dict[tuple[State, type], Callable[[Exchange, Input, float], list[Action]]] = {
-    key: getattr(Exchange, name) for key, name in _TRANSITIONS.items()
+    key: getattr(Exchange, name) for key, name in TRANSITIONS.items()
 }

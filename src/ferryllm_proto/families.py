@@ -1,29 +1,22 @@
-"""Which of OpenAI's models is of which kind, by name: both of its dialects ask.
-
-Names are as api.openai.com gives them; a name that is none of these is another vendor's, and nothing is known of it.
-"""
+"""Which of OpenAI's models is of which kind, by name: short questions to the table of `capabilities`."""
 
 from __future__ import annotations
 
-import re
-
-from .opaque import family
-
-# "gpt-oss" runs elsewhere and is nobody's reasoning API.
-_REASONING = re.compile(r"o[1-9]\d?(?:$|-)|gpt-(?:[5-9]|\d\d)|codex-")
-_PLAIN = re.compile(r"(?:chat)?gpt-[34]")
+from .capabilities import Thinking, known
 
 
 def is_newer(model: str) -> bool:
     """Whether ``model`` is of OpenAI's series with the newer parameter names."""
-    return _REASONING.match(family(model)) is not None
+    return known(model).newer
 
 
 def reasons(model: str) -> bool:
     """Whether ``model`` is one of OpenAI's that think; gpt-5-chat is of the series and does not."""
-    return is_newer(model) and "-chat" not in model.lower()
+    found = known(model)
+    return found.openai and found.reasons
 
 
 def is_plain(model: str) -> bool:
     """Whether ``model`` is one of OpenAI's that do not think: it refuses everything about reasoning."""
-    return _PLAIN.match(family(model)) is not None or (is_newer(model) and not reasons(model))
+    found = known(model)
+    return found.openai and found.thinking is Thinking.NONE

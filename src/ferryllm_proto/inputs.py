@@ -6,6 +6,8 @@ from typing import Union
 
 import msgspec
 
+from .kept import KeptResponse
+
 
 class ClientRequest(msgspec.Struct, frozen=True):
     """The head of the client's request. ``target`` is path and query as on the request line."""
@@ -30,6 +32,22 @@ class ClientFault(msgspec.Struct, frozen=True):
 
 class ClientLost(msgspec.Struct, frozen=True):
     """The client has gone."""
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """What the store of responses has of one id."""
+
+    response: KeptResponse | None
+    foreign: bool = False
+    """There is one of this id, and it belongs to somebody else."""
+    failed: bool = False
+    """The store could not be read."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Whether a response is kept now."""
+
+    ok: bool
 
 
 class UpstreamHead(msgspec.Struct, frozen=True):
@@ -65,6 +83,8 @@ Input = Union[  # noqa: UP007 - a plain alias, readable in one column
     ClientBody,
     ClientFault,
     ClientLost,
+    Recalled,
+    Stored,
     UpstreamHead,
     UpstreamData,
     UpstreamEnd,

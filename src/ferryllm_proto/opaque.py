@@ -17,14 +17,31 @@ import re
 
 from . import json
 from .errors import RemoteProtocolError
-from .ir import Opaque, OpaqueKind
+from .ir import Opaque, OpaqueKind, Struct
 
 PREFIX = "ferry1."
 
-MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ZmVycnkxL")
+MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ferry1.W1si", b"ZmVycnkxL")
 """One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
 
-_decoder = json.decoder(tuple[str, str, str, str, str])
+MAX_CARRIER = 64 << 10
+"""Characters of one carrier: it travels twice in every later turn, with the call and with its result."""
+
+_Token = tuple[str, str, str, str, str]
+"""Provider, model, kind, item id or "", data."""
+
+_decoder = json.decoder(_Token)
+_carried = json.decoder(list[tuple[_Token, str, bool]])
+
+
+class Thought(Struct, frozen=True):
+    """A proof on its way in a tool call's id."""
+
+    opaque: Opaque
+    text: str
+    """What it proves, where it is worth nothing without it."""
+    late: bool
+    """Whether it stood directly before the call, behind text or another call; else it opened the answer."""
 
 
 def wrap(opaque: Opaque) -> str:
@@ -49,6 +66,42 @@ def unwrap(token: str) -> Opaque | None:
         return Opaque(provider, model, OpaqueKind(kind), data, id_ or None) if data else None
     except (RemoteProtocolError, ValueError):  # binascii.Error is a ValueError
         return None
+
+
+def carry(id_: str, thoughts: list[Thought]) -> str:
+    """A tool call's id that carries what was thought before the call.
+
+    For clients that drop every field they do not know: an id they keep, in the call and in its result. "" when it
+    would be longer than `MAX_CARRIER`.
+    """
+    payload = json.encode(
+        [((o.provider, o.model, o.kind.value, o.id or "", o.data), t.text, t.late) for t in thoughts for o in (t.opaque,)]
+    )
+    text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    carrier = f"{id_}{_JOINT}{PREFIX}{text}.{_check(text)}"
+    return carrier if len(carrier) <= MAX_CARRIER else ""
+
+
+def uncarry(id_: str) -> tuple[str, list[Thought]]:
+    """The id itself and what it carries; a damaged carrier carries nothing."""
+    plain, joint, token = id_.partition(_JOINT + PREFIX)
+    if not joint:
+        return id_, []
+    text, _, check = token.rpartition(".")
+    if not text or not text.isascii() or check != _check(text):
+        return plain, []
+    try:
+        found = json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), _carried)
+        return plain, [
+            Thought(Opaque(provider, model, OpaqueKind(kind), data, item or None), said, late)
+            for (provider, model, kind, item, data), said, late in found
+        ]
+    except (RemoteProtocolError, ValueError):
+        return plain, []
+
+
+_JOINT = "~"
+"""Between an id and what it carries; no provider has it in an id."""
 
 
 def is_envelope(token: str) -> bool:

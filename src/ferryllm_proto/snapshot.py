@@ -23,6 +23,8 @@ class Provider(msgspec.Struct, frozen=True):
     """Between two reads of an answer."""
     total_secs: float | None = None
     """Of the whole answer; a healthy stream may live for long, so by default there is none."""
+    keeps_responses: bool = True
+    """Whether a provider of ``openai_responses`` keeps responses itself; else the gateway does."""
     rules: ProviderRules = NO_RULES
     """What is known of its vendor and its models."""
 
@@ -39,5 +41,7 @@ class Gateway(msgspec.Struct, frozen=True):
     """How long a good head of a stream waits for the first content (T7)."""
     forwards: tuple[Forward, ...] = ()
     """Paths that go to a provider as they are."""
+    keeps_responses: bool = False
+    """Whether there is a store of responses: without one `Recall`, `Keep` and `Point` are never asked for."""
     ping_secs: float = 15.0
     """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""

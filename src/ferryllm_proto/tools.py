@@ -12,14 +12,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from . import ids, ir, json
+from . import ids, ir, json, search
 from .dialect import ToolRules
 from .errors import RemoteProtocolError
-from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish
+from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish, UsageUpdate
 from .freeform import FreeformInput
 from .loss import Report
 
 _Key = tuple[str | None, str]
+
+_FIRST_OWN = 1 << 30
+"""From here on blocks are numbered that are put into an answer; providers' decoders count from 0."""
 
 _SHIM_SCHEMA = json.encode(
     {
@@ -139,6 +142,10 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
             if tool.dialect == target:
                 out.append(tool)
                 continue
+            if (same := search.tool(tool, target, report)) is not None:
+                out.append(same)
+                gone.add(tool.name or tool.type)  # nobody can be told to choose it under another type
+                continue
             gone.add(tool.name or tool.type)
             report.dropped(tool.path or f"tools.{tool.type}", f"{target} cannot run the hosted tool {tool.type}")
         for one in _callable(tool):
@@ -190,6 +197,8 @@ def _lower_choice(
     if choice.raw is not None and request.dialect == target:
         return choice  # written back as it came
     left = tuple(name for name in choice.names if name not in gone)
+    if left and len(left) < len(choice.names):
+        report.degraded(path, f"{target} cannot choose among hosted tools: they are left out")
     named = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.ALLOWED)
     forced = choice.mode in (ir.ToolChoiceMode.TOOL, ir.ToolChoiceMode.REQUIRED) or choice.required
     if not tools_left or (named and not left):
@@ -217,6 +226,10 @@ def _choice_name(name: str, choice: ir.ToolChoice, request: ir.Request, table: T
     return table.wire_name(None, name)
 
 
+RAISED = frozenset({BlockStart, Finish})
+"""The events a `Raiser` always wants to see."""
+
+
 class Raiser:
     """Gives the tool calls of an answer the client's names, kinds, namespaces and ids.
 
@@ -230,17 +243,25 @@ class Raiser:
         self._given: set[str] = set()
         self._calls = 0
         self._inputs: dict[int, FreeformInput] = {}
+        self._searches = search.Searches(request.dialect, seed)
+        self._client = request.dialect
+        self._held: dict[int, BlockStart] = {}
+        self._next = _FIRST_OWN
 
     @property
     def idle(self) -> bool:
-        """Whether no block is being changed: then only `BlockStart` of tools needs `send`."""
-        return not self._inputs
+        """Whether no block is being changed: then only `BlockStart` and `Finish` need `send`."""
+        return not self._inputs and not self._held
 
     def send(self, event: Event) -> list[Event]:
         """The event as the client shall see it; a freeform tool's JSON arguments become its plain input."""
         kind = type(event)
         if kind is BlockStart:
-            return [self._start(event)]  # type: ignore[arg-type]  # its type was just compared
+            return self._open(event)  # type: ignore[arg-type]  # its type was just compared
+        if kind is BlockEnd and event.ix in self._held:  # type: ignore[union-attr]  # its type was just compared
+            return self._searched(event)  # type: ignore[arg-type]  # its type was just compared
+        if kind is Finish:
+            return [*self._unanswered(), *(e for ix in list(self._inputs) for e in self._drain(ix)), event]
         if not self._inputs:
             return [event]
         if kind is ArgsDelta:
@@ -251,9 +272,34 @@ class Raiser:
             return [ArgsDelta(event.ix, text)] if text else []  # type: ignore[union-attr]  # its type was just compared
         if kind is BlockEnd:
             return [*self._drain(event.ix), event]  # type: ignore[union-attr]  # its type was just compared
-        if kind is Finish:
-            return [*(e for ix in list(self._inputs) for e in self._drain(ix)), event]
         return [event]
+
+    # --- searches the provider made ---
+
+    def _open(self, event: BlockStart) -> list[Event]:
+        if event.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect != self._client:
+            self._held[event.ix] = event
+            return []
+        return [self._start(event)]
+
+    def _searched(self, end: BlockEnd) -> list[Event]:
+        start = self._held.pop(end.ix)
+        found = end.hosted if end.hosted is not None else start.hosted
+        blocks = self._searches.receive(found) if found is not None else None
+        return [start, end] if blocks is None else self._blocks(blocks)
+
+    def _blocks(self, blocks: tuple[ir.Hosted, ...]) -> list[Event]:
+        out: list[Event] = []
+        for block in blocks:
+            ix, self._next = self._next, self._next + 1
+            out += (BlockStart(ix, BlockKind.HOSTED, hosted=block), BlockEnd(ix, block))
+        return out
+
+    def _unanswered(self) -> list[Event]:
+        out = self._blocks(self._searches.end())
+        if self._searches.made:
+            out.append(UsageUpdate(self._searches.usage))
+        return out
 
     def _drain(self, ix: int) -> list[Event]:
         held = self._inputs.pop(ix, None)
@@ -287,8 +333,17 @@ class Raiser:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
-        parts = tuple(self._call(part) if isinstance(part, ir.ToolCall) else part for part in response.parts)
-        return msgspec.structs.replace(response, parts=parts)
+        parts: list[ir.Part] = []
+        for part in response.parts:
+            if isinstance(part, ir.Hosted) and (blocks := self._searches.receive(part)) is not None:
+                parts.extend(blocks)
+            else:
+                parts.append(self._call(part) if isinstance(part, ir.ToolCall) else part)
+        parts.extend(self._searches.end())
+        usage = response.usage
+        if self._searches.made and usage is not None:
+            usage = usage.merge(self._searches.usage)
+        return msgspec.structs.replace(response, parts=tuple(parts), usage=usage)
 
     def _call(self, call: ir.ToolCall) -> ir.ToolCall:
         start = self._start(

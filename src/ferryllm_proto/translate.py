@@ -21,7 +21,6 @@ from .errors import LocalProtocolError, RemoteProtocolError
 from .estimate import estimate_input
 from .events import (
     PREAMBLE,
-    BlockStart,
     End,
     Event,
     Ping,
@@ -34,7 +33,7 @@ from .observe import WATCHED, Observer, blame_upstream
 from .prepare import Target, prepare, refusal, understand
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
-from .tools import Raiser
+from .tools import RAISED, Raiser
 
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
@@ -351,7 +350,7 @@ class Translator:
                     seen.empty = False
                 if kind is End and self._encoder is not None:
                     out.append(self._late_losses())
-                if raiser is not None and (kind is BlockStart or not raiser.idle):
+                if raiser is not None and (kind in RAISED or not raiser.idle):
                     out.extend([send(raised) for raised in raiser.send(event)])
                 else:
                     out.append(send(event))

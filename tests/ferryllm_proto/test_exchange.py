@@ -24,7 +24,7 @@ from ferryllm_proto.actions import (
     SendBody,
     SendHead,
 )
-from ferryllm_proto.exchange import _TRANSITIONS, GOODBYE_SECS, Exchange, Gateway, Provider, State
+from ferryllm_proto.exchange import GOODBYE_SECS, Exchange
 from ferryllm_proto.inputs import (
     ClientBody,
     ClientFault,
@@ -39,6 +39,8 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.snapshot import Gateway, Provider
+from ferryllm_proto.stages import TRANSITIONS, State
 from support import grammar
 
 GATEWAY = Gateway(
@@ -513,7 +515,7 @@ def test_what_the_table_lacks_is_misuse(state: State, event: Input) -> None:
     if state in _PHASES:
         _PHASES[state](driver)
     assert driver.exchange.state is state
-    if (state, type(event)) in _TRANSITIONS:
+    if (state, type(event)) in TRANSITIONS:
         driver.feed(event)
     else:
         with pytest.raises(LocalProtocolError, match=type(event).__name__):

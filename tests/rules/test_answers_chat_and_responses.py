@@ -152,7 +152,24 @@ def test_y12_a_ping_is_no_chunk() -> None:
     assert b"data: \n" not in told.body
 
 
-@pytest.mark.parametrize("entry", ["openai", "openai_responses"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_x16_a_search_of_the_provider_is_one_item(stream: bool) -> None:
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}
+    page = {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "x"}
+    result = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [page]}
+    other = {**result, "content": {"type": "web_search_tool_result_error", "error_code": "unavailable"}}
+    data = messages(block(0, search), block(1, result), block(2, search), block(3, other), text_block(4, "found"))
+    told = through("openai_responses", "anthropic", data, stream=stream)
+    body = events(told)[-1]["response"] if stream else told.json()
+    one, two, message = body["output"]
+    assert (one["type"], one["status"]) == ("web_search_call", "completed")
+    assert one["action"] == {"type": "search", "query": "q", "sources": [{"type": "url", "url": "https://a.example"}]}
+    assert (two["status"], two["action"]["query"], one["id"] != two["id"]) == ("failed", "q", True)
+    assert message["content"][0]["text"] == "found"
+    assert told.losses == []
+
+
+@pytest.mark.parametrize("entry", ["openai"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_x16_blocks_of_the_provider_alone_are_reported_once(entry: str, stream: bool) -> None:
     search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}

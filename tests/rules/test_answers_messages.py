@@ -494,7 +494,23 @@ SEARCH = {"id": "ws_1", "type": "web_search_call", "status": "completed", "actio
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("entry", OTHERS["openai_responses"])
+def test_x16_a_search_of_the_provider_is_a_use_and_its_result(stream: bool) -> None:
+    page = {"type": "url", "url": "https://a.example"}
+    call = {**SEARCH, "action": {**SEARCH["action"], "sources": [page]}}  # type: ignore[dict-item]  # it is one
+    told = through("anthropic", "openai_responses", responses(call, message_item("found")), stream=stream)
+    folded = (oracles.stream if stream else oracles.whole)("anthropic", told.body).model_dump()
+    use, result, text = folded["content"]
+    assert (use["type"], use["name"], use["input"]) == ("server_tool_use", "web_search", {"query": "q"})
+    assert (result["type"], result["tool_use_id"]) == ("web_search_tool_result", use["id"])
+    assert [found["url"] for found in result["content"]] == ["https://a.example"]
+    assert text["text"] == "found"
+    assert folded["stop_reason"] == "end_turn"
+    assert folded["usage"]["server_tool_use"]["web_search_requests"] == 1
+    assert told.losses == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("entry", ["openai"])
 def test_x16_searches_of_the_provider_are_reported(entry: str, stream: bool) -> None:
     told = through(entry, "openai_responses", responses(SEARCH, message_item("found")), stream=stream)
     assert told.state is State.DONE

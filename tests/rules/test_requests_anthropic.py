@@ -101,7 +101,6 @@ def test_a8_objects_in_schemas_get_properties_at_every_level(backend: str) -> No
 @pytest.mark.parametrize(
     "tool",
     [
-        {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
         {"type": "web_fetch_20250910", "name": "web_fetch"},
         {"type": "code_execution_20250825", "name": "code_execution"},
         {"type": "computer_20250124", "name": "computer", "display_width_px": 1, "display_height_px": 1},
@@ -122,8 +121,36 @@ def test_a9_server_tools_are_reported_and_never_become_functions(backend: str, t
     assert ask(backend, tools=[tool], tool_choice={"type": "any"}).refused == "tool_choice"
 
 
+SEARCH = {
+    "type": "web_search_20250305",
+    "name": "web_search",
+    "max_uses": 3,
+    "allowed_domains": ["a.example"],
+    "user_location": {"type": "approximate", "city": "Ulm"},
+}
+
+
+def test_a9_web_search_is_the_providers_own_where_it_has_one() -> None:
+    sent = ask("openai_responses", tools=[SEARCH, TOOL])
+    assert sent.body["tools"][0] == {
+        "type": "web_search",
+        "filters": {"allowed_domains": ["a.example"]},
+        "user_location": {"type": "approximate", "city": "Ulm"},
+    }
+    assert sent.losses == ["dropped tools[0].max_uses"]
+    forced = ask("openai_responses", tools=[SEARCH, TOOL], tool_choice={"type": "tool", "name": "web_search"})
+    assert forced.refused == "tool_choice"
+
+
+def test_a9_web_search_is_reported_where_there_is_none() -> None:
+    sent = ask("openai", tools=[SEARCH, TOOL])
+    assert [t["function"]["name"] for t in sent.body["tools"]] == ["f"]
+    assert sent.lost("dropped tools[0]")
+    assert ask("openai", tools=[SEARCH], tool_choice={"type": "any"}).refused == "tool_choice"
+
+
 @pytest.mark.parametrize("backend", OPENAI)
-@pytest.mark.parametrize("tools", [[], [{"type": "web_search_20250305", "name": "web_search"}]])
+@pytest.mark.parametrize("tools", [[], [{"type": "bash_20250124", "name": "bash"}]])
 def test_a10_without_tools_there_is_no_choice_and_no_empty_list(backend: str, tools: list[Any]) -> None:
     sent = ask(backend, tools=tools, tool_choice={"type": "auto", "disable_parallel_tool_use": True})
     assert not sent.body.keys() & {"tools", "tool_choice", "parallel_tool_calls"}

@@ -218,8 +218,6 @@ def test_r6_a_namespace_with_more_in_it_keeps_its_functions(backend: str) -> Non
 @pytest.mark.parametrize(
     "tool",
     [
-        {"type": "web_search"},
-        {"type": "web_search_preview", "search_context_size": "low"},
         {"type": "tool_search"},
         {"type": "local_shell"},
         {"type": "shell"},
@@ -240,6 +238,20 @@ def test_r6_hosted_tools_are_reported_and_refused_where_they_are_forced(backend:
     assert not alone.body.keys() & {"tools", "tool_choice"}
     only = {"type": "allowed_tools", "mode": "required", "tools": [{"type": tool["type"]}]}
     assert ask(backend, tools=[tool, TOOL], tool_choice=only).refused == "tool_choice"
+
+
+@pytest.mark.parametrize("type_", ["web_search", "web_search_preview", "web_search_2025_08_26"])
+def test_a9_web_search_is_the_providers_own_where_it_has_one(type_: str) -> None:
+    tool = {"type": type_, "search_context_size": "low", "filters": {"allowed_domains": ["a.example"]}}
+    sent = ask("anthropic", tools=[tool, TOOL])
+    assert sent.body["tools"][0] == {
+        "type": "web_search_20250305",
+        "name": "web_search",
+        "allowed_domains": ["a.example"],
+    }
+    assert sent.losses == ["dropped tools[0].search_context_size"]
+    assert ask("anthropic", tools=[tool, TOOL], tool_choice={"type": type_}).refused == "tool_choice"
+    assert ask("openai", tools=[tool, TOOL]).losses == ["dropped tools[0]"]
 
 
 @pytest.mark.parametrize("backend", OTHERS)

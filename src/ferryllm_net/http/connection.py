@@ -79,6 +79,9 @@ class Connection:
         self._fault: Fault | None = None
         self._broken = False
         self._body_since = 0.0
+        self._behind = b""
+        """What came with the request that handed the connection over."""
+        self._drain_watch: Callable[[], None] | None = None
 
     async def run(self) -> None:
         """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
@@ -106,6 +109,8 @@ class Connection:
         """Draining begins: between requests there is nothing to wait for."""
         if self.phase is Phase.IDLE:
             self._inbox.expire()
+        elif self._drain_watch is not None:
+            self._drain_watch()
 
     def interrupt(self) -> None:
         """Draining is at its deadline: the handler gets its last words."""
@@ -183,7 +188,7 @@ class Connection:
             self._events.popleft()
             self._body_done = True
         request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
-        responder = Responder(self, head.method)
+        responder = Responder(self, head.method, self)
         self._host.begin_exchange()
         try:
             with anyio.CancelScope() as scope:
@@ -206,7 +211,7 @@ class Connection:
             if expected is not None and expected.lower() != "100-continue":
                 raise RequestError(417, "the only expectation that can be met is 100-continue")
             await self._handler(request, responder)
-            if not responder.ended:
+            if not responder.ended and responder.stage is not Stage.SWITCHED:
                 raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
         except ClientLeft:
             return
@@ -372,6 +377,23 @@ class Connection:
             self.deadline = math.inf
             self.phase = phase
         self._broken = False
+
+    # What another protocol asks for (`request.Line`).
+
+    def switch(self, headers: Headers) -> bytes:
+        head, self._behind = self._engine.switch(headers)
+        return head
+
+    async def receive(self) -> bytes:
+        if self._behind:
+            data, self._behind = self._behind, b""
+            return data
+        return await self._inbox.more()
+
+    def watch_drain(self, callback: Callable[[], None]) -> None:
+        self._drain_watch = callback
+        if self._host.draining:
+            callback()
 
     async def cut(self) -> None:
         self._broken = True

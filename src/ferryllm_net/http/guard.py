@@ -129,6 +129,14 @@ class Guard:
         self._buffer += data
         return self._advance()
 
+    def release(self) -> bytes:
+        """The connection now speaks another protocol: what came behind the current message, and nothing after it."""
+        assert self._state is _State.DONE
+        held = bytes(self._buffer)
+        self._buffer.clear()
+        self._state = _State.FAILED
+        return held
+
     def next_message(self) -> bytes:
         """Go on behind the end of a message; answers like `receive_data`. Only when `done`."""
         assert self._state is _State.DONE

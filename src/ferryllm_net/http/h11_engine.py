@@ -162,6 +162,16 @@ class ServerEngine(_Engine):
         """Some bytes of the next head have come, not all."""
         return self._guard.within_head
 
+    def switch(self, headers: Headers) -> tuple[bytes, bytes]:
+        """The head of a 101 (Switching Protocols), and what the client has sent behind its request; HTTP ends here.
+
+        Raises `Misuse` for a request that asked for no switch (RFC 9110 section 7.8) or is not complete.
+        """
+        if not self._guard.done:
+            raise Misuse("switch() before the request is complete")
+        head = self.send(InformationalHead(101, headers))
+        return head, self._guard.release()
+
 
 class ClientEngine(_Engine):
     """Requests out, responses in."""

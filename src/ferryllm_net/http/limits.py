@@ -57,6 +57,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Open at once in one process; above it accepting waits. nginx worker_connections are 512 to 10,240 in practice."""
     connections_per_address: int = 256
     """Loopback is exempt: a reverse proxy on the same machine speaks for everybody. 0 takes the limit away."""
+    socket_ping_secs: float = 30.0
+    """A WebSocket whose client is silent gets a ping: load balancers commonly drop what is idle for 60 s (AWS ALB)."""
+    socket_idle_secs: float = 3600.0
+    """Without a message and without an answer under way, then it closes; OpenAI ends every one after 60 minutes."""
     drain_secs: float = 30.0
     """From start_drain() to the interruption of what still runs; Kubernetes' default grace period is 30."""
     drain_error_secs: float = 2.0

@@ -47,6 +47,26 @@ class Channel(Protocol):
     async def cut(self) -> None: ...
 
 
+class Line(Protocol):
+    """A connection that can be handed over to another protocol, and its bytes from then on."""
+
+    def switch(self, headers: Headers) -> bytes:
+        """The head of the 101 that ends HTTP here."""
+        ...
+
+    async def receive(self) -> bytes:
+        """At least one byte of the client, or b"" at the end. May be cancelled without losing any."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """One writer at a time. Raises `ClientLeft`; a write that was cancelled leaves nothing to write to."""
+        ...
+
+    def watch_drain(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the server begins to drain, at once when it has begun."""
+        ...
+
+
 class Request:
     """One request of a client."""
 
@@ -147,6 +167,8 @@ class Stage(enum.Enum):
     STARTED = "started"
     ENDED = "ended"
     CUT = "cut"
+    SWITCHED = "switched"
+    """Answered with 101: what follows is another protocol's."""
 
 
 # What each call makes of the answer. Absent, hence misuse: a body before a head, a second head once one is out,
@@ -160,11 +182,13 @@ MOVES: dict[tuple[Stage, str], Stage] = {
     (Stage.STARTED, "body"): Stage.STARTED,
     (Stage.HELD, "end"): Stage.ENDED,
     (Stage.STARTED, "end"): Stage.ENDED,
+    (Stage.EMPTY, "switch"): Stage.SWITCHED,
     (Stage.EMPTY, "abort"): Stage.CUT,
     (Stage.HELD, "abort"): Stage.CUT,
     (Stage.STARTED, "abort"): Stage.CUT,
     (Stage.ENDED, "abort"): Stage.ENDED,
     (Stage.CUT, "abort"): Stage.CUT,
+    (Stage.SWITCHED, "abort"): Stage.CUT,
 }
 
 
@@ -175,8 +199,9 @@ class Responder:
     Raises `Misuse` for calls out of order and for what is not a well-formed message.
     """
 
-    def __init__(self, channel: Channel, method: str) -> None:
+    def __init__(self, channel: Channel, method: str, line: Line | None = None) -> None:
         self.stage = Stage.EMPTY
+        self._line = line
         self._channel = channel
         self._method = method
         self._head: ResponseHead | None = None
@@ -226,6 +251,16 @@ class Responder:
             headers.append(("content-length", str(len(body))))
         self._set_head(status, headers)
         await self.end(body)
+
+    async def switch(self, headers: Headers) -> Line:
+        """Answer 101 with ``headers``: the connection is the caller's until the handler returns, then it closes."""
+        if self._line is None:
+            raise Misuse("this connection can not be handed over")
+        after = self._move("switch")
+        head = self._line.switch(headers)
+        self.stage = after
+        await self._line.write(head)
+        return self._line
 
     async def abort(self) -> None:
         """Cut the connection: the client sees a broken message, never a clean end."""

@@ -48,6 +48,21 @@ def query_keys(target: str) -> list[str]:
     return [value for name, _, value in pairs if name == "key" and value]
 
 
+def owner(rules: AccessRules, headers: Headers, target: str = "") -> str:
+    """Whose a stored object is, for a request that `check` let in: a name made from its key; "" with keys off."""
+    if not rules.key_digests:
+        return ""
+    key = next(iter(query_keys(target)), "")
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _KEY_HEADERS:
+            key = value.strip()
+        elif lower == "authorization":
+            key = value.strip().partition(" ")[2].strip()
+    # Not the digest that opens the gateway: this one is written to disk.
+    return hashlib.sha256(b"owner/" + key_digest(key)).hexdigest()
+
+
 def _check_key(rules: AccessRules, headers: Headers, target: str) -> ir.Error | None:
     found: list[str] = query_keys(target)
     for name, value in headers:

@@ -17,6 +17,7 @@ from . import decode_request, encode_request, errors
 from . import models as listing
 from . import response as answers
 from .encode_request import COUNT_PATH, PATH, TOOL_RULES
+from .grammar import Grammar
 from .scan import Scanner
 from .stream_decoder import StreamDecoder, fold, is_stream
 from .stream_encoder import StreamEncoder
@@ -123,6 +124,9 @@ class Anthropic(Dialect):
 
     def encode_model(self, model: ir.Model) -> bytes:
         return listing.encode_model(model)
+
+    def grammar(self, path: str | None = None) -> Grammar:
+        return Grammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return Scanner(stream=stream, model=model)

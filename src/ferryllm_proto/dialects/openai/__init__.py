@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
+from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, encode_response, errors, models, response, scan
+from .embeddings import OpenAIEmbedder
+from .grammar import Grammar as _Grammar
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_encoder import StreamEncoder as _StreamEncoder
 
@@ -18,6 +21,7 @@ class OpenAI(Dialect):
     provider = "openai"
     request_path = encode_request.PATH
     tool_rules = encode_request.TOOL_RULES
+    embedder = OpenAIEmbedder()
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body)
@@ -55,6 +59,9 @@ class OpenAI(Dialect):
 
     def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
         return errors.decode_error(status, headers, body)
+
+    def grammar(self, path: str | None = None) -> Grammar:
+        return _Grammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return scan.StreamScanner(model) if stream else scan.BodyScanner(model)

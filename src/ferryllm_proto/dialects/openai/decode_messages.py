@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ... import ids, ir, json
+from ... import ids, ir, json, opaque
 from ...errors import RemoteProtocolError
 from . import reasoning, wire
 from .decode_parts import NAME, cache, content, ext
@@ -134,7 +134,7 @@ def _assistant(message: wire.Message, extra: dict[str, bytes], path: str, model:
     if message.refusal is not None:
         parts.append(ir.Refusal(message.refusal, f"{path}.refusal"))
     for n, raw in enumerate(message.tool_calls or ()):
-        parts.append(_call(raw, f"{path}.tool_calls[{n}]", model))
+        reasoning.carried(parts, _call(raw, f"{path}.tool_calls[{n}]", model))
     if (legacy := wire.value(message.function_call)) is not None:
         at = f"{path}.function_call"
         call, call_extra = json.decode_known(legacy, wire.FUNCTION_CALL, at)
@@ -179,7 +179,7 @@ def _arguments(raw: wire.Raw, path: str) -> str:
 
 def _call(raw: wire.Raw, path: str, model: str) -> ir.ToolCall:
     call, extra = json.decode_known(raw, wire.TOOL_CALL, path)
-    opaque, extra = _signature(wire.value(call.extra_content), extra, model)
+    proofs, extra = _signature(wire.value(call.extra_content), extra, model)
     mark = cache(call.cache_control, path)
     id_ = call.id or ids.mint("call_", 0, path)
     if (raw_custom := wire.value(call.custom)) is not None:
@@ -190,7 +190,7 @@ def _call(raw: wire.Raw, path: str, model: str) -> ir.ToolCall:
             custom.name,
             custom.input or "",
             ir.ToolKind.CUSTOM,
-            opaque=opaque,
+            opaque=proofs,
             cache=mark,
             path=path,
             ext=ext(extra, inner, "custom"),
@@ -202,7 +202,7 @@ def _call(raw: wire.Raw, path: str, model: str) -> ir.ToolCall:
     function, inner = json.decode_known(raw_function, wire.FUNCTION_CALL, at)
     arguments = _arguments(function.arguments, at)
     return ir.ToolCall(
-        id_, function.name, arguments, opaque=opaque, cache=mark, path=path, ext=ext(extra, inner, "function")
+        id_, function.name, arguments, opaque=proofs, cache=mark, path=path, ext=ext(extra, inner, "function")
     )
 
 
@@ -243,7 +243,7 @@ def _result(message: wire.Message, item: wire.Raw, extra: dict[str, bytes], path
     if message.role == "function":
         id_ = legacy_id or ids.mint("call_", 0, path)
     elif message.tool_call_id:
-        id_ = message.tool_call_id
+        id_ = opaque.uncarry(message.tool_call_id)[0]
     else:
         raise json.bad_field(f"{path}.tool_call_id", "the id of the call this message answers", "nothing")
     extra = {**extra, **_misplaced(message, item, _ASSISTANT_ONLY)}

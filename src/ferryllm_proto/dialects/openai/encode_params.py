@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from ... import ids, ir, json, schemas
 from .decode_parts import NAME
-from .encode_parts import Scope, Wire
-from .profile import EFFORTS
-
-# Budget in tokens below which an effort is meant (wire.md 7.4); max is never guessed.
-_BUDGETS = ((2048, "minimal"), (6144, "low"), (14336, "medium"), (28672, "high"))
+from .encode_parts import Scope, Wire, given
+from .encode_reasoning import reasoning
 
 _TIERS = {"standard_only": "default"}
 """Anthropic's words for OpenAI's."""
@@ -24,12 +21,12 @@ _MAX_USER = 128
 """Characters of ``user``: the limit of ``safety_identifier``, its successor."""
 
 
-def parameters(scope: Scope) -> Wire:
-    """Everything beside model, messages and tools."""
-    out: Wire = {}
+def parameters(scope: Scope, *, forced: bool = False) -> Wire:
+    """Everything beside model, messages and tools; ``forced`` says that a tool has to be called."""
+    out: Wire = {} if scope.native else dict(scope.profile.extra)
     _limits(scope, out)
     _sampling(scope, out)
-    _reasoning(scope, out)
+    reasoning(scope, out, forced=forced)
     _format(scope, out)
     _contract(scope, out)
     _openai_fields(scope, out)
@@ -42,110 +39,85 @@ def parameters(scope: Scope) -> Wire:
 def _limits(scope: Scope, out: Wire) -> None:
     request = scope.request
     if request.max_output is not None:
-        name = request.wire_name("max_output") if scope.native else scope.profile.max_tokens_name
-        if not scope.native and request.max_output == 0:  # Messages: only fill the cache
+        name, most = scope.profile.max_tokens_field, request.max_output
+        if scope.native:
+            name = request.wire_name("max_output")
+        elif most == 0:  # Messages: only fill the cache
             raise scope.report.refuse(request.wire_name("max_output"), "an answer has at least one token here")
-        out[name] = request.max_output
+        else:
+            known = scope.profile.model.max_output_tokens
+            if known is not None and most > known:
+                most = known
+                scope.report.degraded(request.wire_name("max_output"), f"the most {scope.model} takes is {known}")
+        out[name] = most
     if request.stop:
-        limit = scope.profile.max_stop
-        if not scope.native and limit is not None and len(request.stop) > limit:
-            raise scope.report.refuse(
-                request.wire_name("stop"), f"this provider takes {limit} stop sequences, found {len(request.stop)}"
-            )
+        _stop(scope)
         out["stop"] = list(request.stop)
 
 
+def _stop(scope: Scope) -> None:
+    """What an answer stops at is a part of it: refused where it cannot be said (G5)."""
+    if scope.native:
+        return
+    path, limit, found = scope.request.wire_name("stop"), scope.profile.max_stop, len(scope.request.stop)
+    if not scope.profile.model.stop:
+        raise scope.report.refuse(path, f"{scope.model} takes no stop sequences")
+    if limit is not None and found > limit:
+        raise scope.report.refuse(path, f"this provider takes {limit} stop sequences, found {found}")
+
+
 def _sampling(scope: Scope, out: Wire) -> None:
-    request, report = scope.request, scope.report
+    request, report, model, fields = scope.request, scope.report, scope.profile.model, scope.profile.fields
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None:
             continue
-        if scope.native or scope.profile.sampling or value == 1:
+        if scope.native or value == 1:
             out[name] = value
-        else:
+        elif not getattr(model, name):
             report.dropped(request.wire_name(name), f"{scope.model} accepts only 1")
+        elif name == "top_p" and "temperature" in out and not model.together:
+            report.dropped(request.wire_name(name), f"{scope.model} refuses it together with a temperature")
+        else:
+            out[name] = value
     if request.top_k is not None:
-        if scope.native:
+        if scope.native or ("top_k" in fields and model.top_k):
             out["top_k"] = request.top_k
         else:
-            report.dropped(request.wire_name("top_k"), "Chat Completions has no top_k")
-    for name in ("seed", "presence_penalty", "frequency_penalty"):
-        if (number := getattr(request, name)) is not None:
+            what = "this provider has no top_k" if "top_k" not in fields else f"{scope.model} refuses it"
+            report.dropped(request.wire_name("top_k"), what)
+    if request.seed is not None:
+        if scope.native or "seed" in fields:
+            out["seed" if scope.native else scope.profile.seed_field] = request.seed
+        else:
+            report.dropped(request.wire_name("seed"), "this provider has no seed")
+    for name in ("presence_penalty", "frequency_penalty"):
+        number = getattr(request, name)
+        if number is not None and _knows(scope, name, number):
             out[name] = number
-    if request.logit_bias is not None:
+    if request.logit_bias is not None and _knows(scope, "logit_bias", request.logit_bias):
         out["logit_bias"] = json.raw(request.logit_bias)
 
 
-def _reasoning(scope: Scope, out: Wire) -> None:
-    params = scope.request.reasoning
-    if params is None:
-        return
-    name = scope.request.wire_name("reasoning")
+def _knows(scope: Scope, name: str, value: object) -> bool:
+    """Whether a knob of this name can be sent; else it is reported, unless its value is what everybody does."""
     if scope.native:
-        out[name] = _native_reasoning(name, params)
-        return
-    if params.show not in (None, "omitted"):
-        scope.report.dropped(scope.request.wire_name("show"), "Chat shows what the provider shows of its reasoning")
-    if params.mode is ir.ThinkingMode.BETWEEN_TOOLS:
-        scope.report.degraded(name, "Chat cannot say when to think")
-    effort = _wanted(params)
-    if effort is None:
-        return
-    if not scope.profile.efforts:
-        if effort != "none":
-            scope.report.dropped(name, f"{scope.model} does not reason")
-        return
-    sent = _nearest(effort, scope.profile.efforts)
-    if sent is None:
-        scope.report.dropped(name, "this provider cannot be told not to think")
-        return
-    if sent != params.effort:
-        scope.report.degraded(name, f"said as reasoning_effort {sent}")
-    if params.budget is not None and params.effort is not None and effort != "none":
-        scope.report.degraded(scope.request.wire_name("budget"), f"a budget is not taken here: effort {sent}")
-    out["reasoning_effort"] = sent
-
-
-def _native_reasoning(name: str, params: ir.ReasoningParams) -> object:
-    if name == "reasoning_effort":
-        return params.effort
-    on = None if params.mode is None else params.mode is ir.ThinkingMode.ON
-    if name == "thinking":
-        return _given({"type": "enabled" if on else "disabled", "budget_tokens": params.budget})
-    hidden = None if params.show is None else params.show == "omitted"
-    return _given({"effort": params.effort, "max_tokens": params.budget, "exclude": hidden, "enabled": on})
-
-
-def _given(fields: Wire) -> Wire:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _wanted(params: ir.ReasoningParams) -> str | None:
-    """The effort a client asked for in any of its ways; None leaves it to the model."""
-    if params.mode is ir.ThinkingMode.OFF:
-        return "none"
-    if params.effort is not None:
-        return params.effort
-    if params.budget is None:
-        return None
-    if params.budget <= 0:
-        return "none"
-    return next((effort for limit, effort in _BUDGETS if params.budget < limit), "xhigh")
-
-
-def _nearest(effort: str, known: tuple[str, ...]) -> str | None:
-    """The word a provider knows for ``effort``; None where it must think and shall not."""
-    if effort in known or effort not in EFFORTS:
-        return effort
-    if effort == "none":
-        return None
-    return min(known, key=lambda word: abs(EFFORTS.index(word) - EFFORTS.index(effort)))
+        return True
+    if name in scope.profile.fields and scope.profile.model.penalties:
+        return True
+    if value not in (0, b"{}"):
+        who = "this provider" if name not in scope.profile.fields else scope.model
+        scope.report.dropped(scope.request.wire_name(name), f"{who} takes no {name}")
+    return False
 
 
 def _format(scope: Scope, out: Wire) -> None:
     found = scope.request.format
     if found is None or (found.kind is ir.FormatKind.TEXT and not scope.native):
         return
+    if not scope.native and found.kind.value not in scope.profile.formats:
+        raise scope.report.refuse(
+            scope.request.wire_name("format"), f"this provider has no response_format {found.kind.value}"
+        )
     out["response_format"] = wire = {"type": found.kind.value}
     if found.kind is not ir.FormatKind.JSON_SCHEMA:
         return
@@ -160,7 +132,7 @@ def _format(scope: Scope, out: Wire) -> None:
     schema: Wire = {"name": name, "description": found.description}
     schema["schema"] = None if found.schema is None else json.raw(found.schema)
     schema["strict"] = strict
-    wire["json_schema"] = _given(schema)  # type: ignore[assignment]  # the other value is a string
+    wire["json_schema"] = given(schema)  # type: ignore[assignment]  # the other value is a string
 
 
 def _contract(scope: Scope, out: Wire) -> None:
@@ -172,7 +144,7 @@ def _contract(scope: Scope, out: Wire) -> None:
             out["n"] = request.n
     if request.top_logprobs is not None and (scope.native or request.top_logprobs):
         out["top_logprobs"] = request.top_logprobs
-    logprobs = request.logprobs
+    logprobs = request.logprobs if scope.native or request.logprobs else None
     if not scope.native and logprobs is None and request.top_logprobs:
         logprobs = True
     for wish in request.include:
@@ -181,6 +153,8 @@ def _contract(scope: Scope, out: Wire) -> None:
         else:
             scope.report.dropped(f"{request.wire_name('include')}.{wish}", "Chat Completions cannot include it")
     if logprobs is not None:
+        if not scope.native and not ("logprobs" in scope.profile.fields and scope.profile.model.logprobs):
+            raise scope.report.refuse(request.wire_name("logprobs"), f"{scope.model} gives no probabilities here")
         out["logprobs"] = logprobs
     for field in ("previous_id", "conversation"):
         if getattr(request, field) is not None:
@@ -203,12 +177,12 @@ def _openai_fields(scope: Scope, out: Wire) -> None:
             continue
         if scope.native:
             out[name] = value
-        elif scope.profile.openai_fields:
+        elif name in scope.profile.fields:
             out[name] = _TIERS.get(value, value) if field == "service_tier" else value
         else:
             scope.report.dropped(request.wire_name(field), "not every Chat provider knows it")
     if request.metadata is not None:
-        if scope.native or (scope.profile.openai_fields and request.dialect == "openai_responses"):
+        if scope.native or ("metadata" in scope.profile.fields and request.dialect == "openai_responses"):
             out["metadata"] = json.raw(request.metadata)
         else:
             scope.report.dropped(request.wire_name("metadata"), "not every Chat provider knows it")
@@ -217,6 +191,9 @@ def _openai_fields(scope: Scope, out: Wire) -> None:
 def _user(scope: Scope, out: Wire) -> None:
     user = scope.request.user
     if user is None:
+        return
+    if not scope.native and "user" not in scope.profile.fields:
+        scope.report.dropped(scope.request.wire_name("user"), "this provider wants no name of the user")
         return
     if len(user) > _MAX_USER and not scope.native:
         scope.report.degraded(scope.request.wire_name("user"), f"longer than {_MAX_USER} characters: sent as a hash")
@@ -241,6 +218,8 @@ def _stream(scope: Scope, out: Wire) -> None:
             out["stream_options"] = {"include_usage": request.include_usage}
         return
     out["stream"] = True
+    if not scope.native and "stream_options" not in scope.profile.fields:
+        return  # it counts without being asked
     # Always asked for: the gateway counts; the client gets the chunk only when it asked itself (U6).
     options: Wire = {"include_usage": True}
     if request.ext is not None and request.ext.dialect == NAME:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ... import hosted, ir, json
 from ...loss import Report
 from .decode_parts import NAME
-from .profile import Profile
+from .profile import Cache, Profile
 
 Wire = dict[str, object]
 Part = Wire | json.Raw
@@ -51,6 +51,11 @@ class Scope:
         """The request came from a Chat client: everything it wrote is written back."""
 
 
+def given(fields: Wire) -> Wire:
+    """``fields`` without those that are None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def fields_of(ext: ir.Ext | None, within: str = "") -> Wire:
     """Unknown fields to write back into an object, or into the object ``within`` it."""
     if ext is None or ext.dialect != NAME:
@@ -67,10 +72,12 @@ def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | 
     if found is None:
         return {}
     if scope.native:
-        if found.ttl in ("30m", "12h") or (found.ttl is None and scope.profile.breakpoints):
+        if found.ttl in ("30m", "12h") or (found.ttl is None and scope.profile.cache is Cache.BREAKPOINT):
             return {"prompt_cache_breakpoint": _ttl({"mode": "explicit"}, found)}
         return {"cache_control": _ttl({"type": "ephemeral"}, found)}
-    if scope.profile.breakpoints and not isinstance(part, (ir.ToolCall, ir.ToolResult, ir.Function)):
+    if scope.profile.cache is Cache.MARK and not isinstance(part, ir.ToolCall):
+        return {"cache_control": _ttl({"type": "ephemeral"}, found)}
+    if scope.profile.cache is Cache.BREAKPOINT and not isinstance(part, (ir.ToolCall, ir.ToolResult, ir.Function)):
         if found.ttl is not None:
             scope.report.degraded(f"{part.path}.cache_control.ttl", "the breakpoint is set without its lifetime")
         return {"prompt_cache_breakpoint": {"mode": "explicit"}}
@@ -94,7 +101,7 @@ def is_plain(part: ir.Part, scope: Scope) -> bool:
         return False
     if scope.native:
         return not part.path.endswith("]")
-    return part.cache is None or not scope.profile.breakpoints
+    return part.cache is None or scope.profile.cache is Cache.NONE
 
 
 def parts(found: list[ir.Part], scope: Scope) -> object:
@@ -136,10 +143,20 @@ def _text(part: ir.Part, scope: Scope) -> Wire | None:
     return {"type": "text", "text": part.text, **mark(part, scope), **fields_of(part.ext)}
 
 
+def _medium(kind: str, part: ir.Part, scope: Scope) -> None:
+    """Refuse what this provider's messages do not hold: without it the question would be another one."""
+    if scope.native or kind in scope.profile.media:
+        return
+    if kind == "image_url" and "image" in scope.profile.media:
+        raise scope.report.refuse(path_of(part), "this provider fetches no images: send it as base64 data")
+    raise scope.report.refuse(path_of(part), f"this provider takes no {kind.removesuffix('_url')} in a message")
+
+
 def _image(part: ir.Part, scope: Scope) -> Wire | None:
     assert isinstance(part, ir.Image)
     scope.report.ext(part.ext, NAME, path_of(part))
     source = part.source
+    _medium("image" if source.kind is ir.SourceKind.BASE64 else "image_url", part, scope)
     if source.kind is ir.SourceKind.BASE64:
         url = data_url(source, "image/png")
     elif source.kind is ir.SourceKind.URL:
@@ -160,6 +177,7 @@ def _image(part: ir.Part, scope: Scope) -> Wire | None:
 def _audio(part: ir.Part, scope: Scope) -> Wire | None:
     assert isinstance(part, ir.Audio)
     scope.report.ext(part.ext, NAME, path_of(part))
+    _medium("audio", part, scope)
     if part.source.kind is not ir.SourceKind.BASE64:
         raise scope.report.refuse(path_of(part), "Chat Completions takes sound as base64 data only")
     audio: Wire = {"data": part.source.data}
@@ -180,6 +198,7 @@ def _document(part: ir.Part, scope: Scope) -> Wire | None:
     source = part.source
     if source.kind is ir.SourceKind.TEXT:
         return {"type": "text", "text": text_document(part, scope), **mark(part, scope)}
+    _medium("file", part, scope)
     if part.context is not None:
         scope.report.dropped(f"{path_of(part)}.context", "a file has no context")
     file: Wire = {}

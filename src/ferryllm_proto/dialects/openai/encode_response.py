@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ... import ids, ir, json
+from ... import ids, ir, json, opaque
 from ...dialect import Answer
 from ...errors import RemoteProtocolError
 from ...loss import Report
@@ -72,6 +72,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     citations: list[json.Raw] = []
     calls: list[dict[str, object]] = []
     hosted: dict[str, object] = {}
+    proofs: list[opaque.Thought] = []
     cut = response.finish in (ir.FinishReason.LENGTH, ir.FinishReason.CONTEXT)  # a cut call stays cut (X18)
     for part in response.parts:
         if isinstance(part, ir.Text):
@@ -87,11 +88,16 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         elif isinstance(part, ir.Reasoning):
             thought = "\n\n".join(text for text in (part.text, *part.summary) if text)
             thoughts.append(thought)
+            late = bool(texts or calls)
+            proofs.extend(opaque.Thought(found, part.text, late) for found in part.opaque)
             details.extend(json.raw(reasoning.entry(o, part.text, len(details) + n)) for n, o in enumerate(part.opaque))
         elif isinstance(part, ir.Refusal):
             refusals.append(part.text)
         elif isinstance(part, ir.ToolCall):
-            calls.append(_call(part, answer, len(calls), report, "" if cut else "{}"))
+            call = _call(part, answer, len(calls), report, "" if cut else "{}")
+            call["id"] = reasoning.carrying(str(call["id"]), proofs, report)
+            calls.append(call)
+            proofs = []
         elif isinstance(part, ir.Hosted) and part.dialect == NAME:
             hosted[part.type] = json.raw(part.raw)
         else:

@@ -11,6 +11,7 @@ import msgspec
 
 from ... import ir, json, opaque
 from ...errors import RemoteProtocolError
+from ...loss import Report
 
 PROVIDER = "openrouter"
 FORMAT = "ferryllm-v1"
@@ -100,6 +101,44 @@ def entry(found: ir.Opaque, text: str, index: int) -> bytes:
     if found.id:
         fields["id"] = found.id
     return json.encode({**fields, "format": FORMAT, "index": index})
+
+
+def carrying(id_: str, thoughts: list[opaque.Thought], report: Report) -> str:
+    """A call's id with the proofs of the ``thoughts`` before it, for clients that drop ``reasoning_details``."""
+    foreign = [thought for thought in thoughts if thought.opaque.kind is not ir.OpaqueKind.DETAILS]
+    if not foreign:
+        return id_
+    carrier = opaque.carry(id_, foreign)
+    if not carrier:
+        report.degraded("tool_calls.id", "what was thought before the call is too long for its id to carry")
+    return carrier or id_
+
+
+def carried(parts: list[ir.Part], call: ir.ToolCall) -> None:
+    """Put ``call`` behind ``parts``, the message so far, and what its id carries where it was.
+
+    ``reasoning_details`` may have brought the same, without a word about its place: the id knows better.
+    """
+    plain, thoughts = opaque.uncarry(call.id)
+    if not thoughts:
+        parts.append(call if plain == call.id else msgspec.structs.replace(call, id=plain))
+        return
+    here: list[ir.Part] = []
+    front: list[ir.Part] = []
+    for thought in thoughts:
+        found = thought.opaque
+        known = next((n for n, part in enumerate(parts) if _holds(part, found)), None)
+        part = parts.pop(known) if known is not None else None
+        if part is None:
+            part = ir.Reasoning(thought.text, opaque=(found,), id=found.id, path=f"{call.path}.id")
+        late = thought.late or found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE
+        (here if late else front).append(part)
+    parts[:0] = front
+    parts.extend([*here, msgspec.structs.replace(call, id=plain)])
+
+
+def _holds(part: ir.Part, found: ir.Opaque) -> bool:
+    return isinstance(part, ir.Reasoning) and any(one.data == found.data for one in part.opaque)
 
 
 class Details:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from ... import ir, json, sse
+from ... import ir, json, opaque, sse
 from ...dialect import Answer
 from ...errors import LocalProtocolError
 from ...events import (
@@ -110,6 +110,10 @@ class StreamEncoder:
         self._calls = 0
         self._details = 0
         self._citations = 0
+        self._thoughts: list[opaque.Thought] = []
+        """Proofs since the last call: the next call's id carries them."""
+        self._said = False
+        """Whether anything but thoughts came."""
         self._bare: list[_Block] = []
         """Calls that ended without arguments."""
         self._refused = False
@@ -179,10 +183,11 @@ class StreamEncoder:
                 name = "hosted" if event.hosted is None else event.hosted.type
                 return self._lost(f"content.{name}", "a Chat answer has no place for it")
             return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
+        self._said |= event.kind is not BlockKind.REASONING
         if event.kind is not BlockKind.TOOL:
             return b""
         block.index, self._calls = self._calls, self._calls + 1
-        id_ = json.encode_str(call_id(event.id, self._answer, block.index))
+        id_ = json.encode_str(self._carrying(call_id(event.id, self._answer, block.index)))
         name_ = json.encode_str(event.name or "")
         inner = (
             b'"custom","custom":{"name":%b,"input":""}'
@@ -190,6 +195,10 @@ class StreamEncoder:
             else (b'"function","function":{"name":%b,"arguments":""}')
         )
         return self._delta(b'"tool_calls":[{"index":%d,"id":%b,"type":%b}]' % (block.index, id_, inner % name_))
+
+    def _carrying(self, id_: str) -> str:
+        thoughts, self._thoughts = self._thoughts, []
+        return reasoning.carrying(id_, thoughts, self._report)
 
     def _text(self, event: Event) -> bytes:
         assert type(event) is TextDelta
@@ -266,6 +275,7 @@ class StreamEncoder:
         if not block.opaque:
             return b""
         text = "".join(block.text)
+        self._thoughts += (opaque.Thought(found, text, self._said) for found in block.opaque)
         entries = [reasoning.entry(o, text, self._details + n) for n, o in enumerate(block.opaque)]
         self._details += len(entries)
         return self._delta(b'"reasoning_details":[%b]' % b",".join(entries))

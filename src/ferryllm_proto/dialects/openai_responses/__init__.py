@@ -8,7 +8,8 @@ from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from . import decode_request, encode_request, errors, models, response, scan, stream_decoder, stream_encoder, wire
+from . import count, decode_request, encode_request, errors, models, response, scan, stream_decoder, stream_encoder, wire
+from .grammar import Grammar
 
 __all__ = ["DIALECT", "OpenAIResponses"]
 
@@ -21,6 +22,7 @@ class OpenAIResponses(Dialect):
     name = wire.NAME
     provider = wire.PROVIDER
     request_path = "/v1/responses"
+    count_path = count.PATH
     # Any printable id is taken; the length is what the provider refuses.
     tool_rules = ToolRules(custom=True, namespaces=True, max_id=64, id_pattern=r"[!-~]+")
     forwarded_headers = frozenset(
@@ -29,6 +31,9 @@ class OpenAIResponses(Dialect):
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode_request(body, headers=headers, path=path)
+
+    def encode_count(self, input_tokens: int) -> bytes:
+        return count.encode_count(input_tokens)
 
     def encode_response(
         self, response_: ir.Response, answer: Answer = _NO_ANSWER, report: Report | None = None
@@ -58,6 +63,20 @@ class OpenAIResponses(Dialect):
         own = self.forwarded(headers if request.dialect == self.name else ())
         return encode_request.encode_request(request, self.tool_rules, model, own)
 
+    def encode_count_request(
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
+    ) -> tuple[UpstreamRequest, list[Loss]]:
+        own = self.forwarded(headers if request.dialect == self.name else ())
+        return count.encode_count_request(request, self.tool_rules, model, own)
+
+    def decode_count_answer(self, body: bytes) -> int:
+        return count.decode_count_answer(body)
+
     def decode_response(self, body: bytes) -> ir.Response:
         return response.decode_response(body)
 
@@ -66,6 +85,9 @@ class OpenAIResponses(Dialect):
 
     def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
         return errors.decode_error(status, headers, body)
+
+    def grammar(self, path: str | None = None) -> Grammar:
+        return Grammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> scan.Scanner:
         return scan.Scanner(stream=stream, model=model)

@@ -12,6 +12,7 @@ from ... import ir, json, opaque
 from ...dialect import Headers
 from ...errors import RemoteProtocolError
 from . import wire
+from .compaction import summary_of
 from .decode_content import decode_content, decode_output
 from .decode_tools import decode_choice, decode_tools
 from .wire import Raw
@@ -284,6 +285,16 @@ class _Reader:
                 material = (ir.Opaque(wire.PROVIDER, self.model, kind, token, known.id),)
         self._add(ir.Role.ASSISTANT, ir.Reasoning(text, summary, material, known.id, path, wire.ext(extra)), path)
 
+    def compaction(self, item: Raw, path: str) -> None:
+        """A summary of ours is told to the model; a provider's own stays sealed (R17)."""
+        summary = summary_of(bytes(item))
+        if summary is None:
+            self._add(ir.Role.ASSISTANT, ir.Hosted(wire.NAME, "compaction", bytes(item), path), path)
+            return
+        self._flush()
+        self._leading = False
+        self.turns.append(ir.Turn(ir.Role.USER, (ir.Text(summary, path=path),), path=path))
+
     def additional_tools(self, item: Raw, path: str) -> None:
         known, extra = json.decode_known(item, wire.additional_tools_decoder, path)
         self._note(path, type=known.type, role=known.role, id=known.id)
@@ -308,5 +319,6 @@ _ITEMS: dict[str, Callable[[_Reader, Raw, str], None]] = {
     "custom_tool_call_output": _Reader.call_output,
     "reasoning": _Reader.reasoning,
     "additional_tools": _Reader.additional_tools,
+    "compaction": _Reader.compaction,
 }
 """Readers by item type; any other type is kept whole as `ir.Hosted` in its place (R17)."""

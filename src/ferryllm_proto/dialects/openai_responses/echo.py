@@ -11,11 +11,11 @@ from .encode_tools import encode_choice, encode_tools
 _NO_REQUEST = ir.Request(dialect=wire.NAME, model="")
 
 
-def echo_fields(request: ir.Request | None) -> bytes:
+def echo_fields(request: ir.Request | None, *, kept: bool = False) -> bytes:
     """The members of a response object that repeat the request, without braces.
 
-    ``store`` and ``background`` are what is true of a translated answer: nobody keeps it, and it is not being made
-    in the background.
+    ``store`` and ``background`` are what is true of a translated answer: whether the gateway keeps it (``kept``), and
+    that it is not being made in the background.
     """
     request = request or _NO_REQUEST
     unreported = Report()  # the losses of the request are the request's encoder's to tell
@@ -37,7 +37,7 @@ def echo_fields(request: ir.Request | None) -> bytes:
         },
         "safety_identifier": request.safety_id,
         "service_tier": request.service_tier or "default",
-        "store": False,
+        "store": kept,
         "temperature": 1.0 if request.temperature is None else request.temperature,
         "text": {"format": {"type": "text"}, **text_config(request, own=True)},
         "tool_choice": "auto" if choice is None else encode_choice(choice, own=True),

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ... import json
+from ... import ids, json
+from . import wire
 
 PREVIOUS = "previous_response_id"
 
@@ -75,3 +76,50 @@ def _items_of(value: msgspec.Raw | None) -> Sequence[bytes]:
         raise json.bad_field("input", "a string or a list of items", kind)
     # Not their bytes: lone surrogates have to get their escapes back (see `json`).
     return [json.encode(item) for item in json.items(value, "input")]
+
+
+def listed(items: Iterable[bytes]) -> list[bytes]:
+    """``items`` as a client that asks for them wants them: each with an id and a type, texts as parts.
+
+    The form of the list is the API's own (GET /responses/{id}/input_items); an item that has all of it stays as it is.
+    """
+    return [_listed(item, n) for n, item in enumerate(items)]
+
+
+def _listed(item: bytes, place: int) -> bytes:
+    fields = json.fields(item)
+    tag = json.decode(item, wire.tag_decoder)
+    type_ = tag.type or "message"
+    has_id = json.kind(fields.get("id", b"null")) == "string"
+    message = type_ == "message"
+    plain = message and json.kind(fields.get("content", b"null")) == "string"
+    if has_id and tag.type is not None and not plain and (not message or "status" in fields):
+        return item
+    out: dict[str, object] = {"id": json.raw(fields["id"]) if has_id else _minted(item, type_, place), "type": type_}
+    if message:
+        out["status"] = "completed"
+    out.update((name, value) for name, value in fields.items() if name not in ("id", "type"))
+    if plain:
+        part = "output_text" if tag.role == "assistant" else "input_text"
+        content: dict[str, object] = {"type": part, "text": json.raw(fields["content"])}
+        if tag.role == "assistant":
+            content["annotations"] = []
+        out["content"] = [content]
+    return json.encode(out)
+
+
+def _minted(item: bytes, type_: str, place: int) -> str:
+    """An id for an item that came without: the same one whenever it is asked for."""
+    prefix = _PREFIXES.get(type_, "item_")
+    return prefix + ids.short_hash(f"{place}/{item.decode('utf-8', 'replace')}", 24)
+
+
+_PREFIXES = {
+    "message": "msg_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "reasoning": "rs_",
+    "compaction": "cmp_",
+}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from ... import ir, json, sse
 from ...errors import RemoteProtocolError
 from . import wire
@@ -27,6 +29,14 @@ _CALLS = re.compile(rb'"type"\s*:\s*"(?:function_call|custom_tool_call)"')
 _REFUSAL = re.compile(rb'"type"\s*:\s*"refusal"')
 
 
+class _Named(msgspec.Struct, frozen=True):
+    id: str | None = None
+    store: bool | None = None
+
+
+_named_decoder = json.decoder(_Named)
+
+
 class Scanner:
     """See `ferryllm_proto.dialect.Scanner`."""
 
@@ -36,6 +46,9 @@ class Scanner:
         self.error: ir.Error | None = None
         self.complete = False
         self.missing_end = b""
+        self.kept_id: str | None = None
+        """The answer's id, once the provider has said it; None also for an answer it says it does not keep."""
+        self._named = False
         self._stream = stream
         self._name = None if model is None else json.encode_str(model)
         self._frames = sse.FrameDecoder()
@@ -90,7 +103,8 @@ class Scanner:
 
     def _read(self, frames: list[sse.Frame]) -> None:
         for frame in frames:
-            if frame.event in _TERMINALS or (frame.event in ("", "message") and _LIFECYCLE.search(frame.data)):
+            first = frame.event == "response.created" and not self._named
+            if first or frame.event in _TERMINALS or (frame.event in ("", "message") and _LIFECYCLE.search(frame.data)):
                 self._terminal(frame.data)
             elif frame.event == _DONE or (not frame.event and _DONE.encode() in frame.data):
                 self._called = self._called or _CALLS.search(frame.data) is not None
@@ -122,13 +136,25 @@ class Scanner:
     def _terminal(self, data: bytes) -> None:
         try:
             tag = json.decode(data, wire.tag_decoder)
+            if tag.type not in _TERMINALS and self._named:
+                return
+            raw = bytes(json.fields(data).get("response", json.raw(b"{}")))
+            self._identify(raw)
             if tag.type not in _TERMINALS:
                 return
             self.complete = True
-            raw = bytes(json.fields(data).get("response", json.raw(b"{}")))
             self._learn(json.decode(raw, response_decoder), raw)
         except RemoteProtocolError:
             return
+
+    def _identify(self, raw: bytes) -> None:
+        self._named = True
+        try:
+            named = json.decode(raw, _named_decoder)
+        except RemoteProtocolError:
+            return
+        if named.id and named.store is not False:
+            self.kept_id = named.id
 
     def _learn(self, response: WireResponse, raw: bytes) -> None:
         if response.usage is not None:
@@ -163,6 +189,7 @@ class Scanner:
             if response.output is None and response.status is None:
                 self.error = read_error(body)
             self.complete = True
+            self._identify(body)
             self._learn(response, body)
             if self._name is not None:
                 return json.splice(body, ("model",), self._name)

@@ -92,7 +92,7 @@ class StreamEncoder:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self._answer = answer
-        self._echo = json.one_line(echo_fields(answer.request))
+        self._echo = json.one_line(echo_fields(answer.request, kept=answer.kept))
         self._sequencer = Sequencer()
         self._writer = EventWriter()
         self._head = b""
@@ -141,7 +141,7 @@ class StreamEncoder:
         )
 
     def _identify(self, id_: str, model: str, created: int | None) -> None:
-        if not id_.startswith("resp_"):
+        if self._answer.kept or not id_.startswith("resp_"):  # who keeps it must be sure that no other has its id
             id_ = ids.mint("resp_", self._answer.seed, id_)
         self._head = b'{"id":%b,"object":"response","created_at":%d,"model":%b' % (
             json.encode_str(id_),

@@ -1,0 +1,250 @@
+"""Responses requests that go on from an earlier answer, or whose answer others will go on from.
+
+A provider of Responses keeps its answers itself: there the bytes pass through, and only where the answer is gets kept
+(`NativeTranslator`). For every other provider the gateway keeps them: the items of the earlier turns are put before
+the request's own and the answer is remembered with them (`KeptTranslator`). Which of the two a request needs is
+`plan`'s to say; the machine that asks stores and waits for them is the `Exchange`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from . import ir, json
+from .dialect import Answer, Headers, UpstreamRequest
+from .dialects.openai_responses.history import input_items, output_items, resume
+from .dialects.openai_responses.wire import NAME
+from .errors import RemoteProtocolError
+from .inputs import Recalled
+from .kept import KeptResponse
+from .snapshot import Provider
+from .translate import State, Translator
+
+PREVIOUS = "previous_response_id"
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """The members of a request that are about kept state."""
+
+    previous_response_id: str | None = None
+    store: bool | None = None
+    background: bool | None = None
+    conversation: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_wishes_decoder = json.decoder(Wishes)
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What one request has to do with kept state."""
+
+    previous: str | None = None
+    """The answer it goes on from."""
+    items: tuple[bytes, ...] | None = None
+    """What stands before its own input; None when the gateway has nothing to put there."""
+    kept: bool = False
+    """The gateway keeps this conversation."""
+    keep: bool = False
+    """The answer is to be kept, by the gateway."""
+    point: bool = False
+    """The answer is kept by the provider, and where it is by the gateway."""
+    native: bool = False
+    """The provider speaks Responses."""
+
+
+NO_MEMORY = Memory()
+
+
+def read_wishes(body: bytes) -> Wishes:
+    """What a Responses request says about kept state. Raises `RemoteProtocolError`."""
+    return json.decode(body, _wishes_decoder)
+
+
+def plan(wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store: bool) -> Memory:
+    """What to do for one request towards ``provider``.
+
+    ``recalled`` is the store's answer where the request goes on from something, ``store`` whether there is a store.
+    Raises `RemoteProtocolError` for an earlier answer that is not there, and for what the gateway cannot keep.
+    """
+    native = provider.dialect == NAME
+    passes = native and provider.keeps_responses
+    previous = wishes.previous_response_id
+    keep = store and wishes.store is not False
+    if previous is None:
+        memory = Memory(kept=store and not passes, keep=keep and not passes, point=keep and passes, native=native)
+    elif not store:
+        if not passes:
+            raise _refused(
+                PREVIOUS,
+                "this gateway keeps no responses: send the whole input, or set `store` in [responses] of its "
+                "configuration to memory or sqlite",
+            )
+        memory = NO_MEMORY
+    else:
+        found = _found(previous, recalled, provider, passes=passes)
+        items = None if found is None or found.native else found.items
+        memory = Memory(
+            previous, items, kept=not passes, keep=keep and not passes, point=keep and passes, native=native
+        )
+    if memory.kept and native:  # towards the others the encoders of requests refuse them
+        if wishes.background:
+            raise _refused("background", "the gateway keeps the answers of this provider and makes none in background")
+        if json.kind(wishes.conversation) != "null":
+            raise _refused("conversation", "the gateway keeps responses, not conversations: use previous_response_id")
+    return memory
+
+
+def _found(previous: str, recalled: Recalled | None, provider: Provider, *, passes: bool) -> KeptResponse | None:
+    """What a request goes on from; None leaves it to the provider."""
+    if recalled is None or recalled.failed:
+        raise RemoteProtocolError("the store of responses could not be read: try again", kind=ir.ErrorKind.SERVER)
+    found = recalled.response
+    if found is None:
+        if passes and not recalled.foreign:
+            return None  # it may be older than the gateway; the provider knows
+        raise RemoteProtocolError(
+            f"Previous response with id '{previous:.100}' not found.",
+            param=PREVIOUS,
+            code="previous_response_not_found",
+        )
+    if found.native and not (passes and found.provider == provider.name):
+        raise RemoteProtocolError(
+            f"Previous response with id '{previous:.100}' is kept by provider {found.provider}, and this model is "
+            f"served by {provider.name}: send the whole input",
+            param=PREVIOUS,
+            code="previous_response_not_found",
+        )
+    return found
+
+
+def _refused(param: str, why: str) -> RemoteProtocolError:
+    return RemoteProtocolError(f"{param}: {why}", param=param, code="unsupported_parameter")
+
+
+def prepare(body: bytes, memory: Memory) -> bytes:
+    """``body`` as it is to be answered: with what came before, and without what was the gateway's to do."""
+    if memory.items is not None:
+        body = resume(body, memory.items)
+    if not memory.kept or (b"store" not in body and not memory.native):
+        return body
+    fields = json.fields(body)
+    fields.pop("store", None)
+    if memory.native:
+        fields["store"] = json.raw(b"false")  # or the provider would keep it too
+    return json.encode(fields)
+
+
+# --- the gateway keeps -----------------------------------------------------------------------------------
+
+_ITEM = re.compile(r"\binput\[(\d+)\]")
+
+
+class KeptTranslator(Translator):
+    """A `Translator` of Responses clients whose conversation the gateway keeps; give it a prepared body."""
+
+    def __init__(self, memory: Memory, **options: Any) -> None:
+        super().__init__(**options)
+        self._same = False  # the answer has to say who keeps it, so no bytes pass through
+        self._memory = memory
+        self._known = len(memory.items or ())
+        self.keep = memory.keep
+
+    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+        """As `Translator.receive_request`, with a body from `prepare`."""
+        upstream = super().receive_request(body, headers, path)
+        self._place_losses()
+        return upstream
+
+    def _fail_before_head(self, error: ir.Error) -> None:
+        if self.state is State.REQUEST:
+            self._place_losses()
+            param = None if error.param is None else self._place(error.param)
+            error = msgspec.structs.replace(error, message=self._place(error.message), param=param)
+        super()._fail_before_head(error)
+
+    def _answer(self) -> Answer:
+        answer = super()._answer()
+        request = answer.request
+        if request is not None:
+            request = msgspec.structs.replace(request, previous_id=self._memory.previous)
+        return msgspec.structs.replace(answer, request=request, kept=self.keep)
+
+    # Items have their places in the body as it was prepared; clients count in the one they sent.
+
+    def _place_losses(self) -> None:
+        self.losses[:] = [msgspec.structs.replace(loss, path=self._place(loss.path)) for loss in self.losses]
+
+    def _place(self, text: str) -> str:
+        known = self._known
+        if not known:
+            return text
+
+        def place(match: re.Match[str]) -> str:
+            n = int(match[1])
+            return f"input[{n - known}]" if n >= known else f"{PREVIOUS}.items[{n}]"
+
+        return _ITEM.sub(place, text)
+
+    def remember(self, out: bytes, *, owner: str, created: float, provider: str) -> KeptResponse | None:
+        """The answer that ends with ``out``, to be kept; None for one that failed. Call it when the state is DONE."""
+        span = self._final(out)
+        if span is None:
+            return None
+        response = out[span[0] : span[1]]
+        fields = json.fields(response)
+        if bytes(fields.get("status", b"")) == b'"failed"':
+            return None
+        return KeptResponse(
+            id=json.loads(fields["id"]),
+            owner=owner,
+            created=created,
+            provider=provider,
+            model=self.model,
+            response=response,
+            input=input_items(self._body),
+            output=output_items(response),
+        )
+
+    def deny(self, out: bytes) -> bytes:
+        """``out``, the last bytes of an answer, without the promise that it is kept."""
+        span = self._final(out)
+        if span is None:
+            return out
+        response = json.splice(out[span[0] : span[1]], ("store",), b"false")
+        return out[: span[0]] + response + out[span[1] :]
+
+    def _final(self, out: bytes) -> tuple[int, int] | None:
+        """Where in ``out`` the whole response object is: all of it, or in the last event."""
+        if not self.stream:
+            return (0, len(out)) if out else None
+        at = out.rfind(b"\ndata: ") + 7
+        end = out.find(b"\n", at)
+        if at < 7 or end < 0:
+            return None
+        span = json.find(out[at:end], ("response",))
+        return None if span is None else (at + span[0], at + span[1])
+
+
+# --- the provider keeps ----------------------------------------------------------------------------------
+
+
+class NativeTranslator(Translator):
+    """A `Translator` between Responses clients and a provider that keeps its answers."""
+
+    @property
+    def answer_id(self) -> str | None:
+        """The id under which the provider keeps the answer, once it has said so."""
+        scanner = None if self._relay is None else self._relay.scanner
+        return getattr(scanner, "kept_id", None)
+
+
+def translator_for(memory: Memory) -> Callable[..., Translator]:
+    """The kind of `Translator` for a request with ``memory``; call it with a `Translator`'s parameters."""
+    if memory.kept:
+        return functools.partial(KeptTranslator, memory)
+    return NativeTranslator if memory.point else Translator
