@@ -1,4 +1,4 @@
-"""Which of OpenAI's models is of which kind, by name: short questions to the table of `capabilities`."""
+"""Whose model a name is, and of which kind: short questions to the table of `capabilities`."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def is_plain(model: str) -> bool:
     """Whether ``model`` is one of OpenAI's that do not think: it refuses everything about reasoning."""
     found = known(model)
     return found.openai and found.thinking is Thinking.NONE
+
+
+def is_claude(model: str) -> bool:
+    """Whether the name is one of Anthropic's."""
+    return "claude" in model.lower()

@@ -43,7 +43,7 @@ class LineDecoder:
             self._tail.clear()
         pieces = data.split(b"\n")
         self._tail += pieces.pop()
-        lines = []
+        lines: list[bytes] = []
         for piece in pieces:
             if len(piece) > self._max:
                 self._fail(lines)

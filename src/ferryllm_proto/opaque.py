@@ -21,10 +21,10 @@ from .ir import Opaque, OpaqueKind, Struct
 
 PREFIX = "ferry1."
 
-MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ferry1.W1si", b"ZmVycnkxL")
+MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ferry1.W1tb", b"ZmVycnkxL")
 """One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
 
-MAX_CARRIER = 64 << 10
+MAX_CARRIER = 16 << 10
 """Characters of one carrier: it travels twice in every later turn, with the call and with its result."""
 
 _Token = tuple[str, str, str, str, str]

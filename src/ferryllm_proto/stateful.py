@@ -8,7 +8,6 @@ the request's own and the answer is remembered with them (`KeptTranslator`). Whi
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -246,5 +245,5 @@ class NativeTranslator(Translator):
 def translator_for(memory: Memory) -> Callable[..., Translator]:
     """The kind of `Translator` for a request with ``memory``; call it with a `Translator`'s parameters."""
     if memory.kept:
-        return functools.partial(KeptTranslator, memory)
+        return lambda **options: KeptTranslator(memory, **options)
     return NativeTranslator if memory.point else Translator

@@ -10,7 +10,7 @@ import pytest
 
 from ferryllm_net.gateway import interpreter
 from ferryllm_net.telemetry import logs
-from ferryllm_proto import actions, exchange
+from ferryllm_proto import actions, exchange, remembering
 from ferryllm_proto.dialect import UpstreamRequest
 
 KINDS = get_args(actions.Action)
@@ -27,7 +27,7 @@ def test_the_union_names_every_action_of_the_module() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_machine_makes_each_action_and_the_interpreter_knows_it(kind: type) -> None:
-    assert f"{kind.__name__}(" in inspect.getsource(exchange)
+    assert f"{kind.__name__}(" in inspect.getsource(exchange) + inspect.getsource(remembering)
     assert kind.__name__ in inspect.getsource(interpreter.Interpreter)
 
 

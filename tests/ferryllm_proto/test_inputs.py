@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ferryllm_proto import inputs
-from ferryllm_proto.exchange import _TRANSITIONS
+from ferryllm_proto.stages import TRANSITIONS
 
 KINDS = get_args(inputs.Input)
 SAMPLES = (
@@ -16,6 +16,8 @@ SAMPLES = (
     inputs.ClientBody(b"{}"),
     inputs.ClientFault(413, "too large"),
     inputs.ClientLost(),
+    inputs.Recalled(None, foreign=True),
+    inputs.Stored(ok=True),
     inputs.UpstreamHead(200, ()),
     inputs.UpstreamData(b"x"),
     inputs.UpstreamEnd(),
@@ -31,7 +33,7 @@ def test_the_union_names_every_input_of_the_module() -> None:
 
 
 def test_every_input_can_happen_in_some_state() -> None:
-    assert {kind for _, kind in _TRANSITIONS} == set(KINDS)
+    assert {kind for _, kind in TRANSITIONS} == set(KINDS)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)

@@ -106,3 +106,37 @@ def test_a28_an_envelope_without_data_marks_thoughts_that_nobody_signed() -> Non
     token = opaque.wrap(Opaque("openai", "m", OpaqueKind.SIGNATURE, ""))
     assert opaque.is_envelope(token)
     assert opaque.unwrap(token) is None
+
+
+THOUGHTS = [
+    opaque.Thought(Opaque("anthropic", "claude", OpaqueKind.SIGNATURE, "SIG"), "what was thought \u2028 \u00e9", False),
+    opaque.Thought(Opaque("gemini", "gemini-3-pro", OpaqueKind.THOUGHT_SIGNATURE, "c2ln", "rs_1"), "", True),
+]
+
+
+def test_b9_a_calls_id_carries_what_was_thought_before_it() -> None:
+    carrier = opaque.carry("toolu_1", THOUGHTS)
+    assert carrier.startswith("toolu_1~ferry1.")
+    assert opaque.uncarry(carrier) == ("toolu_1", THOUGHTS)
+    assert any(mark in carrier.encode() for mark in opaque.MARKS)
+    assert opaque.carry("toolu_1", THOUGHTS) == carrier
+
+
+@pytest.mark.parametrize("id_", ["call_1", "", "functions.weather:0", "a~b", "ferry1.x.y"])
+def test_plain_ids_carry_nothing(id_: str) -> None:
+    assert opaque.uncarry(id_) == (id_, [])
+
+
+@pytest.mark.parametrize("damage", [-1, 20, 40])
+def test_a_damaged_carrier_is_the_id_alone(damage: int) -> None:
+    carrier = opaque.carry("call_1", THOUGHTS)
+    broken = carrier[:damage] + ("A" if carrier[damage] != "A" else "B") + carrier[damage:][1:]
+    assert opaque.uncarry(broken) == ("call_1", [])
+    assert opaque.uncarry(carrier[:30]) == ("call_1", [])
+    assert opaque.uncarry(f"call_1~{sealed('W10')}") == ("call_1", [])
+    assert opaque.uncarry(f"call_1~{sealed('bm90IGpzb24')}") == ("call_1", [])
+
+
+def test_g11_a_carrier_has_a_limit() -> None:
+    huge = opaque.Thought(Opaque("anthropic", "m", OpaqueKind.REDACTED, "x" * opaque.MAX_CARRIER), "", False)
+    assert opaque.carry("call_1", [huge]) == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ferryllm_proto import opaque
 from ferryllm_proto import ir
 from ferryllm_proto.loss import Disposition
 from ferryllm_proto.translate import State
@@ -84,8 +85,10 @@ def test_y2_calls_open_once_and_count_from_nothing(size: int) -> None:
         call for one in chunks(told) if one["choices"] for call in one["choices"][0]["delta"].get("tool_calls", ())
     ]
     opening = [call for call in calls if "id" in call]
+    plain, (thought,) = opaque.uncarry(opening[0]["id"])
+    assert (plain, thought.opaque.data, thought.text) == ("toolu_1", "SIG", "hm")
     assert opening == [
-        {"index": 0, "id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "id": opening[0]["id"], "type": "function", "function": {"name": "f", "arguments": ""}},
         {"index": 1, "id": "toolu_2", "type": "function", "function": {"name": "g", "arguments": ""}},
     ]
     assert all(set(call) == {"index", "function"} for call in calls if call not in opening)

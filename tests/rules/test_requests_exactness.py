@@ -255,6 +255,31 @@ def test_a26_r8_opaque_material_goes_back_to_who_minted_it(entry: str, backend: 
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("backend", ["anthropic", "openai_responses"])
+def test_b9_a_chat_client_that_drops_unknown_fields_brings_it_back_all_the_same(backend: str, stream: bool) -> None:
+    body = turns.second("openai", backend, stream)
+    known = {"role", "content", "tool_calls"}
+    body["messages"][1] = {name: value for name, value in body["messages"][1].items() if name in known}
+    sent = turns.send("openai", backend, body)
+    raw = sent.raw.decode()
+    assert [raw.count(f'"{secret}"') for secret in turns.SECRETS[backend]] == [1] * len(turns.SECRETS[backend])
+    assert "ferry1." not in raw
+    first, *others = sent.body["messages"] if backend == "anthropic" else sent.body["input"]
+    assert first["role"] == "user"
+    if backend == "anthropic":
+        # What was thought before the text and what was thought behind it stand where they stood.
+        assert others[0]["content"][:4] == turns.ANSWERS["anthropic"]["content"][:4]
+    else:
+        kinds = [item["type"] for item in others]
+        assert kinds[:5] == ["reasoning", "message", "reasoning", "function_call", "function_call"]
+    for target in ("anthropic", "openai_responses", "openai"):
+        if target != backend:
+            elsewhere = turns.send("openai", target, body).raw
+            assert b"ferry1." not in elsewhere
+            assert not any(secret.encode() in elsewhere for secret in turns.SECRETS[backend])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_a26_a28_nobody_else_gets_it_and_the_loss_is_reported(

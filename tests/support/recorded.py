@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-_FILES = {"openai": "openai_chat", "openai_responses": "openai_responses", "anthropic": "anthropic"}
+_FILES = {"openai": "openai_chat"}
+"""Files that are not called as their dialect."""
 _decoder = msgspec.json.Decoder()
 
 
@@ -36,7 +37,7 @@ def need() -> pathlib.Path:
 @functools.cache
 def cases(dialect: str) -> list[dict[str, Any]]:
     """All recorded exchanges of a dialect of ours; fields as in the data's README."""
-    lines = (need() / "recorded" / f"{_FILES[dialect]}.jsonl").read_bytes().splitlines()
+    lines = (need() / "recorded" / f"{_FILES.get(dialect, dialect)}.jsonl").read_bytes().splitlines()
     return [_decoder.decode(line) for line in lines]
 
 

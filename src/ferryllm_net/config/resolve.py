@@ -11,6 +11,7 @@ from .credentials import Credentials
 from .listen import ListenFault, is_loopback, resolve_listen
 from .problems import Path as KeyPath
 from .problems import Report, nearest
+from .responses import resolve_responses
 from .schema import Config, Provider, Route, Server
 from .secret import Secret
 from .settings import (
@@ -61,6 +62,7 @@ def resolve(
             check_providers=config.server.check_providers,
         ),
         metrics=config.metrics.enabled,
+        responses=resolve_responses(config.responses, base, report),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
         providers=providers,
@@ -107,6 +109,8 @@ def _provider(
     provider: Provider, path: KeyPath, server: Server, credentials: Credentials, report: Report
 ) -> ProviderSettings | None:
     key = credentials.provider_key(provider, path)
+    if not provider.keeps_responses and provider.type != "openai_responses":
+        report.warn((*path, "keeps_responses"), f"not used, because type is {provider.type}", "leave it out")
     ca_file = _ca_file(provider, path, credentials, report)
     if not report.accepted((*path, "base_url")):
         return None
@@ -147,6 +151,7 @@ def provider_settings(
         ssl_verify=provider.ssl_verify,
         ca_file=ca_file,
         timeouts=_timeouts(provider, server),
+        keeps_responses=provider.keeps_responses,
     )
 
 

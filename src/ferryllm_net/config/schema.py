@@ -174,6 +174,45 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class Responses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Responses that clients of `/v1/responses` go on from (`previous_response_id`), read again and delete.
+
+    A provider of `openai_responses` keeps its own; here is only where each of them is. For every other provider the
+    gateway keeps them, each for the key that made it.
+    """
+
+    store: Annotated[
+        Literal["memory", "sqlite", "off"],
+        Meta(
+            description="Where responses are kept: in `memory`, until the gateway ends; in a file, `sqlite`; nowhere, "
+            "`off`, and a request that needs one is refused."
+        ),
+    ] = "memory"
+    path: (
+        Annotated[
+            str,
+            Meta(
+                description="File of `sqlite`, made when it is not there, readable by its owner alone. A relative path "
+                "counts from the configuration file. Required when `store` is `sqlite`."
+            ),
+        ]
+        | None
+    ) = None
+    ttl_secs: Annotated[
+        float,
+        Meta(gt=0, le=3650 * DAY, description="How long a response is kept.", extra={"unit": "seconds"}),
+    ] = 30 * DAY
+    max_mb: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Most that is kept; the responses used longest ago make room.",
+            extra={"unit": "MiB"},
+        ),
+    ] = 128
+
+
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One upstream. At most one of the three sources of a key; none for a backend that asks for no key."""
 
@@ -202,6 +241,13 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    keeps_responses: Annotated[
+        bool,
+        Meta(
+            description="For `openai_responses`: whether the provider keeps responses. `false` for servers that know "
+            "the protocol and forget every answer: the gateway keeps them, as `[responses]` says."
+        ),
+    ] = True
     ssl_verify: Annotated[
         bool, Meta(description="Whether the provider's certificate is checked. Off warns at every start.")
     ] = True
@@ -263,5 +309,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logging: Logging = Logging()
     auth: Auth = Auth()
     metrics: Metrics = Metrics()
+    responses: Responses = Responses()
     providers: tuple[Provider, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -76,6 +76,16 @@ class AuthSettings(msgspec.Struct, frozen=True):
         return found
 
 
+class ResponsesSettings(msgspec.Struct, frozen=True):
+    """The store of responses."""
+
+    store: Literal["memory", "sqlite", "off"] = "memory"
+    path: str | None = None
+    """Absolute; None without a file."""
+    ttl_secs: float = 2_592_000.0
+    max_bytes: int = 128 << 20
+
+
 class ProviderSettings(msgspec.Struct, frozen=True):
     """One upstream: where it is, how to speak to it, with which key."""
 
@@ -92,6 +102,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     ca_file: str | None
     """Absolute path; None for the authorities of the system."""
     timeouts: Timeouts
+    keeps_responses: bool = True
+    """Whether a provider of ``openai_responses`` keeps them itself."""
 
     @property
     def authority(self) -> str:
@@ -138,6 +150,7 @@ class Settings(msgspec.Struct, frozen=True):
     """In the order of the file."""
     metrics: bool = True
     """Whether ``/metrics`` answers."""
+    responses: ResponsesSettings = ResponsesSettings()
     source: str | None = None
     """The file it came from; None when there is none."""
     demo: bool = False

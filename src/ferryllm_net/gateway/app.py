@@ -101,6 +101,7 @@ def gateway(settings: Settings) -> Gateway:
             request_secs=provider.timeouts.request_secs,
             idle_secs=provider.timeouts.idle_secs,
             total_secs=provider.timeouts.total_secs,
+            keeps_responses=provider.keeps_responses,
         )
         for provider in settings.providers
     }

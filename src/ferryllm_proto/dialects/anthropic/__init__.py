@@ -2,7 +2,7 @@
 
 Files: `wire` the JSON as types; `decode_request` and `decode_blocks` read clients, `encode_request`, `encode_params`,
 `encode_turns` and `encode_blocks` write to providers; `response`, `stream_decoder`, `stream_encoder` and `usage` the
-answers; `errors`; `models` what models can do; `carrier` opaque material; `scan` pass-through.
+answers; `errors`; `models` the models list; `carrier` opaque material; `scan` pass-through.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Anthropic(Dialect):
         headers: Headers = (),
         rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
-        return encode_request.encode(request, model, headers, self._headers(request, headers))
+        return encode_request.encode(request, model, headers, self._headers(request, headers), rules)
 
     def encode_count_request(
         self,
@@ -72,7 +72,7 @@ class Anthropic(Dialect):
         rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         """The request as a question for its number of input tokens, of any dialect."""
-        return encode_request.encode_count(request, model, headers, self._headers(request, headers))
+        return encode_request.encode_count(request, model, headers, self._headers(request, headers), rules)
 
     def decode_count_answer(self, body: bytes) -> int:
         """The number of input tokens a provider counted. Raises `RemoteProtocolError`."""

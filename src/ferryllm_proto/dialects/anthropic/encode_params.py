@@ -1,18 +1,20 @@
 """Parameters of a Messages request: thinking and effort, structured output, sampling, labels.
 
 What the provider's model does not take is left out and reported; what changes the answer's shape is refused (G5). The
-facts about models are in `models`.
+facts about models are in `capabilities`.
 """
 
 from __future__ import annotations
 
 from ... import ids, ir, json
+from ...capabilities import Capabilities, Thinking, budget_of, clamp, effort_of
 from ...loss import Report
-from . import models
 from .encode_blocks import Block
-from .models import Profile, ThinkingStyle
 from .schemas import closed_schema
 from .wire import NAME
+
+MIN_BUDGET = 1024
+"""The API refuses less."""
 
 MAX_USER = 256
 """Characters of ``metadata.user_id`` (API reference)."""
@@ -24,10 +26,12 @@ class ParamWriter:
     ``own``: a client of this dialect goes to the model it asked for, so everything leaves as it was written.
     """
 
-    def __init__(self, request: ir.Request, model: str, profile: Profile, report: Report, *, own: bool) -> None:
+    def __init__(self, request: ir.Request, model: str, can: Capabilities, report: Report, *, own: bool) -> None:
         self.request = request
         self.model = model
-        self.profile = profile
+        self.can = can
+        # Servers that speak Messages with models of their own take what the first API took.
+        self.adaptive = can.thinking in (Thinking.ADAPTIVE, Thinking.BOTH)
         self.report = report
         self.ours = request.dialect == NAME
         self.own = own
@@ -53,12 +57,15 @@ class ParamWriter:
     def _thinking(self, params: ir.ReasoningParams, max_tokens: int, path: str) -> Block | None:
         off = params.mode is ir.ThinkingMode.OFF or params.effort == "none" or params.budget == 0
         if off and params.mode in (None, ir.ThinkingMode.OFF):
-            return None if self.profile.thinking is ThinkingStyle.NONE else {"type": "disabled"}
-        if self.profile.thinking is ThinkingStyle.NONE:
+            if self.can.restless:
+                self.report.dropped(path, f"{self.model} can not be told not to think")
+                return None
+            return None if self.can.thinking is Thinking.NONE else {"type": "disabled"}
+        if self.can.thinking is Thinking.NONE:
             self.report.dropped(path, f"{self.model} does not think aloud")
             return None
-        if self.profile.thinking is ThinkingStyle.ADAPTIVE:
-            if self.profile.budget_too and params.budget is not None:
+        if self.adaptive:
+            if self.can.thinking is Thinking.BOTH and params.budget is not None:
                 return self._budget(params, max_tokens, path)
             if params.mode is ir.ThinkingMode.BETWEEN_TOOLS:
                 return {"type": "between_tools"}
@@ -72,8 +79,8 @@ class ParamWriter:
         return self._budget(params, max_tokens, path)
 
     def _budget(self, params: ir.ReasoningParams, max_tokens: int, path: str) -> Block | None:
-        budget = params.budget or models.BUDGETS.get(params.effort or "high", models.BUDGETS["high"])
-        fitted = max(min(budget, max_tokens - 1), models.MIN_BUDGET)
+        budget = params.budget or budget_of(params.effort or "high")
+        fitted = max(min(budget, max_tokens - 1), MIN_BUDGET)
         if fitted >= max_tokens:
             self.report.dropped(path, f"there is no room to think in {max_tokens} tokens")
             return None
@@ -92,14 +99,14 @@ class ParamWriter:
 
     def _effort(self, body: Block, params: ir.ReasoningParams, thinking: Block | None, path: str) -> None:
         effort = params.effort
-        if effort is None and params.budget and self.profile.thinking is ThinkingStyle.ADAPTIVE:
+        if effort is None and params.budget and self.adaptive:
             if thinking is not None and thinking["type"] != "adaptive":
                 return
-            effort = models.effort_of(params.budget)
+            effort = effort_of(params.budget)
             self.report.degraded(f"{path}.budget", f"{self.model} takes no budget: effort {effort}")
         if effort is None or effort == "none" or params.mode is ir.ThinkingMode.OFF:
             return
-        said = models.clamp_effort(effort, self.profile.efforts)
+        said = clamp(effort, () if self.can.thinking is Thinking.EFFORT else self.can.efforts or ())
         if said is None:
             return  # the budget says it
         if said != effort:
@@ -117,7 +124,7 @@ class ParamWriter:
             raise self.report.refuse(
                 path, f"{NAME} has no JSON mode without a schema: give a json_schema, or ask for JSON in the prompt"
             )
-        if not self.own and not self.profile.schema:
+        if not self.own and not self.can.structured_output:
             raise self.report.refuse(path, f"{self.model} has no structured output")
         schema, closed = (json.raw(format_.schema), False) if self.ours else closed_schema(format_.schema)
         if closed:
@@ -144,14 +151,14 @@ class ParamWriter:
         for name, value in values.items():
             if name != "top_k" and value == 1:
                 continue  # the default, refused by nobody and needed by nobody
-            if not self.profile.sampling:
-                report.dropped(request.wire_name(name), f"{self.model} refuses sampling parameters")
+            if not getattr(self.can, name):
+                report.dropped(request.wire_name(name), f"{self.model} refuses it")
             elif thinking and not (name == "top_p" and value >= 0.95):
                 report.dropped(request.wire_name(name), "it can not be set while the model thinks")
             elif name == "temperature" and value > 1:
                 report.degraded(request.wire_name(name), "the highest temperature is 1")
                 body[name] = 1
-            elif name == "top_p" and "temperature" in body and not self.profile.both_sampling:
+            elif name == "top_p" and "temperature" in body and not self.can.together:
                 report.dropped(request.wire_name(name), f"{self.model} refuses it together with a temperature")
             else:
                 body[name] = value
@@ -163,6 +170,8 @@ class ParamWriter:
             raise self.report.refuse(
                 self.request.wire_name("stop"), f"{NAME} takes no stop sequence of white space alone"
             )
+        if not self.own and not self.can.stop:
+            raise self.report.refuse(self.request.wire_name("stop"), f"{self.model} takes no stop sequences")
         body["stop_sequences"] = list(self.request.stop)
 
     def labels(self, body: Block) -> None:

@@ -1,20 +1,20 @@
 """`ir.Request` of any dialect to a Messages request.
 
 What a client of this dialect wrote for the model it asked for leaves as it came, unknown fields included. For all
-others the model's own rules (`models`) decide about sampling, thinking and effort, so that no request fails for a knob.
+others what the model can do (`capabilities`) decides about sampling, thinking and effort, so that no request fails for a knob.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ... import ir, json, tools
+from ... import capabilities, ir, json, tools
 from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
-from . import encode_turns, models
+from ...rules import NO_RULES, ProviderRules
+from . import encode_turns
 from .encode_blocks import Block, BlockWriter
 from .encode_params import ParamWriter, drop_knobs, refuse_contracts
-from .models import Profile
 from .schemas import object_schema
 from .wire import NAME
 
@@ -46,23 +46,31 @@ _UNCOUNTED = ("max_tokens", "stream", "temperature", "top_p", "top_k", "stop_seq
 
 
 def encode(
-    request: ir.Request, model: str | None, headers: Headers, forwarded: tuple[tuple[str, str], ...]
+    request: ir.Request,
+    model: str | None,
+    headers: Headers,
+    forwarded: tuple[tuple[str, str], ...],
+    rules: ProviderRules = NO_RULES,
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The request to send. Raises `RemoteProtocolError` for what must not be left out (G5).
 
     ``forwarded`` are the headers that go along; ``headers`` are the client's, for what they unlock.
     """
     report = Report()
-    body = json.encode(_Encoding(request, model or request.model, headers, report).body())
+    body = json.encode(_Encoding(request, model or request.model, headers, report, rules).body())
     return UpstreamRequest("POST", PATH, "", forwarded, body, request.stream), report.losses
 
 
 def encode_count(
-    request: ir.Request, model: str | None, headers: Headers, forwarded: tuple[tuple[str, str], ...]
+    request: ir.Request,
+    model: str | None,
+    headers: Headers,
+    forwarded: tuple[tuple[str, str], ...],
+    rules: ProviderRules = NO_RULES,
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The same conversation as a question for its number of tokens."""
     report = Report()
-    body = _Encoding(request, model or request.model, headers, report).body()
+    body = _Encoding(request, model or request.model, headers, report, rules).body()
     counted = {name: value for name, value in body.items() if name not in _UNCOUNTED}
     return UpstreamRequest("POST", COUNT_PATH, "", forwarded, json.encode(counted), False), report.losses
 
@@ -70,16 +78,16 @@ def encode_count(
 class _Encoding:
     """One request being written."""
 
-    def __init__(self, request: ir.Request, model: str, headers: Headers, report: Report) -> None:
+    def __init__(self, request: ir.Request, model: str, headers: Headers, report: Report, rules: ProviderRules) -> None:
         self.request = request
         self.model = model
         self.report = report
-        self.profile: Profile = models.profile(model)
+        self.can = capabilities.of(model, rules)
         self.ours = request.dialect == NAME
         self.own = self.ours and model == request.model
         self.lowered = tools.lower(request, TOOL_RULES, NAME, report)
         self.writer = BlockWriter(request, model, self.lowered, report, own=self.own)
-        self.mid_system = self.ours and (self.profile.mid_system or _unlocks_mid_system(headers))
+        self.mid_system = self.ours and (self.can.mid_system or _unlocks_mid_system(headers))
 
     def body(self) -> Block:
         request = self.request
@@ -89,7 +97,7 @@ class _Encoding:
         body: Block = {"model": self.model}
         if request.max_output == 0 and not self.ours:  # here 0 means: fill the cache and say nothing
             raise self.report.refuse(request.wire_name("max_output"), "an answer has at least one token")
-        max_tokens = request.max_output if request.max_output is not None else self.profile.max_output
+        max_tokens = self._max_tokens()
         body["max_tokens"] = max_tokens
         if request.stream:
             body["stream"] = True
@@ -104,13 +112,13 @@ class _Encoding:
                 request.turns,
                 self.writer,
                 self.report,
-                prefill=self.profile.prefill,
+                prefill=self.can.prefill,
                 mid_system=self.mid_system,
             )
         self._tool_choice(body)
         if not self.own:
             self._missing_tools(body)
-        params = ParamWriter(request, self.model, self.profile, self.report, own=self.own)
+        params = ParamWriter(request, self.model, self.can, self.report, own=self.own)
         params.reasoning(body, max_tokens)
         params.format(body)
         params.sampling(body)
@@ -120,6 +128,16 @@ class _Encoding:
         if not self.own:
             self._limit_cache_marks(body)
         return body
+
+    def _max_tokens(self) -> int:
+        """The limit the API wants in every request: the client's, within the model's; else the model's usual (C7)."""
+        asked, most = self.request.max_output, self.can.max_output_tokens
+        if asked is None:
+            return self.can.default_max_tokens
+        if self.own or most is None or asked <= most:
+            return asked
+        self.report.degraded(self.request.wire_name("max_output"), f"the most {self.model} takes is {most}")
+        return most
 
     # --- system and tools ---
 
@@ -140,7 +158,7 @@ class _Encoding:
         if tool.schema is not None or not self.ours:
             out["input_schema"] = json.raw(tool.schema) if self.ours and tool.schema else object_schema(tool.schema)
         if tool.strict is not None and (tool.strict or self.ours):
-            if self.own or self.profile.schema:
+            if self.own or self.can.structured_output:
                 out["strict"] = tool.strict
             else:
                 self.report.dropped(f"{tool.path}.strict", f"{self.model} has no strict tools")

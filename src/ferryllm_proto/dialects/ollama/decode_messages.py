@@ -137,7 +137,11 @@ def images(raw: Raw, path: str) -> list[ir.Part]:
     data = given(raw)
     if data is None:
         return []
-    return [_image(text, f"{path}[{n}]") for n, text in enumerate(json.decode(data, wire.strings, path))]
+    return [_image(text, f"{path}[{n}]") for n, text in enumerate(_strings(data, path))]
+
+
+def _strings(data: bytes, path: str) -> list[str]:
+    return json.decode(data, wire.strings, path)
 
 
 def _image(data: str, path: str) -> ir.Image:
@@ -177,7 +181,9 @@ def _calls(raw: Raw, n: int, path: str) -> list[ir.ToolCall]:
 
 def _call(raw: Raw, n: int, m: int, path: str) -> ir.ToolCall:
     call, extra = json.decode_known(raw, wire.call, path)
-    function, inner = json.decode_known(needed(call.function, f"{path}.function"), wire.call_function, f"{path}.function")
+    function, inner = json.decode_known(
+        needed(call.function, f"{path}.function"), wire.call_function, f"{path}.function"
+    )
     arguments = given(function.arguments)
     if arguments is not None and json.kind(arguments) != "object":
         raise json.bad_field(f"{path}.function.arguments", "an object", json.kind(arguments))
@@ -195,9 +201,7 @@ def needed(raw: Raw, path: str) -> bytes:
     """A value that has to be there."""
     data = given(raw)
     if data is None:
-        raise RemoteProtocolError(
-            f"{path}: this field is required", param=path, code="missing_required_parameter"
-        )
+        raise RemoteProtocolError(f"{path}: this field is required", param=path, code="missing_required_parameter")
     return data
 
 

@@ -73,7 +73,7 @@ def _generate(body: bytes) -> ir.Request:
         parts.append(ir.Text(found.prompt, path="prompt"))
     elif found.prompt is None:
         ext[".prompt"] = b"null"
-    system = ()
+    system: tuple[ir.Text, ...] = ()
     if found.system:
         system = (ir.Text(found.system, path="system"),)
     elif found.system == "":

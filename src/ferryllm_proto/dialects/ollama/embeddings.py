@@ -62,7 +62,9 @@ class OllamaEmbedder(Embedder):
             ext=ir.Ext(NAME, extra) if extra else None,
         )
 
-    def encode_response(self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report) -> bytes:
+    def encode_response(
+        self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report
+    ) -> bytes:
         if _is_old(path):
             return json.encode({"embedding": json.raw(response.vectors[0] if response.vectors else b"[]")})
         body: dict[str, object] = {"model": request.model, "embeddings": [json.raw(one) for one in response.vectors]}

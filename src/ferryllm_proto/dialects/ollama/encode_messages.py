@@ -136,9 +136,7 @@ def _written(content: Content, turn: ir.Turn) -> Wire:
     return {} if spelled(turn.ext, CONTENT) is not None and not content.text else {"content": content.text}
 
 
-def _result(
-    found: ir.ToolResult, turn: ir.Turn, scope: Scope, lowered: tools.Lowered, names: dict[str, str]
-) -> Wire:
+def _result(found: ir.ToolResult, turn: ir.Turn, scope: Scope, lowered: tools.Lowered, names: dict[str, str]) -> Wire:
     result = lowered.result(found)
     scope.report.ext(found.ext, NAME, path_of(found))
     mark(found, scope)
@@ -171,7 +169,7 @@ def _result(
 def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, names: dict[str, str], out: list[Wire]) -> None:
     thoughts = [part for part in turn.parts if isinstance(part, ir.Reasoning)]
     calls = [part for part in turn.parts if isinstance(part, ir.ToolCall)]
-    rest = [part for part in turn.parts if not isinstance(part, (ir.Reasoning, ir.ToolCall))]
+    rest: list[ir.Part] = [part for part in turn.parts if not isinstance(part, (ir.Reasoning, ir.ToolCall))]
     _order(turn, scope)
     content = _collected(turn, rest, scope)
     thinking = _thinking(thoughts, scope)

@@ -105,7 +105,9 @@ def _document(part: ir.Part, scope: Scope) -> str:
         scope.report.dropped(f"{path}.citations", "Ollama cannot cite documents")
     text = source.data if source.kind is ir.SourceKind.TEXT else _decoded(source)
     if text is None:
-        what = source.media_type or ("a file" if source.kind is ir.SourceKind.BASE64 else f"a file by {source.kind.value}")
+        what = source.media_type or (
+            "a file" if source.kind is ir.SourceKind.BASE64 else f"a file by {source.kind.value}"
+        )
         raise scope.report.refuse(path, f"Ollama reads text and images, not {what}: send the document's text")
     heads = [head for head in (part.name, part.context) if head]
     scope.report.degraded(path, "a text document is sent as text" + (" with its title before it" if heads else ""))
@@ -114,7 +116,9 @@ def _document(part: ir.Part, scope: Scope) -> str:
 
 def _decoded(source: ir.Source) -> str | None:
     """The text in a document that is one; None for any other."""
-    if source.kind is not ir.SourceKind.BASE64 or not (source.media_type or "").startswith(("text/", "application/json")):
+    if source.kind is not ir.SourceKind.BASE64 or not (source.media_type or "").startswith(
+        ("text/", "application/json")
+    ):
         return None
     try:
         return base64.b64decode(source.data).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import ir, json, schemas, tools
-from ...dialect import Headers, ToolRules, UpstreamRequest
+from ...dialect import ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from .encode_messages import Wire, fields_of, messages
 from .encode_params import parameters
@@ -17,7 +17,7 @@ _NATIVE_RULES = ToolRules(name_pattern=r"(?s).*", max_id=1 << 20, id_pattern=r"(
 """Clients of Ollama name and number as they like; the provider is the judge."""
 
 
-def encode(request: ir.Request, model: str | None, headers: Headers) -> tuple[UpstreamRequest, list[Loss]]:
+def encode(request: ir.Request, model: str | None) -> tuple[UpstreamRequest, list[Loss]]:
     """The request to send. Raises `RemoteProtocolError` for what must not be lost and cannot be said (G5)."""
     report = Report()
     name = request.model if model is None else model

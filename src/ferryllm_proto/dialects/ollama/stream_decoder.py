@@ -82,7 +82,7 @@ class StreamDecoder:
         out: list[Event] = []
         if self.state is _CLOSED:
             return out
-        self._receive(self._lines.receive_eof(), out)
+        self._receive([line for line in self._lines.receive_eof() if not _is_torn(line)], out)
         if self.state is _BODY:
             self._whole(out)
         elif self.state is not _CLOSED:
@@ -208,6 +208,17 @@ class StreamDecoder:
         if self.state is not _CLOSED:
             self.state = _CLOSED
             out.append(StreamFailed(error))
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a last line without its end is half a line: then the stream was cut, and its JSON is nobody's fault."""
+    if line[:1] != b"{":
+        return False
+    try:
+        json.fields(line)
+    except RemoteProtocolError as exc:
+        return exc.error.code == "invalid_json"
+    return False
 
 
 # --- whole answers that came as lines --------------------------------------------------------------------

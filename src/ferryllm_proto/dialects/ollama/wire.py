@@ -103,6 +103,13 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frequency_penalty: float | None = None
 
 
+class Peek(msgspec.Struct, frozen=True):
+    """What routing has to know."""
+
+    model: str = ""
+    stream: bool | None = None
+
+
 class ShowRequest(msgspec.Struct, frozen=True):
     """``name`` is what older clients call it."""
 
@@ -110,6 +117,7 @@ class ShowRequest(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+peek = json.decoder(Peek)
 show_request = json.decoder(ShowRequest)
 chat_request = json.decoder(ChatRequest)
 generate_request = json.decoder(GenerateRequest)

@@ -49,7 +49,7 @@ class OpenAI(Dialect):
         headers: Headers = (),
         rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
-        return encode_request.encode(request, model, headers)
+        return encode_request.encode(request, model, headers, rules)
 
     def decode_response(self, body: bytes) -> ir.Response:
         return response.decode(body)

@@ -62,7 +62,9 @@ class OpenAIEmbedder(Embedder):
             ext=ir.Ext(NAME, extra) if extra else None,
         )
 
-    def encode_response(self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report) -> bytes:
+    def encode_response(
+        self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report
+    ) -> bytes:
         base64 = request.encoding == "base64"
         data = [
             {

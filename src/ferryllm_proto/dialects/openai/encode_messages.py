@@ -6,14 +6,26 @@ tool message cannot hold (images) in a user message after the whole run (transla
 
 from __future__ import annotations
 
+import msgspec
+
 from ... import hosted, ir, json, opaque, system, tools
 from . import reasoning
 from .decode_messages import DEVELOPER
 from .decode_parts import NAME
-from .encode_parts import Scope, Wire, encode, fields_of, is_plain, mark, parts, path_of, text_document, text_losses
-
-ERROR_PREFIX = "[error] "
-"""Before the text of a failed tool call: Chat has no field for it (A20)."""
+from .encode_parts import (
+    Scope,
+    Wire,
+    encode,
+    fields_of,
+    is_plain,
+    mark,
+    parts,
+    path_of,
+    text_losses,
+    unmarked,
+)
+from .encode_results import tool_message
+from .profile import CallContent, Later, Replay
 
 CONTINUE = "Continue."
 """The user's words where nobody else said any: instructions alone are answered by no provider (A6)."""
@@ -86,8 +98,43 @@ def _instructions(texts: list[ir.Text], scope: Scope) -> Wire:
 def _later_system(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
     found = [part for part in turn.parts if scope.native or not isinstance(part, ir.Text) or part.text]
     _turn_losses(turn, scope)
-    if found or scope.native:
-        out.append(_plain(_role(turn.ext, scope), turn, found, scope))
+    later = Later.KEEP if scope.native else scope.profile.later_system
+    if later is Later.USER and found:
+        scope.report.degraded(
+            turn.path or "messages", "instructions inside the conversation are a marked text of the user"
+        )
+        found = [_reminder(part) for part in found]
+        _append(_plain("user", turn, found, scope), turn, scope, out)
+    elif found or scope.native:
+        message = _plain(_role(turn.ext, scope), turn, found, scope)
+        if later is Later.MERGE and out and out[-1]["role"] == message["role"]:
+            scope.report.degraded(turn.path or "messages", "instructions that follow each other are one message")
+            _merge(message, out)
+        else:
+            out.append(message)
+
+
+def _reminder(part: ir.Part) -> ir.Part:
+    if not isinstance(part, ir.Text):
+        return part
+    return msgspec.structs.replace(part, text=f"<system-reminder>\n{part.text}\n</system-reminder>")
+
+
+def _append(message: Wire, turn: ir.Turn, scope: Scope, out: list[Wire]) -> None:
+    """Add a message of the user, or its content to the one before where users and assistants must take turns."""
+    if scope.profile.alternate and not scope.native and out and out[-1]["role"] == message["role"]:
+        scope.report.degraded(turn.path or "messages", "messages that follow each other are one message")
+        _merge(message, out)
+    else:
+        out.append(message)
+
+
+def _merge(message: Wire, out: list[Wire]) -> None:
+    """The content of ``message`` behind that of the last one, as parts: nothing is put between them."""
+    pieces: list[object] = []
+    for content in (out[-1]["content"], message["content"]):
+        pieces.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
+    out[-1] = {**out[-1], "content": pieces}
 
 
 # --- users and results -----------------------------------------------------------------------------------
@@ -113,67 +160,12 @@ def _user(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str],
     results = [part for part in turn.parts if isinstance(part, ir.ToolResult)]
     media: list[ir.Part] = []
     for result in results:
-        out.append(_result(result, scope, lowered, legacy, media))
+        out.append(tool_message(result, scope, lowered, legacy, media))
     rest = [part for part in turn.parts if not isinstance(part, ir.ToolResult)]
     if not scope.native:
         rest = [part for part in rest if not isinstance(part, ir.Text) or part.text]
     if media or rest or (scope.native and not results):
-        out.append(_plain("user", turn, [*media, *rest], scope))
-
-
-def _result(found: ir.ToolResult, scope: Scope, lowered: tools.Lowered, legacy: set[str], media: list[ir.Part]) -> Wire:
-    result = lowered.result(found)
-    path = found.path or f"tool result {found.id}"
-    scope.report.ext(found.ext, NAME, path)
-    if found.id in legacy:
-        message: Wire = {"role": "function"}
-    else:
-        message = {"role": "tool", "tool_call_id": result.id}
-    if scope.native:
-        if found.parts or found.ext is None:
-            message["content"] = parts(list(found.parts), scope) if found.parts else ""
-        message.update(mark(found, scope))
-    else:
-        mark(found, scope)
-        message["content"] = _result_text(found, path, scope, media)
-    if result.name is not None and (scope.native or found.id in legacy):
-        message["name"] = result.name
-    message.update(fields_of(found.ext))
-    return message
-
-
-def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.Part]) -> object:
-    """The text of a result; images and files go to ``media`` and leave a note."""
-    texts: list[str] = []
-    moved: list[ir.Part] = []
-    for part in result.parts:
-        if isinstance(part, ir.Text):
-            text_losses(part, scope)
-            mark(part, scope)
-            texts.append(part.text)
-        elif isinstance(part, ir.Document) and part.source.kind is ir.SourceKind.TEXT:
-            texts.append(text_document(part, scope))
-        elif isinstance(part, ir.Hosted):
-            said = hosted.as_text(part, NAME, scope.report)
-            texts.extend([said] if said is not None else [])
-        elif isinstance(part, (ir.Image, ir.Document, ir.Audio)):
-            kind = type(part).__name__.lower()
-            scope.report.degraded(
-                path_of(part), f"a tool message holds text only: the {kind} follows as a user message"
-            )
-            texts.append(f"[{kind} of tool result {result.id}: see the next user message]")
-            moved.append(part)
-        else:
-            encode(part, scope)  # reports it
-    if moved:
-        media.append(ir.Text(f"[content of tool result {result.id}]"))
-        media.extend(moved)
-    if result.is_error:
-        scope.report.degraded(f"{path}.is_error", "Chat has no such field: the text says it")
-        texts[:1] = [ERROR_PREFIX + (texts[0] if texts else "")]
-    if len(texts) <= 1:
-        return texts[0] if texts else ""
-    return [{"type": "text", "text": text} for text in texts]
+        _append(_plain("user", turn, [*media, *rest], scope), turn, scope, out)
 
 
 # --- the assistant ---------------------------------------------------------------------------------------
@@ -208,7 +200,17 @@ def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[
     message.update(fields_of(turn.ext))
     message.update(_spelled(turn.ext))
     if len(message) > 2 or message["content"] is not None or scope.native:
+        if message["content"] is None and not scope.native:
+            _empty(message, scope)
         out.append(message)
+
+
+def _empty(message: Wire, scope: Scope) -> None:
+    """What stands for the text of an assistant message that has none."""
+    if scope.profile.call_content is CallContent.EMPTY:
+        message["content"] = ""
+    elif scope.profile.call_content is CallContent.ABSENT and "tool_calls" in message:
+        del message["content"]
 
 
 def _spelled(ext: ir.Ext | None) -> Wire:
@@ -240,7 +242,7 @@ def _said(found: list[ir.Part], scope: Scope) -> object:
     for part in found:
         if isinstance(part, ir.Text):
             text_losses(part, scope)
-            mark(part, scope)
+            unmarked(part, scope)
             said: str | None = part.text
         elif isinstance(part, ir.Hosted) and part.dialect != NAME:
             said = hosted.as_text(part, NAME, scope.report)
@@ -270,12 +272,15 @@ def _thoughts(found: list[ir.Reasoning], scope: Scope, *, calling: bool) -> Wire
         path = path_of(thought)
         usable = [o for o in thought.opaque if _usable(o, scope)]
         details.extend(json.raw(o.data.encode("utf-8", "surrogatepass")) for o in usable)
-        key = "reasoning" if path.endswith(".reasoning") else "reasoning_content"
+        key = scope.profile.reasoning_field
+        if scope.native:
+            key = "reasoning" if path.endswith(".reasoning") else "reasoning_content"
         said = thought.text or "\n\n".join(thought.summary)
         if scope.native and not path.endswith(("]", ".reasoning_details")):
             texts.setdefault(key, []).append(thought.text)
-        elif scope.profile.replay_reasoning and calling and said and not scope.native:
-            texts.setdefault(key, []).append(said)
+        elif said and not scope.native and _replays(scope, calling=calling):
+            if not usable or key == "reasoning_content":  # beside it the entries alone are complete
+                texts.setdefault(key, []).append(said)
         elif said and not usable:
             scope.report.dropped(path, "this provider is not sent the thoughts of earlier turns")
             continue
@@ -286,6 +291,12 @@ def _thoughts(found: list[ir.Reasoning], scope: Scope, *, calling: bool) -> Wire
     if details:
         out["reasoning_details"] = details
     return out
+
+
+def _replays(scope: Scope, *, calling: bool) -> bool:
+    """Whether this provider gets the thoughts of a turn back (A27)."""
+    replay = scope.profile.replay
+    return replay is Replay.ALWAYS or (replay is Replay.LOOP and calling)
 
 
 def _usable(found: ir.Opaque, scope: Scope) -> bool:

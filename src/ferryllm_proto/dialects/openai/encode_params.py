@@ -21,12 +21,12 @@ _MAX_USER = 128
 """Characters of ``user``: the limit of ``safety_identifier``, its successor."""
 
 
-def parameters(scope: Scope, *, forced: bool = False) -> Wire:
-    """Everything beside model, messages and tools; ``forced`` says that a tool has to be called."""
+def parameters(scope: Scope, *, forced: bool = False, unthought: bool = False) -> Wire:
+    """Everything beside model, messages and tools; what is ``forced`` and ``unthought``: see `reasoning`."""
     out: Wire = {} if scope.native else dict(scope.profile.extra)
     _limits(scope, out)
     _sampling(scope, out)
-    reasoning(scope, out, forced=forced)
+    reasoning(scope, out, forced=forced, unthought=unthought)
     _format(scope, out)
     _contract(scope, out)
     _openai_fields(scope, out)

@@ -85,6 +85,12 @@ def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | 
     return {}
 
 
+def unmarked(part: ir.Text | ir.ToolResult, scope: Scope) -> None:
+    """Report the breakpoint of a part that is written where none can stand."""
+    if part.cache is not None:
+        scope.report.dropped(f"{part.path}.cache_control", "this provider takes no breakpoint here")
+
+
 def _ttl(fields: Wire, found: ir.CacheMark) -> Wire:
     return fields if found.ttl is None else {**fields, "ttl": found.ttl}
 

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ir
-from ...capabilities import EFFORTS, Thinking, budget_of, clamp, effort_of, family
+from ...capabilities import EFFORTS, Thinking, budget_of, clamp, effort_of
+from ...opaque import family
 from .encode_parts import Scope, Wire, given
 from .profile import Reasoning
 
 
-def reasoning(scope: Scope, out: Wire, *, forced: bool = False) -> None:
-    """Write the wish to think; ``forced`` says that a tool has to be called."""
+def reasoning(scope: Scope, out: Wire, *, forced: bool = False, unthought: bool = False) -> None:
+    """Write the wish to think.
+
+    ``forced`` says that a tool has to be called, ``unthought`` that a turn of the history called tools without the
+    thoughts that led to it: providers that want them back refuse to think on then (A27).
+    """
     params = scope.request.reasoning
     if scope.native:
         if params is not None:
@@ -23,7 +28,10 @@ def reasoning(scope: Scope, out: Wire, *, forced: bool = False) -> None:
             out[name] = _native(name, params)
         return
     if forced and not scope.profile.forced_thinks:
-        params = _unforced(scope, params)
+        params = _put_off(scope, params, scope.request.wire_name("tool_choice"), "it refuses both together", need=True)
+    elif unthought and scope.profile.reasoning is Reasoning.THINKING and scope.profile.model.replay:
+        what = "the turns that called tools come without their thoughts"
+        params = _put_off(scope, params, scope.request.wire_name("turns"), what, need=False)
     if params is None:
         return
     form = scope.profile.reasoning
@@ -44,18 +52,22 @@ def _native(name: str, params: ir.ReasoningParams) -> object:
     return given({"effort": params.effort, "max_tokens": params.budget, "exclude": hidden, "enabled": on})
 
 
-def _unforced(scope: Scope, params: ir.ReasoningParams | None) -> ir.ReasoningParams | None:
-    """No thoughts before a forced call: these providers refuse both together, and some think without being asked."""
-    path = scope.request.wire_name("tool_choice")
+def _put_off(
+    scope: Scope, params: ir.ReasoningParams | None, path: str, why: str, *, need: bool
+) -> ir.ReasoningParams | None:
+    """No thoughts in this answer: some of these providers think without being asked, and then refuse the request.
+
+    ``need``: a model that always thinks can not do what ``path`` asks for.
+    """
     if scope.profile.restless:
-        raise scope.report.refuse(path, f"{scope.model} always thinks, and can not be made to call a tool")
+        if need:
+            raise scope.report.refuse(path, f"{scope.model} always thinks, and can not be made to call a tool")
+        return params
     if params is not None and _wanted(params) == "none":
         return params
-    if params is None and (scope.profile.reasoning is not Reasoning.THINKING or not scope.profile.model.replay):
+    if params is None and scope.profile.reasoning is not Reasoning.THINKING:
         return None
-    scope.report.degraded(
-        path if params is None else _path(scope), "thinking is off: the provider refuses it together with a forced tool"
-    )
+    scope.report.degraded(path if params is None else _path(scope), f"thinking is off: {why}")
     return ir.ReasoningParams(ir.ThinkingMode.OFF)
 
 

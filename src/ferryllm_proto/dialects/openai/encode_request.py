@@ -5,11 +5,13 @@ from __future__ import annotations
 from ... import ir, json, schemas, tools
 from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
 from .decode_parts import NAME
 from .encode_messages import messages
 from .encode_params import parameters
 from .encode_parts import Scope, Wire, fields_of, mark
-from .profile import profile
+from .profile import CHOICES, ToolIds
+from .vendors import profile
 
 PATH = "/v1/chat/completions"
 
@@ -23,16 +25,26 @@ _FORWARDED = ("openai-beta", "idempotency-key", "openai-organization", "openai-p
 """Client headers that mean something to the same dialect."""
 
 
-def encode(request: ir.Request, model: str | None, headers: Headers) -> tuple[UpstreamRequest, list[Loss]]:
+_MISTRAL_RULES = ToolRules(id_prefix="", max_id=9, id_pattern=r"[A-Za-z0-9]{9}")
+
+_FORCED = frozenset({ir.ToolChoiceMode.REQUIRED, ir.ToolChoiceMode.TOOL})
+
+
+def encode(
+    request: ir.Request, model: str | None, headers: Headers, rules: ProviderRules = NO_RULES
+) -> tuple[UpstreamRequest, list[Loss]]:
     """Encode a request. Raises `RemoteProtocolError` for what must not be lost and cannot be said."""
     report = Report()
     name = request.model if model is None else model
-    scope = Scope(request, name, profile(name), report)
-    rules = _NATIVE_RULES if scope.native else TOOL_RULES
-    lowered = tools.lower(request, rules, NAME, report)
-    body: Wire = {"model": name, "messages": messages(scope, lowered)}
-    body.update(_tools(scope, lowered))
-    body.update(parameters(scope))
+    scope = Scope(request, name, profile(name, rules), report)
+    lowered = tools.lower(request, _tool_rules(scope), NAME, report)
+    said = messages(scope, lowered)
+    body: Wire = {"model": name, "messages": said}
+    found, choice = (lowered.tools, request.tool_choice) if scope.native else _allowed(scope, lowered)
+    body.update(_tools(scope, lowered, found, choice))
+    forced = choice is not None and choice.mode in _FORCED
+    unthought = any("tool_calls" in message and scope.profile.reasoning_field not in message for message in said)
+    body.update(parameters(scope, forced=forced, unthought=unthought))
     report.ext(request.ext, NAME)
     if request.ext is not None and request.ext.dialect == NAME:
         _put_back(request.ext, body)
@@ -72,18 +84,56 @@ def _put_back(ext: ir.Ext, body: Wire) -> None:
 # --- tools -----------------------------------------------------------------------------------------------
 
 
-def _tools(scope: Scope, lowered: tools.Lowered) -> Wire:
-    request = scope.request
-    out: Wire = {}
-    found = lowered.tools
-    choice = lowered.choice
+def _tool_rules(scope: Scope) -> ToolRules:
     if scope.native:
-        choice = request.tool_choice
-    elif choice is not None and choice.mode is ir.ToolChoiceMode.ALLOWED and not scope.profile.allowed_tools:
-        found = tuple(t for t in found if not isinstance(t, ir.HostedTool) and t.name in choice.names)
-        scope.report.degraded(request.wire_name("tool_choice"), "the tools that are not allowed were left out")
+        return _NATIVE_RULES
+    return _MISTRAL_RULES if scope.profile.tool_ids is ToolIds.MISTRAL else TOOL_RULES
+
+
+_Tools = tuple[ir.Tool, ...]
+
+
+def _allowed(scope: Scope, lowered: tools.Lowered) -> tuple[_Tools, ir.ToolChoice | None]:
+    """The tools and the choice as this provider takes them.
+
+    To force a tool is a contract: said in another way or refused (G5).
+    """
+    request, report, profile_ = scope.request, scope.report, scope.profile
+    found, choice = lowered.tools, lowered.choice
+    path = request.wire_name("tool_choice")
+    if not profile_.tools:
+        if choice is not None and (choice.mode in _FORCED or choice.required):
+            raise report.refuse(path, "this provider has no tools")
+        for tool in found:
+            report.dropped(tool.path or "tools", "this provider has no tools")
+        return (), None
+    if choice is not None and choice.mode is ir.ToolChoiceMode.ALLOWED and not profile_.allowed_tools:
+        found = _only(found, choice.names)
+        report.degraded(path, "the tools that are not allowed were left out")
         mode = ir.ToolChoiceMode.REQUIRED if choice.required else ir.ToolChoiceMode.AUTO
         choice = ir.ToolChoice(mode) if found else None
+    if choice is None or choice.mode.value in profile_.choices or choice.mode.value not in CHOICES:
+        return found, choice
+    if choice.mode is ir.ToolChoiceMode.NONE:
+        report.degraded(path, "this provider cannot be told to call none: the tools were left out")
+        return (), None
+    if choice.mode is ir.ToolChoiceMode.TOOL and "required" in profile_.choices:
+        report.degraded(path, "the other tools were left out, and one has to be called")
+        return _only(found, choice.names), ir.ToolChoice(ir.ToolChoiceMode.REQUIRED)
+    if choice.mode is ir.ToolChoiceMode.REQUIRED and "tool" in profile_.choices and len(found) == 1:
+        only = found[0]
+        if isinstance(only, ir.Function):
+            return found, ir.ToolChoice(ir.ToolChoiceMode.TOOL, (only.name,))
+    raise report.refuse(path, "this provider cannot be made to call a tool")
+
+
+def _only(found: _Tools, names: tuple[str, ...]) -> _Tools:
+    return tuple(tool for tool in found if not isinstance(tool, ir.HostedTool) and tool.name in names)
+
+
+def _tools(scope: Scope, lowered: tools.Lowered, found: _Tools, choice: ir.ToolChoice | None) -> Wire:
+    request = scope.request
+    out: Wire = {}
     legacy = [t for t in found if scope.native and t.path.startswith("functions[")]
     modern = [t for t in found if t not in legacy]
     if modern:
@@ -100,7 +150,10 @@ def _tools(scope: Scope, lowered: tools.Lowered) -> Wire:
         if request.parallel is not None:
             out["parallel_tool_calls"] = request.parallel
     elif modern and lowered.parallel is False:  # true is the default everywhere and refused by some
-        out["parallel_tool_calls"] = False
+        if "parallel_tool_calls" in scope.profile.fields:
+            out["parallel_tool_calls"] = False
+        else:
+            scope.report.dropped(request.wire_name("parallel"), "this provider calls as many tools as it likes")
     return out
 
 
@@ -123,6 +176,10 @@ def _function(tool: ir.Function, scope: Scope) -> Wire:
     elif tool.schema is not None:
         out["parameters"] = json.raw(tool.schema)
     strict = tool.strict
+    if not scope.native and "strict" not in scope.profile.fields:
+        if strict:
+            scope.report.dropped(f"{tool.path}.strict", "this provider binds no arguments to their schema")
+        strict = None
     if strict and not scope.native and not schemas.is_strict(tool.schema or b"{}"):
         # OpenAI refuses to bind schemas with optional properties or open objects; others do bind them (A36).
         strict = False

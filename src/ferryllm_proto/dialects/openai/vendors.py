@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ... import capabilities
+from ... import capabilities, opaque
 from ...capabilities import EFFORTS, Thinking
 from ...rules import NO_RULES, ProviderRules, Quirks
 from .profile import (
@@ -353,7 +353,7 @@ def profile(model: str, rules: ProviderRules = NO_RULES) -> Profile:
 
 
 def _of_model(row: Vendor, model: str) -> Profile:
-    name = capabilities.family(model)
+    name = opaque.family(model)
     for pattern, changes in row.models:
         if re.match(pattern, name):
             return msgspec.structs.replace(row.profile, **changes)

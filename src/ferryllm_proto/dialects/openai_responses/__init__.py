@@ -61,7 +61,7 @@ class OpenAIResponses(Dialect):
         rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         own = self.forwarded(headers if request.dialect == self.name else ())
-        return encode_request.encode_request(request, self.tool_rules, model, own)
+        return encode_request.encode_request(request, self.tool_rules, model, own, rules)
 
     def encode_count_request(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ... import families, ids, ir, json, schemas
+from ... import capabilities, ids, ir, json, schemas
+from ...capabilities import EFFORTS, Capabilities, Thinking, clamp, effort_of
 from ...dialect import ToolRules, UpstreamRequest
 from ...errors import RemoteProtocolError
 from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
 from ...tools import lower
 from . import wire
 from .encode_input import InputWriter
@@ -13,15 +15,11 @@ from .encode_tools import encode_choice, encode_tools
 
 Wire = dict[str, object]
 
-EFFORT_BY_BUDGET = ((2048, "minimal"), (6144, "low"), (14336, "medium"), (28672, "high"))
-"""Thinking budgets, in tokens, below which an effort is meant (wire.md 7.4); from the last on it is ``xhigh``."""
-
 _SHOW = {"summary": "auto", "concise": "concise", "detailed": "detailed"}
 
 _TIERS = {"standard_only": "default"}
 """Tiers of other dialects by their name here."""
 _KNOWN_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
-_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
 
 _DROPPED = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 """Knobs without a place here (G5)."""
@@ -36,12 +34,17 @@ _MAX_ID = 64
 
 
 def encode_request(
-    request: ir.Request, rules: ToolRules, model: str | None, headers: tuple[tuple[str, str], ...]
+    request: ir.Request,
+    rules: ToolRules,
+    model: str | None,
+    headers: tuple[tuple[str, str], ...],
+    provider: ProviderRules = NO_RULES,
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The request for a provider. Raises `RemoteProtocolError` for what must not be left out (G5)."""
     report = Report()
     own = request.dialect == wire.NAME
     target = model or request.model
+    can = capabilities.of(target, provider)
     lowered = lower(request, rules, wire.NAME, report)
     body: Wire = {"model": target}
     writer = InputWriter(request, lowered, target, report)
@@ -59,8 +62,8 @@ def encode_request(
         body["parallel_tool_calls"] = lowered.parallel
     elif own and request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
-    _sampling(body, request, target, report)
-    _reasoning(body, request, target, report)
+    _sampling(body, request, target, can, report)
+    _reasoning(body, request, target, can, report)
     text = text_config(request, own=own, report=report)
     if text:
         body["text"] = text
@@ -78,7 +81,7 @@ def _asks_elsewhere(request: ir.Request) -> bool:
     return (request.ext is not None and "prompt" in request.ext.fields) or request.conversation is not None
 
 
-def _sampling(body: Wire, request: ir.Request, model: str, report: Report) -> None:
+def _sampling(body: Wire, request: ir.Request, model: str, can: Capabilities, report: Report) -> None:
     if request.n is not None and request.n != 1:
         raise report.refuse(request.wire_name("n"), "a Responses provider gives one answer")
     if request.stop:
@@ -95,24 +98,29 @@ def _sampling(body: Wire, request: ir.Request, model: str, report: Report) -> No
                 raise report.refuse(request.wire_name("max_output"), "an answer has at least one token here")
             body["max_output_tokens"] = MIN_OUTPUT
             report.degraded(request.wire_name("max_output"), f"the least a Responses provider takes is {MIN_OUTPUT}")
+        elif can.max_output_tokens is not None and request.max_output > can.max_output_tokens and not own:
+            body["max_output_tokens"] = can.max_output_tokens
+            report.degraded(request.wire_name("max_output"), f"the most {model} takes is {can.max_output_tokens}")
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None:
             continue
-        if own or not families.reasons(model):
+        if own or getattr(can, name):
             body[name] = value
         elif value != 1:  # 1 is the default: not to send it loses nothing
             report.dropped(request.wire_name(name), f"{model} refuses it")
+    if (request.top_logprobs or request.logprobs) and not own and not can.logprobs:
+        raise report.refuse(request.wire_name("logprobs"), f"{model} gives no probabilities")
     if request.top_logprobs is not None and (own or request.top_logprobs):
         body["top_logprobs"] = request.top_logprobs
 
 
-def _reasoning(body: Wire, request: ir.Request, model: str, report: Report) -> None:
+def _reasoning(body: Wire, request: ir.Request, model: str, can: Capabilities, report: Report) -> None:
     own = request.dialect == wire.NAME
     include = list(request.include) if own else []
     if request.logprobs and wire.LOGPROBS not in include:
         include.append(wire.LOGPROBS)
     params = request.reasoning
-    if params is not None and not own and families.is_plain(model):
+    if params is not None and not own and can.thinking is Thinking.NONE:
         if params.mode is not ir.ThinkingMode.OFF and params.effort != "none":
             report.dropped(request.wire_name("reasoning"), f"{model} does not reason")
         params = None
@@ -125,9 +133,11 @@ def _reasoning(body: Wire, request: ir.Request, model: str, report: Report) -> N
             effort = effort_of(params.budget)
         if params.budget is not None and effort != "none":
             report.degraded(request.wire_name("budget"), f"a budget is not taken here: effort {effort}")
-        if effort is not None and not own and effort not in _EFFORTS:
+        if effort is not None and not own and effort not in EFFORTS:
             report.dropped(request.wire_name("reasoning"), f"there is no effort {effort!r:.40} here")
             effort = None
+        if effort is not None and not own:
+            effort = _fitted(effort, can, request, model, report)
         if effort is not None:
             out["effort"] = effort
         wants = params.mode not in (None, ir.ThinkingMode.OFF)
@@ -141,11 +151,18 @@ def _reasoning(body: Wire, request: ir.Request, model: str, report: Report) -> N
         body["include"] = include
 
 
-def effort_of(budget: int) -> str:
-    """The effort a thinking budget of ``budget`` tokens means."""
-    if budget <= 0:
-        return "none"
-    return next((effort for below, effort in EFFORT_BY_BUDGET if budget < below), "xhigh")
+def _fitted(effort: str, can: Capabilities, request: ir.Request, model: str, report: Report) -> str | None:
+    """``effort`` in the words the model takes; None where it takes none."""
+    if can.efforts is None:
+        return effort
+    said = clamp(effort, can.efforts)
+    if said is None and can.restless and can.efforts:
+        said = can.efforts[0]  # the least there is
+    if said is None:
+        report.dropped(request.wire_name("reasoning"), f"{model} can not be told how much to think")
+    elif said != effort:
+        report.degraded(request.wire_name("reasoning"), f"{model} does not know the effort {effort}: {said}")
+    return said
 
 
 def text_config(request: ir.Request, *, own: bool, report: Report | None = None) -> Wire:

@@ -6,6 +6,7 @@ import json
 
 from ferryllm_proto import ir, opaque
 from ferryllm_proto.dialects.openai import reasoning
+from ferryllm_proto.loss import Report
 
 
 def test_fragments_become_one_object_for_each_block() -> None:
@@ -55,3 +56,48 @@ def test_a_damaged_envelope_is_nothing() -> None:
     entry = {"type": "reasoning.encrypted", "data": opaque.PREFIX + "x.y"}
     assert reasoning.parts([json.dumps(entry).encode()], None, "", "m", "p") == []
     assert reasoning.parts([b'"text"'], None, "", "m", "p") == []
+
+
+def thought(data: str, text: str = "", *, late: bool = False) -> opaque.Thought:
+    kind = ir.OpaqueKind.THOUGHT_SIGNATURE if data.startswith("g") else ir.OpaqueKind.SIGNATURE
+    return opaque.Thought(ir.Opaque("p", "m", kind, data), text, late)
+
+
+def test_b9_what_an_id_carries_goes_back_to_its_place() -> None:
+    report = Report()
+    text = ir.Text("said")
+    carried = reasoning.carrying("c1", [thought("a", "one"), thought("b", "two", late=True), thought("g")], report)
+    parts: list[ir.Part] = [text]
+    reasoning.carried(parts, ir.ToolCall(carried, "f", "{}", path="messages[1].tool_calls[0]"))
+    assert [getattr(part, "text", "call") for part in parts] == ["one", "said", "two", "", "call"]
+    assert isinstance(parts[-1], ir.ToolCall)
+    assert parts[-1].id == "c1"
+    assert parts[0].path == "messages[1].tool_calls[0].id"
+    assert report.losses == []
+
+
+def test_what_the_details_brought_is_not_doubled() -> None:
+    carried = reasoning.carrying("c1", [thought("a", "one"), thought("g")], Report())
+    parts: list[ir.Part] = [
+        ir.Reasoning("one", opaque=(thought("a").opaque,)),
+        ir.Reasoning("", opaque=(thought("g").opaque,)),
+        ir.Text("said"),
+    ]
+    reasoning.carried(parts, ir.ToolCall(carried, "f", "{}"))
+    assert [type(part).__name__ for part in parts] == ["Reasoning", "Text", "Reasoning", "ToolCall"]
+
+
+def test_a_damaged_carrier_leaves_the_id() -> None:
+    carried = reasoning.carrying("c1", [thought("a")], Report())
+    parts: list[ir.Part] = []
+    reasoning.carried(parts, ir.ToolCall(carried[:-2] + "!!", "f", "{}"))
+    assert parts == [ir.ToolCall("c1", "f", "{}")]
+
+
+def test_native_details_and_too_much_thought_are_not_carried() -> None:
+    report = Report()
+    native = opaque.Thought(ir.Opaque("openrouter", "m", ir.OpaqueKind.DETAILS, "{}"), "", False)
+    assert reasoning.carrying("c1", [native], report) == "c1"
+    assert report.losses == []
+    assert reasoning.carrying("c1", [thought("a", "x" * opaque.MAX_CARRIER)], report) == "c1"
+    assert [loss.path for loss in report.losses] == ["tool_calls.id"]

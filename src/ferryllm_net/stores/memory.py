@@ -1,0 +1,85 @@
+"""Responses in this process's memory: fast, bounded, and gone with the process."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+
+from ferryllm_proto.kept import KeptResponse
+
+from .responses import Bounds, StoreError
+
+
+class MemoryResponses:
+    """See `Responses`. Items that turns of one conversation share are held once and counted in each."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._all: OrderedDict[tuple[str, str], KeptResponse] = OrderedDict()  # the one used longest ago comes first
+        self._ids: Counter[str] = Counter()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def bytes(self) -> int:
+        """What all responses take together."""
+        return self._bytes
+
+    async def get(self, owner: str, id: str, now: float) -> KeptResponse | None:  # noqa: A002
+        """See `Responses`."""
+        response = self._all.get((owner, id))
+        if response is None:
+            return None
+        if self._is_old(response, now):
+            self._forget((owner, id))
+            return None
+        self._all.move_to_end((owner, id))
+        return response
+
+    async def known(self, id: str, now: float) -> bool:  # noqa: A002
+        """See `Responses`."""
+        return self._ids[id] > 0
+
+    async def put(self, response: KeptResponse, now: float) -> None:
+        """See `Responses`."""
+        key = (response.owner, response.id)
+        if response.size > self._bounds.max_bytes:
+            raise StoreError(f"a response of {response.size} bytes is larger than the store ({self._bounds.max_bytes})")
+        if key in self._all:
+            self._forget(key)
+        self._all[key] = response
+        self._ids[response.id] += 1
+        self._bytes += response.size
+        while self._bytes > self._bounds.max_bytes or len(self._all) > self._bounds.max_count:
+            self._forget(next(iter(self._all)))
+
+    async def delete(self, owner: str, id: str) -> bool:  # noqa: A002
+        """See `Responses`."""
+        if (owner, id) not in self._all:
+            return False
+        self._forget((owner, id))
+        return True
+
+    async def sweep(self, now: float) -> int:
+        """See `Responses`."""
+        old = [key for key, response in self._all.items() if self._is_old(response, now)]
+        for key in old:
+            self._forget(key)
+        return len(old)
+
+    async def aclose(self) -> None:
+        """See `Responses`."""
+        self._all.clear()
+        self._ids.clear()
+        self._bytes = 0
+
+    def _is_old(self, response: KeptResponse, now: float) -> bool:
+        return now >= response.created + self._bounds.ttl_secs
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        response = self._all.pop(key)
+        self._bytes -= response.size
+        self._ids[response.id] -= 1
+        if not self._ids[response.id]:
+            del self._ids[response.id]

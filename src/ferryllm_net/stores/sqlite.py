@@ -1,0 +1,250 @@
+"""Responses in one SQLite file: they outlive the process.
+
+One connection, used by one worker thread at a time. The journal is a write-ahead log, and ``synchronous`` is FULL: each
+`put` costs one flush of the disk, some milliseconds behind an answer that took seconds, and in return what a client was
+told to be kept survives not only the process but also the machine's power (NORMAL would lose the last of it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from ferryllm_proto.kept import KeptResponse
+
+from .responses import Bounds, StoreError
+
+T = TypeVar("T")
+
+VERSION = 1
+"""Of the tables, as ``user_version`` says it."""
+MAX_TOUCHED = 10_000
+"""Uses that wait to be written; what is read more often than anything is written is not worth more."""
+BUSY_SECS = 2.0
+"""How long another process may hold the file: less than a client waits for its last event."""
+
+_TABLES = """
+CREATE TABLE responses (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created REAL NOT NULL,
+    used INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    provider TEXT NOT NULL,
+    native INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    response BLOB NOT NULL,
+    input BLOB NOT NULL,
+    output BLOB NOT NULL,
+    PRIMARY KEY (id, owner)
+) WITHOUT ROWID;
+CREATE INDEX responses_used ON responses (used, size);
+CREATE INDEX responses_created ON responses (created);
+"""
+
+_items_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
+
+
+class SqliteResponses:
+    """See `Responses`. `SqliteResponses.open` makes one."""
+
+    def __init__(self, path: Path, bounds: Bounds, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._bounds = bounds
+        self._db: sqlite3.Connection | None = connection
+        self._turn = anyio.CapacityLimiter(1)
+        self._clock = 0
+        """Numbers uses, so that the one used longest ago is known without a clock that may go back."""
+        self._touched: dict[tuple[str, str], int] = {}
+        """Uses by id and owner that are written with the next response: a look-up costs no flush of the disk."""
+        self._count = 0
+        self._bytes = 0
+
+    @classmethod
+    def open(cls, path: Path, bounds: Bounds) -> SqliteResponses:
+        """Open or make the file at ``path``, readable by its owner alone. Raises `StoreError`."""
+        connection = None
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it with the umask's mode
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
+            connection = sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
+            store = cls(path, bounds, connection)
+            store._prepare(connection)
+        except (sqlite3.Error, OSError) as exc:
+            if connection is not None:
+                connection.close()
+            raise StoreError(f"{path} cannot be used as the store of responses: {exc}") from None
+        except StoreError:
+            if connection is not None:
+                connection.close()
+            raise
+        return store
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")  # a deleted response is gone, not only unlisted
+        db.execute("BEGIN IMMEDIATE")  # two gateways that begin at once must not both make the tables
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            for statement in filter(str.strip, _TABLES.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+        if version > VERSION:
+            raise StoreError(
+                f"{self._path} was written by a newer ferryllm (its tables are version {version}, expected {VERSION}): "
+                "update ferryllm, or name another file"
+            )
+        self._measure(db)
+
+    def _measure(self, db: sqlite3.Connection) -> None:
+        row = db.execute("SELECT count(*), coalesce(sum(size), 0), coalesce(max(used), 0) FROM responses").fetchone()
+        self._count, self._bytes, newest = row
+        self._clock = max(self._clock, newest)
+
+    # --- the port ---
+
+    async def get(self, owner: str, id: str, now: float) -> KeptResponse | None:  # noqa: A002
+        """See `Responses`."""
+        return await self._run(lambda db: self._get(db, owner, id, now))
+
+    async def known(self, id: str, now: float) -> bool:  # noqa: A002
+        """See `Responses`."""
+        query = "SELECT 1 FROM responses WHERE id = ? AND created > ? LIMIT 1"
+        return await self._run(lambda db: db.execute(query, (id, now - self._bounds.ttl_secs)).fetchone() is not None)
+
+    async def put(self, response: KeptResponse, now: float) -> None:
+        """See `Responses`."""
+        if response.size > self._bounds.max_bytes:
+            raise StoreError(f"a response of {response.size} bytes is larger than the store ({self._bounds.max_bytes})")
+        await self._run(lambda db: self._put(db, response))
+
+    async def delete(self, owner: str, id: str) -> bool:  # noqa: A002
+        """See `Responses`."""
+        return await self._run(lambda db: self._forget(db, "owner = ? AND id = ?", (owner, id)) > 0)
+
+    async def sweep(self, now: float) -> int:
+        """See `Responses`."""
+        return await self._run(lambda db: self._forget(db, "created <= ?", (now - self._bounds.ttl_secs,)))
+
+    async def aclose(self) -> None:
+        """See `Responses`."""
+        db = self._db
+        if db is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._close, limiter=self._turn)
+
+    def _close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()  # the last one to close writes the log back
+
+    # --- in the thread ---
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def guarded() -> T:
+            if self._db is None:
+                raise StoreError(f"{self._path} is closed")
+            try:
+                return work(self._db)
+            except (sqlite3.Error, msgspec.MsgspecError) as exc:
+                self._recover(self._db)
+                raise StoreError(f"{self._path}: {exc}") from None
+
+        return await anyio.to_thread.run_sync(guarded, limiter=self._turn)
+
+    def _recover(self, db: sqlite3.Connection) -> None:
+        """Back to what the file says, after something went wrong."""
+        with contextlib.suppress(sqlite3.Error):
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            self._measure(db)
+
+    def _get(self, db: sqlite3.Connection, owner: str, id_: str, now: float) -> KeptResponse | None:
+        row = db.execute(
+            "SELECT created, provider, native, model, response, input, output FROM responses WHERE id = ? AND owner = ?",
+            (id_, owner),
+        ).fetchone()
+        if row is None or now >= row[0] + self._bounds.ttl_secs:
+            return None
+        self._clock += 1
+        if len(self._touched) < MAX_TOUCHED:
+            self._touched[id_, owner] = self._clock
+        created, provider, native, model, response, input_, output = row
+        return KeptResponse(
+            id_, owner, created, provider, bool(native), model, response, _items(input_), _items(output)
+        )
+
+    def _put(self, db: sqlite3.Connection, response: KeptResponse) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        uses = [(used, *key) for key, used in self._touched.items()]
+        db.executemany("UPDATE responses SET used = ? WHERE id = ? AND owner = ?", uses)
+        self._remove(db, "owner = ? AND id = ?", (response.owner, response.id))
+        self._clock += 1
+        db.execute(
+            "INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                response.owner,
+                response.id,
+                response.created,
+                self._clock,
+                response.size,
+                response.provider,
+                int(response.native),
+                response.model,
+                response.response,
+                b"[%b]" % b",".join(response.input),
+                b"[%b]" % b",".join(response.output),
+            ),
+        )
+        self._count += 1
+        self._bytes += response.size
+        if self._bytes > self._bounds.max_bytes or self._count > self._bounds.max_count:
+            self._make_room(db)
+        db.execute("COMMIT")
+        self._touched.clear()
+
+    def _make_room(self, db: sqlite3.Connection) -> None:
+        """Forget those used longest ago until a tenth is free: not one more for every response that comes."""
+        self._measure(db)  # another process may have written too
+        if self._bytes <= self._bounds.max_bytes and self._count <= self._bounds.max_count:
+            return
+        size, count, last = self._bytes, self._count, 0
+        newest = self._clock
+        for used, one in db.execute("SELECT used, size FROM responses WHERE used < ? ORDER BY used", (newest,)):
+            if size <= self._bounds.max_bytes * 0.9 and count <= self._bounds.max_count * 0.9:
+                break
+            size, count, last = size - one, count - 1, used
+        self._remove(db, "used <= ?", (last,))
+
+    def _forget(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
+        db.execute("BEGIN IMMEDIATE")
+        gone = self._remove(db, where, values)
+        db.execute("COMMIT")
+        return gone
+
+    def _remove(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
+        """Forget what ``where``, a condition of this module, says."""
+        count, size = db.execute(
+            f"SELECT count(*), coalesce(sum(size), 0) FROM responses WHERE {where}", values
+        ).fetchone()
+        if count:
+            db.execute(f"DELETE FROM responses WHERE {where}", values)
+            self._count -= count
+            self._bytes -= size
+        return int(count)
+
+
+def _items(raw: bytes) -> tuple[bytes, ...]:
+    return tuple(bytes(item) for item in _items_decoder.decode(raw))

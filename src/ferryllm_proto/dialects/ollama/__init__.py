@@ -1,0 +1,117 @@
+"""Ollama's own API, both halves: ``/api/chat``, and ``/api/generate`` as its thin form.
+
+Files: `wire` the JSON as types, `times` its dates; `decode_request` and `decode_messages` read clients,
+`encode_request`, `encode_params`, `encode_messages` and `encode_parts` write to providers; `response`,
+`stream_decoder`, `encode_response`, `stream_encoder` and `usage` the answers; `errors`; `models` what models can do and
+the cards clients ask for; `carrier` opaque material; `scan` pass-through; `grammar` the judge of streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ... import grammar as grammars
+from ... import ir, json
+from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
+from ...errors import RemoteProtocolError
+from ...loss import Loss, Report
+from ...rules import NO_RULES, ProviderRules
+from . import decode_request, encode_request, encode_response, errors, grammar, models, response, scan, wire
+from .stream_decoder import StreamDecoder as _StreamDecoder
+from .stream_decoder import fold, is_lines
+from .stream_encoder import StreamEncoder as _StreamEncoder
+
+_NO_ANSWER = Answer()
+
+
+class Ollama(Dialect):
+    """The dialect ``ollama``."""
+
+    name = wire.NAME
+    provider = wire.NAME
+    request_path = wire.CHAT_PATH
+    tool_rules = encode_request.TOOL_RULES
+    event_ends = (b"\n",)
+    sse = False
+
+    def peek(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
+        """As `Dialect.peek`; here a request that does not say it wants a stream gets one."""
+        found = json.decode(body, wire.peek)
+        if not found.model:
+            raise RemoteProtocolError("model is required", param="model", code="missing_required_parameter")
+        return found.model, found.stream is not False
+
+    def stream_type(self, path: str | None) -> str:
+        return "application/x-ndjson"
+
+    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool:
+        """Lines and whole answers begin alike, so it is what was asked for, unless the type says that it is lines.
+
+        The decoder of streams reads an error, or an answer in one piece, as well.
+        """
+        if stream:
+            return False
+        return not any(name.lower() == "content-type" and "ndjson" in value.lower() for name, value in headers)
+
+    def pass_request(
+        self,
+        body: bytes,
+        *,
+        stream: bool,
+        model: str | None = None,
+        headers: Headers = (),
+        path: str | None = None,
+        target: str | None = None,
+    ) -> UpstreamRequest:
+        """As `Dialect.pass_request`, to the same of the two doors."""
+        if target is None and wire.is_generate(path):
+            target = wire.GENERATE_PATH
+        return super().pass_request(body, stream=stream, model=model, headers=headers, path=path, target=target)
+
+    def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
+        return decode_request.decode(body, path)
+
+    def encode_response(
+        self, response: ir.Response, answer: Answer = _NO_ANSWER, report: Report | None = None
+    ) -> bytes:
+        return encode_response.encode(response, answer, Report() if report is None else report)
+
+    def stream_encoder(self, answer: Answer = _NO_ANSWER) -> StreamEncoder:
+        return _StreamEncoder(answer)
+
+    def encode_error(self, error: ir.Error, *, request_id: str | None = None) -> tuple[ClientHead, bytes]:
+        return errors.encode(error)
+
+    def encode_models(self, models_: Sequence[ir.Model]) -> bytes:
+        return models.encode_models(models_)
+
+    def encode_model(self, model: ir.Model) -> bytes:
+        return models.encode_show(model)
+
+    def encode_request(
+        self,
+        request: ir.Request,
+        *,
+        model: str | None = None,
+        headers: Headers = (),
+        rules: ProviderRules = NO_RULES,
+    ) -> tuple[UpstreamRequest, list[Loss]]:
+        return encode_request.encode(request, model)
+
+    def decode_response(self, body: bytes) -> ir.Response:
+        return fold(body) if is_lines(body) else response.decode(body)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return _StreamDecoder()
+
+    def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
+        return errors.decode(status, headers, body)
+
+    def grammar(self, path: str | None = None) -> grammars.Grammar:
+        return grammar.Grammar(path)
+
+    def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
+        return scan.StreamScanner(model) if stream else scan.BodyScanner(model)
+
+
+DIALECT = Ollama()

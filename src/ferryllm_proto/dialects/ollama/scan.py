@@ -1,0 +1,144 @@
+"""Watches an answer that passes through byte for byte; replaces the model's name where asked to.  [hot]"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ... import ir, json
+from ...errors import RemoteProtocolError
+from ...ndjson import MAX_LINE
+from . import errors, response, wire
+from .stream_decoder import MAX_BODY, fold, is_lines
+from .usage import decode_finish, decode_usage
+
+
+def _span(data: bytes) -> tuple[int, int] | None:
+    """Where the model's name is; None in broken JSON, which stays as it is."""
+    try:
+        return json.find(data, ("model",))
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+class _Scan:
+    """What both forms of an answer tell."""
+
+    def __init__(self, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        self.complete = False
+        self.missing_end = b""
+        self._name = None if model is None else json.encode_str(model)
+
+
+class StreamScanner(_Scan):
+    """Whole lines are looked at; without a new name the bytes go out before that, as they came."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._rest = b""
+        self._called = False
+        self._lost = False
+        self._known, self._replaced = b"", b""
+        """The last line's beginning, up to the end of the model's name, as it came and as it left."""
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        if self._lost:
+            return data
+        cut = data.rfind(b"\n") + 1
+        if cut == 0:
+            self._rest += data
+            if len(self._rest) > MAX_LINE:  # no line end in sight: nothing here is worth holding
+                held, self._rest, self._lost = self._rest, b"", True
+                return data if self._name is None else held
+            return data if self._name is None else b""
+        lines = self._rest + data[:cut] if self._rest else data[:cut]
+        self._rest = data[cut:]
+        if self._name is None:
+            self._look(lines)
+            return data
+        lines = b"\n".join([self._line(line, self._name) for line in lines.split(b"\n")])
+        self._look(lines)
+        return lines
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        line, self._rest = self._rest, b""
+        if self._name is not None:
+            line = self._line(line, self._name)
+        self._look(line)
+        return b"" if self._name is None else line
+
+    def _line(self, line: bytes, name: bytes) -> bytes:
+        known = self._known
+        # The lines of a stream begin alike, with the model's name; a second name in the line would win.
+        if known and line.startswith(known) and line.find(b'"model"', len(known)) < 0:
+            return self._replaced + line[len(known) :]
+        if b'"model"' not in line:
+            return line
+        span = _span(line)
+        if span is None:
+            return line
+        self._known, self._replaced = line[: span[1]], line[: span[0]] + name
+        return self._replaced + line[span[1] :]
+
+    def _look(self, lines: bytes) -> None:
+        if self.complete or not (
+            b'"done":true' in lines or b'"done": true' in lines or b'"error"' in lines or b"tool_calls" in lines
+        ):
+            return
+        for line in lines.split(b"\n"):
+            if b'"done"' in line or b'"error"' in line:
+                self._read(line)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            line = json.decode(data, wire.line)
+        except RemoteProtocolError:
+            return  # the client sees the same bytes and is the judge of them
+        if errors.has_error(line.error):
+            self.error = errors.in_band(data)
+            return
+        if line.message is not None and line.message.tool_calls:
+            self._called = True
+        if line.done and not self.complete:
+            self.usage, self.finish = decode_usage(line), decode_finish(line, called=self._called)
+            self.complete = True
+
+
+class BodyScanner(_Scan):
+    """One JSON object, read at its end; held back only where the name must be replaced."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        if self._size > MAX_BODY:
+            return data
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY:  # too long to be read: it passes on unread
+            held, self._pieces = b"".join(self._pieces), []
+            return data if self._name is None else held
+        return data if self._name is None else b""
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        body, self._pieces = b"".join(self._pieces), []
+        if not body:
+            return b""
+        try:
+            found = fold(body) if is_lines(body) else response.decode(body)
+        except RemoteProtocolError as exc:
+            self.error = exc.error
+        else:
+            self.usage, self.finish, self.complete = found.usage, found.finish, True
+        if self._name is None:
+            return b""
+        span = _span(body)
+        return body if span is None else body[: span[0]] + self._name + body[span[1] :]

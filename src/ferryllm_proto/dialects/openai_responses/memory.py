@@ -1,0 +1,86 @@
+"""What one WebSocket connection remembers: its last responses, each as the items a request would have to send again.
+
+Apart from the store of responses: this memory needs no ``store: true``, is nobody else's, and ends with its
+connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ... import json
+from . import wire
+
+MAX_RESPONSES = 16
+"""A chain goes on from its last response; the others are for forks and lanes."""
+
+
+class Memory:
+    """The last responses by id, at most ``limit`` bytes of items, the least recently used forgotten first.
+
+    Turns of one chain share their items, so what is counted is an upper bound of what is held.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._items: dict[str, tuple[bytes, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def find(self, id_: str) -> tuple[bytes, ...] | None:
+        """The items of a conversation up to and with response ``id_``; None when it is not known (any more)."""
+        items = self._items.pop(id_, None)
+        if items is not None:
+            self._items[id_] = items  # now the most recently used
+        return items
+
+    def keep(self, id_: str, items: tuple[bytes, ...]) -> None:
+        """Remember ``items``; what is too large on its own is not, so that going on from it is refused clearly."""
+        self._forget(id_)
+        size = sum(map(len, items))
+        if size > self.limit:
+            return
+        self._items[id_], self._sizes[id_] = items, size
+        self._size += size
+        while self._size > self.limit or len(self._items) > MAX_RESPONSES:
+            self._forget(next(iter(self._items)))
+
+    def _forget(self, id_: str) -> None:
+        if self._items.pop(id_, None) is not None:
+            self._size -= self._sizes.pop(id_)
+
+
+class _Reasoning(msgspec.Struct, frozen=True):
+    encrypted_content: msgspec.Raw = msgspec.Raw(b"null")
+    summary: msgspec.Raw = msgspec.Raw(b"[]")
+    content: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_reasoning_decoder = json.decoder(_Reasoning)
+
+
+def replayable(output: Iterable[bytes], *, stored: bool) -> tuple[bytes, ...]:
+    """Output items as input of the next turn.
+
+    Nobody can look up reasoning of an answer that is not ``stored``: without its encrypted content its id would be
+    refused (R8), so it goes without, and leaves altogether when nothing else is in it. Raises `RemoteProtocolError`.
+    """
+    return tuple(output) if stored else tuple(kept for item in output if (kept := _unstored(item)))
+
+
+def _unstored(item: bytes) -> bytes:
+    if json.decode(item, wire.tag_decoder).type != "reasoning":
+        return item
+    found = json.decode(item, _reasoning_decoder)
+    if json.kind(found.encrypted_content) == "string":
+        return item
+    if not any(json.kind(part) == "array" and json.items(part) for part in (found.summary, found.content)):
+        return b""
+    fields = json.fields(item)
+    fields.pop("id", None)
+    return json.encode(fields)
