@@ -61,6 +61,7 @@ def command(config: str | None, backend: str, listen: str | None, log_level: str
 def _run(settings: Settings, backend: str, quiet: bool) -> int:
     import anyio
 
+    from ferryllm_net.stores import StoreError
     from ferryllm_net.telemetry import Log
 
     secrets = [provider.api_key for provider in settings.providers if provider.api_key is not None]
@@ -74,6 +75,9 @@ def _run(settings: Settings, backend: str, quiet: bool) -> int:
             click.echo(f"error: {where} is in use by another process: choose another one with --listen", err=True)
             return exit_codes.ADDRESS_IN_USE
         click.echo(f"error: cannot listen on {where}: {exc.strerror or exc}", err=True)
+        return exit_codes.FAILURE
+    except StoreError as exc:
+        click.echo(f"error: {exc}", err=True)
         return exit_codes.FAILURE
     except KeyboardInterrupt:
         return 130

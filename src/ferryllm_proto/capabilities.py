@@ -120,7 +120,8 @@ _CLAUDE_3 = Capabilities(
     structured_output=False,
 )
 
-# OpenAI. The thinking ones refuse sampling, stop sequences, penalties and probabilities.
+# OpenAI. The thinking ones refuse sampling, stop sequences, penalties and probabilities; from gpt-5.1 on, which may be
+# told not to think and are by default, stop sequences and probabilities depend on that: they are the provider's to judge.
 _O = Capabilities(
     temperature=False,
     top_p=False,
@@ -135,7 +136,7 @@ _O = Capabilities(
     openai=True,
 )
 _GPT_5 = msgspec.structs.replace(_O, efforts=("minimal", *_LMH), max_output_tokens=128_000)
-_GPT_5_1 = msgspec.structs.replace(_GPT_5, efforts=("none", *_LMH), restless=False)
+_GPT_5_1 = msgspec.structs.replace(_GPT_5, efforts=("none", *_LMH), restless=False, stop=True, logprobs=True)
 _GPT_5_2 = msgspec.structs.replace(_GPT_5_1, efforts=("none", *_LMH, "xhigh"))
 _GPT_NEXT = msgspec.structs.replace(_GPT_5_1, efforts=EFFORTS, breakpoints=True, max_output_tokens=None)
 _GPT_4 = Capabilities(thinking=Thinking.NONE, efforts=(), openai=True)
@@ -198,7 +199,7 @@ TABLE: tuple[Row, ...] = (
     _row("gpt-4.1", r"gpt-4\.1", _GPT_4, max_output_tokens=32_768),
     _row("gpt-4o", r"(?:chat)?gpt-4(?:o|\.5)|chatgpt-4", _GPT_4, max_output_tokens=16_384),
     _row("gpt-4", r"gpt-4(?:-0\d\d\d)?$", _GPT_4, max_output_tokens=8192),
-    _row("gpt-4-turbo, gpt-3.5", r"gpt-[34]", _GPT_4, max_output_tokens=4096),
+    _row("gpt-4-turbo, gpt-3.5", r"gpt-[34]", _GPT_4, default_max_tokens=4096, max_output_tokens=4096),
     # Google.
     _row("gemini-1, gemini-2.0", r"gemini-(?:1|2\.0)", UNKNOWN, thinking=Thinking.NONE, max_output_tokens=8192),
     _row("gemini-2.5-pro", r"gemini-2\.5-pro", _GEMINI_2_5, budgets=(128, 32_768), restless=True),

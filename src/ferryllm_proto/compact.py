@@ -22,20 +22,24 @@ EMULATED = ("x-ferryllm-emulated", "compact")
 
 
 class Compact(OneShot):
-    """One compaction. Parameters: as of `Translator`."""
+    """One compaction.
+
+    Parameters: as of `Translator`; ``native``: a provider of Responses knows the operation.
+    """
 
     max_body = 64 << 20
     """A provider's compaction repeats the user's messages, images included."""
 
-    def __init__(self, *, now: float = 0.0, seed: int = 0, **options: Any) -> None:
+    def __init__(self, *, native: bool = True, now: float = 0.0, seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
+        self._native = native
         self._now = now
         self._seed = seed
         self._emulated = True
         self._estimate = 0
 
     def _ask(self) -> UpstreamRequest | None:
-        if self._passes():
+        if self._native and self._passes():
             self._emulated = False
             return self.entry.pass_request(
                 self._body, stream=False, model=self._named, headers=self._headers, path=self._path, target=PATH

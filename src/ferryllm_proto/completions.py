@@ -13,7 +13,8 @@ import msgspec
 from . import ir, json
 from .dialect import ClientHead, Headers, UpstreamRequest
 from .errors import RemoteProtocolError
-from .loss import Disposition, Loss
+from .loss import Disposition, Loss, LossPolicy, StrictRefusal
+from .prepare import refusal
 from .rules import NO_RULES, ProviderRules
 from .translate import State, Translator
 
@@ -42,6 +43,9 @@ _text = json.decoder(str)
 _texts = json.decoder(list[str])
 
 
+_DEGRADED = Loss("prompt", Disposition.DEGRADED, "sent as a message: answered, not continued")
+
+
 class Completions:
     """One text completion, in the shape of a `Translator`, one of which does the work. Parameters: as there."""
 
@@ -51,14 +55,23 @@ class Completions:
         backend: str,
         model: str | None = None,
         rules: ProviderRules = NO_RULES,
+        policy: LossPolicy = LossPolicy.REPORT,
         now: float = 0.0,
         seed: int = 0,
         request_id: str | None = None,
     ) -> None:
         self._inner = Translator(
-            entry=NATIVE, backend=backend, model=model, rules=rules, now=now, seed=seed, request_id=request_id
+            entry=NATIVE,
+            backend=backend,
+            model=model,
+            rules=rules,
+            policy=policy,
+            now=now,
+            seed=seed,
+            request_id=request_id,
         )
         self._native = backend == NATIVE
+        self._policy = policy
         self._out = b""
 
     @property
@@ -113,12 +126,13 @@ class Completions:
         try:
             json.check_utf8(body)
             chat = _chat(body)
+            if self._policy is LossPolicy.STRICT:
+                raise StrictRefusal([_DEGRADED])
         except RemoteProtocolError as exc:
-            if exc.error.code == "unsupported_parameter" and exc.error.param:
-                self.losses.append(Loss(exc.error.param, Disposition.REFUSED, exc.error.message))
+            self.losses.extend(refusal(exc))
             self._out = self._inner.fail(exc.error)
             return None
-        self.losses.append(Loss("prompt", Disposition.DEGRADED, "sent as a message: answered, not continued"))
+        self.losses.append(_DEGRADED)
         return self._inner.receive_request(chat, headers, path)
 
     def receive_response_head(self, status: int, headers: Headers) -> ClientHead | None:

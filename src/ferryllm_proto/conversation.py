@@ -22,7 +22,6 @@ from .snapshot import Provider
 from .stateful import NO_MEMORY, Memory, translator_for
 from .translate import State
 
-
 _EMBEDS_AS = {"openai_responses": "openai"}
 """Where providers of one dialect have their embeddings in another's words: OpenAI's are beside its Responses."""
 
@@ -95,6 +94,7 @@ def converse(
             backend=_EMBEDS_AS.get(provider.dialect, provider.dialect),
             model=route.rewrite_model,
             rules=provider.rules,
+            policy=route.loss_policy,
             request_id=request_id,
         )
     if entry.operation is Operation.COMPLETE:
@@ -102,6 +102,7 @@ def converse(
             backend=provider.dialect,
             model=route.rewrite_model,
             rules=provider.rules,
+            policy=route.loss_policy,
             now=now,
             seed=seed,
             request_id=request_id,
@@ -112,6 +113,7 @@ def converse(
         )
     if entry.operation is Operation.COMPACT:
         return Compact(
+            native=provider.keeps_responses,  # who knows one operation beside the answer knows the others
             entry=entry.dialect,
             backend=provider.dialect,
             model=route.rewrite_model,
@@ -126,6 +128,7 @@ def converse(
         backend=provider.dialect,
         model=route.rewrite_model,
         rules=provider.rules,
+        policy=route.loss_policy,
         now=now,
         seed=seed,
         request_id=request_id,

@@ -71,5 +71,5 @@ class CountTokens(OneShot):
             self._fail(exc.error)
 
     def _estimate(self, request: ir.Request) -> None:
-        self._answer(self.entry.encode_count(estimate_input(request, self._target or self.model)), ESTIMATED)
+        self._answer(self.entry.encode_count(estimate_input(request, self._target, self.backend.name)), ESTIMATED)
         assert self.state is State.DONE

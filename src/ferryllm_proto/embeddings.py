@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import ir
 from .dialect import UpstreamRequest
 from .errors import RemoteProtocolError
-from .loss import Report
+from .loss import LossPolicy, Report, StrictRefusal
 from .oneshot import OneShot
 from .vectors import EmbedRequest, EmbedResponse
 
@@ -43,6 +43,8 @@ class Embeddings(OneShot):
             return None
         report = Report()
         path, body = theirs.encode_request(question, self._target or question.model, report)
+        if report.losses and self._policy is LossPolicy.STRICT:
+            raise StrictRefusal(report.losses)
         self.losses.extend(report.losses)
         return UpstreamRequest("POST", path, "", self.backend.forwarded(()), body, False)
 

@@ -1,27 +1,27 @@
 """How many input tokens a request has, about, without asking anybody.
 
-For clients that want a number before a provider has counted (``count_tokens``, the start of a Messages stream). No
-tokenizer is carried: letters, signs and scripts have their weights, tools and messages what they cost in addition. The
-weights were fitted to Anthropic's own counts in recorded traffic; the test states the error. Cheap on purpose, editors
-ask dozens of times in a second (translation.md A43).
+For clients that want a number where no provider counts (``count_tokens``, the start of a Messages stream). No
+tokenizer is carried: words, letters, signs and scripts have their price, tools and messages what they cost in addition,
+by family of models (`weights`). docs/explanation/token-counts.md has the measured error, the tests hold it. Cheap on
+purpose, editors ask dozens of times in a second (translation.md A43): everything comes out of lengths and counts, so
+that the counting runs in C.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import struct
-
 from . import ir
+from .media import page_count, seconds, size_of
+from .weights import Cut, Picture, Weights, weights_of
 
-ALNUM = 0.205
-"""Tokens for a letter or digit of ASCII: five make one."""
-SPACE = 0.03
-"""White space belongs to the word behind it."""
-SIGN = 0.95
-"""Tokens for any other sign of ASCII."""
-SCHEMA = 0.7
-"""How much less the JSON of schemas and arguments costs: providers write it their own, shorter way."""
+LETTER = 0.07
+"""Tokens for a letter or digit of ASCII, beside the word it is in."""
+WORD = 0.78
+LINE = 0.3
+SIGN = 0.75
+"""Tokens for any other sign of ASCII in a text."""
+LONG = 9
+"""Letters a word may have on average; what is beyond is no language but keys, hashes, base64."""
+BEYOND = 0.35
 NARROW = 0.55
 """Tokens for a character of two bytes in UTF-8: Latin with accents, Cyrillic, Greek, Arabic, Hebrew."""
 WIDE = 1.1
@@ -29,169 +29,141 @@ WIDE = 1.1
 ASTRAL = 2.5
 """Tokens for a character of four bytes: emoji and rare signs."""
 
-PER_REQUEST = 4
-PER_MESSAGE = 5
-TOOLS = 450
-"""The instructions providers add once when a request has tools."""
-PER_TOOL = 30
-PER_CALL = 22
-"""The frame of a call or a result."""
+JSON_LETTER = 0.205
+JSON_SPACE = 0.03
+JSON_SIGN = 0.95
 
 BYTES_PER_TOKEN = 4
 """Of text that is inside base64."""
-IMAGE = 1600
-"""An image of unknown size: what the largest one costs after scaling."""
-PIXELS_PER_TOKEN = 750
-MAX_SIDE = 1568
-BYTES_PER_PAGE = 50_000
-"""Base64 characters a page of a PDF takes, scanned or not, very roughly."""
-PAGE = 2000
 MAX_PAGES = 100
 """What providers read of one document."""
-AUDIO_BYTES_PER_TOKEN = 1600
-
-
-def estimate_input(request: ir.Request, model: str | None = None) -> int:
-    """Input tokens of ``request``, never 0: an estimate within about 15 % on ordinary text."""
-    total: float = PER_REQUEST
-    for text in request.system:
-        total += _text(text.text)
-    if request.tools:
-        total += TOOLS
-        for tool in request.tools:
-            total += PER_TOOL + _tool(tool)
-    if request.format is not None and request.format.schema is not None:
-        total += _json(request.format.schema)
-    for turn in request.turns:
-        total += PER_MESSAGE + sum(_part(part) for part in turn.parts)
-    return max(1, round(total))
-
-
-def estimate_text(text: str) -> int:
-    """Tokens of ``text`` alone."""
-    return round(_text(text))
-
+OFFICE = 50.0
+"""A document of a type that becomes a little text."""
 
 _ALNUM = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def _text(text: str) -> float:
-    # Everything comes out of lengths, so that the counting runs in C.
+def estimate_input(request: ir.Request, model: str | None = None, backend: str = "") -> int:
+    """Input tokens of ``request``, never 0.
+
+    ``model`` is the provider's name of the model (None: the client's), ``backend`` the provider's dialect, for names
+    that say nothing.
+    """
+    weights = weights_of(model or request.model, backend)
+    total = weights.request
+    if request.system:
+        total += weights.turn + weights.text * sum(text_cost(text.text) for text in request.system)
+    if request.tools:
+        total += weights.tools + sum(_tool(tool, weights) for tool in request.tools)
+    if request.format is not None and request.format.schema is not None:
+        total += weights.bound + weights.format * json_cost(request.format.schema)
+    cited = False
+    for turn in request.turns:
+        total += weights.turn
+        for part in turn.parts:
+            total += _part(part, weights)
+            cited = cited or (type(part) is ir.Document and bool(part.citations))
+    if cited:
+        total += weights.cited
+    return max(1, round(total))
+
+
+def estimate_text(text: str, model: str = "") -> int:
+    """Tokens of ``text`` alone."""
+    return round(text_cost(text) * weights_of(model).text)
+
+
+def text_cost(text: str) -> float:
+    """Tokens of ``text`` for a family whose scale is 1."""
     data = text.encode("utf-8", "surrogatepass")
     letters = len(data) - len(data.translate(None, _ALNUM))
-    spaces = data.count(b" ") + data.count(b"\n")
-    total = letters * ALNUM + spaces * SPACE
+    words = len(data.split())
+    blanks = data.count(b" ") + data.count(b"\n")
+    lines = data.count(b"\n")
     chars = len(text)
+    total = letters * LETTER + words * WORD + lines * LINE
     if len(data) == chars:
-        return total + (chars - letters - spaces) * SIGN
-    ascii_ = len(text.encode("ascii", "ignore"))
-    astral = len(text.encode("utf-16-le", "surrogatepass")) // 2 - chars
-    rest = chars - ascii_ - astral
-    wide = len(data) - ascii_ - 4 * astral - 2 * rest
-    signs = ascii_ - letters - spaces
-    return total + signs * SIGN + (rest - wide) * NARROW + wide * WIDE + astral * ASTRAL
+        signs = chars - letters - blanks
+    else:
+        ascii_ = len(text.encode("ascii", "ignore"))
+        astral = len(text.encode("utf-16-le", "surrogatepass")) // 2 - chars
+        rest = chars - ascii_ - astral
+        wide = len(data) - ascii_ - 4 * astral - 2 * rest
+        signs = ascii_ - letters - blanks
+        total += (rest - wide) * NARROW + wide * WIDE + astral * ASTRAL
+    return total + signs * SIGN + max(0, letters - LONG * (words + signs)) * BEYOND
 
 
-def _json(data: bytes | str | None) -> float:
+def json_cost(data: bytes | str | None) -> float:
+    """Tokens of a JSON text for a family whose scale is 1."""
     if not data:
         return 0.0
-    return _text(data if isinstance(data, str) else data.decode("utf-8", "replace")) * SCHEMA
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    letters = len(data) - len(data.translate(None, _ALNUM))
+    blanks = data.count(b" ") + data.count(b"\n")
+    return letters * JSON_LETTER + blanks * JSON_SPACE + (len(data) - letters - blanks) * JSON_SIGN
 
 
-def _tool(tool: ir.Tool) -> float:
+def _tool(tool: ir.Tool, weights: Weights) -> float:
     if isinstance(tool, ir.HostedTool):
-        return _json(tool.raw)
-    total = _text(tool.name) + _text(tool.description or "") + _text(tool.namespace_description or "")
+        return json_cost(tool.raw) * weights.json
+    words = text_cost(tool.name) + text_cost(tool.description or "") + text_cost(tool.namespace_description or "")
     if isinstance(tool, ir.Function):
-        return total + _json(tool.schema)
-    return total + _text(tool.definition or "")
+        return weights.tool + words * weights.text + json_cost(tool.schema) * weights.json
+    return weights.tool + (words + text_cost(tool.definition or "")) * weights.text
 
 
-def _part(part: ir.Part) -> float:
-    if isinstance(part, ir.Text):
-        return _text(part.text)
-    if isinstance(part, ir.Refusal):
-        return _text(part.text)
+def _part(part: ir.Part, weights: Weights) -> float:
+    if isinstance(part, (ir.Text, ir.Refusal)):
+        return text_cost(part.text) * weights.text
     if isinstance(part, ir.Reasoning):
-        # What is encrypted weighs about what it would as text: base64 is 4 for 3.
-        sealed = sum(len(opaque.data) for opaque in part.opaque if opaque.kind is not ir.OpaqueKind.SIGNATURE)
-        return _text(part.text) + sum(map(_text, part.summary)) + sealed * 0.75 / BYTES_PER_TOKEN
+        words = text_cost(part.text) + sum(map(text_cost, part.summary))
+        return words * weights.text * weights.reasoning + _sealed(part.opaque, weights)
     if isinstance(part, ir.ToolCall):
-        return PER_CALL + _text(part.name) + _json(part.arguments)
+        said = text_cost(part.name) * weights.text + json_cost(part.arguments) * weights.json
+        return weights.call + said + _sealed(part.opaque, weights)
     if isinstance(part, ir.ToolResult):
-        return PER_CALL + sum(map(_part, part.parts))
+        return weights.call + sum(_part(inner, weights) for inner in part.parts)
     if isinstance(part, ir.Image):
-        return _image(part.source)
+        return _image(part, weights.picture)
     if isinstance(part, ir.Document):
-        return _document(part)
+        return _document(part, weights)
     if isinstance(part, ir.Audio):
-        return len(part.source.data) / AUDIO_BYTES_PER_TOKEN
-    return _json(part.raw)
+        return seconds(part.source.data, part.format or part.source.media_type or "") * weights.sound
+    return json_cost(part.raw) * weights.json
 
 
-def _document(part: ir.Document) -> float:
-    extra = _text(part.name or "") + _text(part.context or "")
+def _sealed(opaque: tuple[ir.Opaque, ...], weights: Weights) -> float:
+    """Encrypted thoughts weigh about what they would as text; a signature is a proof and weighs nothing."""
+    return sum(len(one.data) for one in opaque if one.kind is not ir.OpaqueKind.SIGNATURE) * weights.sealed
+
+
+def _document(part: ir.Document, weights: Weights) -> float:
+    extra = (text_cost(part.name or "") + text_cost(part.context or "")) * weights.text
     source = part.source
     if source.kind is ir.SourceKind.TEXT:
-        return extra + _text(source.data)
+        return extra + text_cost(source.data) * weights.text
     if source.kind is not ir.SourceKind.BASE64:
-        return extra + PAGE
-    if (source.media_type or "").startswith("text/"):
+        return extra + weights.page
+    kind = source.media_type or ""
+    if kind.startswith("text/"):
         return extra + len(source.data) * 0.75 / BYTES_PER_TOKEN
-    return extra + min(MAX_PAGES, 1 + len(source.data) // BYTES_PER_PAGE) * PAGE
+    if kind and not kind.endswith("pdf"):
+        return extra + OFFICE
+    return extra + min(MAX_PAGES, page_count(source.data)) * weights.page
 
 
-# --- images ----------------------------------------------------------------------------------------------
-
-
-def _image(source: ir.Source) -> float:
-    size = _size(source.data) if source.kind is ir.SourceKind.BASE64 else None
+def _image(part: ir.Image, price: Picture) -> float:
+    if part.detail == "low" and price.cut is Cut.TILES:
+        return price.base or price.each
+    source = part.source
+    size = size_of(source.data) if source.kind is ir.SourceKind.BASE64 else None
     if size is None:
-        return IMAGE
-    width, height = size
-    scale = min(1.0, MAX_SIDE / max(width, height, 1))
-    return max(1.0, min(IMAGE, width * scale * height * scale / PIXELS_PER_TOKEN))
-
-
-_HEAD = 65536
-"""Base64 characters that are decoded to find an image's size: JPEGs keep it behind their thumbnails."""
-
-
-def _size(data: str) -> tuple[int, int] | None:
-    """Width and height of a PNG, GIF, WebP or JPEG; None for anything else."""
-    try:
-        head = base64.b64decode(data[:64])
-        if head.startswith(b"\x89PNG"):
-            return struct.unpack(">II", head[16:24])
-        if head.startswith(b"GIF8"):
-            return struct.unpack("<HH", head[6:10])
-        if head[8:15] == b"WEBPVP8":
-            return _webp(head)
-        if head.startswith(b"\xff\xd8"):
-            return _jpeg(base64.b64decode(data[:_HEAD]))
-    except (binascii.Error, ValueError, struct.error):
-        return None
-    return None
-
-
-def _webp(head: bytes) -> tuple[int, int] | None:
-    if head[15:16] == b" ":
-        width, height = struct.unpack("<HH", head[26:30])
-        return width & 0x3FFF, height & 0x3FFF
-    if head[15:16] == b"L":
-        (bits,) = struct.unpack("<I", head[21:25])
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if head[15:16] == b"X":
-        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
-    return None
-
-
-def _jpeg(data: bytes) -> tuple[int, int] | None:
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        at += 2 + max(length, 2)
-    return None
+        return price.unknown
+    width, height = max(1, size[0]), max(1, size[1])
+    if price.cut is Cut.TILES:
+        shrink = min(1.0, 768 / min(width, height), 2048 / max(width, height))
+        width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    squares = -(-width // price.side) * -(-height // price.side)
+    return min(price.most, price.base + squares * price.each)

@@ -123,7 +123,8 @@ class Exchange:
         self._method = event.method
         path = event.target.partition("?")[0]
         self._entry = entry = find(event.method, path, event.headers, self._gateway.forwards)
-        refused = check(self._gateway.access, event.method, event.headers, event.target)
+        uploads = isinstance(entry, Entry) and entry.operation is Operation.FORWARD
+        refused = check(self._gateway.access, event.method, event.headers, event.target, uploads=uploads)
         if refused is not None:
             return self._refuse(refused, now)
         if isinstance(entry, NoEntry):
@@ -224,7 +225,7 @@ class Exchange:
         self.state, self._opened = State.WAITING, now
         self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
         self._total_at = now + provider.total_secs if provider.total_secs is not None else None
-        model = route.rewrite_model or talk.model
+        model = route.rewrite_model or talk.model or None
         return [
             Note("sending chat request", {"provider": provider.name, "model": model, "stream": upstream.stream}),
             Open(provider.name, upstream, self._attempts),
@@ -455,7 +456,7 @@ class Exchange:
             status=self._status,
             latency=now - self._started,
             first_byte=None if self._first_byte is None else self._first_byte - self._started,
-            model=self._model,
+            model=self._model or (talk.model if talk is not None else "") or None,
             backend_model=(self._route.rewrite_model or self._model) if self._route is not None else None,
             upstream_model=talk.upstream_model if talk is not None else None,
             provider=self._provider.name if self._provider is not None else None,

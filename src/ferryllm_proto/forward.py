@@ -47,9 +47,7 @@ class Forwarding:
     client's, ``target`` the provider's path, from ``/v1`` on.
     """
 
-    def __init__(
-        self, *, entry: str, backend: str, method: str, target: str, request_id: str | None = None
-    ) -> None:
+    def __init__(self, *, entry: str, backend: str, method: str, target: str, request_id: str | None = None) -> None:
         self.state = State.REQUEST
         self.head: ClientHead | None = None
         self.usage: ir.Usage | None = None
@@ -192,7 +190,7 @@ _usage = json.decoder(_Usage)
 
 def _model(body: bytes) -> str:
     """The model a JSON body names, for the record; "" in any other body."""
-    if not body.lstrip()[:1] == b"{":
+    if body.lstrip()[:1] != b"{":
         return ""
     try:
         return json.decode(body, _named).model

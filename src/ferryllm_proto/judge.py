@@ -6,6 +6,8 @@ It is written from WHATWG HTML section 9.2 and from the decoders of the official
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +33,20 @@ PROMISE = "promise"
 thing). Streams of providers need not keep these."""
 
 _T = TypeVar("_T")
+
+# What stands for the halves of a character inside proto, see `json`.
+_PAIR = re.compile("[\U0010f800-\U0010fbff][\U0010fc00-\U0010ffff]")
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """The text of its deltas: tokenizers cut characters, and two halves that meet are the character again."""
+    text = "".join(pieces)
+    return text if text.isascii() else _PAIR.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    high, low = (ord(half) - 0x10F800 for half in match[0])
+    return chr(0x10000 + (high << 10) + (low - 0x400))
 
 
 class Judge:
@@ -85,7 +101,7 @@ class Judge:
             self._line(bytes(self._tail))
             self._tail.clear()
             self._line(b"")
-        self.seen.text, self.seen.reasoning = "".join(self._text), "".join(self._reasoning)
+        self.seen.text, self.seen.reasoning = joined(self._text), joined(self._reasoning)
         self._end()
 
     def _keep(self, piece: bytes) -> None:

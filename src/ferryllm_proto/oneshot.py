@@ -14,7 +14,7 @@ from . import ir, json
 from .dialect import ClientHead, Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
-from .loss import Loss
+from .loss import Loss, LossPolicy
 from .observe import blame_upstream
 from .opaque import MARKS
 from .prepare import refusal
@@ -44,6 +44,7 @@ class OneShot(abc.ABC):
         backend: str,
         model: str | None = None,
         rules: ProviderRules = NO_RULES,
+        policy: LossPolicy = LossPolicy.REPORT,
         request_id: str | None = None,
     ) -> None:
         self.entry = DIALECTS[entry]
@@ -61,6 +62,7 @@ class OneShot(abc.ABC):
         self._same = entry == backend
         self._target = model
         self._rules = rules
+        self._policy = policy
         self._request_id = request_id
         self._body = b""
         self._headers: Headers = ()
@@ -161,7 +163,7 @@ class OneShot(abc.ABC):
     # --- answers ---
 
     def _passes(self) -> bool:
-        """Whether the client's own bytes may go to the provider: nothing in them is for somebody else (as `prepare`)."""
+        """Whether the client's own bytes may go to the provider: nothing in them is for others (as `prepare`)."""
         marks = (*MARKS, *self.backend.foreign_marks)
         return self._same and not any(mark in self._body for mark in marks)
 

@@ -10,7 +10,8 @@ import msgspec
 from . import ir, json
 from .dialect import Dialect, Headers, UpstreamRequest
 from .errors import RemoteProtocolError
-from .loss import Disposition, Loss
+from .lenient import encode
+from .loss import Disposition, Loss, LossPolicy, StrictRefusal
 from .opaque import MARKS
 from .rules import NO_RULES, ProviderRules
 
@@ -22,6 +23,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str | None = None
     """The provider's name of the model; None is the client's own."""
     rules: ProviderRules = NO_RULES
+    policy: LossPolicy = LossPolicy.REPORT
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,7 +52,9 @@ def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (
             upstream = backend.pass_request(body, stream=stream, model=named, headers=headers, path=path)
             return Prepared(upstream, model, stream, None)
     request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
-    upstream, losses = backend.encode_request(request, model=target.model, headers=headers, rules=target.rules)
+    upstream, losses = encode(
+        backend, request, policy=target.policy, model=target.model, headers=headers, rules=target.rules
+    )
     return Prepared(upstream, request.model, request.stream, request, tuple(losses))
 
 
@@ -66,7 +70,12 @@ def understand(
 
 
 def refusal(exc: RemoteProtocolError) -> tuple[Loss, ...]:
-    """What a refused request has lost: the field it was refused for."""
+    """What a refused request has lost: the field it was refused for, or all that a strict route would have lost."""
+    if isinstance(exc, StrictRefusal):
+        return tuple(
+            Loss(loss.path, Disposition.REFUSED, f"it would be {loss.disposition.value}: {loss.reason}")
+            for loss in exc.losses
+        )
     if exc.error.code == "unsupported_parameter" and exc.error.param:
         return (Loss(exc.error.param, Disposition.REFUSED, exc.error.message),)
     return ()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import ir
+from . import ir, json
 from .dialect import Headers, Scanner, StreamDecoder
+from .errors import RemoteProtocolError
 from .events import PREAMBLE, StreamFailed
 from .loss import Loss
-from .sse import MAX_EVENT_SIZE
+from .sse import MAX_EVENT_SIZE, FrameDecoder
 
 _FORWARDED = frozenset(
     {
@@ -166,10 +167,24 @@ class Relay:
         rest = self._released(self.scanner.receive_eof())
         if not self.stream:
             return rest
-        self.torn = bool(rest.strip()) and not rest.endswith((b"\n", b"\r", b"}", b"]"))
+        self.torn = _is_torn(rest)
         missing = self.scanner.missing_end
-        if not missing:
-            return rest
         if self.torn or not rest:
-            return missing
-        return rest + missing if rest.endswith(self._ends) else rest + b"\n\n" + missing
+            return missing or rest
+        if not rest.endswith(self._ends) and (missing or not self.scanner.complete):
+            rest += self._ends[0]  # something of ours will follow
+        return rest + missing
+
+
+def _is_torn(rest: bytes) -> bool:
+    """Whether ``rest``, which no end of an event follows, is less than an event."""
+    frames = FrameDecoder()
+    try:
+        found = [frame.data for frame in (*frames.receive_data(rest), *frames.receive_eof())]
+        for data in found or [rest]:
+            value = data.strip(b"[], \t\r\n")  # between the values of an array there are commas
+            if value and not data.startswith(b"[DONE]"):
+                json.loads(value)
+    except RemoteProtocolError:
+        return not rest.lstrip().startswith(b":")
+    return False

@@ -28,7 +28,7 @@ from .events import (
     StreamFailed,
     TextDelta,
 )
-from .loss import Loss, Report
+from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .prepare import Target, prepare, refusal, understand
 from .relay import Relay, answer_headers, loss_header
@@ -86,6 +86,7 @@ class Translator:
         backend: str,
         model: str | None = None,
         rules: ProviderRules = NO_RULES,
+        policy: LossPolicy = LossPolicy.REPORT,
         now: float = 0.0,
         seed: int = 0,
         request_id: str | None = None,
@@ -106,7 +107,7 @@ class Translator:
         """Whether the client asked for a stream."""
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
-        self._target = Target(self.backend, model, rules)
+        self._target = Target(self.backend, model, rules, policy)
         self._now = now
         self._seed = seed
         self._request_id = request_id
@@ -317,7 +318,9 @@ class Translator:
         return b""
 
     def _answer(self) -> Answer:
-        estimate = estimate_input(self.request) if self.request is not None and self.entry.wants_estimate else 0
+        estimate = 0
+        if self.request is not None and self.entry.wants_estimate:
+            estimate = estimate_input(self.request, self._target.model, self.backend.name)
         return Answer(
             model=self.model,
             created=int(self._now),

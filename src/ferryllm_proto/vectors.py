@@ -68,7 +68,9 @@ class Embedder(abc.ABC):
         """A client's body that came to ``path`` (with its query; None is the dialect's usual one)."""
 
     @abc.abstractmethod
-    def encode_response(self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report) -> bytes:
+    def encode_response(
+        self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report
+    ) -> bytes:
         """The answer to ``request``, which came to ``path``; it shows the client's name of the model."""
 
     # --- provider half ---

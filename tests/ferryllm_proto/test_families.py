@@ -17,6 +17,11 @@ def test_models_that_do_not(name: str) -> None:
     assert (families.reasons(name), families.is_plain(name)) == (False, True)
 
 
+@pytest.mark.parametrize(("name", "ours"), [("anthropic/Claude-next", True), ("claudia", False), ("gpt-5", False)])
+def test_claude(name: str, ours: bool) -> None:
+    assert families.is_claude(name) is ours
+
+
 @pytest.mark.parametrize("name", ["", "gpt-oss-120b", "olmo-2", "claude-opus-4-8", "o", "deepseek-chat"])
 def test_nothing_is_known_of_others(name: str) -> None:
     assert (families.reasons(name), families.is_plain(name)) == (False, False)

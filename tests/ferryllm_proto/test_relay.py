@@ -68,7 +68,16 @@ def test_an_event_that_never_ends_is_let_through_at_the_limit() -> None:
 
 @pytest.mark.parametrize(
     ("rest", "torn"),
-    [(b"", False), (b"data: [DONE]", False), (b"data: {}", False), (b'data: {"a', True), (b"dat", True)],
+    [
+        (b"", False),
+        (b"data: [DONE]", False),
+        (b"data: {}", False),
+        (b": a comment", False),
+        (b'data: {"a', True),
+        (b'data: {"a":{"b":[]}', True),
+        (b'data: {"a":[{"b":1}]', True),
+        (b"dat", True),
+    ],
 )
 def test_s6_an_end_inside_an_event_is_known(rest: bytes, torn: bool) -> None:
     relay = Relay(Nothing(), stream=True)

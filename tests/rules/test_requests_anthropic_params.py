@@ -61,12 +61,12 @@ def test_a34_models_that_refuse_sampling_do_not_get_it(backend: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "effort"),
     [
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "minimal"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),  # the least that gpt-5.4 knows
         ({"thinking": {"type": "enabled", "budget_tokens": 4000}}, "low"),
         ({"thinking": {"type": "enabled", "budget_tokens": 8000}}, "medium"),
         ({"thinking": {"type": "enabled", "budget_tokens": 20000}}, "high"),
         ({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "xhigh"),
-        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "max"),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "xhigh"),  # the most
         ({"thinking": {"type": "disabled"}}, "none"),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, "none"),
         ({"output_config": {"effort": "low"}}, "low"),

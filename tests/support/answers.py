@@ -284,7 +284,8 @@ def item_events(index: int, item: dict[str, Any]) -> bytes:
     kind, at = item["type"], {"output_index": index, "item_id": item["id"]}
     out = []
     if kind == "message":
-        out.append(event("response.output_item.added", output_index=index, item={**item, "content": []}))
+        added = {**item, "status": "in_progress", "content": []}
+        out.append(event("response.output_item.added", output_index=index, item=added))
         for n, part in enumerate(item["content"]):
             empty = {**part, "text": ""}
             out.append(event("response.content_part.added", **at, content_index=n, part=empty))
@@ -293,7 +294,8 @@ def item_events(index: int, item: dict[str, Any]) -> bytes:
             out.append(event("response.output_text.done", **at, content_index=n, text=part["text"], logprobs=[]))
             out.append(event("response.content_part.done", **at, content_index=n, part=part))
     elif kind == "function_call":
-        out.append(event("response.output_item.added", output_index=index, item={**item, "arguments": ""}))
+        added = {**item, "status": "in_progress", "arguments": ""}
+        out.append(event("response.output_item.added", output_index=index, item=added))
         out.append(event("response.function_call_arguments.delta", **at, delta=item["arguments"]))
         out.append(event("response.function_call_arguments.done", **at, arguments=item["arguments"]))
     elif kind == "reasoning":

@@ -8,8 +8,7 @@ import json
 import msgspec
 from msgspec import inspect
 
-from .schema import Config
-from .validate import expected, extra
+from .validate import expected, extra, is_table, tables
 
 _HEAD = """\
 # Configuration
@@ -35,12 +34,7 @@ Without any `[[routes]]` every model goes to the first provider. With them, a mo
 def reference_page() -> str:
     """The page as Markdown: one table of keys for each table of the file."""
     parts = [_HEAD]
-    for field in msgspec.structs.fields(Config):
-        info = inspect.type_info(field.type)
-        if isinstance(info, inspect.StructType):
-            parts.append(_section(f"[{field.encode_name}]", info.cls))
-        elif isinstance(info, inspect.VarTupleType) and isinstance(info.item_type, inspect.StructType):
-            parts.append(_section(f"[[{field.encode_name}]]", info.item_type.cls))
+    parts.extend(_section(header, kind) for header, kind in tables())
     return "\n".join(parts) + _TAIL
 
 
@@ -55,6 +49,8 @@ def _section(title: str, kind: type[msgspec.Struct]) -> str:
     ]
     for field in msgspec.structs.fields(kind):
         info = inspect.type_info(field.type)
+        if is_table(info):
+            continue  # it has a section of its own
         notes = extra(info)
         cells = (
             f"`{field.encode_name}`",

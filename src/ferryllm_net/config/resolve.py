@@ -9,8 +9,10 @@ from pathlib import Path
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
 from .listen import ListenFault, is_loopback, resolve_listen
+from .passthrough import resolve_passthrough
 from .problems import Path as KeyPath
 from .problems import Report, nearest
+from .provider_rules import check_rules, provider_rules
 from .responses import resolve_responses
 from .schema import Config, Provider, Route, Server
 from .secret import Secret
@@ -67,6 +69,7 @@ def resolve(
         auth=auth,
         providers=providers,
         routes=routes,
+        passthrough=resolve_passthrough(config, report),
     )
 
 
@@ -108,6 +111,7 @@ def _providers(
 def _provider(
     provider: Provider, path: KeyPath, server: Server, credentials: Credentials, report: Report
 ) -> ProviderSettings | None:
+    check_rules(provider, path, report)
     key = credentials.provider_key(provider, path)
     if not provider.keeps_responses and provider.type != "openai_responses":
         report.warn((*path, "keeps_responses"), f"not used, because type is {provider.type}", "leave it out")
@@ -151,6 +155,7 @@ def provider_settings(
         ssl_verify=provider.ssl_verify,
         ca_file=ca_file,
         timeouts=_timeouts(provider, server),
+        rules=provider_rules(provider, url),
         keeps_responses=provider.keeps_responses,
     )
 
@@ -224,7 +229,8 @@ def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
             )
         first.setdefault(key, index)
     return tuple(
-        RouteSettings(route.match, route.match_type, route.provider, route.rewrite_model) for route in config.routes
+        RouteSettings(route.match, route.match_type, route.provider, route.rewrite_model, route.loss_policy)
+        for route in config.routes
     )
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .provider_schema import Model, Quirks, Vendor
+
 ProviderType = Literal["openai", "openai_responses", "anthropic"]
 """The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
 
@@ -245,7 +247,8 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(
             description="For `openai_responses`: whether the provider keeps responses. `false` for servers that know "
-            "the protocol and forget every answer: the gateway keeps them, as `[responses]` says."
+            "the protocol and forget every answer: the gateway keeps them, as `[responses]` says, and compacts "
+            "conversations itself."
         ),
     ] = True
     ssl_verify: Annotated[
@@ -280,6 +283,18 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     idle_timeout_secs: OwnSeconds | None = None
     total_timeout_secs: OwnSeconds | None = None
+    vendor: (
+        Annotated[
+            Vendor,
+            Meta(
+                description="Whose server it is, for a provider of type `openai`: its row in the table of vendors.",
+                extra={"default": "told by `base_url`"},
+            ),
+        ]
+        | None
+    ) = None
+    quirks: Quirks = Quirks()
+    models: tuple[Model, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -300,6 +315,34 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    loss_policy: Annotated[
+        Literal["strict", "report", "lenient"],
+        Meta(
+            description="What becomes of a request that the provider's protocol cannot carry whole. `report` leaves "
+            "tuning knobs out and says so in `x-ferryllm-loss`, and refuses what changes the answer; `strict` refuses "
+            "any loss; `lenient` leaves out, with a report, also what `report` refuses, where an answer makes sense."
+        ),
+    ] = "report"
+
+
+class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A path that goes to a provider as it is, and everything below it: images, audio, files, batches. Nothing is
+    translated; the provider gets the client's bytes under its own key."""
+
+    path: Annotated[
+        str, Meta(description="The path as the provider has it, from the version on, as in `/v1/images`.")
+    ]
+    provider: Annotated[str, Meta(description="Name of the provider that answers.")]
+    dialect: (
+        Annotated[
+            ProviderType,
+            Meta(
+                description="Whose words the gateway's own errors are in there.",
+                extra={"default": "that of the provider"},
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -312,3 +355,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     responses: Responses = Responses()
     providers: tuple[Provider, ...] = ()
     routes: tuple[Route, ...] = ()
+    passthrough: tuple[Passthrough, ...] = ()

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from ferryllm_proto.rules import NO_RULES, ProviderRules
+
 from .problems import Problem
 from .schema import ProviderType
 from .secret import Secret
@@ -102,6 +104,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     ca_file: str | None
     """Absolute path; None for the authorities of the system."""
     timeouts: Timeouts
+    rules: ProviderRules = NO_RULES
+    """What translators have to know of its vendor and its models."""
     keeps_responses: bool = True
     """Whether a provider of ``openai_responses`` keeps them itself."""
 
@@ -137,6 +141,16 @@ class RouteSettings(msgspec.Struct, frozen=True):
     match_type: Literal["exact", "prefix"]
     provider: str
     rewrite_model: str | None = None
+    loss_policy: Literal["strict", "report", "lenient"] = "report"
+
+
+class PassthroughSettings(msgspec.Struct, frozen=True):
+    """A path that goes to a provider as it is."""
+
+    path: str
+    """Without a slash at its end."""
+    provider: str
+    dialect: ProviderType
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -148,6 +162,8 @@ class Settings(msgspec.Struct, frozen=True):
     providers: tuple[ProviderSettings, ...]
     routes: tuple[RouteSettings, ...]
     """In the order of the file."""
+    passthrough: tuple[PassthroughSettings, ...] = ()
+    """The longest path first."""
     metrics: bool = True
     """Whether ``/metrics`` answers."""
     responses: ResponsesSettings = ResponsesSettings()

@@ -8,7 +8,7 @@ on to check how values fit together asks `Report.accepted` first.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -122,15 +122,28 @@ def _unknown(key: str, value: object, kind: type[msgspec.Struct], path: Path) ->
 
 def _homes(key: str) -> str:
     """The tables that do know `key`, for a key that stands in the wrong one."""
-    homes = []
-    for field in msgspec.structs.fields(Config):
+    homes = [header for header, kind in tables() if key in kind.__struct_encode_fields__]
+    return " or ".join(homes)
+
+
+def is_table(info: inspect.Type) -> bool:
+    """Whether a field is a table or an array of tables."""
+    if isinstance(info, inspect.VarTupleType):
+        info = info.item_type
+    return isinstance(info, inspect.StructType)
+
+
+def tables(kind: type[msgspec.Struct] = Config, within: str = "") -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """Every table of the file with its header as one writes it, those inside others after them."""
+    for field in msgspec.structs.fields(kind):
         info = inspect.type_info(field.type)
-        header = f"[{field.encode_name}]"
+        name = within + field.encode_name
+        header = f"[{name}]"
         if isinstance(info, inspect.VarTupleType):
             header, info = f"[{header}]", info.item_type
-        if isinstance(info, inspect.StructType) and key in info.cls.__struct_encode_fields__:
-            homes.append(header)
-    return " or ".join(homes)
+        if isinstance(info, inspect.StructType):
+            yield header, info.cls
+            yield from tables(info.cls, name + ".")
 
 
 def _is_tables(value: object) -> bool:
@@ -167,6 +180,8 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
     inner = _inner(inspect.type_info(field.type))
     if isinstance(inner, inspect.BoolType):
         return "true or false"
+    if isinstance(inner, inspect.VarTupleType):
+        return "an array of " + ", ".join(f'"{choice}"' for choice in _choices(field.type))
     if isinstance(inner, inspect.LiteralType):
         return "one of " + ", ".join(f'"{choice}"' for choice in _choices(field.type))
     if isinstance(inner, (inspect.IntType, inspect.FloatType)):

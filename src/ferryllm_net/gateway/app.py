@@ -12,10 +12,12 @@ import msgspec
 
 from ferryllm_net.config import ProviderSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Pool, Request, Responder, Timeouts
+from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Log
 from ferryllm_net.telemetry.metrics import Metrics
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
-from ferryllm_proto.entries import CONVERSATIONS, Entry, find
+from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
+from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
 
 from .endpoints import Endpoints
@@ -24,12 +26,17 @@ from .upstream import Upstream
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
+SWEEP_RESPONSES_SECS = 60.0
+"""How often old responses are forgotten; one that is too old is not found before either."""
 MAX_ID = 128
 """Characters of a request id a client may bring: more is no id."""
 
 
 class App:
-    """The handler of a server. Make it once, run `sweep` beside the server, close it at the end."""
+    """The handler of a server. Make it once, run `sweep` and `sweep_responses` beside the server, close it at the end.
+
+    Raises `StoreError` when the store of responses can not be opened.
+    """
 
     def __init__(self, settings: Settings, log: Log, *, limits: Limits | None = None) -> None:
         self.settings = settings
@@ -37,6 +44,7 @@ class App:
         self.limits = limits or http_limits(settings)
         self.gateway = gateway(settings)
         self.upstreams = {provider.name: upstream(provider) for provider in settings.providers}
+        self.responses = open_responses(settings.responses)
         self.pool = Pool(limits=self.limits)
         self.running: set[Interpreter] = set()
         self.listening = False
@@ -66,9 +74,20 @@ class App:
             for run in self.running:
                 run.wake(now)
 
+    async def sweep_responses(self) -> None:
+        """Forget responses that are too old; runs until cancelled."""
+        while self.responses is not None:
+            try:
+                await self.responses.sweep(time.time())
+            except StoreError as exc:
+                self.log.warn("responses store failed", reason=str(exc))
+            await anyio.sleep(SWEEP_RESPONSES_SECS)
+
     async def aclose(self) -> None:
-        """Close the idle upstream connections."""
+        """Close the idle upstream connections and the store of responses."""
         await self.pool.aclose()
+        if self.responses is not None:
+            await self.responses.aclose()
 
 
 def _never() -> bool:
@@ -90,7 +109,13 @@ def seed_of(request_id: str) -> int:
 def gateway(settings: Settings) -> Gateway:
     """The settings as an `Exchange` decides with them."""
     routes = tuple(
-        Route(route.match, route.provider, MatchType(route.match_type), route.rewrite_model)
+        Route(
+            route.match,
+            route.provider,
+            MatchType(route.match_type),
+            route.rewrite_model,
+            LossPolicy(route.loss_policy),
+        )
         for route in settings.routes
     )
     providers = {
@@ -110,7 +135,14 @@ def gateway(settings: Settings) -> Gateway:
     access = AccessRules(
         tuple(key_digest(key.reveal()) for key in keys), loopback=listen.loopback, hosts=(listen.host.lower(),)
     )
-    return Gateway(RouteTable(routes), providers, access, body_limit=settings.server.body_limit_bytes)
+    return Gateway(
+        RouteTable(routes),
+        providers,
+        access,
+        body_limit=settings.server.body_limit_bytes,
+        forwards=tuple(Forward(one.path, one.provider, one.dialect) for one in settings.passthrough),
+        keeps_responses=settings.responses.store != "off",
+    )
 
 
 def http_limits(settings: Settings) -> Limits:

@@ -7,12 +7,15 @@ from urllib.parse import unquote
 
 import anyio
 
-from ferryllm_net.http import Request, RequestHead, Responder, Timeouts, UpstreamError
+from ferryllm_net.http import Request, RequestError, RequestHead, Responder, Timeouts, UpstreamError
 from ferryllm_net.telemetry.metrics import CONTENT_TYPE
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.policy.access import check
 from ferryllm_proto.refusals import unknown_model
+
+from .socket import serve_socket
+from .stored_responses import STORED, StoredResponses
 
 if TYPE_CHECKING:
     from .app import App
@@ -30,11 +33,14 @@ class Endpoints:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._stored = StoredResponses(app)
 
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
-        refused = None if entry.public else check(
-            self._app.gateway.access, request.method, request.headers, f"{request.path}?{request.query}"
+        refused = (
+            None
+            if entry.public
+            else check(self._app.gateway.access, request.method, request.headers, f"{request.path}?{request.query}")
         )
         if refused is not None:
             await self._refuse(entry, refused, respond, request_id)
@@ -47,6 +53,8 @@ class Endpoints:
             await self._refuse(entry, error, respond, request_id)
         elif entry.operation is Operation.METRICS:
             await respond.complete(200, [("content-type", CONTENT_TYPE)], self._app.metrics.exposition())
+        elif entry.operation in STORED:
+            await self._stored.answer(entry, request, respond, request_id)
         elif entry.operation is Operation.ROOT:
             await respond.complete(200, [_TEXT], b"ferryllm\n")
         elif entry.operation is Operation.MODELS:
@@ -56,13 +64,7 @@ class Endpoints:
             await self._model(entry, request, respond, request_id)
         else:
             assert entry.operation is Operation.SOCKET
-            error = ir.Error(
-                ir.ErrorKind.BAD_REQUEST,
-                "this gateway answers /v1/responses over HTTP, not over WebSocket: send a POST",
-                status=426,
-                code="upgrade_required",
-            )
-            await self._refuse(entry, error, respond, request_id, (("upgrade", "HTTP/1.1"),))
+            await self._socket(entry, request, respond, request_id)
 
     def models(self) -> list[ir.Model]:
         """What the routes serve: names as they are, prefixes with a ``*`` behind them."""
@@ -72,6 +74,16 @@ class Endpoints:
             name = route.match if exact else f"{route.match}*"
             seen.setdefault(name, ir.Model(name, owner=route.provider))
         return list(seen.values())
+
+    async def _socket(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        try:
+            await serve_socket(self._app, request, respond, request_id)
+        except RequestError as exc:
+            if respond.started:
+                raise
+            code = "upgrade_required" if exc.status == 426 else "invalid_handshake"
+            error = ir.Error(ir.ErrorKind.BAD_REQUEST, exc.message, status=exc.status, code=code)
+            await self._refuse(entry, error, respond, request_id, tuple(exc.headers))
 
     async def _model(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         name = unquote(model_id(request.path))

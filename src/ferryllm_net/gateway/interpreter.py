@@ -25,6 +25,7 @@ from ferryllm_net.http import (
     UpstreamFault,
     UpstreamResponse,
 )
+from ferryllm_net.stores import StoreError
 from ferryllm_net.telemetry import RequestDone
 from ferryllm_proto import DIALECTS, Exchange, ir
 from ferryllm_proto.actions import (
@@ -32,10 +33,13 @@ from ferryllm_proto.actions import (
     Action,
     Cut,
     Finish,
+    Keep,
     Note,
     Open,
     Outcome,
+    Point,
     ReadBody,
+    Recall,
     Record,
     Release,
     SendBody,
@@ -49,7 +53,9 @@ from ferryllm_proto.inputs import (
     ClientRequest,
     DeadlinePassed,
     Input,
+    Recalled,
     Stopping,
+    Stored,
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
@@ -57,6 +63,8 @@ from ferryllm_proto.inputs import (
 )
 
 if TYPE_CHECKING:
+    from ferryllm_net.stores import Responses
+
     from .app import App
 
 _TIMEOUTS = frozenset(
@@ -69,6 +77,8 @@ _TIMEOUTS = frozenset(
 )
 
 
+STORE_SECS = 5.0
+"""How long the store of responses may take for one question; a client waits for it with its answer complete."""
 RELEASE_SECS = 0.2
 """How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
@@ -91,6 +101,7 @@ class Interpreter:
         self._upstream: UpstreamResponse | None = None
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
+        self._asked: Recall | Keep | None = None
         self._scope: anyio.CancelScope | None = None
         self._woken: Input | None = None
         self._deaf_since: float | None = None
@@ -192,6 +203,8 @@ class Interpreter:
             self._deaf_since = None
 
     async def _wait(self) -> Input:
+        if self._asked is not None:
+            return await self._ask(self._asked)
         if self._upstream is not None:
             return await self._pump(self._upstream)
         if self._opening is not None:
@@ -216,6 +229,36 @@ class Interpreter:
         self._upstream = response
         return UpstreamHead(response.status, tuple(response.headers))
 
+    async def _ask(self, action: Recall | Keep) -> Input:
+        """The store's turn: short, and not to be interrupted."""
+        self._asked = self._scope = None
+        try:
+            with anyio.fail_after(STORE_SECS):
+                if isinstance(action, Keep):
+                    await self._store.put(action.response, time.time())
+                    return Stored(ok=True)
+                found = await self._store.get(action.owner, action.id, time.time())
+                return Recalled(found, foreign=found is None and await self._store.known(action.id, time.time()))
+        except (StoreError, TimeoutError) as exc:
+            self._warn_of_store(exc)
+            return Stored(ok=False) if isinstance(action, Keep) else Recalled(None, failed=True)
+
+    async def _point(self, action: Point) -> None:
+        try:
+            with anyio.fail_after(STORE_SECS):
+                await self._store.put(action.response, time.time())
+        except (StoreError, TimeoutError) as exc:
+            self._warn_of_store(exc)
+
+    @property
+    def _store(self) -> Responses:
+        assert self._app.responses is not None  # the exchange knows whether there is one
+        return self._app.responses
+
+    def _warn_of_store(self, exc: Exception) -> None:
+        reason = str(exc) or f"no answer for {STORE_SECS:g} s"
+        self._app.log.warn("responses store failed", reason=reason, request_id=self._exchange.id)
+
     async def _pump(self, upstream: UpstreamResponse) -> Input:
         """Upstream to client without leaving this frame; returns what is not simply more data."""
         exchange, body = self._exchange, self._respond.body
@@ -231,6 +274,8 @@ class Interpreter:
                         break
                 if self._over:
                     return UpstreamEnd()
+                if self._asked is not None:
+                    return await self._ask(self._asked)
                 self._listen(scope)
                 if self._woken is not None and scope is not None:
                     scope.cancel()
@@ -267,12 +312,15 @@ class Interpreter:
                 await self._close_upstream()
             elif kind is Release:
                 await self._release_upstream()
+            elif kind is Point:
+                assert isinstance(action, Point)
+                await self._point(action)
             else:
                 self._note(action)
 
     async def _perform_whole(self, actions: Sequence[Action]) -> bool:
         """An answer that is whole goes out with its length, in one write."""
-        kinds = [type(action) for action in actions if not isinstance(action, (Note, Abort, Release))]
+        kinds = [type(action) for action in actions if not isinstance(action, _BESIDES)]
         if kinds != [SendHead, SendBody, Finish, Record]:
             return False
         for action in actions:
@@ -284,6 +332,8 @@ class Interpreter:
                 await self._close_upstream()
             elif type(action) is Release:
                 await self._release_upstream()
+            elif type(action) is Point:
+                await self._point(action)
             elif type(action) is not Finish:
                 self._note(action)
         return True
@@ -298,6 +348,8 @@ class Interpreter:
             self._opening = action
         elif isinstance(action, ReadBody):
             self._reading = action
+        elif isinstance(action, (Recall, Keep)):
+            self._asked = action
 
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
@@ -347,6 +399,9 @@ class Interpreter:
                 "request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id
             )
 
+
+_BESIDES = (Note, Abort, Release, Point)
+"""Actions that are no part of the client's answer."""
 
 _NOTES: dict[str, Callable[..., Callable[..., None]]] = {
     "incoming request": lambda log: log.incoming_request,

@@ -45,6 +45,7 @@ async def serve(
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
+            tasks.start_soon(app.sweep_responses)
 
             async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
                 await server.serve(listeners, task_status=task_status)

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from ferryllm_proto.kept import KeptResponse
 
@@ -50,8 +49,6 @@ CREATE TABLE responses (
 CREATE INDEX responses_used ON responses (used, size);
 CREATE INDEX responses_created ON responses (created);
 """
-
-_items_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
 
 
 class SqliteResponses:
@@ -158,7 +155,7 @@ class SqliteResponses:
                 raise StoreError(f"{self._path} is closed")
             try:
                 return work(self._db)
-            except (sqlite3.Error, msgspec.MsgspecError) as exc:
+            except (sqlite3.Error, ValueError) as exc:
                 self._recover(self._db)
                 raise StoreError(f"{self._path}: {exc}") from None
 
@@ -172,10 +169,9 @@ class SqliteResponses:
             self._measure(db)
 
     def _get(self, db: sqlite3.Connection, owner: str, id_: str, now: float) -> KeptResponse | None:
-        row = db.execute(
-            "SELECT created, provider, native, model, response, input, output FROM responses WHERE id = ? AND owner = ?",
-            (id_, owner),
-        ).fetchone()
+        columns = "created, provider, native, model, response, input, output"
+        query = f"SELECT {columns} FROM responses WHERE id = ? AND owner = ?"
+        row = db.execute(query, (id_, owner)).fetchone()
         if row is None or now >= row[0] + self._bounds.ttl_secs:
             return None
         self._clock += 1
@@ -183,7 +179,7 @@ class SqliteResponses:
             self._touched[id_, owner] = self._clock
         created, provider, native, model, response, input_, output = row
         return KeptResponse(
-            id_, owner, created, provider, bool(native), model, response, _items(input_), _items(output)
+            id_, owner, created, provider, bool(native), model, response, _unpacked(input_), _unpacked(output)
         )
 
     def _put(self, db: sqlite3.Connection, response: KeptResponse) -> None:
@@ -204,8 +200,8 @@ class SqliteResponses:
                 int(response.native),
                 response.model,
                 response.response,
-                b"[%b]" % b",".join(response.input),
-                b"[%b]" % b",".join(response.output),
+                _packed(response.input),
+                _packed(response.output),
             ),
         )
         self._count += 1
@@ -236,9 +232,8 @@ class SqliteResponses:
 
     def _remove(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
         """Forget what ``where``, a condition of this module, says."""
-        count, size = db.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM responses WHERE {where}", values
-        ).fetchone()
+        measure = f"SELECT count(*), coalesce(sum(size), 0) FROM responses WHERE {where}"
+        count, size = db.execute(measure, values).fetchone()
         if count:
             db.execute(f"DELETE FROM responses WHERE {where}", values)
             self._count -= count
@@ -246,5 +241,20 @@ class SqliteResponses:
         return int(count)
 
 
-def _items(raw: bytes) -> tuple[bytes, ...]:
-    return tuple(bytes(item) for item in _items_decoder.decode(raw))
+def _packed(items: tuple[bytes, ...]) -> bytes:
+    """``items`` each behind its length: no JSON list, whose reading could change a byte of them."""
+    return b"".join([b"%d:%b" % (len(item), item) for item in items])
+
+
+def _unpacked(packed: bytes) -> tuple[bytes, ...]:
+    """What `_packed` was given. Raises ValueError for what it did not write."""
+    items: list[bytes] = []
+    at = 0
+    while at < len(packed):
+        colon = packed.index(b":", at, at + 20)
+        length = int(packed[at:colon])
+        at = colon + 1 + length
+        items.append(packed[colon + 1 : at])
+    if at != len(packed):
+        raise ValueError("the last item is cut short")
+    return tuple(items)

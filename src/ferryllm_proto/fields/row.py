@@ -86,9 +86,10 @@ class Place(msgspec.Struct, frozen=True):
         beside: dict[str, Any] | None = None,
         instead: object = None,
         when: str = "",
+        told: str | None = None,
         extension: bool = False,
     ) -> Row:
-        return Row(self, path, example, fates, newer, beside or {}, instead, when, extension)
+        return Row(self, path, example, fates, newer, beside or {}, instead, when, told, extension)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -109,6 +110,8 @@ class Row(msgspec.Struct, frozen=True):
     """Another value, where it cannot be left out."""
     when: str = ""
     """The values this row is about, where the fate depends on the value."""
+    told: str | None = None
+    """The object below the place that is lost with the field, where reports name that."""
     extension: bool = False
     """No official SDK has it: another vendor's word, or one of the past that clients still use."""
 
@@ -123,8 +126,11 @@ class Row(msgspec.Struct, frozen=True):
         return Fate(marks[BACKENDS.index(backend)])
 
     def request(self) -> tuple[dict[str, Any], str]:
-        """A request with the field in it, and the field's path there."""
-        return self._made(self.example)
+        """A request with the field in it, and the path there that a report of its loss names."""
+        body, path = self._made(self.example)
+        if self.told is not None:
+            path = f"{self.place.at}.{self.told}".strip(".")
+        return body, path
 
     def baseline(self) -> dict[str, Any]:
         """The same request without the field, or with another value of it."""

@@ -31,11 +31,16 @@ def key_digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def check(rules: AccessRules, method: str, headers: Headers, target: str = "") -> ir.Error | None:
-    """The reason to turn a request away, or None. ``target`` is path and query: Gemini's clients put keys there."""
+def check(
+    rules: AccessRules, method: str, headers: Headers, target: str = "", *, uploads: bool = False
+) -> ir.Error | None:
+    """The reason to turn a request away, or None.
+
+    ``target`` is path and query: Gemini's clients put keys there. ``uploads``: the path takes bodies of any type.
+    """
     if rules.key_digests:
         return _check_key(rules, headers, target)
-    return _check_browser(rules, method, headers)
+    return _check_browser(rules, method, headers, uploads=uploads)
 
 
 _KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
@@ -89,7 +94,7 @@ def _unauthorised(message: str) -> ir.Error:
     return ir.Error(ir.ErrorKind.AUTHENTICATION, message, code="invalid_api_key")
 
 
-def _check_browser(rules: AccessRules, method: str, headers: Headers) -> ir.Error | None:
+def _check_browser(rules: AccessRules, method: str, headers: Headers, *, uploads: bool) -> ir.Error | None:
     first = {name.lower(): value.strip() for name, value in reversed(list(headers))}
     host = first.get("host", "")
     if rules.loopback and not _is_local(host, rules.hosts):
@@ -101,10 +106,27 @@ def _check_browser(rules: AccessRules, method: str, headers: Headers) -> ir.Erro
         return _forbidden("requests with a foreign Origin are refused while auth is off")
     kind = first.get("content-type", "").partition(";")[0].strip().lower()
     if method == "POST" and kind and kind != "application/json" and not kind.endswith("+json"):
+        if uploads:
+            return None if _is_program(first) else _forbidden(_NO_KEY)
         return ir.Error(
             ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type"
         )
     return None
+
+
+_NO_KEY = (
+    "uploads need a key header while auth is off, whatever key it is: a web page can not send one without asking. "
+    "Send `Authorization: Bearer any`"
+)
+
+
+def _is_program(headers: dict[str, str]) -> bool:
+    """Whether no page can have sent this: forms have no headers of their own, and a script that adds one of these to
+    a request for another site makes the browser ask first (a preflight), which nobody here says yes to. Every SDK
+    sends one, whatever its key is."""
+    if any(name in headers for name in _KEY_HEADERS):
+        return True
+    return headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _forbidden(message: str) -> ir.Error:

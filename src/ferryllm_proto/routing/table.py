@@ -7,6 +7,8 @@ import re
 
 import msgspec
 
+from ..loss import LossPolicy
+
 
 class MatchType(enum.Enum):
     EXACT = "exact"
@@ -21,6 +23,8 @@ class Route(msgspec.Struct, frozen=True):
     match_type: MatchType = MatchType.PREFIX
     rewrite_model: str | None = None
     """What the provider shall be asked for; None is the client's own name."""
+    loss_policy: LossPolicy = LossPolicy.REPORT
+    """What becomes of a request that cannot be carried whole."""
 
 
 _VARIANT = re.compile(r"\[[0-9]+[mMkK]\]$")

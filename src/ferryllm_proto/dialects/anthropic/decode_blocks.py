@@ -114,9 +114,19 @@ _KNOWN_SOURCE = {
 def _keep_source(raw: Raw, path: str, fields: dict[str, bytes]) -> None:
     """Keep a source whole when it says more than `ir.Source` holds."""
     found = json.fields(raw, path)
-    known = _KNOWN_SOURCE.get(json.decode(raw, wire.tagged, path).type)
-    if known is None or not known.issuperset(found):
+    type_ = json.decode(raw, wire.tagged, path).type
+    known = _KNOWN_SOURCE.get(type_)
+    if type_ == "content" and found.keys() <= {"type", "content"} and _is_plain(found["content"]):
+        fields[".source"] = bytes(raw)  # a spelling: its texts are all there is
+    elif known is None or not known.issuperset(found):
         fields["source"] = bytes(raw)
+
+
+def _is_plain(content_: Raw) -> bool:
+    """Whether a document's content is text and nothing else."""
+    if json.kind(content_) != "array":
+        return True
+    return all(json.fields(item).keys() <= {"type", "text"} for item in json.items(content_))
 
 
 def _image(raw: Raw, path: str, model: str) -> ir.Part:

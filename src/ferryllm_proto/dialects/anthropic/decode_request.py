@@ -25,10 +25,14 @@ NAMES = {
     "budget": "thinking.budget_tokens",
     "show": "thinking.display",
     "effort": "output_config.effort",
+    "format.schema": "output_config.format.schema",
+    ".arguments": "input",
+    ".cache": "cache_control",
+    ".title": "title",
 }
-"""Fields of `ir.Request` and the keys of this dialect."""
+"""Fields of `ir.Request`, and with a dot of parts and tools, and the keys of this dialect."""
 
-NAMES_OLD_FORMAT = {**NAMES, "format": "output_format"}
+NAMES_OLD_FORMAT = {**NAMES, "format": "output_format", "format.schema": "output_format.schema"}
 """The same for clients that still use the beta's key for structured output."""
 
 MAX_MESSAGES = 100_000

@@ -76,7 +76,7 @@ class BlockWriter:
             return
         ttl = mark.ttl
         if not self._own and ttl not in _TTL:
-            self._report.degraded(f"{path}.cache", f"a cache lives 5m or 1h here, not {ttl}: 1h is asked for")
+            self._report.degraded(f"{self._report.at(path, 'cache')}.ttl", f"a cache lives 5m or 1h here, not {ttl}: 1h is asked for")
             ttl = "1h"
         block["cache_control"] = {"type": "ephemeral"} if ttl is None else {"type": "ephemeral", "ttl": ttl}
 
@@ -86,7 +86,7 @@ class BlockWriter:
             return
         if ext.dialect == NAME:
             for name, value in ext.fields.items():
-                block[name] = json.raw(value)
+                block[name.removeprefix(".")] = json.raw(value)  # with a dot it is a spelling of what is not lost
         else:
             self._report.ext(ext, NAME, path)
 
@@ -111,9 +111,9 @@ class BlockWriter:
             if part.citations_dialect == NAME:
                 block["citations"] = [json.raw(raw) for raw in part.citations]
             else:
-                self._report.dropped(f"{part.path}.citations", "these citations are another provider's")
+                self._report.dropped(self._report.at(part.path, "citations"), "these citations are another provider's")
         if part.phase is not None:
-            self._report.dropped(f"{part.path}.phase", f"{NAME} has no phases")
+            self._report.dropped(self._report.at(part.path, "phase"), f"{NAME} has no phases")
         self.cache(block, part.cache, part.path)
         self.ext(block, part.ext, part.path)
         return [block]
@@ -126,7 +126,7 @@ class BlockWriter:
 
     def _image(self, part: ir.Image) -> list[Block]:
         if part.detail not in (None, "auto"):
-            self._report.dropped(f"{part.path}.detail", f"{NAME} has no level of detail")
+            self._report.dropped(self._report.at(part.path, "detail"), f"{NAME} has no level of detail")
         block: Block = {"type": "image", "source": self._image_source(part)}
         self.cache(block, part.cache, part.path)
         self.ext(block, part.ext, part.path)
@@ -234,9 +234,9 @@ class BlockWriter:
             if self._request.dialect == NAME:
                 arguments = json.raw(call.arguments.encode("utf-8", "surrogatepass"))
             else:
-                self._report.degraded(f"{part.path}.arguments", "the arguments are no JSON object: sent under _raw")
+                self._report.degraded(self._report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw")
         if part.opaque:
-            self._report.dropped(f"{part.path}.opaque", "a call carries no other provider's material here")
+            self._report.dropped(self._report.at(part.path, "opaque"), "a call carries no other provider's material here")
         block: Block = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
         self.cache(block, part.cache, part.path)
         self.ext(block, part.ext, part.path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ... import ids, ir, json
 from ...capabilities import Capabilities, Thinking, budget_of, clamp, effort_of
-from ...loss import Report
+from ...loss import LOGPROBS, Report, wanted_logprobs, wish, wishes
 from .encode_blocks import Block
 from .schemas import closed_schema
 from .wire import NAME
@@ -58,11 +58,11 @@ class ParamWriter:
         off = params.mode is ir.ThinkingMode.OFF or params.effort == "none" or params.budget == 0
         if off and params.mode in (None, ir.ThinkingMode.OFF):
             if self.can.restless:
-                self.report.dropped(path, f"{self.model} can not be told not to think")
+                self._drop(f"{self.model} can not be told not to think")
                 return None
             return None if self.can.thinking is Thinking.NONE else {"type": "disabled"}
         if self.can.thinking is Thinking.NONE:
-            self.report.dropped(path, f"{self.model} does not think aloud")
+            self._drop(f"{self.model} does not think aloud")
             return None
         if self.adaptive:
             if self.can.thinking is Thinking.BOTH and params.budget is not None:
@@ -74,18 +74,22 @@ class ParamWriter:
                 out["display"] = "omitted" if params.show == "omitted" else "summarized"
             return out
         if params.mode is None and params.effort is None and params.budget is None:
-            self.report.dropped(path, "thoughts can be shown, but nothing asks for them")
+            self._drop("thoughts can be shown, but nothing asks for them")
             return None
         return self._budget(params, max_tokens, path)
+
+    def _drop(self, why: str) -> None:
+        for path in wishes(self.request):
+            self.report.dropped(path, why)
 
     def _budget(self, params: ir.ReasoningParams, max_tokens: int, path: str) -> Block | None:
         budget = params.budget or budget_of(params.effort or "high")
         fitted = max(min(budget, max_tokens - 1), MIN_BUDGET)
         if fitted >= max_tokens:
-            self.report.dropped(path, f"there is no room to think in {max_tokens} tokens")
+            self._drop(f"there is no room to think in {max_tokens} tokens")
             return None
         if params.budget is not None and fitted != params.budget:
-            self.report.degraded(path, f"the budget is {fitted} tokens: at least 1024 and less than the limit")
+            self.report.degraded(wish(self.request, "budget"), f"the budget is {fitted} tokens: at least 1024 and less than the limit")
         return {"type": "enabled", "budget_tokens": fitted}
 
     def _unable(self, body: Block, thinking: Block) -> str | None:
@@ -103,14 +107,14 @@ class ParamWriter:
             if thinking is not None and thinking["type"] != "adaptive":
                 return
             effort = effort_of(params.budget)
-            self.report.degraded(f"{path}.budget", f"{self.model} takes no budget: effort {effort}")
+            self.report.degraded(wish(self.request, "budget"), f"{self.model} takes no budget: effort {effort}")
         if effort is None or effort == "none" or params.mode is ir.ThinkingMode.OFF:
             return
         said = clamp(effort, () if self.can.thinking is Thinking.EFFORT else self.can.efforts or ())
         if said is None:
             return  # the budget says it
         if said != effort:
-            self.report.degraded(path, f"{self.model} does not know the effort {effort}: {said}")
+            self.report.degraded(wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}")
         body.setdefault("output_config", {})["effort"] = said
 
     # --- the other parameters ---
@@ -128,16 +132,20 @@ class ParamWriter:
             raise self.report.refuse(path, f"{self.model} has no structured output")
         schema, closed = (json.raw(format_.schema), False) if self.ours else closed_schema(format_.schema)
         if closed:
-            self.report.degraded(path, "the API wants objects without further members: additionalProperties is false")
+            self.report.degraded(self._format_path("schema"), "the API wants objects without further members: additionalProperties is false")
         out: Block = {"type": "json_schema", "schema": schema}
         if path == "output_format":
             body[path] = out
         else:
             body.setdefault("output_config", {})["format"] = out
         if format_.name is not None:
-            self.report.dropped(f"{path}.name", f"{NAME} has no names of formats")
+            self.report.dropped(self._format_path("name"), f"{NAME} has no names of formats")
         if format_.description is not None:
-            self.report.dropped(f"{path}.description", f"{NAME} describes a format in its schema alone")
+            self.report.dropped(self._format_path("description"), f"{NAME} describes a format in its schema alone")
+
+    def _format_path(self, member: str) -> str:
+        name = f"format.{member}"
+        return self.request.names.get(name) or f"{self.request.wire_name('format')}.{member}"
 
     def sampling(self, body: Block) -> None:
         request, report = self.request, self.report
@@ -227,16 +235,14 @@ def refuse_contracts(request: ir.Request, report: Report) -> None:
     name = request.wire_name
     if request.n is not None and request.n > 1:
         raise report.refuse(name("n"), f"{NAME} gives one answer a request")
-    if request.logprobs or request.top_logprobs:
-        raise report.refuse(name("logprobs"), f"{NAME} has no token probabilities")
+    if request.logprobs or request.top_logprobs or LOGPROBS in request.include:
+        raise report.refuse(wanted_logprobs(request), f"{NAME} has no token probabilities")
     if request.previous_id is not None:
         raise report.refuse(name("previous_id"), f"{NAME} keeps no conversations: send the whole input")
     if request.conversation is not None:
         raise report.refuse(name("conversation"), f"{NAME} keeps no conversations: send the whole input")
     if request.background:
         raise report.refuse(name("background"), f"{NAME} does not answer later")
-    if any("logprobs" in item for item in request.include):
-        raise report.refuse(name("include"), f"{NAME} has no token probabilities")
 
 
 def drop_knobs(request: ir.Request, report: Report) -> None:
@@ -251,6 +257,6 @@ def drop_knobs(request: ir.Request, report: Report) -> None:
         report.dropped(request.wire_name("store"), f"{NAME} keeps no answers")
     if request.truncation not in (None, "disabled"):
         report.dropped(request.wire_name("truncation"), f"{NAME} does not cut the input")
-    for item in request.include:
-        if item != "reasoning.encrypted_content":  # signatures always come
-            report.dropped(f"{request.wire_name('include')}.{item}", f"{NAME} has nothing to include")
+    for n, item in enumerate(request.include):
+        if item and item != "reasoning.encrypted_content":  # signatures always come
+            report.dropped(f"{request.wire_name('include')}[{n}]", f"{NAME} cannot include {item}")

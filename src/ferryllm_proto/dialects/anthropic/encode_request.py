@@ -56,7 +56,7 @@ def encode(
 
     ``forwarded`` are the headers that go along; ``headers`` are the client's, for what they unlock.
     """
-    report = Report()
+    report = Report(request)
     body = json.encode(_Encoding(request, model or request.model, headers, report, rules).body())
     return UpstreamRequest("POST", PATH, "", forwarded, body, request.stream), report.losses
 
@@ -69,7 +69,7 @@ def encode_count(
     rules: ProviderRules = NO_RULES,
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The same conversation as a question for its number of tokens."""
-    report = Report()
+    report = Report(request)
     body = _Encoding(request, model or request.model, headers, report, rules).body()
     counted = {name: value for name, value in body.items() if name not in _UNCOUNTED}
     return UpstreamRequest("POST", COUNT_PATH, "", forwarded, json.encode(counted), False), report.losses
@@ -161,7 +161,7 @@ class _Encoding:
             if self.own or self.can.structured_output:
                 out["strict"] = tool.strict
             else:
-                self.report.dropped(f"{tool.path}.strict", f"{self.model} has no strict tools")
+                self.report.dropped(self.report.at(tool.path, "strict"), f"{self.model} has no strict tools")
         self.writer.cache(out, tool.cache, tool.path)
         self.writer.ext(out, tool.ext, tool.path)
         return out

@@ -56,7 +56,7 @@ def shaped(
     _end(messages, turns, report, prefill=prefill)
     if not messages or messages[0]["role"] != "user":
         text = OPENING if messages else CONTINUE
-        report.degraded("messages", "the API wants a user's message first: one was added")
+        report.degraded(report.wire_name("turns"), "the API wants a user's message first: one was added")
         messages.insert(0, {"role": "user", "content": text})
     return messages
 

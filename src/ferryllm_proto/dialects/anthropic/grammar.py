@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from ... import json
-from ...judge import MAX_BLOCKS, PROMISE, Judge
+from ...judge import MAX_BLOCKS, PROMISE, Judge, joined
 
 _NULL = json.Raw(b"null")
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -288,7 +288,7 @@ class Grammar(Judge):
         if event.index != self._index:
             self._problem("index", f"block {event.index} stops, open is {self._index} (X2)")
         if self._kind == "tool_use":
-            args = "".join(self._args)
+            args = joined(self._args)
             self.seen.tools.append((self._call[1], args))
             if args and not json.is_object(args):
                 self._broken.append(self._index)

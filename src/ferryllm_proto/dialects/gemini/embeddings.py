@@ -6,17 +6,17 @@ The model is in the path and once more in the body: of the request, or of each r
 from __future__ import annotations
 
 from typing import TypeVar
-from urllib.parse import quote, unquote
 
 import msgspec
 
 from ... import ir, json
 from ...loss import Report
 from ...vectors import Embedder, EmbedRequest, EmbedResponse, vector
+from . import paths
 
 NAME = "gemini"
-BATCH = ":batchEmbedContents"
-ONE = ":embedContent"
+BATCH = "batchEmbedContents"
+ONE = "embedContent"
 
 T = TypeVar("T")
 
@@ -32,17 +32,17 @@ class _Content(msgspec.Struct, frozen=True):
 class _Config(msgspec.Struct, frozen=True):
     """Both spellings: the SDKs and proto3's JSON write either."""
 
-    taskType: str | None = None  # noqa: N815 - the wire's name, as are the next
+    taskType: str | None = None
     task_type: str | None = None
     title: str | None = None
-    outputDimensionality: int | None = None  # noqa: N815
+    outputDimensionality: int | None = None
     output_dimensionality: int | None = None
 
 
 class _Embed(_Config, frozen=True):
     content: _Content | None = None
     model: str | None = None
-    embedContentConfig: _Config | None = None  # noqa: N815
+    embedContentConfig: _Config | None = None
     embed_content_config: _Config | None = None
 
 
@@ -55,13 +55,13 @@ class _Values(msgspec.Struct, frozen=True):
 
 
 class _Usage(msgspec.Struct, frozen=True):
-    promptTokenCount: int | None = None  # noqa: N815
+    promptTokenCount: int | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
     embedding: _Values | None = None
     embeddings: list[_Values] | None = None
-    usageMetadata: _Usage | None = None  # noqa: N815
+    usageMetadata: _Usage | None = None
 
 
 _embed = json.decoder(_Embed)
@@ -85,8 +85,8 @@ class GeminiEmbedder(Embedder):
         first = items[0][1:]
         for index, item in enumerate(items):
             if item[1:4] != first[:3]:
-                raise json.bad_field(f"requests[{index}]", "the taskType, title and outputDimensionality of the first",
-                                     "others")  # fmt: skip
+                what = "the taskType, title and outputDimensionality of the first"
+                raise json.bad_field(f"requests[{index}]", what, "others")
         task, title, dimensions, _ = first
         extra = {name: value for item in items for name, value in item[4].items()}
         at = "requests[0]." if batch else ""
@@ -102,7 +102,9 @@ class GeminiEmbedder(Embedder):
             names={"task": f"{at}taskType", "title": f"{at}title", "dimensions": f"{at}outputDimensionality"},
         )
 
-    def encode_response(self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report) -> bytes:
+    def encode_response(
+        self, response: EmbedResponse, request: EmbedRequest, path: str | None, report: Report
+    ) -> bytes:
         values = [{"values": json.raw(one)} for one in response.vectors]
         body: dict[str, object] = {"embedding": values[0]} if not _is_batch(path) else {"embeddings": values}
         if response.usage is not None and response.usage.input is not None:
@@ -129,8 +131,8 @@ class GeminiEmbedder(Embedder):
             report.dropped(request.wire_name("user"), f"{NAME} has no such field")
         report.ext(request.ext, NAME)
         if len(items) == 1:
-            return _path(model, ONE), json.encode(items[0])
-        return _path(model, BATCH), json.encode({"requests": items})
+            return paths.build(model, ONE), json.encode(items[0])
+        return paths.build(model, BATCH), json.encode({"requests": items})
 
     def decode_response(self, body: bytes) -> EmbedResponse:
         answer = json.decode(body, _answer)
@@ -144,29 +146,27 @@ class GeminiEmbedder(Embedder):
         return EmbedResponse(tuple(vectors), usage=None if tokens is None else ir.Usage(input=tokens))
 
     def pass_request(self, body: bytes, path: str | None, model: str | None) -> tuple[str, bytes]:
-        action = BATCH if _is_batch(path) else ONE
+        asked = paths.read(path)
+        target = paths.build(model or _model_of(path), asked.method or ONE, asked.version)
         if model is None:
-            return _path(_model_of(path), action), body
+            return target, body
         name = json.encode_str(_resource(model))
-        if action == ONE:
-            return _path(model, action), json.splice(body, ("model",), name)
-        span = json.find(body, ("requests",))
-        if span is not None:
-            items = [json.splice(bytes(raw), ("model",), name) for raw in json.decode(body, _batch).requests]
-            body = b"%b[%b]%b" % (body[: span[0]], b",".join(items), body[span[1] :])
-        return _path(model, action), body
+        span = json.find(body, ("requests",)) if asked.method == BATCH else None
+        if span is None:
+            return target, json.splice(body, ("model",), name)
+        items = [json.splice(bytes(raw), ("model",), name) for raw in json.decode(body, _batch).requests]
+        return target, b"%b[%b]%b" % (body[: span[0]], b",".join(items), body[span[1] :])
 
     def pass_response(self, body: bytes, model: str) -> bytes:
         return body  # it does not say the model
 
 
 def _is_batch(path: str | None) -> bool:
-    return path is not None and path.partition("?")[0].endswith(BATCH)
+    return paths.read(path).method == BATCH
 
 
 def _model_of(path: str | None) -> str:
-    """The model in a path, without ``models/`` in front: ``/v1beta/models/text-embedding-004:embedContent``."""
-    name = unquote((path or "").partition("?")[0].rpartition(":")[0].partition("/models/")[2])
+    name = paths.read(path).model
     if not name:
         raise json.bad_field("model", "the name of a model in the path", "none")
     return name
@@ -174,10 +174,6 @@ def _model_of(path: str | None) -> str:
 
 def _resource(model: str) -> str:
     return model if "/" in model else f"models/{model}"
-
-
-def _path(model: str, action: str) -> str:
-    return f"/v1beta/{quote(_resource(model), safe='/')}{action}"
 
 
 _Item = tuple[str, "str | None", "str | None", "int | None", dict[str, bytes]]
@@ -188,11 +184,17 @@ def _item(raw: msgspec.Raw, path: str) -> _Item:
     known = json.decode(raw, _embed, path)
     config = known.embedContentConfig or known.embed_content_config or _Config()
     prefix = f"{path}." if path else ""
-    extra = {f"{prefix}{name}": bytes(value) for name, value in json.fields(raw, path).items() if name not in _KNOWN}
+    given = json.fields(raw, path)
+    extra = {f"{prefix}{name}": bytes(value) for name, value in given.items() if name not in _KNOWN}
+    for folder in ("embedContentConfig", "embed_content_config"):
+        if json.kind(given.get(folder, b"null")) == "object":
+            inner = json.fields(given[folder], f"{prefix}{folder}")
+            extra.update({f"{prefix}{folder}.{name}": bytes(v) for name, v in inner.items() if name not in _CONFIG})
     parts = known.content.parts if known.content is not None else []
     texts = [part.text for part in parts if part.text is not None]
     if len(texts) != 1 or len(parts) != 1:
-        raise json.bad_field(f"{prefix}content.parts", "one part of text, all that other dialects embed", f"{len(parts)} parts")  # fmt: skip
+        what = "one part of text, all that other dialects embed"
+        raise json.bad_field(f"{prefix}content.parts", what, f"{len(parts)} parts")
     return (
         texts[0],
         _first(known.taskType, known.task_type, config.taskType, config.task_type),

@@ -31,8 +31,19 @@ class Pairing:
 
     def result(self, id_: str | None, name: str | None, place: str) -> str:
         """The id of the call a result at ``place`` answers; a new one where there is no such call."""
-        for n, (known, called, own) in enumerate(self._open):
-            if known == id_ if id_ and own else (not name or called == name) and not (id_ and own):
-                del self._open[n]
-                return known
+        found = self._by_id(id_) if id_ else None
+        if found is None:
+            found = self._by_name(name, given=bool(id_))
+        if found is not None:
+            return self._open.pop(found)[0]
         return id_ or ids.mint("call_", 0, f"{place}/result")
+
+    def _by_id(self, id_: str) -> int | None:
+        return next((n for n, (known, _, _) in enumerate(self._open) if known == id_), None)
+
+    def _by_name(self, name: str | None, *, given: bool) -> int | None:
+        """The first open call of that name; a result with an id of its own is for a call that has none."""
+        for n, (_, called, own) in enumerate(self._open):
+            if (not name or called == name) and not (given and own):
+                return n
+        return None

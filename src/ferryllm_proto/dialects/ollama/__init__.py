@@ -17,6 +17,7 @@ from ...errors import RemoteProtocolError
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, encode_response, errors, grammar, models, response, scan, wire
+from .embeddings import OllamaEmbedder
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_decoder import fold, is_lines
 from .stream_encoder import StreamEncoder as _StreamEncoder
@@ -31,6 +32,7 @@ class Ollama(Dialect):
     provider = wire.NAME
     request_path = wire.CHAT_PATH
     tool_rules = encode_request.TOOL_RULES
+    embedder = OllamaEmbedder()
     event_ends = (b"\n",)
     sse = False
 

@@ -217,7 +217,7 @@ def _call(found: ir.ToolCall, scope: Scope, lowered: tools.Lowered, names: dict[
     scope.report.ext(found.ext, NAME, path_of(found))
     mark(found, scope)
     if found.opaque:
-        scope.report.dropped(path_of(found), "its proof means something only to the provider that made it")
+        scope.report.dropped(scope.report.at(path_of(found), "opaque"), "its proof means something only to the provider that made it")
     out: Wire = {}
     if spelled(found.ext, ID) is None:
         out["id"] = call.id
@@ -238,5 +238,6 @@ def _arguments(call: ir.ToolCall, scope: Scope) -> msgspec.Raw:
         return json.raw(b"{}")
     if json.is_object(call.arguments):
         return json.raw(call.arguments.encode("utf-8", "surrogatepass"))
-    scope.report.degraded(path_of(call), "arguments are an object here: what is none is sent as the text in one")
+    path = scope.report.at(path_of(call), "arguments")
+    scope.report.degraded(path, "arguments are an object here: what is none is sent as the text in one")
     return json.raw(json.encode({"_raw": call.arguments}))

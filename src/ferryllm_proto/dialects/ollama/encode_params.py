@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ... import ir, json
 from ...estimate import estimate_input
+from ...loss import wish, wishes
 from . import models
 from .decode_request import FORMAT, LEVELS, NO_LIMIT
 from .encode_parts import Scope
@@ -85,7 +86,7 @@ def _think(scope: Scope, out: Wire) -> None:
         return
     path = request.wire_name("reasoning")
     if params.show not in (None, "omitted"):
-        report.dropped(request.wire_name("show"), "Ollama shows all that its models think")
+        report.dropped(wish(request, "show"), "Ollama shows all that its models think")
     if params.mode is ir.ThinkingMode.BETWEEN_TOOLS:
         report.degraded(path, "Ollama cannot be told when to think")
     off = params.mode is ir.ThinkingMode.OFF or params.effort == "none" or params.budget == 0
@@ -93,7 +94,8 @@ def _think(scope: Scope, out: Wire) -> None:
         return
     if not models.thinks(scope.model):
         if not off:
-            report.dropped(path, f"{scope.model} does not think")
+            for place in wishes(request):
+                report.dropped(place, f"{scope.model} does not think")
         return
     if off:
         out["think"] = False
@@ -104,12 +106,12 @@ def _think(scope: Scope, out: Wire) -> None:
 def _level(scope: Scope, params: ir.ReasoningParams) -> object:
     """``true``, or how much where the model takes words for it."""
     request, report = scope.request, scope.report
-    path = request.wire_name("effort" if params.effort is not None else "reasoning")
+    path = wish(request, "effort" if params.effort is not None else "budget")
     if not models.takes_levels(scope.model):
         if params.effort is not None:
             report.degraded(path, f"{scope.model} thinks or does not: sent as true")
         if params.budget is not None:
-            report.dropped(request.wire_name("budget"), "Ollama has no budget for thoughts")
+            report.dropped(wish(request, "budget"), "Ollama has no budget for thoughts")
         return True
     word = params.effort or _word_for(params.budget)
     if word is None:
@@ -140,7 +142,7 @@ def _format(scope: Scope, out: Wire) -> None:
     elif found.kind is ir.FormatKind.JSON_SCHEMA and found.schema is not None:
         out["format"] = json.raw(found.schema)
         if found.description:
-            path = f"{request.wire_name('format')}.description"
+            path = request.names.get("format.description") or f"{request.wire_name('format')}.description"
             scope.report.dropped(path, "a schema has no description beside it here")
 
 
@@ -187,9 +189,9 @@ def _knobs(scope: Scope) -> None:
             report.dropped(request.wire_name(field), "Ollama has no such parameter")
     if request.store:
         report.dropped(request.wire_name("store"), "Ollama keeps no answers")
-    for item in request.include:
-        if item != "message.output_text.logprobs":
-            report.dropped(f"{request.wire_name('include')}.{item}", "Ollama has nothing to include")
+    for n, item in enumerate(request.include):
+        if item and item != "message.output_text.logprobs":
+            report.dropped(f"{request.wire_name('include')}[{n}]", f"Ollama cannot include {item}")
 
 
 def _truncation(scope: Scope, out: Wire) -> None:

@@ -68,7 +68,7 @@ def path_of(part: ir.Part) -> str:
 def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | ir.Function, scope: Scope) -> None:
     """Report a cache breakpoint."""
     if part.cache is not None:
-        scope.report.dropped(f"{part.path}.cache_control", "Ollama caches prompts on its own")
+        scope.report.dropped(scope.report.at(part.path, "cache"), "Ollama caches prompts on its own")
 
 
 def image(part: ir.Image, scope: Scope) -> str:
@@ -79,7 +79,7 @@ def image(part: ir.Image, scope: Scope) -> str:
         what = "by URL" if part.source.kind is ir.SourceKind.URL else "by file id"
         raise scope.report.refuse(path_of(part), f"Ollama takes images as base64 data, not {what}: send the bytes")
     if part.detail not in (None, "auto"):
-        scope.report.dropped(f"{path_of(part)}.detail", "Ollama reads every image alike")
+        scope.report.dropped(scope.report.at(path_of(part), "detail"), "Ollama reads every image alike")
     return part.source.data
 
 
@@ -87,9 +87,9 @@ def _text(part: ir.Part, scope: Scope) -> str:
     assert isinstance(part, ir.Text)
     report = scope.report
     if part.citations:
-        report.dropped(f"{path_of(part)}.citations", "a message here carries text without its sources")
+        report.dropped(report.at(path_of(part), "citations"), "a message here carries text without its sources")
     if part.phase is not None:
-        report.dropped(f"{path_of(part).partition('.')[0]}.phase", "messages have no phase here")
+        report.dropped(report.at(path_of(part), "phase"), "messages have no phase here")
     mark(part, scope)
     report.ext(part.ext, NAME, path_of(part))
     return part.text
@@ -110,7 +110,9 @@ def _document(part: ir.Part, scope: Scope) -> str:
         )
         raise scope.report.refuse(path, f"Ollama reads text and images, not {what}: send the document's text")
     heads = [head for head in (part.name, part.context) if head]
-    scope.report.degraded(path, "a text document is sent as text" + (" with its title before it" if heads else ""))
+    for field, value in (("title", part.name), ("context", part.context)):
+        if value:
+            scope.report.degraded(scope.report.at(path, field), "said before the text of the document")
     return "\n".join([*heads, text])
 
 

@@ -19,7 +19,7 @@ _NATIVE_RULES = ToolRules(name_pattern=r"(?s).*", max_id=1 << 20, id_pattern=r"(
 
 def encode(request: ir.Request, model: str | None) -> tuple[UpstreamRequest, list[Loss]]:
     """The request to send. Raises `RemoteProtocolError` for what must not be lost and cannot be said (G5)."""
-    report = Report()
+    report = Report(request)
     name = request.model if model is None else model
     scope = Scope(request, name, report)
     report.ext(request.ext, NAME)
@@ -91,7 +91,7 @@ def _tool(tool: ir.Tool, scope: Scope) -> object:
     scope.report.ext(tool.ext, NAME, tool.path)
     mark(tool, scope)
     if tool.strict:
-        scope.report.dropped(f"{tool.path}.strict", "arguments are not bound to their schema here")
+        scope.report.dropped(scope.report.at(tool.path, "strict"), "arguments are not bound to their schema here")
     function: Wire = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description

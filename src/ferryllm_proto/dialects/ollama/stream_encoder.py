@@ -91,6 +91,16 @@ _GENERATE = (
 )
 
 
+_LINE_ENDS = ((b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"), (b"\xc2\x85", rb"\u0085"))
+"""Characters that are text in JSON and line ends to the Python client, which reads lines as `str.splitlines` does."""
+
+
+def _one_line(line: bytes) -> bytes:
+    for raw, escaped in _LINE_ENDS:
+        line = line.replace(raw, escaped)
+    return line
+
+
 class _Block:
     __slots__ = ("id", "index", "kind", "name", "opaque", "size", "summary", "text")
 
@@ -123,6 +133,9 @@ class StreamEncoder:
         self._blocks: dict[int, _Block] = {}
         self._proofs = carrier.Proofs()
         self._calls = 0
+        self._written = 0
+        self._whole: dict[int, _Block] = {}
+        """Calls that are whole and wait for their turn."""
         self._handlers: dict[type, Callable[[Event], bytes]] = {
             Start: self._start,
             BlockStart: self._block_start,
@@ -151,7 +164,8 @@ class StreamEncoder:
             raise LocalProtocolError(f"an Ollama stream that is {self.state.value} cannot take {kind.__name__}")
         if state is not self.state:
             self.state, self._after = state, _AFTER[state]
-        return self._handlers[kind](event)
+        line = self._handlers[kind](event)
+        return line if line.isascii() else _one_line(line)
 
     def _start(self, event: Event) -> bytes:
         assert type(event) is Start
@@ -242,8 +256,17 @@ class StreamEncoder:
         if block.kind is BlockKind.REASONING:
             self._proofs.thought("".join(block.text), block.opaque)
         elif block.kind is BlockKind.TOOL and not self._thin:
-            return self._call(block)
+            return self._whole_calls(block)
         return b""
+
+    def _whole_calls(self, block: _Block) -> bytes:
+        """A call that overlaps an earlier one waits for it: without ids, clients tell calls apart by their order."""
+        self._whole[block.index] = block
+        out = b""
+        while (ready := self._whole.pop(self._written, None)) is not None:
+            self._written += 1
+            out += self._call(ready)
+        return out
 
     def _call(self, block: _Block) -> bytes:
         proofs = self._proofs.take(block.index, block.opaque)

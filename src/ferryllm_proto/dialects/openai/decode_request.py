@@ -20,10 +20,29 @@ NAMES = {
     "cache_retention": "prompt_cache_retention",
     "safety_id": "safety_identifier",
     "include_usage": "stream_options.include_usage",
+    "effort": "reasoning_effort",
     "budget": "reasoning.max_tokens",
     "show": "reasoning.exclude",
+    "format.name": "response_format.json_schema.name",
+    "format.description": "response_format.json_schema.description",
+    "format.strict": "response_format.json_schema.strict",
+    "format.schema": "response_format.json_schema.schema",
+    ".arguments": "function.arguments",
+    ".cache": "prompt_cache_breakpoint",
+    ".citations": "^annotations",
+    ".detail": "image_url.detail",
+    ".opaque": "extra_content",
+    ".strict": "function.strict",
+    ".title": "file.filename",
 }
-"""Fields of `ir.Request` whose key in a Chat body is another one."""
+"""Fields of `ir.Request`, and with a dot of parts and tools, whose key in a Chat body is another one."""
+
+_REASONING_NAMES = {
+    "reasoning_effort": {},
+    "reasoning": {"reasoning": "reasoning", "effort": "reasoning.effort"},
+    "thinking": {"reasoning": "thinking", "budget": "thinking.budget_tokens"},
+}
+"""What is said otherwise by those who ask for thoughts in the words of OpenRouter, or of DeepSeek."""
 
 _CHOICES = {
     "auto": ir.ToolChoice(ir.ToolChoiceMode.AUTO),
@@ -59,8 +78,10 @@ def decode(body: bytes) -> ir.Request:
     if max_output is not None and max_output < 0:
         raise json.bad_field(names["max_output"], "1 or more", str(max_output))
     thinking, thinking_name, extra = _reasoning(found, extra)
-    if thinking_name != names["reasoning"]:
-        names = {**names, "reasoning": thinking_name}
+    if other := _REASONING_NAMES[thinking_name]:
+        names = {**names, **other}
+    if b'"prompt_cache_breakpoint"' not in body:  # else OpenRouter's word, which OpenAI does not know
+        names = {**names, ".cache": "cache_control"}
     format_, extra = _format(wire.value(found.response_format), extra)
     include_usage, extra = _stream_options(wire.value(found.stream_options), extra)
     return ir.Request(

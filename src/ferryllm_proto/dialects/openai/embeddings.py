@@ -119,11 +119,13 @@ def _inputs(raw: msgspec.Raw) -> tuple[tuple[str | tuple[int, ...], ...], bool]:
     if not items:
         raise json.bad_field("input", "at least one input", "none")
     if json.kind(items[0]) == "number":
-        return (tuple(json.decode(raw, _tokens, "input")),), True
+        tokens = json.decode(raw, _tokens, "input")
+        return (tuple(tokens),), True
     return tuple(_input(item, f"input[{index}]") for index, item in enumerate(items)), False
 
 
 def _input(raw: msgspec.Raw, path: str) -> str | tuple[int, ...]:
     if json.kind(raw) == "array":
-        return tuple(json.decode(raw, _tokens, path))
+        tokens = json.decode(raw, _tokens, path)
+        return tuple(tokens)
     return json.decode(raw, _text, path)

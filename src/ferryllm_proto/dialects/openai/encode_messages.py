@@ -334,5 +334,6 @@ def _signature(part: ir.ToolCall, scope: Scope) -> Wire:
         fits = found.model != "" and opaque.usable(found, "gemini", scope.model)
         if found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE and (own or fits):
             return {"extra_content": {"google": {"thought_signature": found.data}}}
-        scope.report.dropped(path_of(part), "its proof means something only to the provider that made it")
+        path = scope.report.at(path_of(part), "opaque")
+        scope.report.dropped(path, "its proof means something only to the provider that made it")
     return {}

@@ -6,6 +6,7 @@ Contract fields that cannot be said are refused, tuning knobs dropped (translati
 from __future__ import annotations
 
 from ... import ids, ir, json, schemas
+from ...loss import LOGPROBS, wanted_logprobs
 from .decode_parts import NAME
 from .encode_parts import Scope, Wire, given
 from .encode_reasoning import reasoning
@@ -128,7 +129,7 @@ def _format(scope: Scope, out: Wire) -> None:
             # Strict mode refuses schemas with optional properties or open objects; without it they are a hint (A36).
             strict = schemas.is_strict(found.schema)
             if not strict and scope.request.dialect == _BINDING:
-                scope.report.degraded(scope.request.wire_name("format"), NOT_BOUND)
+                scope.report.degraded(scope.request.wire_name("format.schema"), NOT_BOUND)
     schema: Wire = {"name": name, "description": found.description}
     schema["schema"] = None if found.schema is None else json.raw(found.schema)
     schema["strict"] = strict
@@ -147,14 +148,14 @@ def _contract(scope: Scope, out: Wire) -> None:
     logprobs = request.logprobs if scope.native or request.logprobs else None
     if not scope.native and logprobs is None and request.top_logprobs:
         logprobs = True
-    for wish in request.include:
-        if wish == "message.output_text.logprobs":
+    for n, wish in enumerate(request.include):
+        if wish == LOGPROBS:
             logprobs = True
-        else:
-            scope.report.dropped(f"{request.wire_name('include')}.{wish}", "Chat Completions cannot include it")
+        elif wish:
+            scope.report.dropped(f"{request.wire_name('include')}[{n}]", f"Chat Completions cannot include {wish}")
     if logprobs is not None:
         if not scope.native and not ("logprobs" in scope.profile.fields and scope.profile.model.logprobs):
-            raise scope.report.refuse(request.wire_name("logprobs"), f"{scope.model} gives no probabilities here")
+            raise scope.report.refuse(wanted_logprobs(request), f"{scope.model} gives no probabilities here")
         out["logprobs"] = logprobs
     for field in ("previous_id", "conversation"):
         if getattr(request, field) is not None:

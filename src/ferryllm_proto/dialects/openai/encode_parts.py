@@ -79,16 +79,16 @@ def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | 
         return {"cache_control": _ttl({"type": "ephemeral"}, found)}
     if scope.profile.cache is Cache.BREAKPOINT and not isinstance(part, (ir.ToolCall, ir.ToolResult, ir.Function)):
         if found.ttl is not None:
-            scope.report.degraded(f"{part.path}.cache_control.ttl", "the breakpoint is set without its lifetime")
+            scope.report.degraded(f"{scope.report.at(part.path, 'cache')}.ttl", "the breakpoint is set without its lifetime")
         return {"prompt_cache_breakpoint": {"mode": "explicit"}}
-    scope.report.dropped(f"{part.path}.cache_control", "this provider caches prompts on its own")
+    scope.report.dropped(scope.report.at(part.path, "cache"), "this provider caches prompts on its own")
     return {}
 
 
 def unmarked(part: ir.Text | ir.ToolResult, scope: Scope) -> None:
     """Report the breakpoint of a part that is written where none can stand."""
     if part.cache is not None:
-        scope.report.dropped(f"{part.path}.cache_control", "this provider takes no breakpoint here")
+        scope.report.dropped(scope.report.at(part.path, "cache"), "this provider takes no breakpoint here")
 
 
 def _ttl(fields: Wire, found: ir.CacheMark) -> Wire:
@@ -137,9 +137,9 @@ def path_of(part: ir.Part) -> str:
 def text_losses(part: ir.Text, scope: Scope) -> None:
     """Report what a plain text in a request cannot keep."""
     if part.citations and not (scope.native and part.citations_dialect == NAME):
-        scope.report.dropped(f"{path_of(part)}.citations", "a Chat request carries text without its sources")
+        scope.report.dropped(scope.report.at(path_of(part), "citations"), "a Chat request carries text without its sources")
     if part.phase is not None:
-        scope.report.dropped(f"{path_of(part).partition('.')[0]}.phase", "messages have no phase here")
+        scope.report.dropped(scope.report.at(path_of(part), "phase"), "messages have no phase here")
     scope.report.ext(part.ext, NAME, path_of(part))
 
 
@@ -231,8 +231,9 @@ def _document(part: ir.Part, scope: Scope) -> Wire | None:
 def text_document(part: ir.Document, scope: Scope) -> str:
     """A text document is text; what it was called stands before it."""
     heads = [head for head in (part.name, part.context) if head]
-    if heads:
-        scope.report.degraded(path_of(part), "a text document is sent as text with its title before it")
+    for field, value in (("title", part.name), ("context", part.context)):
+        if value:
+            scope.report.degraded(scope.report.at(path_of(part), field), "said before the text of the document")
     return "\n".join([*heads, part.source.data])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ... import ir
 from ...capabilities import EFFORTS, Thinking, budget_of, clamp, effort_of
+from ...loss import wish, wishes
 from ...opaque import family
 from .encode_parts import Scope, Wire, given
 from .profile import Reasoning
@@ -36,7 +37,7 @@ def reasoning(scope: Scope, out: Wire, *, forced: bool = False, unthought: bool 
         return
     form = scope.profile.reasoning
     if params.show not in (None, "omitted") and form is not Reasoning.OBJECT:
-        scope.report.dropped(scope.request.wire_name("show"), "Chat shows what the provider shows of its reasoning")
+        scope.report.dropped(wish(scope.request, "show"), "Chat shows what the provider shows of its reasoning")
     if params.mode is ir.ThinkingMode.BETWEEN_TOOLS:
         scope.report.degraded(_path(scope), "Chat cannot say when to think")
     _FORMS[form](scope, out, params)
@@ -92,39 +93,54 @@ def _on(params: ir.ReasoningParams) -> bool | None:
     return wanted != "none"
 
 
-def _budget_losses(scope: Scope, params: ir.ReasoningParams, said: str) -> None:
-    if params.budget is not None and params.effort is not None and _on(params):
-        scope.report.degraded(scope.request.wire_name("budget"), f"a budget is not taken here: {said}")
+def _drop(scope: Scope, why: str) -> None:
+    for path in wishes(scope.request):
+        scope.report.dropped(path, why)
+
+
+def _much(scope: Scope, params: ir.ReasoningParams) -> str:
+    """Where the client said how much."""
+    return wish(scope.request, "effort" if params.effort is not None else "budget")
+
+
+def _effort_losses(scope: Scope, params: ir.ReasoningParams, wanted: str, said: str | None, how: str) -> None:
+    """Report a word that is not the client's, and a budget for which a word is said."""
+    if wanted == "none" and params.effort not in (None, "none"):
+        scope.report.dropped(wish(scope.request, "effort"), "thinking is off")
+    if said != wanted:
+        scope.report.degraded(_much(scope, params) if _on(params) else _path(scope), how)
+    elif params.budget is not None and wanted != "none":
+        scope.report.degraded(wish(scope.request, "budget"), f"a budget is not taken here: {how}")
 
 
 # --- the forms -------------------------------------------------------------------------------------------
 
 
 def _none(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
-    if _wanted(params) not in (None, "none"):
-        scope.report.dropped(_path(scope), f"{scope.model} does not reason, or not so that it could be told how much")
+    if _on(params):
+        _drop(scope, f"{scope.model} does not reason, or not so that it could be told how much")
 
 
 def _effort(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
     effort = _wanted(params)
-    if effort is None:
-        return
     known = scope.profile.efforts
+    if effort is None:
+        if _on(params) and not known:
+            _drop(scope, f"{scope.model} can not be told to think")
+        return
     if not [word for word in known if word != "none"]:
         if effort == "none" and "none" in known:
             out["reasoning_effort"] = effort
         elif effort != "none" or scope.profile.restless:
-            scope.report.dropped(_path(scope), f"{scope.model} can not be told how much to think")
+            _drop(scope, f"{scope.model} can not be told how much to think")
         return
     said = clamp(effort, known) if effort in EFFORTS else effort
     if said is None and scope.profile.restless:
         said = known[0]  # the least there is
     if said is None:
-        scope.report.dropped(_path(scope), "this provider cannot be told not to think")
+        _drop(scope, "this provider cannot be told not to think")
         return
-    if said != params.effort:
-        scope.report.degraded(_path(scope), f"said as reasoning_effort {said}")
-    _budget_losses(scope, params, f"effort {said}")
+    _effort_losses(scope, params, effort, said, f"said as reasoning_effort {said}")
     out["reasoning_effort"] = said
 
 
@@ -133,7 +149,7 @@ def _thinking(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
     if on is None:
         return
     if not on and scope.profile.restless:
-        scope.report.dropped(_path(scope), f"{scope.model} can not be told not to think")
+        _drop(scope, f"{scope.model} can not be told not to think")
         return
     out["thinking"] = {"type": "enabled" if on else "disabled"}
     effort = _wanted(params)
@@ -141,11 +157,9 @@ def _thinking(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
         return
     said = clamp(effort, scope.profile.efforts)
     if said is None:
-        scope.report.degraded(_path(scope), "how much to think can not be said here, only that")
+        scope.report.degraded(_much(scope, params), "how much to think can not be said here, only that")
         return
-    if said != params.effort:
-        scope.report.degraded(_path(scope), f"said as reasoning_effort {said}")
-    _budget_losses(scope, params, f"effort {said}")
+    _effort_losses(scope, params, effort, said, f"said as reasoning_effort {said}")
     out["reasoning_effort"] = said
 
 
@@ -160,7 +174,7 @@ def _enable(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
         out["thinking_budget"] = params.budget
     elif params.effort is not None:
         out["thinking_budget"] = tokens = budget_of(params.effort)
-        scope.report.degraded(_path(scope), f"said as a thinking_budget of {tokens} tokens")
+        scope.report.degraded(wish(scope.request, "effort"), f"said as a thinking_budget of {tokens} tokens")
 
 
 def _object(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
@@ -169,10 +183,8 @@ def _object(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
     if effort == "none" or (effort is not None and params.effort is not None):
         # One of both: where a client said a budget too, the word goes, as it is the newer way to say it.
         said = clamp(effort, scope.profile.efforts) if effort in EFFORTS else effort
-        if said != effort:
-            scope.report.degraded(_path(scope), f"said as an effort of {said}")
+        _effort_losses(scope, params, effort, said, f"said as an effort of {said}")
         fields["effort"] = said
-        _budget_losses(scope, params, f"effort {said}")
     elif params.budget is not None:
         fields["max_tokens"] = params.budget
     elif params.mode is not None:
@@ -200,7 +212,7 @@ def _template(scope: Scope, out: Wire, params: ir.ReasoningParams) -> None:
     switch = next((word for start, word in _SWITCH.items() if name.startswith(start)), "enable_thinking")
     out["chat_template_kwargs"] = {switch: on}
     if on and effort is not None:
-        scope.report.degraded(_path(scope), "how much to think can not be said here, only that")
+        scope.report.degraded(_much(scope, params), "how much to think can not be said here, only that")
 
 
 _FORMS: dict[Reasoning, Callable[[Scope, Wire, ir.ReasoningParams], None]] = {

@@ -34,7 +34,7 @@ def encode(
     request: ir.Request, model: str | None, headers: Headers, rules: ProviderRules = NO_RULES
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """Encode a request. Raises `RemoteProtocolError` for what must not be lost and cannot be said."""
-    report = Report()
+    report = Report(request)
     name = request.model if model is None else model
     scope = Scope(request, name, profile(name, rules), report)
     lowered = tools.lower(request, _tool_rules(scope), NAME, report)
@@ -45,7 +45,9 @@ def encode(
     forced = choice is not None and choice.mode in _FORCED
     unthought = any("tool_calls" in message and scope.profile.reasoning_field not in message for message in said)
     body.update(parameters(scope, forced=forced, unthought=unthought))
-    report.ext(request.ext, NAME)
+    shared = shared_with_responses(request, scope)
+    _into(body, shared)
+    report.ext(request.ext, NAME, known=shared)
     if request.ext is not None and request.ext.dialect == NAME:
         _put_back(request.ext, body)
     forwarded = tuple((n, v) for n, v in headers if scope.native and n.lower() in _FORWARDED)
@@ -64,6 +66,33 @@ def encode(
         ),
         report.losses,
     )
+
+
+_SHARED = frozenset({"moderation", "prompt_cache_options", "stream_options.include_obfuscation"})
+"""What Responses has under the same name and the representation has not."""
+_CACHE_OPTIONS = frozenset({"mode", "ttl"})
+"""The members of ``prompt_cache_options`` both have."""
+
+
+def shared_with_responses(request: ir.Request, scope: Scope) -> dict[str, bytes]:
+    """Fields of a Responses client that OpenAI's Chat Completions has too."""
+    ext = request.ext
+    if ext is None or ext.dialect != "openai_responses" or "prompt_cache_key" not in scope.profile.fields:
+        return {}
+    found = {name: value for name, value in ext.fields.items() if name in _SHARED}
+    options = found.get("prompt_cache_options")
+    if options is not None and not json.fields(options).keys() <= _CACHE_OPTIONS:
+        del found["prompt_cache_options"]
+    return found
+
+
+def _into(body: Wire, fields: dict[str, bytes]) -> None:
+    for name, value in fields.items():
+        *outer, last = name.split(".")
+        place = body
+        for step in outer:
+            place = place.setdefault(step, {})  # type: ignore[assignment]  # only objects are put there
+        place[last] = json.raw(value)
 
 
 def _put_back(ext: ir.Ext, body: Wire) -> None:
@@ -178,12 +207,12 @@ def _function(tool: ir.Function, scope: Scope) -> Wire:
     strict = tool.strict
     if not scope.native and "strict" not in scope.profile.fields:
         if strict:
-            scope.report.dropped(f"{tool.path}.strict", "this provider binds no arguments to their schema")
+            scope.report.dropped(scope.report.at(tool.path, "strict"), "this provider binds no arguments to their schema")
         strict = None
     if strict and not scope.native and not schemas.is_strict(tool.schema or b"{}"):
         # OpenAI refuses to bind schemas with optional properties or open objects; others do bind them (A36).
         strict = False
-        scope.report.degraded(f"{tool.path}.strict", "only schemas that require all they name can be strict here")
+        scope.report.degraded(scope.report.at(tool.path, "strict"), "only schemas that require all they name can be strict here")
     if strict is not None:
         out["strict"] = strict
     inner = "function" if not tool.path.startswith("functions[") else ""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ... import json
-from ...judge import MAX_BLOCKS, PROMISE, Judge
+from ...judge import MAX_BLOCKS, PROMISE, Judge, joined
 
 _ABSENT = json.Raw()
 _FINISHES = ("stop", "length", "tool_calls", "content_filter", "function_call")
@@ -298,7 +298,7 @@ class Grammar(Judge):
     def _end(self) -> None:
         first = self._choices.get(0)
         if first is not None:
-            self.seen.tools = [(name, "".join(pieces)) for name, _, pieces in first.calls]
+            self.seen.tools = [(name, joined(pieces)) for name, _, pieces in first.calls]
         if not self._over:
             what = "in the middle" if self.events else "before it began"
             self._problem("cut", f"the stream ends {what}; expected [DONE] or an error")

@@ -14,6 +14,7 @@ _Count = int | float | None
 class _PromptDetails(msgspec.Struct, frozen=True, gc=False):
     cached_tokens: _Count = None
     cache_write_tokens: _Count = None
+    audio_tokens: _Count = None
 
 
 class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +29,7 @@ class _Usage(msgspec.Struct, frozen=True):
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: _Count = None
     """DeepSeek."""
+    prompt_cache_miss_tokens: _Count = None
     cached_tokens: _Count = None
     num_cached_tokens: _Count = None
     reasoning_tokens: _Count = None
@@ -62,14 +64,30 @@ def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir
     if before is not None:
         read, write = before.cache_read if read is None else read, before.cache_write if write is None else write
     reasoning = _whole(outside.reasoning_tokens, found.reasoning_tokens)
-    if prompt is not None and output is not None and total is not None:
-        # xAI leaves reasoning out of completion_tokens; the total has it.
-        output = max(output, total - prompt)
+    if prompt is None and found.prompt_cache_miss_tokens is not None:
+        prompt = (read or 0) + int(found.prompt_cache_miss_tokens)
+    if prompt is not None and output is not None:
+        prompt, output = _complete(prompt, output, total, reasoning, _whole(inside.audio_tokens))
     if prompt is None and output is None:
         return None
     # Grok on Azure reports more cached tokens than prompt tokens.
     uncached = None if prompt is None else max(0, prompt - (read or 0) - (write or 0))
     return ir.Usage(uncached, read, write, output=output, reasoning=reasoning)
+
+
+def _complete(
+    prompt: int, output: int, total: int | None, reasoning: int | None, audio: int | None
+) -> tuple[int, int]:
+    """Input and output with what a provider counts beside them: the total has everything, or there is none.
+
+    xAI leaves reasoning out of ``completion_tokens`` and so does Gemini's endpoint, which does not even name it;
+    Mistral leaves sound out of ``prompt_tokens``.
+    """
+    if total is None:
+        # Reasoning is a part of the output or beside it: more than the output it can only be beside it.
+        return prompt, output + reasoning if reasoning is not None and reasoning > output else output
+    rest = max(0, total - prompt - output)
+    return (prompt + rest, output) if rest and rest == audio else (prompt, output + rest)
 
 
 def encode_usage(usage: ir.Usage) -> dict[str, object]:

@@ -8,7 +8,18 @@ from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from . import count, decode_request, encode_request, errors, models, response, scan, stream_decoder, stream_encoder, wire
+from . import (
+    count,
+    decode_request,
+    encode_request,
+    errors,
+    models,
+    response,
+    scan,
+    stream_decoder,
+    stream_encoder,
+    wire,
+)
 from .grammar import Grammar
 
 __all__ = ["DIALECT", "OpenAIResponses"]

@@ -33,6 +33,7 @@ def decode_request(body: bytes, *, headers: Headers = (), path: str | None = Non
     reader.read(known.input)
     reasoning = _reasoning(known.reasoning, reader.ext)
     format_, verbosity = _text_config(known.text, reader.ext)
+    _stream_options(reader.ext)
     include = tuple(known.include or ())
     choice = decode_choice(known.tool_choice, reader.ext)
     request = ir.Request(
@@ -90,6 +91,14 @@ def _reasoning(value: Raw, ext: dict[str, bytes]) -> ir.ReasoningParams | None:
         if show is None:
             raise json.bad_field("reasoning.summary", "auto, concise or detailed", f"{known.summary!r}")
     return ir.ReasoningParams(effort=known.effort, show=show)
+
+
+def _stream_options(ext: dict[str, bytes]) -> None:
+    """Its members apart: what is lost is one of them."""
+    raw = ext.get("stream_options")
+    if raw is not None and json.kind(raw) == "object":
+        del ext["stream_options"]
+        ext.update({f"stream_options.{name}": bytes(value) for name, value in json.fields(raw).items()})
 
 
 _FORMATS = {kind.value: kind for kind in ir.FormatKind}

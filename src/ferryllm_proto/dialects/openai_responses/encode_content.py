@@ -29,6 +29,8 @@ class ContentWriter:
     def input_part(self, part: ir.Part) -> object:
         """A part of a user's or system's message, or of a call's output; None where nothing is left of it."""
         if isinstance(part, ir.Text):
+            if part.citations and not self._own:
+                self._report.dropped(self._report.at(part.path, "citations"), "a text of this kind has no sources here")
             return self._text(part, "input_text")
         if isinstance(part, ir.Image):
             return self._image(part)
@@ -56,7 +58,8 @@ class ContentWriter:
             if part.citations_dialect == wire.NAME:
                 out["annotations"] = [json.raw(raw) for raw in part.citations]
             else:
-                self._report.dropped(f"{part.path}.citations", "sources of another dialect can not be sent back")
+                path = self._report.at(part.path, "citations")
+                self._report.dropped(path, "sources of another dialect can not be sent back")
         return out
 
     def _hosted(self, part: ir.Hosted, type_: str) -> object:
@@ -101,8 +104,9 @@ class ContentWriter:
             self._report.dropped(f"{part.path}.citations", "sources of files can not be asked for here")
         if source.kind is ir.SourceKind.TEXT:
             heads = [head for head in (part.name, part.context) if head]
-            if heads:
-                self._report.degraded(part.path, "a text document is sent as text with its title before it")
+            for field, value in (("title", part.name), ("context", part.context)):
+                if value:
+                    self._report.degraded(self._report.at(part.path, field), "said before the text of the document")
             out: Wire = {"type": "input_text", "text": "\n".join([*heads, source.data])}
             self._finish(out, part)
             return out
@@ -147,7 +151,7 @@ class ContentWriter:
                     mark["ttl"] = cache.ttl
                 out["prompt_cache_breakpoint"] = mark
             else:  # most models refuse breakpoints, and all of them cache prefixes without any
-                self._report.dropped(f"{part.path}.cache_control", "this provider caches prompt prefixes by itself")
+                self._report.dropped(self._report.at(part.path, "cache"), "this provider caches prompt prefixes by itself")
         if part.ext is not None:
             if part.ext.dialect == wire.NAME:
                 out.update((k, json.raw(v)) for k, v in part.ext.fields.items() if not k.startswith("."))

@@ -102,7 +102,9 @@ class InputWriter:
             self.instructions = texts[0].text
             for text in texts[:1]:
                 if text.cache is not None:
-                    self._report.dropped(f"{text.path}.cache_control", "this provider caches prompt prefixes by itself")
+                    self._report.dropped(self._report.at(text.path, "cache"), "this provider caches prompt prefixes by itself")
+                if text.citations:
+                    self._report.dropped(self._report.at(text.path, "citations"), "instructions have no sources here")
                 self._report.ext(text.ext, wire.NAME, text.path)
         parts = [part for part in map(self._content.input_part, texts[1:]) if part is not None]
         if parts:
@@ -213,9 +215,10 @@ class InputWriter:
         else:
             item["arguments"] = call.arguments or ("" if self._own else "{}")
         for material in part.opaque:
-            self._report.dropped(part.path or "tool call", f"{material.provider} material on a call has no place here")
+            path = self._report.at(part.path, "opaque") if part.path else "tool call"
+            self._report.dropped(path, f"{material.provider} material on a call has no place here")
         if part.cache is not None:
-            self._report.dropped(f"{part.path}.cache_control", "this provider caches prompt prefixes by itself")
+            self._report.dropped(self._report.at(part.path, "cache"), "this provider caches prompt prefixes by itself")
         self._ext(item, part.ext, part.path)
         self._put(item, part.path)
 
@@ -227,7 +230,7 @@ class InputWriter:
         if self._own and part.name is not None:
             item["name"] = part.name
         if part.cache is not None:
-            self._report.dropped(f"{part.path}.cache_control", "this provider caches prompt prefixes by itself")
+            self._report.dropped(self._report.at(part.path, "cache"), "this provider caches prompt prefixes by itself")
         self._ext(item, part.ext, part.path)
         self._put(item, part.path)
 
@@ -245,6 +248,9 @@ class InputWriter:
             as_text = all(isinstance(p, ir.Text) and p.cache is None for p in part.parts)
         if as_text and len(part.parts) <= 1:
             if isinstance(first, ir.Text):
+                if first.citations and not self._own:
+                    path = self._report.at(first.path, "citations")
+                    self._report.dropped(path, "the output of a call has no sources here")
                 self._report.ext(first.ext, wire.NAME, first.path)
             return prefix + (first.text if isinstance(first, ir.Text) else "")
         out = [wired for wired in map(self._content.input_part, part.parts) if wired is not None]

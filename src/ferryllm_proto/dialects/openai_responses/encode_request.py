@@ -6,7 +6,7 @@ from ... import capabilities, ids, ir, json, schemas
 from ...capabilities import EFFORTS, Capabilities, Thinking, clamp, effort_of
 from ...dialect import ToolRules, UpstreamRequest
 from ...errors import RemoteProtocolError
-from ...loss import Loss, Report
+from ...loss import Loss, Report, wanted_logprobs, wish, wishes
 from ...rules import NO_RULES, ProviderRules
 from ...tools import lower
 from . import wire
@@ -41,7 +41,7 @@ def encode_request(
     provider: ProviderRules = NO_RULES,
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The request for a provider. Raises `RemoteProtocolError` for what must not be left out (G5)."""
-    report = Report()
+    report = Report(request)
     own = request.dialect == wire.NAME
     target = model or request.model
     can = capabilities.of(target, provider)
@@ -109,20 +109,21 @@ def _sampling(body: Wire, request: ir.Request, model: str, can: Capabilities, re
         elif value != 1:  # 1 is the default: not to send it loses nothing
             report.dropped(request.wire_name(name), f"{model} refuses it")
     if (request.top_logprobs or request.logprobs) and not own and not can.logprobs:
-        raise report.refuse(request.wire_name("logprobs"), f"{model} gives no probabilities")
+        raise report.refuse(wanted_logprobs(request), f"{model} gives no probabilities")
     if request.top_logprobs is not None and (own or request.top_logprobs):
         body["top_logprobs"] = request.top_logprobs
 
 
 def _reasoning(body: Wire, request: ir.Request, model: str, can: Capabilities, report: Report) -> None:
     own = request.dialect == wire.NAME
-    include = list(request.include) if own else []
+    include = [item for item in request.include if item] if own else []
     if request.logprobs and wire.LOGPROBS not in include:
         include.append(wire.LOGPROBS)
     params = request.reasoning
     if params is not None and not own and can.thinking is Thinking.NONE:
         if params.mode is not ir.ThinkingMode.OFF and params.effort != "none":
-            report.dropped(request.wire_name("reasoning"), f"{model} does not reason")
+            for path in wishes(request):
+                report.dropped(path, f"{model} does not reason")
         params = None
     if params is not None:
         out: Wire = {}
@@ -132,9 +133,9 @@ def _reasoning(body: Wire, request: ir.Request, model: str, can: Capabilities, r
         elif effort is None and params.budget is not None:
             effort = effort_of(params.budget)
         if params.budget is not None and effort != "none":
-            report.degraded(request.wire_name("budget"), f"a budget is not taken here: effort {effort}")
+            report.degraded(wish(request, "budget"), f"a budget is not taken here: effort {effort}")
         if effort is not None and not own and effort not in EFFORTS:
-            report.dropped(request.wire_name("reasoning"), f"there is no effort {effort!r:.40} here")
+            report.dropped(wish(request, "effort"), f"there is no effort {effort!r:.40} here")
             effort = None
         if effort is not None and not own:
             effort = _fitted(effort, can, request, model, report)
@@ -159,9 +160,9 @@ def _fitted(effort: str, can: Capabilities, request: ir.Request, model: str, rep
     if said is None and can.restless and can.efforts:
         said = can.efforts[0]  # the least there is
     if said is None:
-        report.dropped(request.wire_name("reasoning"), f"{model} can not be told how much to think")
+        report.dropped(wish(request, "effort"), f"{model} can not be told how much to think")
     elif said != effort:
-        report.degraded(request.wire_name("reasoning"), f"{model} does not know the effort {effort}: {said}")
+        report.degraded(wish(request, "effort"), f"{model} does not know the effort {effort}: {said}")
     return said
 
 
@@ -182,7 +183,7 @@ def text_config(request: ir.Request, *, own: bool, report: Report | None = None)
                 binding = request.dialect == "anthropic"
                 strict = binding and schemas.is_strict(form.schema or b"{}")
                 if binding and not strict and report is not None:
-                    report.degraded(request.wire_name("format"), _NOT_BOUND)
+                    report.degraded(request.wire_name("format.schema"), _NOT_BOUND)
             if strict is not None:
                 shape["strict"] = strict
         out["format"] = shape
@@ -243,18 +244,34 @@ def _state(body: Wire, request: ir.Request, own: bool) -> None:
         body["truncation"] = request.truncation
 
 
+_SHARED = frozenset({"moderation", "prompt_cache_options", "stream_options.include_obfuscation"})
+"""What OpenAI's Chat Completions has under the same name and the representation has not."""
+
+
+def shared_with_chat(ext: ir.Ext) -> dict[str, bytes]:
+    """Fields of a Chat client that Responses has too."""
+    return {name: raw for name, raw in ext.fields.items() if ext.dialect == "openai" and name in _SHARED}
+
+
 def _ext(body: Wire, request: ir.Request, report: Report) -> None:
     ext = request.ext
     if ext is None:
         return
     if ext.dialect != wire.NAME:
-        report.ext(ext, wire.NAME)
+        shared = shared_with_chat(ext)
+        for name, raw in shared.items():
+            *outer, last = name.split(".")
+            place_ = body
+            for step in outer:
+                place_ = place_.setdefault(step, {})  # type: ignore[assignment]  # only objects are put there
+            place_[last] = json.raw(raw)
+        report.ext(ext, wire.NAME, known=shared)
         return
     for name, raw in ext.fields.items():
         if name.startswith((".", "input[", "tool_choice.")):
             continue  # an item's, written with it; or in the choice's own bytes
         place, rest = body, name
-        for head in ("reasoning.", "text.format.", "text."):
+        for head in ("reasoning.", "stream_options.", "text.format.", "text."):
             if name.startswith(head):
                 rest = name[len(head) :]
                 for key in head.rstrip(".").split("."):

@@ -51,7 +51,7 @@ def encode_tools(tools: Iterable[ir.Tool], *, own: bool, report: Report) -> list
 def _tool(tool: ir.Function | ir.Custom, *, own: bool, report: Report) -> Wire:
     out = _function(tool, own, report) if isinstance(tool, ir.Function) else _custom(tool)
     if isinstance(tool, ir.Function) and tool.cache is not None:
-        report.dropped(f"{tool.path}.cache_control", "this provider caches prompt prefixes by itself")
+        report.dropped(report.at(tool.path, "cache"), "this provider caches prompt prefixes by itself")
     if tool.ext is not None:
         if tool.ext.dialect == wire.NAME:
             out.update((k.removeprefix("."), json.raw(v)) for k, v in tool.ext.fields.items())
@@ -74,7 +74,7 @@ def _function(tool: ir.Function, own: bool, report: Report) -> Wire:
     # Absent means strict here and not strict everywhere else; what cannot be bound is refused (A36).
     out["strict"] = bool(tool.strict) and schemas.is_strict(tool.schema or b"{}")
     if tool.strict and not out["strict"]:
-        report.degraded(f"{tool.path}.strict", "only schemas that require all they name can be strict here")
+        report.degraded(report.at(tool.path, "strict"), "only schemas that require all they name can be strict here")
     return out
 
 

@@ -349,7 +349,6 @@ class Grammar(Judge):
     # --- the end -----------------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        self.seen.text, self.seen.reasoning = "".join(self._text), "".join(self._reasoning)
         if self._state != "over":
             what = "in the middle" if self.events else "before it began"
             self._problem("cut", f"the stream ends {what}; expected response.completed, .incomplete or .failed (Z8)")

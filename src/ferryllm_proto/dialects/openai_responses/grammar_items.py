@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from ... import json
+from ...judge import joined
 
 NULL = json.Raw(b"null")
 MAX_ID = 64
@@ -108,7 +109,7 @@ class _Part:
 
     @property
     def text(self) -> str:
-        return "".join(self.pieces)
+        return joined(self.pieces)
 
 
 class Item:
@@ -232,7 +233,7 @@ class Item:
         self._args_whole = text or ""
         if text is None:
             self._note("field", f"{event.type} without its text")
-        elif text != "".join(self._args):
+        elif text != joined(self._args):
             self._note("sum", f"the text of {event.type} is not the sum of its deltas")
 
     # --- the whole ---------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class Item:
                 self._note("identity", "the call has another call_id or name than when it was added")
             if self._args_whole is None:
                 self._note("order", "the call is done before its arguments are (Z4)")
-            if (item.arguments if item.type == "function_call" else item.input) != "".join(self._args):
+            if (item.arguments if item.type == "function_call" else item.input) != joined(self._args):
                 self._note("sum", "the call's arguments are not the sum of their deltas")
 
     def _close_parts(self, where: str, told: list[_WirePart] | None) -> None:

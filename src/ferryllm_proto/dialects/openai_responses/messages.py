@@ -42,7 +42,7 @@ def error_message(error: ir.Error, lane: str | None = None, headers: Headers = (
     head, body = errors.encode_error(error, request_id=None)
     members = {"type": json.raw(b'"server_error"' if head.status >= 500 else b'"invalid_request_error"')}
     members |= {"code": json.raw(b"null"), "message": json.raw(b'""'), "param": json.raw(b"null")}
-    members |= {name: value for name, value in json.fields(json.decode(body, _body_decoder).error).items()}
+    members |= json.fields(json.decode(body, _body_decoder).error)
     shown = {name.lower(): value for name, value in (*head.headers, *headers) if name.lower() not in _PRIVATE}
     fields: dict[str, object] = {"type": "error", "status": head.status, "error": members}
     if shown:
@@ -53,10 +53,10 @@ def error_message(error: ir.Error, lane: str | None = None, headers: Headers = (
     return json.encode(fields)
 
 
-def failed_message(error: ir.Error) -> bytes:
-    """The event of an answer that broke off (Z8), in the form of a stream that never got an id."""
+def failed_message(error: ir.Error, number: int) -> bytes:
+    """Event ``number`` of an answer that broke off (Z8), in the form of a stream that never got an id."""
     response = {"id": "", "object": "response", "status": "failed", "error": errors.failed_object(error), "output": []}
-    return json.encode({"type": "response.failed", "response": response})
+    return json.encode({"type": "response.failed", "sequence_number": number, "response": response})
 
 
 def steer_failed(message: bytes) -> bytes:

@@ -158,9 +158,7 @@ class Turns:
     def _warm(self, turn: Turn, body: bytes, wishes: _Create, now: float) -> None:
         """Answer a turn that only prepares the next one (``generate: false``): no provider has anything to say."""
         if not wishes.model:
-            raise RemoteProtocolError(
-                "model: this field is required", param="model", code="missing_required_parameter"
-            )
+            raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
         try:
             request = decode_request(body)
         except RemoteProtocolError:
@@ -206,6 +204,7 @@ class Turn:
         self._loss = ""
         self._output: list[bytes] = []
         self._output_size = 0
+        self._sent = 0
         self._over = False
 
     def receive_head(self, status: int, headers: Headers) -> None:
@@ -241,18 +240,12 @@ class Turn:
         if cut or self._status < 300:
             return [error_message(_BROKEN, self._lane)]
         error = errors.decode_error(self._status, self._headers, bytes(self._whole))
+        message, param = placed(error.message, self.earlier), placed(error.param or "", self.earlier) or None
+        if (message, param) != (error.message, error.param):
+            error = msgspec.structs.replace(error, message=message, param=param, raw=None)
         if error.param == history.PREVIOUS and self._status in (400, 404):
             # However the refusal is worded: this code makes clients send the whole conversation again.
-            error = msgspec.structs.replace(
-                error, status=400, code="previous_response_not_found", raw=None, dialect=None
-            )
-        elif self.earlier and (placed(error.message, self.earlier), error.param) != (error.message, error.param):
-            error = msgspec.structs.replace(
-                error,
-                message=placed(error.message, self.earlier),
-                param=error.param and placed(error.param, self.earlier),
-                raw=None,
-            )
+            error = msgspec.structs.replace(error, status=400, code="previous_response_not_found", raw=None)
         return [error_message(error, self._lane, self._headers)]
 
     def _fail(self, error: ir.Error) -> list[bytes]:
@@ -260,7 +253,7 @@ class Turn:
         if self._over:
             return []
         self._over = True
-        return [with_members(failed_message(error), self._lane, self._taken_loss())]
+        return [with_members(failed_message(error, self._sent), self._lane, self._taken_loss())]
 
     def _messages(self, events: list[bytes]) -> list[bytes]:
         out: list[bytes] = []
@@ -277,6 +270,7 @@ class Turn:
         return out
 
     def _message(self, event: _Event, data: bytes) -> bytes:
+        self._sent += 1
         if event.type in _LAST:
             self._over = True
             if event.type == "error":

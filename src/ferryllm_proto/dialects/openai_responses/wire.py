@@ -265,9 +265,16 @@ NAMES: dict[str, str] = {
     "cache_retention": "prompt_cache_retention",
     "safety_id": "safety_identifier",
     "previous_id": "previous_response_id",
+    "reasoning": "reasoning.effort",
+    "effort": "reasoning.effort",
     "show": "reasoning.summary",
+    ".cache": "prompt_cache_breakpoint",
+    ".citations": "annotations",
+    ".opaque": "encrypted_content",
+    ".phase": "^phase",
+    ".title": "filename",
 }
-"""Fields of `ir.Request` whose wire key differs."""
+"""Fields of `ir.Request`, and with a dot of parts and tools, whose wire key differs."""
 
 LOGPROBS = "message.output_text.logprobs"
 """The ``include`` value that asks for token probabilities."""

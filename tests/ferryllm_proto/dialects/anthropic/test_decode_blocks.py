@@ -74,7 +74,7 @@ def test_a24_document_of_text_blocks_keeps_its_source() -> None:
     assert isinstance(part, ir.Document)
     assert part.source == ir.Source(ir.SourceKind.TEXT, "a\nb")
     assert part.ext is not None
-    assert json.loads(part.ext.fields["source"]) == source
+    assert json.loads(part.ext.fields[".source"]) == source
 
 
 def test_document_with_images_inside_is_kept_whole() -> None:

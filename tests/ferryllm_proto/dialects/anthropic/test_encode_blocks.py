@@ -197,7 +197,7 @@ def test_a22_images_stay_in_their_result() -> None:
 def test_cache_lifetimes_of_others_become_an_hour() -> None:
     text, losses = block(ir.Text("a", cache=ir.CacheMark("30m"), path="p"))
     assert text["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
-    assert losses == [("degraded", "p.cache")]
+    assert losses == [("degraded", "p.cache_control.ttl")]
 
 
 def test_what_only_others_have_is_reported() -> None:
@@ -219,4 +219,4 @@ def test_what_only_others_have_is_reported() -> None:
 
 def test_g9_material_on_a_call_is_reported() -> None:
     material = ir.Opaque("gemini", "g", ir.OpaqueKind.THOUGHT_SIGNATURE, "x")
-    assert tool_use("{}", opaque=(material,))[1] == [("dropped", "p.opaque")]
+    assert tool_use("{}", opaque=(material,))[1] == [("dropped", "p")]

@@ -59,13 +59,15 @@ def test_a34_sampling_by_model() -> None:
         ("gpt-5", ir.ReasoningParams(budget=4096), "low", ["degraded thinking"]),
         ("gpt-5", ir.ReasoningParams(budget=8192), "medium", ["degraded thinking"]),
         ("gpt-5", ir.ReasoningParams(budget=16384), "high", ["degraded thinking"]),
-        ("gpt-5", ir.ReasoningParams(budget=100_000), "xhigh", ["degraded thinking"]),
-        ("gpt-5.4", ir.ReasoningParams(ir.ThinkingMode.OFF, "high"), "none", ["degraded thinking"]),
+        ("gpt-5.4", ir.ReasoningParams(budget=100_000), "xhigh", ["degraded thinking"]),
+        ("gpt-5", ir.ReasoningParams(budget=100_000), "high", ["degraded thinking"]),
+        ("gpt-5", ir.ReasoningParams(ir.ThinkingMode.OFF), "minimal", ["degraded thinking"]),
+        ("gpt-5.4", ir.ReasoningParams(ir.ThinkingMode.OFF, "high"), "none", ["dropped thinking"]),
         ("llama", ir.ReasoningParams(ir.ThinkingMode.OFF), None, ["dropped thinking"]),
         ("gpt-4o", ir.ReasoningParams(effort="high"), None, ["dropped thinking"]),
         ("gpt-4o", ir.ReasoningParams(ir.ThinkingMode.OFF), None, []),
         ("llama", ir.ReasoningParams(ir.ThinkingMode.ADAPTIVE), None, []),
-        ("llama", ir.ReasoningParams(show="summary"), None, ["dropped show"]),
+        ("llama", ir.ReasoningParams(show="summary"), None, ["dropped thinking"]),
         ("llama", ir.ReasoningParams(ir.ThinkingMode.BETWEEN_TOOLS), None, ["degraded thinking"]),
     ],
 )
@@ -159,7 +161,7 @@ def test_r10_r12_r16_state_and_include() -> None:
     )
     assert body == {"logprobs": True, "top_logprobs": 2}
     assert dropped(losses) == [
-        "dropped include.reasoning.encrypted_content",
+        "dropped include[0]",
         "dropped store",
         "dropped truncation",
     ]

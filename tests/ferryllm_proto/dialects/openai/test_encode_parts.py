@@ -58,7 +58,11 @@ def test_a23_a24_media_keep_type_and_data(part: ir.Part, wire: object) -> None:
 def test_a24_a_text_document_brings_its_title_along_and_says_so() -> None:
     content, losses = encode(ir.Document(ir.Source(TEXT, "body"), "title", "context", True, path="d"))
     assert content == [{"type": "text", "text": "title\ncontext\nbody"}]
-    assert [str(loss).split(":")[0] for loss in losses] == ["dropped d.citations", "degraded d"]
+    assert [str(loss).split(":")[0] for loss in losses] == [
+        "dropped d.citations",
+        "degraded d.name",
+        "degraded d.context",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_what_files_can_not_say_is_reported() -> None:
     part = ir.Document(ir.Source(S.TEXT, "words"), name="n", context="c", citations=True, path="p")
     wired, paths = write(part)
     assert wired == {"type": "input_text", "text": "n\nc\nwords"}
-    assert paths == ["p.citations", "p"]
+    assert paths == ["p.citations", "p.name", "p.context"]
 
 
 def test_what_has_no_place_is_dropped() -> None:
