@@ -7,5 +7,7 @@ USAGE = 2
 """The command line is wrong (click's number)."""
 CONFIG_INVALID = 3
 """The configuration cannot be used; its problems are on standard error."""
+LOSSY = 4
+"""The request would be sent, but not whole (`ferryllm explain`)."""
 ADDRESS_IN_USE = 5
 """Another process listens on the address."""

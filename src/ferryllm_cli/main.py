@@ -10,6 +10,8 @@ COMMANDS = {
     "serve": LazyCommand("ferryllm_cli.serve", "Run the gateway."),
     "check-config": LazyCommand("ferryllm_cli.check_config", "Check a configuration file and the secrets it names."),
     "translate": LazyCommand("ferryllm_cli.translate", "Translate a request, a response or a stream."),
+    "explain": LazyCommand("ferryllm_cli.explain", "Show what a provider would get of a request."),
+    "lint-stream": LazyCommand("ferryllm_cli.lint_stream", "Check a stream's grammar."),
     "mock": LazyCommand("ferryllm_cli.mock", "Run a provider that answers from a script."),
     "version": LazyCommand("ferryllm_cli.version", "Print the version."),
 }
@@ -36,7 +38,7 @@ A client needs nothing but the gateway's address:
   OPENAI_BASE_URL=http://127.0.0.1:3000/v1 OPENAI_API_KEY=any python app.py
 
 \b
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 5 address in use.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 something would be lost, 5 address in use.
 """
 
 

@@ -8,7 +8,6 @@ pattern matches counts. A model of which nothing is known gets `UNKNOWN`, which 
 from __future__ import annotations
 
 import enum
-import functools
 import re
 
 import msgspec
@@ -120,8 +119,8 @@ _CLAUDE_3 = Capabilities(
     structured_output=False,
 )
 
-# OpenAI. The thinking ones refuse sampling, stop sequences, penalties and probabilities; from gpt-5.1 on, which may be
-# told not to think and are by default, stop sequences and probabilities depend on that: they are the provider's to judge.
+# OpenAI. The thinking ones refuse sampling, stop sequences, penalties and probabilities. From gpt-5.1 on they may be
+# told not to think, and stop sequences and probabilities depend on that: they are the provider's to judge.
 _O = Capabilities(
     temperature=False,
     top_p=False,
@@ -230,17 +229,21 @@ def of(model: str, rules: ProviderRules = NO_RULES) -> Capabilities:
     return found
 
 
-@functools.lru_cache(maxsize=512)  # names come from clients: bounded
 def known(model: str) -> Capabilities:
     """What the table says of ``model``, whatever prefixes and dates its name carries."""
     row = row_of(model)
     return UNKNOWN if row is None else row.capabilities
 
 
+def is_claude(model: str) -> bool:
+    """Whether the name is one of Anthropic's."""
+    return "claude" in model.lower()
+
+
 def row_of(model: str) -> Row | None:
     """The line of the table that ``model`` falls into."""
     name = family(model).removeprefix("ft:")
-    if "claude" in name:
+    if is_claude(name):
         dashed = name.replace(".", "-")
         return next((row for row in _CLAUDES if row.pattern.search(dashed)), None)
     return next((row for row in TABLE if row.pattern.match(name)), None)

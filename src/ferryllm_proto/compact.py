@@ -13,6 +13,7 @@ from .dialect import UpstreamRequest
 from .dialects.openai_responses.compaction import answer, question
 from .errors import RemoteProtocolError
 from .estimate import estimate_input
+from .lenient import encode
 from .oneshot import OneShot
 from .prepare import understand
 
@@ -46,8 +47,13 @@ class Compact(OneShot):
             )
         request = understand(self.entry, question(self._body), headers=self._headers, named=self._target is not None)
         self._estimate = estimate_input(request)
-        upstream, losses = self.backend.encode_request(
-            request, model=self._target, headers=self._headers, rules=self._rules
+        upstream, losses = encode(
+            self.backend,
+            request,
+            policy=self._policy,
+            model=self._target,
+            headers=self._headers,
+            rules=self._rules,
         )
         self.losses.extend(losses)
         return upstream

@@ -118,6 +118,7 @@ def converse(
             backend=provider.dialect,
             model=route.rewrite_model,
             rules=provider.rules,
+            policy=route.loss_policy,
             now=now,
             seed=seed,
             request_id=request_id,

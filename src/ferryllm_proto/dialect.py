@@ -15,7 +15,7 @@ import msgspec
 
 from . import ir, json
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import Event
+from .events import Event, StreamFailed
 from .grammar import Grammar
 from .loss import Loss, Report
 from .rules import NO_RULES, ProviderRules
@@ -222,6 +222,13 @@ class Dialect(abc.ABC):
 
     # --- client half ---
 
+    def own_answer(self, body: bytes, created: int, path: str | None = None) -> tuple[str, bytes] | None:
+        """The model and the whole answer where ``body`` asks for nothing but the gateway's word; else None.
+
+        ``created`` are Unix seconds. Raises `RemoteProtocolError`. Providers of the same dialect are asked all the same.
+        """
+        return None
+
     @abc.abstractmethod
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's body. Raises `RemoteProtocolError` that names the field."""
@@ -241,6 +248,10 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def stream_encoder(self, answer: Answer = Answer()) -> StreamEncoder:  # noqa: B008 - frozen
         """A machine that writes one stream."""
+
+    def late_error(self, error: ir.Error, answer: Answer, after: bytes) -> bytes:
+        """An error behind whole events that passed through; ``after`` is the last byte of them that is no blank."""
+        return self.stream_encoder(answer).send(StreamFailed(error))
 
     @abc.abstractmethod
     def encode_error(self, error: ir.Error, *, request_id: str | None = None) -> tuple[ClientHead, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from . import json
 from .sse import FrameDecoder
 
 MAX_MESSAGE = 2000
@@ -36,7 +37,11 @@ def page(body: bytes) -> str:
 
 
 def unframed(body: bytes) -> bytes:
-    """The data of the first event where ``body`` is a stream, as some servers send their errors; else ``body``."""
+    """The data of the first event where ``body`` is a stream, as some servers send their errors; else ``body``.
+
+    What is no UTF-8 is U+FFFD in it: clients are shown parts of it inside JSON (wire.md 8.9).
+    """
+    body = json.mend_utf8(body)
     start = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start.startswith((b"data:", b"event:")):
         return body

@@ -17,6 +17,8 @@ LETTER = 0.07
 """Tokens for a letter or digit of ASCII, beside the word it is in."""
 WORD = 0.78
 LINE = 0.3
+INDENT = 0.7
+"""Tokens for the blanks a line begins with, however many."""
 SIGN = 0.75
 """Tokens for any other sign of ASCII in a text."""
 LONG = 9
@@ -81,7 +83,7 @@ def text_cost(text: str) -> float:
     blanks = data.count(b" ") + data.count(b"\n")
     lines = data.count(b"\n")
     chars = len(text)
-    total = letters * LETTER + words * WORD + lines * LINE
+    total = letters * LETTER + words * WORD + lines * LINE + data.count(b"\n ") * INDENT
     if len(data) == chars:
         signs = chars - letters - blanks
     else:

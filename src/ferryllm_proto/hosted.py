@@ -35,6 +35,8 @@ def as_text(part: ir.Hosted, target: str, report: Report) -> str | None:
         raise report.refuse(path, f"{target} does not take {part.type} content")
     if part.type in _REFERENCES:
         raise report.refuse(path, f"{target} keeps no conversations: send the item itself")
+    if part.type == "document":
+        raise report.refuse(path, f"{target} takes no document that is made of more than text: send its parts")
     try:
         value = _readable(json.loads(part.raw))
     except RemoteProtocolError:  # carried raw, so never looked into before

@@ -133,6 +133,12 @@ _CONTRACT: dict[str, dict[str, str]] = {
     "anthropic": {
         "thread": "stored conversations: send the whole input",
     },
+    "gemini": {
+        "cachedContent": "stored prompts: send the content itself",
+        "generationConfig.responseFormat": "this form of the answer",
+        "generationConfig.responseMimeType": "this form of the answer",
+        "generationConfig.responseModalities": "an answer that is no text",
+    },
 }
 """Fields of a body that have no place in the representation and change what the caller observably gets: refused by
 every other dialect (G5). Not in it: tuning knobs, which are dropped with a report, and what `ir.Request` knows."""

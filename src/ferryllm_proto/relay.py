@@ -103,6 +103,8 @@ class Relay:
         """The error the provider began with."""
         self.torn = False
         """Whether the provider ended inside an event."""
+        self.last_shown = b""
+        """The last byte the client got that is no blank; b"" before the first."""
         self._decoder = decoder
         self._seen = 0
         self._suspect = False
@@ -160,14 +162,18 @@ class Relay:
             data = b"".join([*self._tail, data])
             self._tail, self._size = [], 0
         self._last = b""
+        self.last_shown = data.rstrip()[-1:] or self.last_shown
         return data
 
     def receive_eof(self) -> bytes:
         """What was held; the last event may lack its blank line. Then, behind whole events, what is missing (T3)."""
+        shown = self.last_shown
         rest = self._released(self.scanner.receive_eof())
         if not self.stream:
             return rest
         self.torn = _is_torn(rest)
+        if self.torn:
+            self.last_shown = shown
         missing = self.scanner.missing_end
         if self.torn or not rest:
             return missing or rest

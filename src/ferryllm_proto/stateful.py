@@ -129,7 +129,7 @@ def prepare(body: bytes, memory: Memory) -> bytes:
     """``body`` as it is to be answered: with what came before, and without what was the gateway's to do."""
     if memory.items is not None:
         body = resume(body, memory.items)
-    if not memory.kept or (b"store" not in body and not memory.native):
+    if not (memory.kept and (memory.native or (memory.keep and b"store" in body))):
         return body
     fields = json.fields(body)
     fields.pop("store", None)
@@ -156,7 +156,8 @@ class KeptTranslator(Translator):
     def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
         """As `Translator.receive_request`, with a body from `prepare`."""
         upstream = super().receive_request(body, headers, path)
-        self._place_losses()
+        if upstream is not None:  # else it was done with the refusal
+            self._place_losses()
         return upstream
 
     def _fail_before_head(self, error: ir.Error) -> None:

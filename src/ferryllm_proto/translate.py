@@ -156,12 +156,16 @@ class Translator:
         """The client's request, whole. Next: send what is returned, then `receive_response_head`.
 
         ``path`` is what the client asked for, with its query; None is the dialect's usual path.
-        Returns None when the request is refused: `head` is decided and `receive_eof` returns the error's body.
+        Returns None when the request is refused, or needs no provider: `head` is decided, `receive_eof` has the body.
         """
         if self.state is not State.REQUEST:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
         self._body, self._client_headers, self._path = body, headers, path
         try:
+            if not self._same and (own := self.entry.own_answer(body, int(self._now), path)) is not None:
+                self.model, self._held, self.state = own[0], [own[1]], State.DONE
+                self._decide(200, [("content-type", "application/json")])
+                return None
             prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
         except RemoteProtocolError as exc:
             self.losses.extend(refusal(exc))
@@ -254,7 +258,7 @@ class Translator:
             return self._translated([StreamFailed(error)])
         self.state, self.error = State.FAILED, error
         if self._relay is not None and self._relay.stream:
-            return self.entry.stream_encoder(self._answer()).send(StreamFailed(error))
+            return self.entry.late_error(error, self._answer(), self._relay.last_shown)
         self.cut = True
         return b""
 

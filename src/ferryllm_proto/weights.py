@@ -147,6 +147,14 @@ _FAMILIES: tuple[tuple[str, Weights], ...] = (
         _replace(_GPT, text=0.9, json=0.34, format=0.7, request=3.8, turn=4.6, tools=17.0, tool=7.5, call=8.0),
     ),
     (r"gpt|chatgpt|o\d|codex|computer-use", _GPT),
+    (
+        r"gemini-[3-9]",
+        _replace(_GEMINI, page=540.0, picture=Picture(Cut.TILES, 4096, 1090, most=1090, unknown=1090)),
+    ),
+    (
+        r"gemini-2\.0",
+        _replace(_GEMINI, picture=Picture(Cut.TILES, 768, 258, base=1032, most=2580, unknown=1290)),
+    ),
     (r"gemini|gemma|learnlm", _GEMINI),
     (
         r"pixtral",

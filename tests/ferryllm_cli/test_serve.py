@@ -254,6 +254,18 @@ def test_an_address_that_is_not_ours_is_a_sentence_before_anything_starts(tmp_pa
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_that_cannot_be_the_store_of_responses_is_a_sentence(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "r.db").write_bytes(b"no database" * 100)
+    (tmp_path / "ferryllm.toml").write_text(
+        '[responses]\nstore = "sqlite"\npath = "r.db"\n'
+        '[[providers]]\nname = "p"\ntype = "openai"\nbase_url = "http://127.0.0.1:1"\n'
+    )
+    done = run("--listen", "127.0.0.1:0", cwd=tmp_path)
+    assert done.returncode == exit_codes.FAILURE
+    assert "r.db cannot be used as the store of responses" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
     [

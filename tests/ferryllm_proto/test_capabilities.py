@@ -78,6 +78,11 @@ def test_names_fall_into_rows_whatever_stands_around_them(name: str, row: str | 
     assert of(name) == (UNKNOWN if found is None else found.capabilities)
 
 
+@pytest.mark.parametrize(("name", "ours"), [("anthropic/Claude-next", True), ("claudia", False), ("gpt-5", False)])
+def test_claude_is_told_by_its_name(name: str, ours: bool) -> None:
+    assert capabilities.is_claude(name) is ours
+
+
 def test_every_row_can_be_reached_and_its_words_are_known() -> None:
     names = [row.name for row in capabilities.rows()]
     assert len(names) == len(set(names))

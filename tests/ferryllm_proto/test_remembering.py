@@ -26,6 +26,7 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest, owner
 from ferryllm_proto.snapshot import Gateway, Provider
 from ferryllm_proto.stages import State
@@ -318,6 +319,20 @@ def test_errors_and_losses_count_in_the_clients_own_input() -> None:
     lost = dict(head.headers)["x-ferryllm-loss"]
     assert "dropped input[0]" in lost
     assert "dropped previous_response_id.items[1]" in lost
+
+
+def test_a_strict_route_names_what_it_refuses_in_the_clients_own_input() -> None:
+    routes = RouteTable((Route("chat-", "chat", loss_policy=LossPolicy.STRICT),))
+    driver = Driver(msgspec.structs.replace(GATEWAY, routes=routes))
+    driver.ask(
+        previous_response_id="resp_1",
+        input=[{"role": "user", "content": "ok"}, {"type": "web_search_call", "id": "ws_1", "status": "completed"}],
+    )
+    driver.feed(Recalled(KEPT))
+    assert driver.status == 400
+    assert "input[1]" in driver.error["message"]
+    (head,) = only(driver.actions, SendHead)
+    assert "refused input[1]" in dict(head.headers)["x-ferryllm-loss"]
 
 
 def test_a_conversation_larger_than_a_body_may_be_is_refused() -> None:

@@ -19,9 +19,9 @@ from support.wires import WIRES, trial
 from support.wires.meaning import Call, Counts, Meant, Prose, make
 
 SEED = int(os.environ.get("FERRYLLM_SEED", "20261121"))
-STREAMS = 5_000
+STREAMS = 8_000
 """Streams of the default run."""
-DEEP_STREAMS = 200_000
+DEEP_STREAMS = 500_000
 
 _LEFT_OUT = {name for name in DIALECTS if name not in WIRES}
 

@@ -17,7 +17,9 @@ from ferryllm_proto.dialect import Dialect
 from ferryllm_proto.dialects import DIALECTS
 from support import recorded
 
-_ADDED = frozenset({"mcp_servers", "context_management", "web_search_options", "venice_parameters", "container", "plugins"})
+_ADDED = frozenset(
+    {"mcp_servers", "context_management", "web_search_options", "venice_parameters", "container", "plugins"}
+)
 
 
 class Counted(NamedTuple):
@@ -37,7 +39,7 @@ class Counted(NamedTuple):
 class Spread(NamedTuple):
     """How far estimates are from the truth; shares of the truth."""
 
-    count: int
+    number: int
     median: float
     """Of the errors' sizes."""
     p90: float

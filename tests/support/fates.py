@@ -62,7 +62,7 @@ def _worst(losses: tuple[Loss, ...]) -> Fate | None:
 
 def _run(row: Row, body: dict[str, Any], backend: str, newer: bool) -> tuple[bool, list[Loss], Any]:
     translator = Translator(entry=row.place.dialect, backend=backend, model=MODELS[backend][newer])
-    sent = translator.receive_request(json.dumps(body).encode())
+    sent = translator.receive_request(json.dumps(body).encode(), path=row.place.door)
     if sent is None:
         return False, translator.losses, None
     return True, translator.losses, {**json.loads(sent.body), "(stream)": sent.stream}

@@ -8,7 +8,7 @@ import hashlib
 import json
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsproto.connection import Connection, ConnectionType
@@ -26,13 +26,15 @@ UPGRADE: dict[str, str] = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": KEY,
 }
+_NONE: Mapping[str, str | None] = {}
 TEXT, BINARY, CONTINUATION, CLOSE, PING = 1, 2, 0, 8, 9
 
 
-def handshake(path: str = "/", more: Sequence[tuple[str, str]] = (), **changed: str | None) -> bytes:
-    """An upgrade; ``changed`` replaces fields (``Sec_WebSocket_Key="x"``), None leaves one out."""
-    fields: dict[str, str | None] = {**UPGRADE}
-    fields.update({name.replace("_", "-"): value for name, value in changed.items()})
+def handshake(
+    path: str = "/", changed: Mapping[str, str | None] = _NONE, more: Sequence[tuple[str, str]] = ()
+) -> bytes:
+    """An upgrade; ``changed`` replaces fields, None leaves one out, ``more`` may repeat some."""
+    fields: dict[str, str | None] = {**UPGRADE, **changed}
     lines = [f"{name}: {value}" for name, value in [*fields.items(), *more] if value is not None]
     return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
@@ -62,14 +64,14 @@ class SocketClient:
         self._events: deque[Event] = deque()
         self._text = ""
 
-    async def open(self, path: str = "/", more: Sequence[tuple[str, str]] = (), **changed: str | None) -> SocketClient:
+    async def open(self, path: str = "/", changed: Mapping[str, str | None] = _NONE) -> SocketClient:
         """Upgrade. Fails when the answer is not 101."""
-        await self.transport.send(handshake(path, more, **changed))
-        await self._read_head()
-        assert self.head.startswith("HTTP/1.1 101 "), self.head
+        await self.transport.send(handshake(path, changed))
+        await self.accepted()
         return self
 
-    async def _read_head(self) -> None:
+    async def accepted(self) -> None:
+        """Read the answer to an upgrade that was sent. Fails when it is not 101."""
         data = b""
         while b"\r\n\r\n" not in data:
             piece = await self.transport.receive()
@@ -77,6 +79,7 @@ class SocketClient:
             data += piece
         head, _, rest = data.partition(b"\r\n\r\n")
         self.head = head.decode("latin-1")
+        assert self.head.startswith("HTTP/1.1 101 "), self.head
         deflate: list[Any] = []
         for line in self.head.split("\r\n"):
             name, _, value = line.partition(": ")

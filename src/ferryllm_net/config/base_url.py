@@ -17,7 +17,13 @@ _ENDPOINTS = (
     "/messages",
     "/embeddings",
     "/models",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
+    "/api/tags",
 )
+_METHOD = re.compile(r"/models/[^/]+:\w+$")
+"""The end of an endpoint of Gemini."""
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9._~%:-]+")
 
@@ -63,7 +69,8 @@ def parse_base_url(text: str) -> BaseUrl:
     if port == 0:
         raise BaseUrlFault(f'port 0 in "{text}"', "use a port from 1 to 65535")
     path = split.path.rstrip("/")
-    for endpoint in _ENDPOINTS:
+    method = _METHOD.search(path)
+    for endpoint in (*_ENDPOINTS, *([method[0]] if method else [])):
         if path.endswith(endpoint):
             base = text.rstrip("/").removesuffix(endpoint)
             raise BaseUrlFault(f'"{text}" is the URL of an endpoint, not of the provider', f'write "{base}"')

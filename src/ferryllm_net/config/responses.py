@@ -29,9 +29,11 @@ def _file(path: Path, report: Report) -> str | None:
     folder = path.parent
     try:
         is_folder, is_file, is_there = folder.is_dir(), path.is_file(), path.exists()
-    except (OSError, ValueError):
+    except OSError:
         is_folder = is_file = is_there = False
-    if is_there and not is_file:
+    if "\0" in str(path):
+        report.error(("responses", "path"), "no file can have this name", "name a file")
+    elif is_there and not is_file:
         report.error(("responses", "path"), f"{path} is no file", "name a file")
     elif not is_folder:
         report.error(("responses", "path"), f"there is no folder {folder}", "make it, or name another one")

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from .provider_schema import Model, Quirks, Vendor
 
-ProviderType = Literal["openai", "openai_responses", "anthropic"]
+ProviderType = Literal["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
 
 DAY = 86_400.0
@@ -329,9 +329,7 @@ class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A path that goes to a provider as it is, and everything below it: images, audio, files, batches. Nothing is
     translated; the provider gets the client's bytes under its own key."""
 
-    path: Annotated[
-        str, Meta(description="The path as the provider has it, from the version on, as in `/v1/images`.")
-    ]
+    path: Annotated[str, Meta(description="The path as the provider has it, from the version on, as in `/v1/images`.")]
     provider: Annotated[str, Meta(description="Name of the provider that answers.")]
     dialect: (
         Annotated[

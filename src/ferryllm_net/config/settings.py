@@ -14,6 +14,8 @@ from .schema import ProviderType
 from .secret import Secret
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
+_OWN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?=/)")
+_OLLAMA_END = re.compile(r"/(?:v1|api)$")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -123,8 +125,15 @@ class ProviderSettings(msgspec.Struct, frozen=True):
 
         A base URL that carries a version already (`/v1`, `/api/paas/v4`, `/v1beta/openai`) keeps it and the
         path's own is left out. For Anthropic only a version at the very end counts: there the custom is to
-        give the base without one, so an earlier `v1` belongs to something else.
+        give the base without one, so an earlier `v1` belongs to something else. The same holds for Gemini, whose
+        versions are `v1beta`, `v1alpha` and `v1`. Ollama's own API has no version: a `/v1` or `/api` at the end of
+        its base is what its other clients are given, and is left out.
         """
+        if self.type == "ollama":
+            return _OLLAMA_END.sub("", self.base_path) + path
+        if self.type == "gemini":
+            versioned = _VERSION.fullmatch(self.base_path.rpartition("/")[2])
+            return self.base_path + (_OWN_VERSION.sub("", path) if versioned else path)
         segments = self.base_path.split("/")
         if self.type == "anthropic":
             segments = segments[-1:]

@@ -61,7 +61,7 @@ def _field(value: object, field: msgspec.structs.FieldInfo, path: Path, report: 
     if isinstance(info, inspect.StructType):
         if isinstance(value, Mapping):
             return _table(value, info.cls, path, report)
-        report.error(path, f"expected a table, found {_described(value)}", f"write it as [{key_text(path)}]")
+        report.error(path, f"expected a table, found {_described(value)}", f"write it as [{_header(path)}]")
         return _REFUSED
     if isinstance(info, inspect.VarTupleType) and isinstance(info.item_type, inspect.StructType):
         return _tables(value, info.item_type.cls, path, report)
@@ -73,10 +73,10 @@ def _field(value: object, field: msgspec.structs.FieldInfo, path: Path, report: 
 
 
 def _tables(value: object, kind: type[_S], path: Path, report: Report) -> object:
-    header = f"[[{key_text(path)}]]"
+    header = f"[[{_header(path)}]]"
     if isinstance(value, Mapping):
         # The most frequent slip with arrays of tables; its content is checked all the same.
-        report.error(path, f"expected an array of tables, found one table [{key_text(path)}]", f"write {header}")
+        report.error(path, f"expected an array of tables, found one table [{_header(path)}]", f"write {header}")
         return (_table(value, kind, (*path, 0), report),)
     if not isinstance(value, list):
         report.error(path, f"expected an array of tables, found {_described(value)}", f"write {header} for each")
@@ -90,12 +90,24 @@ def _tables(value: object, kind: type[_S], path: Path, report: Report) -> object
     return tuple(tables)
 
 
+def _header(path: Path) -> str:
+    """`path` as the header of a table says it: which of several it is, its place tells."""
+    return key_text(tuple(part for part in path if isinstance(part, str)))
+
+
 def _mismatch(value: object, field: msgspec.structs.FieldInfo, info: inspect.Type) -> tuple[str, str]:
     wanted = expected(field)
     if extra(info).get("secret"):
         return f"expected {wanted}, found {_kind(value)}", "put the key between quotes"
     message = f"expected {wanted}, found {_described(value)}"
     choices = _choices(field.type)
+    if isinstance(_inner(info), inspect.VarTupleType):
+        if isinstance(value, str):
+            return message, f'write {field.encode_name} = ["{value}"]' if value in choices else ""
+        wrong = next((item for item in value if item not in choices), None) if isinstance(value, list) else None
+        near = nearest(wrong, choices) if isinstance(wrong, str) else None
+        found = message if wrong is None else f"expected {wanted}, found {_described(wrong)} in it"
+        return found, f'did you mean "{near}"?' if near else ""
     if choices and isinstance(value, str):
         near = nearest(value, choices)
         return message, f'did you mean "{near}"?' if near else ""

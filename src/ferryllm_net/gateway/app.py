@@ -127,6 +127,7 @@ def gateway(settings: Settings) -> Gateway:
             idle_secs=provider.timeouts.idle_secs,
             total_secs=provider.timeouts.total_secs,
             keeps_responses=provider.keeps_responses,
+            rules=provider.rules,
         )
         for provider in settings.providers
     }
@@ -166,7 +167,9 @@ def upstream(provider: ProviderSettings) -> Upstream:
         key = provider.api_key.reveal()
         if provider.type == "anthropic" and not key.startswith("sk-ant-oat"):
             headers.append(("x-api-key", key))
-        else:
+        elif provider.type == "gemini" and not key.startswith("ya29."):
+            headers.append(("x-goog-api-key", key))
+        else:  # also the access tokens of Anthropic's and Google's accounts
             headers.append(("authorization", f"Bearer {key}"))
     times = provider.timeouts
     # The exchange keeps the time of answers; the pool's own limits stand behind it for what it can not see.

@@ -10,7 +10,9 @@ import anyio
 from ferryllm_net.http import Request, RequestError, RequestHead, Responder, Timeouts, UpstreamError
 from ferryllm_net.telemetry.metrics import CONTENT_TYPE
 from ferryllm_proto import DIALECTS, ir
+from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
+from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.policy.access import check
 from ferryllm_proto.refusals import unknown_model
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 CHECK_SECS = 3.0
 """How long a provider may take to prove it is there; Kubernetes gives a probe one second by default, operators raise
 it together with ``check_providers``."""
+
+MAX_SHOW = 64 << 10
+"""Bytes of a question for a model's card: it holds a name."""
+
+LISTS = {"ollama": "/api/tags", "gemini": "/v1beta/models"}
+"""Where providers list their models, if not at ``/v1/models``."""
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
 _JSON = ("content-type", "application/json")
@@ -62,6 +70,12 @@ class Endpoints:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
         elif entry.operation is Operation.MODEL:
             await self._model(entry, request, respond, request_id)
+        elif entry.operation is Operation.SHOW:
+            await self._show(entry, request, respond, request_id)
+        elif entry.operation is Operation.PS:
+            await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models()))
+        elif entry.operation is Operation.VERSION:
+            await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_version())
         else:
             assert entry.operation is Operation.SOCKET
             await self._socket(entry, request, respond, request_id)
@@ -92,6 +106,24 @@ class Endpoints:
             await self._refuse(entry, unknown_model(name), respond, request_id)
             return
         body = DIALECTS[entry.dialect].encode_model(ir.Model(name, owner=route.provider))
+        await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
+
+    async def _show(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        """Ollama's card of one model: its command line reads it before the first word."""
+        try:
+            name = cards.decode_show(await request.read(MAX_SHOW))
+        except RequestError as exc:
+            error = ir.Error(ir.ErrorKind.BAD_REQUEST, exc.message, status=exc.status)
+            await self._refuse(entry, error, respond, request_id)
+            return
+        except RemoteProtocolError as exc:
+            await self._refuse(entry, exc.error, respond, request_id)
+            return
+        route = self._app.gateway.routes.resolve(name)
+        if route is None:
+            await self._refuse(entry, unknown_model(name), respond, request_id)
+            return
+        body = cards.encode_show(ir.Model(name, owner=route.provider))
         await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
 
     async def _refuse(
@@ -147,7 +179,9 @@ class Endpoints:
         """None when the provider answers at all: whether it likes our key is its own business."""
         upstream = self._app.upstreams[name]
         head = RequestHead(
-            "GET", upstream.provider.target("/v1/models"), [*upstream.headers, ("accept", "application/json")]
+            "GET",
+            upstream.provider.target(LISTS.get(upstream.provider.type, "/v1/models")),
+            [*upstream.headers, ("accept", "application/json")],
         )
         # The pool's own limits stand behind the one below, which is for all of it together.
         timeouts = Timeouts(CHECK_SECS + 1, CHECK_SECS + 1, CHECK_SECS + 1, None)

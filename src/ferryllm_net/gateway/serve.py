@@ -41,7 +41,11 @@ async def serve(
     server = Server(app.handle, limits=app.limits, on_error=lambda request, exc: _report(log, exc))
     app.draining = lambda: server.draining
     address = settings.server.listen
-    listeners = await listen(address.host, address.port)
+    try:
+        listeners = await listen(address.host, address.port)
+    except OSError:
+        await app.aclose()
+        raise
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)

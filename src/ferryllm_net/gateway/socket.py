@@ -152,14 +152,19 @@ class Socket:
         limit = self._app.limits.body_bytes
         request = Request(head, channel, peer=self._upgrade.peer, scheme=self._upgrade.scheme, body_limit=limit)
         respond = Responder(channel, "POST")
-        self._running = request
+        self._running, fault = request, None
+        if self._upgrade.draining:
+            request.interrupt()
         try:
-            if self._upgrade.draining:
-                request.interrupt()
             await self._app.handle(request, respond)
-        finally:
-            self._running = None
+        except ClientLeft:
+            raise
+        except Exception as exc:
+            fault = exc
+        self._running = None
         await self._socket.send(turn.receive_eof(cut=respond.stage is not Stage.ENDED))
+        if fault is not None:
+            raise fault
 
 
 class _Channel:

@@ -252,8 +252,10 @@ def _unpacked(packed: bytes) -> tuple[bytes, ...]:
     at = 0
     while at < len(packed):
         colon = packed.index(b":", at, at + 20)
-        length = int(packed[at:colon])
-        at = colon + 1 + length
+        digits = packed[at:colon]
+        if not digits.isdigit():
+            raise ValueError("an item has no length")
+        at = colon + 1 + int(digits)
         items.append(packed[colon + 1 : at])
     if at != len(packed):
         raise ValueError("the last item is cut short")

@@ -7,12 +7,16 @@ second test holds the table against the types of the official SDKs, so that a fi
 
 from __future__ import annotations
 
-from . import openai
+from . import anthropic, anthropic_content, gemini, ollama, openai, openai_responses, openai_responses_input
 from .row import BACKENDS, Fate, Place, Row, steps
 
 __all__ = ["BACKENDS", "TABLE", "Fate", "Place", "Row", "steps"]
 
 TABLE: dict[str, tuple[Row, ...]] = {
     "openai": openai.FIELDS,
+    "openai_responses": (*openai_responses.FIELDS, *openai_responses_input.FIELDS),
+    "anthropic": (*anthropic.FIELDS, *anthropic_content.FIELDS),
+    "gemini": gemini.FIELDS,
+    "ollama": ollama.FIELDS,
 }
 """The rows of each client dialect, in the order of the page."""

@@ -75,6 +75,8 @@ class Place(msgspec.Struct, frozen=True):
     """The same object in ``body``, with numbers."""
     body: dict[str, Any]
     """A small valid request that has it."""
+    door: str | None = None
+    """The path it is sent to, where the dialect has several."""
 
     def __call__(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ferryllm_net.config.reference import reference_page
 
-from . import cli, diagrams, endpoints, errors, log_lines, mock
+from . import cli, diagrams, endpoints, errors, log_lines, mock, vendors
 
 DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"
 
@@ -18,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/errors.md": errors.page,
     "reference/log-lines.md": log_lines.page,
     "reference/mock.md": mock.page,
+    "reference/vendors.md": vendors.page,
     "explanation/diagrams.md": diagrams.page,
 }
 """Path below docs/ to what makes the page."""

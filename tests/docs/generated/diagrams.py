@@ -10,8 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 
-from ferryllm_proto import DIALECTS, Answer, Exchange, Gateway, Provider, Route, RouteTable, Translator, ir
-from ferryllm_proto import exchange as exchanges
+from ferryllm_proto import DIALECTS, Answer, Exchange, Gateway, Provider, Route, RouteTable, Translator, ir, stages
 from ferryllm_proto.dialects.anthropic import stream_encoder as messages
 from ferryllm_proto.dialects.openai import stream_encoder as chat
 from ferryllm_proto.dialects.openai_responses import stream_encoder as responses
@@ -42,12 +41,15 @@ from ferryllm_proto.inputs import (
     ClientRequest,
     DeadlinePassed,
     Input,
+    Recalled,
     Stopping,
+    Stored,
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
     UpstreamLost,
 )
+from ferryllm_proto.kept import KeptResponse
 from ferryllm_proto.translate import State as TranslatorState
 
 Edge = tuple[enum.Enum, str, enum.Enum]
@@ -108,7 +110,7 @@ Chat can interleave blocks, so it has no state for an open block.
 def page() -> str:
     """The page as Markdown."""
     return _PAGE.format(
-        exchange=mermaid(exchange_edges(), exchanges.State),
+        exchange=mermaid(exchange_edges(), stages.State),
         translator=mermaid(translator_edges(), TranslatorState),
         chat=mermaid(_table_edges(chat.TRANSITIONS), chat.State),
         responses=mermaid(responses_edges(), responses.State),
@@ -147,18 +149,25 @@ _LAST = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_r
 _ANSWER = b'{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}'
 _REPORTED = b'data: {"error":{"message":"no","code":500}}\n\n'
 _POST = ClientRequest("POST", "/v1/messages", (("host", "localhost"), ("content-type", "application/json")))
+_RESPOND = ClientRequest("POST", "/v1/responses", (("host", "localhost"), ("content-type", "application/json")))
+_INPUT = b'{"model":"m","stream":true,"input":"hi"}'
+_MORE = b'{"model":"m","stream":true,"input":"hi","previous_response_id":"resp_1"}'
+_KEPT = KeptResponse("resp_1", "", 0.0, "p")
 _MESSAGES = b'{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}'
 _HEAD_OK = UpstreamHead(200, (("content-type", "text/event-stream"),))
 
-_WAYS: dict[exchanges.State, tuple[tuple[Input, ...], ...]] = {
-    exchanges.State.IDLE: ((),),
-    exchanges.State.READING: ((_POST,),),
-    exchanges.State.WAITING: ((_POST, ClientBody(_MESSAGES)),),
-    exchanges.State.ANSWERING: (
+_WAYS: dict[stages.State, tuple[tuple[Input, ...], ...]] = {
+    stages.State.IDLE: ((),),
+    stages.State.READING: ((_POST,), (_RESPOND,)),
+    stages.State.WAITING: ((_POST, ClientBody(_MESSAGES)),),
+    stages.State.ANSWERING: (
         (_POST, ClientBody(_MESSAGES), _HEAD_OK),
         (_POST, ClientBody(_MESSAGES), _HEAD_OK, UpstreamData(_CHUNK)),
         (_POST, ClientBody(_MESSAGES), UpstreamHead(500, ())),
+        (_RESPOND, ClientBody(_INPUT), _HEAD_OK),
     ),
+    stages.State.RECALLING: ((_RESPOND, ClientBody(_MORE)),),
+    stages.State.KEEPING: ((_RESPOND, ClientBody(_INPUT), _HEAD_OK, UpstreamData(_LAST)),),
 }
 """Inputs that lead to each state."""
 
@@ -166,9 +175,13 @@ _TRIED: tuple[Input, ...] = (
     _POST,
     ClientRequest("POST", "/nowhere", (("host", "localhost"),)),
     ClientBody(_MESSAGES),
+    ClientBody(_MORE),
     ClientBody(b"{"),
     ClientFault(413, "too large"),
     ClientLost(),
+    Recalled(_KEPT),
+    Recalled(None),
+    Stored(ok=True),
     _HEAD_OK,
     UpstreamHead(500, ()),
     UpstreamData(_CHUNK),
@@ -182,12 +195,12 @@ _TRIED: tuple[Input, ...] = (
 
 def exchange_edges() -> Iterator[Edge]:
     """Where each legal input of each state leads. Raises AssertionError when one was never tried."""
-    gateway = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")})
-    seen: set[tuple[exchanges.State, type]] = set()
+    gateway = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")}, keeps_responses=True)
+    seen: set[tuple[stages.State, type]] = set()
     for state, ways in _WAYS.items():
         for way in ways:
             for event in _TRIED:
-                if (state, type(event)) not in exchanges._TRANSITIONS:
+                if (state, type(event)) not in stages.TRANSITIONS:
                     continue
                 run = Exchange(gateway, id="r")
                 for step in way:
@@ -200,7 +213,7 @@ def exchange_edges() -> Iterator[Edge]:
                     run.receive(event, now)
                     if before is state:
                         yield state, type(event).__name__, run.state
-    assert seen == set(exchanges._TRANSITIONS), set(exchanges._TRANSITIONS) - seen
+    assert seen == set(stages.TRANSITIONS), set(stages.TRANSITIONS) - seen
 
 
 # --- the Translator --------------------------------------------------------------------------------------

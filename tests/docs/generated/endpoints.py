@@ -26,6 +26,13 @@ _WORDS = {
         "Input tokens of a Messages request. Asked of the provider where it speaks Messages; else estimated here, and "
         "the answer has the header `x-ferryllm-estimate: input_tokens`."
     ),
+    Operation.COMPACT: (
+        "A shorter list of items to go on with. Asked of the provider where it keeps responses; else the model writes "
+        "a summary, and the answer has the header `x-ferryllm-emulated: compact`."
+    ),
+    Operation.RESPONSE: "A kept response, read again or deleted: [Responses state](../howto/responses-state.md).",
+    Operation.CANCEL: "Ends a response that a provider makes in background; 400 for one that the gateway keeps.",
+    Operation.INPUT_ITEMS: "What a kept response answers, in pages (`limit`, `order`, `after`).",
     Operation.MODELS: "What the routes serve: exact names as they are, prefixes with a `*` behind them.",
     Operation.MODEL: "One entry of that list; 404 when no route matches the name.",
     Operation.SOCKET: "426: the Responses API is answered over HTTP, not over WebSocket. Codex falls back at once.",

@@ -47,6 +47,8 @@ def test_good_urls_are_taken_apart(text: str, url: BaseUrl) -> None:
         ("https://x/v1/chat/completions", "an endpoint", 'write "https://x/v1"'),
         ("https://x/v1/messages/", "an endpoint", 'write "https://x/v1"'),
         ("https://x/responses", "an endpoint", 'write "https://x"'),
+        ("http://x:11434/api/chat", "an endpoint", 'write "http://x:11434"'),
+        ("https://x/v1beta/models/gemini-3:generateContent", "an endpoint", 'write "https://x/v1beta"'),
     ],
 )
 def test_other_urls_are_refused_with_the_mend(text: str, message: str, mend: str) -> None:

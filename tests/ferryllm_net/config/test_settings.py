@@ -47,6 +47,37 @@ def test_an_anthropic_base_gets_v1_unless_it_ends_in_a_version(base_url: str, ta
 
 
 @pytest.mark.parametrize(
+    ("base_url", "target"),
+    [
+        ("http://localhost:11434", "/api/chat"),
+        ("http://localhost:11434/", "/api/chat"),
+        ("http://localhost:11434/v1", "/api/chat"),
+        ("http://localhost:11434/api/", "/api/chat"),
+        ("https://x/ollama", "/ollama/api/chat"),
+        ("https://x/ollama/api", "/ollama/api/chat"),
+        ("https://x/api/ollama", "/api/ollama/api/chat"),
+    ],
+)
+def test_an_ollama_base_ends_before_what_its_other_clients_are_given(base_url: str, target: str) -> None:
+    assert provider(base_url, "ollama").target("/api/chat") == target
+
+
+@pytest.mark.parametrize(
+    ("base_url", "target"),
+    [
+        ("https://generativelanguage.googleapis.com", "/v1beta/models/m:generateContent?alt=sse"),
+        ("https://generativelanguage.googleapis.com/v1beta/", "/v1beta/models/m:generateContent?alt=sse"),
+        ("https://generativelanguage.googleapis.com/v1", "/v1/models/m:generateContent?alt=sse"),
+        ("https://generativelanguage.googleapis.com/v1alpha", "/v1alpha/models/m:generateContent?alt=sse"),
+        ("https://x/gemini", "/gemini/v1beta/models/m:generateContent?alt=sse"),
+        ("https://x/v1/gemini", "/v1/gemini/v1beta/models/m:generateContent?alt=sse"),
+    ],
+)
+def test_a_gemini_base_gets_v1beta_unless_it_ends_in_a_version(base_url: str, target: str) -> None:
+    assert provider(base_url, "gemini").target("/v1beta/models/m:generateContent?alt=sse") == target
+
+
+@pytest.mark.parametrize(
     ("base_url", "authority"),
     [
         ("https://x:443/v1", "x"),

@@ -80,11 +80,11 @@ def test_a_wrong_choice_lists_the_choices_in_their_order_and_the_nearest() -> No
     assert problem.mend == 'did you mean "warn"?'
 
 
-@pytest.mark.parametrize("name", ["gemini", "ollama"])
-def test_a_dialect_that_does_not_exist_yet_is_answered_with_those_that_do(name: str) -> None:
+@pytest.mark.parametrize("name", ["gemeni", "bedrock"])
+def test_a_dialect_that_does_not_exist_is_answered_with_those_that_do(name: str) -> None:
     problem = only(PROVIDER.replace("openai", name))
     assert problem.key == "providers[0].type"
-    assert '"openai", "openai_responses", "anthropic"' in problem.message
+    assert '"openai", "openai_responses", "anthropic", "gemini", "ollama"' in problem.message
 
 
 @pytest.mark.parametrize(

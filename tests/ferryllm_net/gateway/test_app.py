@@ -141,6 +141,7 @@ PROVIDER: dict[str, Any] = {
     "api_key_env": "KEY",
     "api_key_file": "key",
     "api_key": PROVIDER_KEY,
+    "keeps_responses": False,
     "ssl_verify": False,
     "ca_file": "ca.pem",
     "request_timeout_secs": 77,
@@ -148,11 +149,20 @@ PROVIDER: dict[str, Any] = {
     "first_byte_timeout_secs": 33,
     "idle_timeout_secs": 44,
     "total_timeout_secs": 55,
+    "vendor": "groq",
 }
+
+TABLES = {"quirks": "[providers.quirks]\nimages = false", "models": '[[providers.models]]\nmatch = "*"\nstop = false'}
+"""Keys of a provider that are tables."""
 
 
 def test_every_key_of_a_provider_is_tried_here() -> None:
-    assert set(PROVIDER) == {field.name for field in msgspec.structs.fields(Provider)}
+    assert set(PROVIDER) | set(TABLES) == {field.name for field in msgspec.structs.fields(Provider)}
+
+
+@pytest.mark.parametrize("key", sorted(TABLES))
+def test_every_table_of_a_provider_reaches_what_decides(tmp_path: pathlib.Path, key: str) -> None:
+    assert decides(app(load(tmp_path, {}, {}, TABLES[key]))) != decides(app(load(tmp_path, {}, {})))
 
 
 @pytest.mark.parametrize("key", sorted(PROVIDER))
@@ -195,7 +205,8 @@ def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
 
 def test_the_sections_are_those_that_are_tried_here() -> None:
     sections = {field.name for field in msgspec.structs.fields(Config)}
-    tried_elsewhere = {"logging", "metrics"}  # telemetry/test_logs.py, test_endpoints.py
+    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py
+    tried_elsewhere = {"logging", "metrics", "responses"}
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 
@@ -228,6 +239,9 @@ def test_a_provider_goes_before_the_server(tmp_path: pathlib.Path) -> None:
         ("openai_responses", PROVIDER_KEY, ("authorization", f"Bearer {PROVIDER_KEY}")),
         ("anthropic", PROVIDER_KEY, ("x-api-key", PROVIDER_KEY)),
         ("anthropic", "sk-ant-oat01-abc", ("authorization", "Bearer sk-ant-oat01-abc")),
+        ("gemini", PROVIDER_KEY, ("x-goog-api-key", PROVIDER_KEY)),
+        ("gemini", "ya29.abc", ("authorization", "Bearer ya29.abc")),
+        ("ollama", PROVIDER_KEY, ("authorization", f"Bearer {PROVIDER_KEY}")),
     ],
 )
 def test_keys_travel_as_each_protocol_wants_them(

@@ -137,10 +137,10 @@ async def test_an_unknown_model_is_a_404_in_the_shape_of_the_asking_client(path:
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/responses", "/v1/responses?x=1"])
-async def test_the_websocket_of_codex_is_told_to_post(path: str) -> None:
+async def test_without_an_upgrade_the_websocket_says_what_it_is(path: str) -> None:
     async with wired() as w:
         status, fields, body = await ask(w, path)
-        assert (status, fields["upgrade"]) == (426, "http/1.1")
+        assert (status, fields["upgrade"], fields["connection"]) == (426, "websocket", "upgrade")
         assert json.loads(body)["error"]["code"] == "upgrade_required"
 
 

@@ -203,3 +203,40 @@ def test_a_client_that_waits_for_continue_is_known_until_it_sends() -> None:
     eager = ServerEngine(Limits())
     eager.receive_data(head + b"ab")
     assert not eager.expects_continue
+
+
+_UPGRADE = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def test_a_switch_gives_the_101_and_what_came_behind_the_request() -> None:
+    engine = ServerEngine(Limits())
+    assert isinstance(engine.receive_data(_UPGRADE + b"\x81\x80early")[0], RequestHead)
+    head, behind = engine.switch([("upgrade", "websocket"), ("connection", "Upgrade")])
+    assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert behind == b"\x81\x80early"
+    assert not engine.reusable
+    assert engine.receive_data(b"GET / HTTP/1.1\r\n") == engine.receive_eof() == []
+    with pytest.raises(Misuse):
+        engine.next_message()
+
+
+def test_a_switch_has_to_be_asked_for_and_to_wait_for_the_request() -> None:
+    engine = ServerEngine(Limits())
+    with pytest.raises(Misuse):
+        engine.switch([])
+    engine.receive_data(_GET)
+    with pytest.raises(Misuse):
+        engine.switch([])
+    engine = ServerEngine(Limits())
+    engine.receive_data(_UPGRADE[:-2] + b"Content-Length: 3\r\n\r\nab")
+    with pytest.raises(Misuse):
+        engine.switch([])
+
+
+def test_an_upgrade_that_is_not_taken_is_an_ordinary_request() -> None:
+    engine = ServerEngine(Limits())
+    engine.receive_data(_UPGRADE + _GET)
+    engine.send(ResponseHead(426, [("content-length", "0")]))
+    engine.send(EndOfMessage())
+    assert engine.reusable
+    assert isinstance(engine.next_message()[0], RequestHead)

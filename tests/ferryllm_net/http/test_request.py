@@ -231,17 +231,29 @@ class Sink:
 
     async def cut(self) -> None: ...
 
+    # As a `Line`.
 
-@pytest.mark.parametrize("call", ["head", "flush", "body", "end", "abort"])
+    def switch(self, headers: Headers) -> bytes:
+        return b"101"
+
+    async def receive(self) -> bytes:
+        return b""
+
+    def watch_drain(self, callback: Callable[[], None]) -> None: ...
+
+
+@pytest.mark.parametrize("call", ["head", "flush", "body", "end", "switch", "abort"])
 @pytest.mark.parametrize("stage", Stage)
 async def test_every_call_in_every_stage_follows_the_table(stage: Stage, call: str) -> None:
-    responder = Responder(Sink(), "GET")
-    reach = {Stage.EMPTY: "", Stage.HELD: "h", Stage.STARTED: "hf", Stage.ENDED: "he", Stage.CUT: "ha"}[stage]
-    calls: dict[str, Callable[[], Awaitable[None]]] = {
+    responder = Responder(Sink(), "GET", Sink())
+    ways = {Stage.EMPTY: "", Stage.HELD: "h", Stage.STARTED: "hf", Stage.ENDED: "he", Stage.CUT: "ha"}
+    reach = {**ways, Stage.SWITCHED: "s"}[stage]
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "head": lambda: responder.head(200, []),
         "flush": responder.flush,
         "body": lambda: responder.body(b"x"),
         "end": responder.end,
+        "switch": lambda: responder.switch([]),
         "abort": responder.abort,
     }
     for letter in reach:
@@ -268,3 +280,10 @@ async def test_interrupt_calls_back_once() -> None:
     assert calls == [1]
     assert request.draining
     assert await request.read() == b""
+
+
+async def test_what_is_no_connection_can_not_be_handed_over() -> None:
+    responder = Responder(Sink(), "GET")
+    with pytest.raises(Misuse, match="handed over"):
+        await responder.switch([])
+    assert responder.stage is Stage.EMPTY

@@ -27,8 +27,13 @@ async def echo(request: Request, respond: Responder) -> None:
         await socket.send([message])
 
 
-async def connect(rig: Rig, *more: tuple[str, str], **changed: str | None) -> SocketClient:
-    return await SocketClient(rig.connect()).open("/", more, **changed)
+def named(**fields: str | None) -> dict[str, str | None]:
+    """Fields whose names have underscores for their hyphens."""
+    return {name.replace("_", "-"): value for name, value in fields.items()}
+
+
+async def connect(rig: Rig, **changed: str | None) -> SocketClient:
+    return await SocketClient(rig.connect()).open("/", named(**changed))
 
 
 # --- handshake -------------------------------------------------------------------------------------------
@@ -62,26 +67,26 @@ async def test_a_good_handshake_is_answered_101(serving: Serving, changed: dict[
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (handshake(Upgrade=None), 426),
-        (handshake(Upgrade="h2c"), 426),
-        (handshake(Connection=None), 426),
-        (handshake(Connection="keep-alive"), 426),
+        (handshake("/", named(Upgrade=None)), 426),
+        (handshake("/", named(Upgrade="h2c")), 426),
+        (handshake("/", named(Connection=None)), 426),
+        (handshake("/", named(Connection="keep-alive")), 426),
         (handshake().replace(b"HTTP/1.1", b"HTTP/1.0"), 426),
         (handshake().replace(b"GET", b"POST"), 426),
         (handshake().replace(b"GET", b"HEAD"), 426),
-        (handshake(Sec_WebSocket_Version=None), 426),
-        (handshake(Sec_WebSocket_Version="8"), 426),
-        (handshake(Sec_WebSocket_Version="13, 8"), 426),
+        (handshake("/", named(Sec_WebSocket_Version=None)), 426),
+        (handshake("/", named(Sec_WebSocket_Version="8")), 426),
+        (handshake("/", named(Sec_WebSocket_Version="13, 8")), 426),
         (handshake(more=[("Sec-WebSocket-Version", "13")]), 426),
-        (handshake(Sec_WebSocket_Key=None), 400),
-        (handshake(Sec_WebSocket_Key=""), 400),
-        (handshake(Sec_WebSocket_Key="c2hvcnQ="), 400),
-        (handshake(Sec_WebSocket_Key="!" * 24), 400),
-        (handshake(Sec_WebSocket_Key="é" * 24), 400),
+        (handshake("/", named(Sec_WebSocket_Key=None)), 400),
+        (handshake("/", named(Sec_WebSocket_Key="")), 400),
+        (handshake("/", named(Sec_WebSocket_Key="c2hvcnQ=")), 400),
+        (handshake("/", named(Sec_WebSocket_Key="!" * 24)), 400),
+        (handshake("/", named(Sec_WebSocket_Key="é" * 24)), 400),
         (handshake(more=[("Sec-WebSocket-Key", "c2l4dGVlbiBieXRlcyAuLg==")]), 400),
-        (handshake(Content_Length="1") + b"x", 400),
-        (handshake(Transfer_Encoding="chunked") + b"0\r\n\r\n", 400),
-        (handshake(Host=None), 400),
+        (handshake("/", named(Content_Length="1")) + b"x", 400),
+        (handshake("/", named(Transfer_Encoding="chunked")) + b"0\r\n\r\n", 400),
+        (handshake("/", named(Host=None)), 400),
     ],
 )
 async def test_a_bad_handshake_is_an_ordinary_answer(serving: Serving, request_: bytes, status: int) -> None:
@@ -96,7 +101,7 @@ async def test_a_bad_handshake_is_an_ordinary_answer(serving: Serving, request_:
 async def test_another_version_is_told_the_right_one(serving: Serving) -> None:
     async with serving(echo) as rig:
         wire = rig.connect()
-        await wire.send(handshake(Sec_WebSocket_Version="7"))
+        await wire.send(handshake("/", named(Sec_WebSocket_Version="7")))
         head = (await wire.receive_until(b"\r\n\r\n")).decode().lower()
         assert "sec-websocket-version: 13\r\n" in head
         assert "upgrade: websocket\r\n" in head
@@ -105,7 +110,7 @@ async def test_another_version_is_told_the_right_one(serving: Serving) -> None:
 async def test_a_refused_upgrade_leaves_the_connection_to_http(serving: Serving) -> None:
     async with serving(echo) as rig:
         wire = rig.connect()
-        await wire.send(handshake(Upgrade="other") + handshake(Upgrade="other"))
+        await wire.send(handshake("/", named(Upgrade="other")) + handshake("/", named(Upgrade="other")))
         for _ in range(2):
             assert (await wire.receive_until(b'no upgrade"}}')).startswith(b"HTTP/1.1 426 ")
 
@@ -116,7 +121,7 @@ async def test_frames_that_come_with_the_upgrade_are_read(serving: Serving) -> N
         data = handshake() + frame(TEXT, b"early")
         await client.transport.send(data[:40])
         await client.transport.send(data[40:])
-        await client._read_head()
+        await client.accepted()
         assert await client.text() == "early"
 
 
@@ -125,7 +130,7 @@ async def test_head_in_single_bytes(serving: Serving) -> None:
         client = SocketClient(rig.connect())
         for byte in handshake():
             await client.transport.send(bytes([byte]))
-        await client._read_head()
+        await client.accepted()
         await client.send("x")
         assert await client.text() == "x"
 
@@ -336,7 +341,7 @@ async def test_draining_is_told_at_once_and_when_it_begins(serving: Serving) -> 
         rig.server.start_drain()
         assert (await early.closed())[0] == GOING_AWAY
         await late.transport.send(b"\r\n")
-        await late._read_head()
+        await late.accepted()
         assert (await late.closed())[0] == GOING_AWAY
         await rig.server.wait_closed()
 
@@ -360,7 +365,7 @@ async def test_who_is_silent_for_too_long_is_closed(serving: Serving, limits: Li
     async with serving(handler) as rig:
         client = SocketClient(rig.connect())
         await client.transport.send(handshake() + sent)
-        await client._read_head()
+        await client.accepted()
         assert (await client.closed())[0] == code
     assert rig.errors == []
 

@@ -163,3 +163,16 @@ async def test_calls_at_once_take_turns(path: Path) -> None:
             tasks.start_soon(work, n)
     await store.aclose()
     assert len(_modes(path.parent)) == 1, "closing writes the log back"
+
+
+@pytest.mark.parametrize("packed", [b"5:ab", b"x:ab", b"no colon at all, for long", b"-1:", b"3:abc2"])
+async def test_a_damaged_row_is_an_error_and_not_another_conversation(path: Path, packed: bytes) -> None:
+    store = SqliteResponses.open(path, BOUNDS)
+    await store.put(ONE, NOW)
+    assert store._db is not None
+    store._db.execute("UPDATE responses SET input = ?", (packed,))
+    with pytest.raises(StoreError):
+        await store.get("me", "resp_1", NOW)
+    await store.put(ONE, NOW)
+    assert await store.get("me", "resp_1", NOW) == ONE
+    await store.aclose()

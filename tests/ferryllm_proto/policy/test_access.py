@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferryllm_proto import ir
-from ferryllm_proto.policy.access import AccessRules, check, key_digest
+from ferryllm_proto.policy.access import AccessRules, check, key_digest, owner
 
 KEYS = AccessRules((key_digest("fk-one-0123456789"), key_digest("fk-two-0123456789")))
 OPEN = AccessRules(hosts=("gateway.local",))
@@ -109,3 +109,29 @@ def test_without_keys_types_a_form_can_send_are_refused(content_type: str, expec
 
 def test_without_keys_a_get_needs_no_type() -> None:
     assert check(OPEN, "GET", [LOCAL]) is None
+
+
+# --- whose a stored object is ----------------------------------------------------------------------------
+
+
+def test_an_owner_is_the_same_by_every_way_a_key_can_come() -> None:
+    key = "fk-one-0123456789"
+    ways = [
+        owner(KEYS, [("authorization", f"Bearer {key}")]),
+        owner(KEYS, [("Authorization", f"bearer  {key} ")]),
+        owner(KEYS, [("x-api-key", key)]),
+        owner(KEYS, [("x-goog-api-key", key)]),
+        owner(KEYS, [], f"/v1/responses?key={key}"),
+    ]
+    assert len(set(ways)) == 1
+    assert ways[0] != owner(KEYS, [("x-api-key", "fk-two-0123456789")])
+
+
+def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:
+    name = owner(KEYS, [("x-api-key", "fk-one-0123456789")])
+    assert "fk-one" not in name
+    assert bytes.fromhex(name) not in KEYS.key_digests
+
+
+def test_without_keys_there_is_one_owner() -> None:
+    assert owner(AccessRules(), [("x-api-key", "anything")]) == ""

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from ... import families, hosted, ir, json, opaque
+from ... import capabilities, hosted, ir, json, opaque
 from ...loss import Report
 from ...tools import Lowered
 from . import carrier
@@ -206,7 +206,7 @@ class BlockWriter:
                 blocks.append({"type": "thinking", "thinking": text, "signature": material.data})
                 text = ""
         if not usable:
-            if part.opaque or families.is_claude(self._model):
+            if part.opaque or capabilities.is_claude(self._model):
                 reason = "is another provider's or another model's" if part.opaque else "is missing"
                 self._report.dropped(part.path, f"the proof over these thoughts {reason}")
                 return []

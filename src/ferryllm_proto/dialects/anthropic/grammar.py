@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from ... import json
+from ...errors import RemoteProtocolError
 from ...judge import MAX_BLOCKS, PROMISE, Judge, joined
 
 _NULL = json.Raw(b"null")
@@ -142,7 +143,7 @@ class Grammar(Judge):
         self._args: list[str] = []
         self._signed = False
         self._broken: list[int] = []
-        """Calls whose input is no JSON object."""
+        """Calls whose input is no JSON."""
         self._ids: set[str] = set()
         self._served = False
         """Whether a tool of the provider was used: it may be what stops the answer."""
@@ -290,7 +291,7 @@ class Grammar(Judge):
         if self._kind == "tool_use":
             args = joined(self._args)
             self.seen.tools.append((self._call[1], args))
-            if args and not json.is_object(args):
+            if args and not _is_json(args):
                 self._broken.append(self._index)
         self._index += 1
         self._state = "between"
@@ -317,7 +318,7 @@ class Grammar(Judge):
             if not self.seen.tools and not self._served:
                 self._problem("finish", "stop_reason is tool_use without a call")
             for index in self._broken:
-                self._problem("arguments", f"the input of block {index} is no JSON object, and the call is to be made")
+                self._problem("arguments", f"the input of block {index} is no JSON: SDKs raise (X18)")
         elif self.seen.tools and reason == "end_turn":
             self._problem(PROMISE, "stop_reason is end_turn, but a call waits for its result (X14)")
 
@@ -334,6 +335,14 @@ class Grammar(Judge):
             "block": "inside an open block",
             "told": "behind the reason to stop",
         }[self._state]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except RemoteProtocolError:
+        return False
+    return True
 
 
 _HANDLERS = {

@@ -135,6 +135,10 @@ class StreamEncoder:
         self._block: BlockStart | None = None
         self._signature: str | None = None
         self._summary: int | None = None
+        self._args: list[str] = []
+        """Fragments of the open call's input."""
+        self._broken = False
+        """Whether a call's input is no JSON."""
         self._called = False
         self._refused = False
         self._usage: ir.Usage | None = None
@@ -194,6 +198,9 @@ class StreamEncoder:
         if event.reason is ir.FinishReason.ERROR:
             self._state, self._after = State.OVER, _AFTER[State.OVER]
             return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
+        if self._broken and event.reason is ir.FinishReason.TOOL_USE:
+            # Clients parse the input, and raise in the middle of it: better an error that says so (X18, Z12).
+            raise RemoteProtocolError("the model called a tool with arguments that are no JSON", kind=UPSTREAM)
         self._finish = event
         return b""
 
@@ -235,7 +242,7 @@ class StreamEncoder:
         self._block = event
         self._signature = self._summary = None
         if event.kind is BlockKind.TOOL:
-            self._called = True
+            self._called, self._args = True, []
             start = json.encode(
                 {
                     "type": "tool_use",
@@ -308,6 +315,8 @@ class StreamEncoder:
         text = event.text
         if self._block.tool_kind is ir.ToolKind.CUSTOM:
             text = json.encode_str(text)[1:-1].decode()
+        else:
+            self._args.append(text)
         return _ARGS % (self._index, json.encode_str(text))
 
     def _on_citation(self, event: Citation) -> bytes:
@@ -330,6 +339,8 @@ class StreamEncoder:
             return self._hosted(hosted) if hosted is not None else b""
         if block.kind is BlockKind.TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
             return _ARGS % (self._index, b'"\\"}"') + self._stop()
+        if block.kind is BlockKind.TOOL and self._args:
+            self._broken = self._broken or not _is_json("".join(self._args))
         return self._stop()
 
     def _hosted(self, hosted: ir.Hosted) -> bytes:
@@ -349,6 +360,14 @@ class StreamEncoder:
         loss = Loss(path, disposition, reason)
         if loss not in self.losses:
             self.losses.append(loss)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except RemoteProtocolError:
+        return False
+    return True
 
 
 def _known_input(usage: ir.Usage | None) -> ir.Usage | None:

@@ -262,9 +262,10 @@ class ChunkReader:
 
     def _more(self, call: wire.AnswerCall, pieces: list[json.Raw], goes_on: bool, out: list[Event]) -> None:
         """A piece of a call; without a name it is of the one that has begun."""
-        if self._partial is not None and call.name and (call.name != self._partial[1] or call.id != self._partial[0]):
-            # Later pieces may repeat the name; another one is another call.
-            if call.name != self._partial[1] or (call.id or "") not in ("", self._partial[0]):
+        if self._partial is not None and call.name:
+            # Later pieces may repeat name and id; others are another call's.
+            id_, name, _ = self._partial
+            if call.name != name or (call.id or id_) != id_:
                 self._end_partial(out)
         if self._partial is None:
             if not call.name:

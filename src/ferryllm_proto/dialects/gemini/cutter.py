@@ -84,9 +84,7 @@ class ArrayCutter:
         self._at = at - begin
         if len(held) > MAX_EVENT_SIZE:
             self.pieces_before_fault = out
-            raise RemoteProtocolError(
-                f"one element is larger than {MAX_EVENT_SIZE} bytes", kind=ErrorKind.UPSTREAM
-            )
+            raise RemoteProtocolError(f"one element is larger than {MAX_EVENT_SIZE} bytes", kind=ErrorKind.UPSTREAM)
         return out
 
     def _between(self, data: bytes, out: list[tuple[bool, bytes]]) -> None:

@@ -235,6 +235,4 @@ def _function(raw: Raw, path: str) -> ir.Function:
             schema = schemas.to_json_schema(own)
         else:
             fields[".both"] = b"true"
-    return ir.Function(
-        found.name, found.description, schema, path=path, ext=ir.Ext(NAME, fields) if fields else None
-    )
+    return ir.Function(found.name, found.description, schema, path=path, ext=ir.Ext(NAME, fields) if fields else None)

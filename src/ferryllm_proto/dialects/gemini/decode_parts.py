@@ -259,9 +259,7 @@ def _where(uri: str) -> ir.SourceKind:
     return ir.SourceKind.URL if web else ir.SourceKind.FILE_ID
 
 
-def _medium(
-    source: ir.Source, name: str | None, key: str, raw: Raw, path: str, fields: dict[str, bytes]
-) -> ir.Part:
+def _medium(source: ir.Source, name: str | None, key: str, raw: Raw, path: str, fields: dict[str, bytes]) -> ir.Part:
     kind = (source.media_type or "").lower().partition(";")[0]
     if kind.startswith("video/"):
         return ir.Hosted(NAME, "video", bytes(raw), path=path)

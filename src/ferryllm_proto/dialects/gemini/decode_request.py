@@ -5,6 +5,8 @@ The model and whether a stream is wanted are in the path. Nothing but `RemotePro
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from ... import ir, json
@@ -36,6 +38,9 @@ NAMES = {
     "service_tier": "serviceTier",
 }
 """Fields of `ir.Request` and the keys of this dialect."""
+
+NAMES_SNAKE = {field: re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", key) for field, key in NAMES.items()}
+"""The same for clients that write snake_case."""
 
 TIERS = {"standard": "default", "unspecified": "auto"}
 """Service tiers that have another name in the representation, which has OpenAI's."""
@@ -83,7 +88,7 @@ def _decode(body: bytes, asked: paths.Asked, prefix: str) -> ir.Request:
         store=message.store,
         stream=asked.stream,
         ext=ir.Ext(NAME, ext) if ext else None,
-        names=NAMES,
+        names=NAMES_SNAKE if b'"generation_config"' in body else NAMES,
         **msgspec.structs.asdict(config),
     )
 
@@ -130,11 +135,11 @@ def _system(raw: json.Raw, ext: dict[str, bytes], path: str) -> tuple[ir.Text, .
         text = given(part.text)
         if text is None:
             raise json.bad_field(at, "a text", "a part of another kind")
-        texts.append(
-            ir.Text(
-                json.decode(text, wire.string, f"{at}.text"), path=at, ext=ir.Ext(NAME, dict(more)) if more else None
-            )
-        )
+        fields = dict(more)
+        if part.thought is False:  # as some clients write on every part
+            fields[".thought"] = b"false"
+        said = json.decode(text, wire.string, f"{at}.text")
+        texts.append(ir.Text(said, path=at, ext=ir.Ext(NAME, fields) if fields else None))
     if not texts:
         ext[".systemInstruction.parts"] = bytes(content.parts) or b"[]"
     return tuple(texts)

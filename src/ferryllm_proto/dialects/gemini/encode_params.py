@@ -84,7 +84,9 @@ class ParamWriter:
                 raise self.report.refuse(request.wire_name("max_output"), "an answer has at least one token")
             most = self.able.max_output_tokens
             if not self.own and most is not None and limit > most:
-                self.report.degraded(request.wire_name("max_output"), f"{self.model} answers with {most} tokens at most")
+                self.report.degraded(
+                    request.wire_name("max_output"), f"{self.model} answers with {most} tokens at most"
+                )
                 limit = most
             out["maxOutputTokens"] = limit
         if request.stop:

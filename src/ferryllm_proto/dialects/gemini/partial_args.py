@@ -6,6 +6,7 @@ string. What other dialects stream is JSON text, so the pieces are put together 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -46,7 +47,7 @@ class PartialArguments:
         if not steps or self._count > MAX_PIECES:
             raise RemoteProtocolError("a piece of a call's arguments has no place", kind=ir.ErrorKind.UPSTREAM)
         target: Any = self._value
-        for step, after in zip(steps, steps[1:], strict=False):
+        for step, after in itertools.pairwise(steps):
             target = _inner(target, step, [] if isinstance(after, int) else {})
         _set(target, steps[-1], piece)
 

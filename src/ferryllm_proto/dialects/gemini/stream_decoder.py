@@ -127,7 +127,7 @@ class StreamDecoder:
             return
         reader = self._reader
         if self.state is _EVENTS:
-            complete, torn = reader.complete, len(out)
+            complete = reader.complete
             try:
                 for frame in self._frames.receive_eof():
                     self._frame(frame.data, frame.event, out)
@@ -135,7 +135,6 @@ class StreamDecoder:
                 # A torn last event behind the reason to stop takes nothing away; an error it reports does (T2).
                 if not complete or exc.error.dialect is not None:
                     raise
-                del out[torn:]
         elif self.state is _BODY:
             reader.chunk(bytes(self._held).lstrip(_BLANK), out)
             self._held.clear()

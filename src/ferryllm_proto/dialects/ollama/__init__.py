@@ -16,7 +16,7 @@ from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDeco
 from ...errors import RemoteProtocolError
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from . import decode_request, encode_request, encode_response, errors, grammar, models, response, scan, wire
+from . import decode_request, encode_request, encode_response, errors, grammar, loading, models, response, scan, wire
 from .embeddings import OllamaEmbedder
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_decoder import fold, is_lines
@@ -69,6 +69,10 @@ class Ollama(Dialect):
         if target is None and wire.is_generate(path):
             target = wire.GENERATE_PATH
         return super().pass_request(body, stream=stream, model=model, headers=headers, path=path, target=target)
+
+    def own_answer(self, body: bytes, created: int, path: str | None = None) -> tuple[str, bytes] | None:
+        """Ollama's clients load and unload models by requests without a prompt: other providers have nothing to load."""
+        return loading.answer(body, created, path)
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body, path)

@@ -34,6 +34,8 @@ NAMES = {
     "effort": "think",
     "budget": "think",
     "show": "think",
+    ".arguments": "function.arguments",
+    ".strict": "function.strict",
     **{field: f"options.{name}" for field, name in _OPTIONS.items()},
 }
 """Fields of `ir.Request` and the keys of this dialect."""

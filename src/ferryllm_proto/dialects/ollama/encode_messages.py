@@ -217,7 +217,9 @@ def _call(found: ir.ToolCall, scope: Scope, lowered: tools.Lowered, names: dict[
     scope.report.ext(found.ext, NAME, path_of(found))
     mark(found, scope)
     if found.opaque:
-        scope.report.dropped(scope.report.at(path_of(found), "opaque"), "its proof means something only to the provider that made it")
+        scope.report.dropped(
+            scope.report.at(path_of(found), "opaque"), "its proof means something only to the provider that made it"
+        )
     out: Wire = {}
     if spelled(found.ext, ID) is None:
         out["id"] = call.id

@@ -110,6 +110,15 @@ class Peek(msgspec.Struct, frozen=True):
     stream: bool | None = None
 
 
+class LoadRequest(msgspec.Struct, frozen=True):
+    """What tells a request that only loads a model from one that is to be answered."""
+
+    model: str = ""
+    prompt: Raw = ABSENT
+    messages: Raw = ABSENT
+    keep_alive: Raw = ABSENT
+
+
 class ShowRequest(msgspec.Struct, frozen=True):
     """``name`` is what older clients call it."""
 
@@ -118,6 +127,7 @@ class ShowRequest(msgspec.Struct, frozen=True):
 
 
 peek = json.decoder(Peek)
+load_request = json.decoder(LoadRequest)
 show_request = json.decoder(ShowRequest)
 chat_request = json.decoder(ChatRequest)
 generate_request = json.decoder(GenerateRequest)

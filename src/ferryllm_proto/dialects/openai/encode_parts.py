@@ -79,7 +79,9 @@ def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | 
         return {"cache_control": _ttl({"type": "ephemeral"}, found)}
     if scope.profile.cache is Cache.BREAKPOINT and not isinstance(part, (ir.ToolCall, ir.ToolResult, ir.Function)):
         if found.ttl is not None:
-            scope.report.degraded(f"{scope.report.at(part.path, 'cache')}.ttl", "the breakpoint is set without its lifetime")
+            scope.report.degraded(
+                f"{scope.report.at(part.path, 'cache')}.ttl", "the breakpoint is set without its lifetime"
+            )
         return {"prompt_cache_breakpoint": {"mode": "explicit"}}
     scope.report.dropped(scope.report.at(part.path, "cache"), "this provider caches prompts on its own")
     return {}
@@ -137,7 +139,9 @@ def path_of(part: ir.Part) -> str:
 def text_losses(part: ir.Text, scope: Scope) -> None:
     """Report what a plain text in a request cannot keep."""
     if part.citations and not (scope.native and part.citations_dialect == NAME):
-        scope.report.dropped(scope.report.at(path_of(part), "citations"), "a Chat request carries text without its sources")
+        scope.report.dropped(
+            scope.report.at(path_of(part), "citations"), "a Chat request carries text without its sources"
+        )
     if part.phase is not None:
         scope.report.dropped(scope.report.at(path_of(part), "phase"), "messages have no phase here")
     scope.report.ext(part.ext, NAME, path_of(part))

@@ -207,12 +207,16 @@ def _function(tool: ir.Function, scope: Scope) -> Wire:
     strict = tool.strict
     if not scope.native and "strict" not in scope.profile.fields:
         if strict:
-            scope.report.dropped(scope.report.at(tool.path, "strict"), "this provider binds no arguments to their schema")
+            scope.report.dropped(
+                scope.report.at(tool.path, "strict"), "this provider binds no arguments to their schema"
+            )
         strict = None
     if strict and not scope.native and not schemas.is_strict(tool.schema or b"{}"):
         # OpenAI refuses to bind schemas with optional properties or open objects; others do bind them (A36).
         strict = False
-        scope.report.degraded(scope.report.at(tool.path, "strict"), "only schemas that require all they name can be strict here")
+        scope.report.degraded(
+            scope.report.at(tool.path, "strict"), "only schemas that require all they name can be strict here"
+        )
     if strict is not None:
         out["strict"] = strict
     inner = "function" if not tool.path.startswith("functions[") else ""

@@ -73,7 +73,7 @@ def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.
             said = f"[{kind} of tool result {result.id}: see the next user message]"
             moved.append(part)
         else:
-            encode(part, scope)  # reports it
+            scope.report.dropped(path_of(part), f"{type(part).__name__} has no place in a tool message")
         if said is not None:
             pieces.append({"type": "text", "text": said})
     if moved:

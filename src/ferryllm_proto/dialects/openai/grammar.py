@@ -95,7 +95,6 @@ class _Error(msgspec.Struct, frozen=True):
     message: str
     type: str
     code: str | int | None = None
-    param: str | None = None
 
 
 _probe = json.decoder(_Probe)

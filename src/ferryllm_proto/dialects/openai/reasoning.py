@@ -128,13 +128,27 @@ def carried(parts: list[ir.Part], call: ir.ToolCall) -> None:
     for thought in thoughts:
         found = thought.opaque
         known = next((n for n, part in enumerate(parts) if _holds(part, found)), None)
-        part = parts.pop(known) if known is not None else None
-        if part is None:
-            part = ir.Reasoning(thought.text, opaque=(found,), id=found.id, path=f"{call.path}.id")
+        part = parts.pop(known) if known is not None else _restored(parts, thought, f"{call.path}.id")
         late = thought.late or found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE
         (here if late else front).append(part)
     parts[:0] = front
     parts.extend([*here, msgspec.structs.replace(call, id=plain)])
+
+
+def _restored(parts: list[ir.Part], thought: opaque.Thought, path: str) -> ir.Reasoning:
+    """The thought an id carried. Its words came with the message too, unproven; they are taken from there."""
+    found, summary = thought.opaque, ""
+    for n, part in enumerate(parts):
+        if isinstance(part, ir.Reasoning) and not part.opaque and thought.text in part.text:
+            rest = part.text.replace(thought.text, "", 1)
+            if not thought.text and found.kind is ir.OpaqueKind.ENCRYPTED:  # encrypted, so the words are its summary
+                summary, rest = part.text, ""
+            if rest.strip():
+                parts[n] = msgspec.structs.replace(part, text=rest)
+            else:
+                parts.pop(n)
+            break
+    return ir.Reasoning(thought.text, summary=(summary,) if summary else (), opaque=(found,), id=found.id, path=path)
 
 
 def _holds(part: ir.Part, found: ir.Opaque) -> bool:

@@ -75,9 +75,7 @@ def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir
     return ir.Usage(uncached, read, write, output=output, reasoning=reasoning)
 
 
-def _complete(
-    prompt: int, output: int, total: int | None, reasoning: int | None, audio: int | None
-) -> tuple[int, int]:
+def _complete(prompt: int, output: int, total: int | None, reasoning: int | None, audio: int | None) -> tuple[int, int]:
     """Input and output with what a provider counts beside them: the total has everything, or there is none.
 
     xAI leaves reasoning out of ``completion_tokens`` and so does Gemini's endpoint, which does not even name it;

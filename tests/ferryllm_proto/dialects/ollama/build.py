@@ -28,7 +28,14 @@ def foreign(*turns: ir.Turn, model: str = "qwen3", **fields: Any) -> ir.Request:
     """A request of a Chat client; where it calls tools it has the tool ``f`` unless ``tools`` are given."""
     if any(isinstance(part, ir.ToolCall) for turn in turns for part in turn.parts):
         fields.setdefault("tools", (ir.Function("f"),))
-    names = {"turns": "messages", "reasoning": "reasoning_effort", "effort": "reasoning_effort"}
+    names = {
+        "turns": "messages",
+        "reasoning": "reasoning_effort",
+        "effort": "reasoning_effort",
+        "budget": "reasoning.max_tokens",
+        "show": "reasoning.exclude",
+        ".phase": "^phase",
+    }
     return ir.Request("openai", model, turns=turns or (user("hi"),), names=names, **fields)
 
 

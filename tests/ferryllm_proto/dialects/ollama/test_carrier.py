@@ -25,7 +25,12 @@ TURNS: dict[str, tuple[ir.Part, ...]] = {
     "signed thought": (ir.Reasoning("thought", opaque=(SIGNATURE,)), CALL),
     "before the text": (ir.Reasoning("thought", opaque=(SIGNATURE,)), ir.Text("x"), CALL),
     "between text and call": (ir.Text("x"), ir.Reasoning("thought", opaque=(SIGNATURE,)), CALL),
-    "two thoughts": (ir.Reasoning("one", opaque=(SIGNATURE,)), ir.Reasoning("two", opaque=(OTHER,)), ir.Text("x"), CALL),
+    "two thoughts": (
+        ir.Reasoning("one", opaque=(SIGNATURE,)),
+        ir.Reasoning("two", opaque=(OTHER,)),
+        ir.Text("x"),
+        CALL,
+    ),
     "redacted": (ir.Reasoning("one", opaque=(SIGNATURE,)), ir.Reasoning(opaque=(REDACTED,)), ir.Text("x"), CALL),
     "encrypted": (ir.Reasoning(summary=("sum",), opaque=(ENCRYPTED,), id="rs_1"), CALL),
     "encrypted without words": (ir.Reasoning(opaque=(ENCRYPTED,), id="rs_1"), CALL),
@@ -38,7 +43,7 @@ TURNS: dict[str, tuple[ir.Part, ...]] = {
 
 def returned(message: dict[str, Any]) -> tuple[ir.Part, ...]:
     """The assistant's turn as the Python client sends it back: without ids, unknown fields and index."""
-    kept = {name: message[name] for name in ("role", "content", "thinking") if name in message}
+    kept: dict[str, Any] = {name: message[name] for name in ("role", "content", "thinking") if name in message}
     kept["tool_calls"] = [
         {"function": {name: one["function"][name] for name in ("name", "arguments")}} for one in message["tool_calls"]
     ]

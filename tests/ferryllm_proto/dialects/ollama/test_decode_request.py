@@ -52,7 +52,7 @@ def test_n6_options_are_parameters() -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [(None, True), (True, True), (False, False)])
 def test_a_stream_is_the_default(value: bool | None, expected: bool) -> None:
-    fields = {} if value is None else {"stream": value}
+    fields: dict[str, Any] = {} if value is None else {"stream": value}
     assert request(**fields).stream is expected
 
 
@@ -89,7 +89,10 @@ def test_format() -> None:
 def test_tools() -> None:
     found = request(
         tools=[
-            {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}},
+            {
+                "type": "function",
+                "function": {"name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True},
+            },
             {"function": {"name": "g"}, "items": {}},
             {"type": "web_search"},
         ]
@@ -105,7 +108,14 @@ def test_tools() -> None:
 
 def test_the_thin_form() -> None:
     found = request(
-        "/api/generate/?x=1", prompt="p", system="s", images=["QUJD"], think=True, options={"seed": 1}, suffix="x", raw=True
+        "/api/generate/?x=1",
+        prompt="p",
+        system="s",
+        images=["QUJD"],
+        think=True,
+        options={"seed": 1},
+        suffix="x",
+        raw=True,
     )
     assert found.system == (ir.Text("s", path="system"),)
     (turn,) = found.turns

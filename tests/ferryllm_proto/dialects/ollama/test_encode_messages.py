@@ -66,7 +66,9 @@ def test_b24_calls_and_results_pair_by_order_id_and_name() -> None:
 
 
 def test_a17_a_missing_result_is_a_placeholder_and_an_orphan_is_text() -> None:
-    found, losses = messages(assistant(ir.ToolCall("1", "f", "{}")), user(result("9", ir.Text("late")), path="messages[2]"))
+    found, losses = messages(
+        assistant(ir.ToolCall("1", "f", "{}")), user(result("9", ir.Text("late")), path="messages[2]")
+    )
     assert found[1]["content"] == "[error] [no result]"
     assert found[2]["content"] == "[result of tool call 9]late"
     assert losses
@@ -79,7 +81,9 @@ def test_7_3_arguments_that_are_no_object_go_along_as_text() -> None:
 
 
 def test_images_of_results_stay_with_them() -> None:
-    found, _ = messages(assistant(ir.ToolCall("1", "f", "{}")), user(result("1", ir.Text("see"), PNG), path="messages[2]"))
+    found, _ = messages(
+        assistant(ir.ToolCall("1", "f", "{}")), user(result("1", ir.Text("see"), PNG), path="messages[2]")
+    )
     assert found[1] == {"role": "tool", "content": "see", "images": ["QUJD"], "tool_name": "f", "tool_call_id": "1"}
 
 

@@ -42,7 +42,7 @@ def test_a_text_document_is_text_with_its_title() -> None:
     plain = ir.Document(source(ir.SourceKind.TEXT, "words"), name="a.txt", context="of me", citations=True, path="p")
     found, losses = messages(user(plain))
     assert found[0]["content"] == "a.txt\nof me\nwords"
-    assert losses == [("dropped", "p.citations"), ("degraded", "p")]
+    assert losses == [("dropped", "p.citations"), ("degraded", "p.name"), ("degraded", "p.context")]
     packed = ir.Document(source(ir.SourceKind.BASE64, base64.b64encode("wörds".encode()).decode(), "text/markdown"))
     assert messages(user(packed))[0][0]["content"] == "wörds"
 

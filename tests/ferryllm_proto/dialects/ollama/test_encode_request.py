@@ -112,7 +112,15 @@ NATIVE: dict[str, dict[str, Any]] = {
         ],
         "stream": False,
     },
-    "generate": {"prompt": "p", "system": "s", "images": ["QUJD"], "stream": True, "suffix": "x", "context": [1], "raw": True},
+    "generate": {
+        "prompt": "p",
+        "system": "s",
+        "images": ["QUJD"],
+        "stream": True,
+        "suffix": "x",
+        "context": [1],
+        "raw": True,
+    },
     "load": {"keep_alive": 0, "stream": True},
     "empty": {"prompt": "", "system": "", "template": "t", "stream": True, "options": {"seed": 1}, "think": "low"},
 }

@@ -13,14 +13,21 @@ from .build import SECONDS, paths
 
 
 def test_w2_an_answer() -> None:
-    found = ir.Response("x", "gpt", (ir.Text("a"), ir.ToolCall("", "f", '{"b":1, "a":2.0}')), usage=ir.Usage(1, output=2))
+    found = ir.Response(
+        "x", "gpt", (ir.Text("a"), ir.ToolCall("", "f", '{"b":1, "a":2.0}')), usage=ir.Usage(1, output=2)
+    )
     body = DIALECT.encode_response(found, Answer(model="alias", created=SECONDS, seed=3))
     assert b'"arguments":{"b":1, "a":2.0}' in body
     value = json.loads(body)
     assert value["model"] == "alias"
     assert value["created_at"] == "2026-11-21T06:39:02Z"
     assert value["message"]["tool_calls"][0]["id"].startswith("call_")
-    assert (value["done"], value["done_reason"], value["prompt_eval_count"], value["eval_count"]) == (True, "stop", 1, 2)
+    assert (value["done"], value["done_reason"], value["prompt_eval_count"], value["eval_count"]) == (
+        True,
+        "stop",
+        1,
+        2,
+    )
 
 
 def test_g9_minted_ids_depend_on_the_seed_alone() -> None:

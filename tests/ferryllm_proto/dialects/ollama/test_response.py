@@ -53,7 +53,11 @@ def test_calls_as_servers_write_them() -> None:
         {"function": {"name": "h", "arguments": {"s": "x\ny"}}},
     ]
     found = decoded(message={"tool_calls": calls})
-    assert [part.arguments for part in found.parts if isinstance(part, ir.ToolCall)] == ['{"a":1}', "", '{"s": "x\\ny"}']
+    assert [part.arguments for part in found.parts if isinstance(part, ir.ToolCall)] == [
+        '{"a":1}',
+        "",
+        '{"s": "x\\ny"}',
+    ]
     assert failed(b'{"message":{"tool_calls":[{}]},"done":true}').kind is ir.ErrorKind.UPSTREAM
 
 
@@ -78,7 +82,8 @@ def test_e8_an_error_inside_a_good_answer_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b"<html>", b"null", b'{"message":1}', b'{"done":true}', b"{" * 5000, b'{"message":null}']
+    "body",
+    [b"", b"{}", b"[]", b"<html>", b"null", b'{"message":1}', b'{"done":true}', b"{" * 5000, b'{"message":null}'],
 )
 def test_what_is_no_answer_is_the_providers_fault(body: bytes) -> None:
     assert failed(body).kind is ir.ErrorKind.UPSTREAM

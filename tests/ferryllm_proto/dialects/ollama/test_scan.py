@@ -34,7 +34,10 @@ def test_without_a_name_bytes_leave_at_once() -> None:
 
 
 def test_a_name_at_another_place_and_another_name_are_found() -> None:
-    data = b'{"done":false,"model":"a","response":"x"}\n{"model":"bb","model":"c","done":true}\n{"x":"model"}\nno json "model"\n'
+    data = (
+        b'{"done":false,"model":"a","response":"x"}\n'
+        b'{"model":"bb","model":"c","done":true}\n{"x":"model"}\nno json "model"\n'
+    )
     scanner = DIALECT.scanner(stream=True, model="z")
     expected = data.replace(b'"a"', b'"z"').replace(b'"c"', b'"z"')
     assert run(scanner, data, 9) == expected

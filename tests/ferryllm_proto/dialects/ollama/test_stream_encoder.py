@@ -142,7 +142,9 @@ def test_what_is_written_is_read_again() -> None:
 
 def test_s14_line_ends_of_other_kinds_are_escaped() -> None:
     text = "a\u2028b\u2029c\u0085d\u000be\u001cf"
-    data, _ = written(play(ir.Response("", "m", (ir.Text(text), ir.ToolCall("c", "f", json.dumps({"a": text}, ensure_ascii=False))))))
+    data, _ = written(
+        play(ir.Response("", "m", (ir.Text(text), ir.ToolCall("c", "f", json.dumps({"a": text}, ensure_ascii=False)))))
+    )
     assert data.decode().splitlines() == data.decode().split("\n")[:-1]
     assert joined(data)["message"]["content"] == text
 

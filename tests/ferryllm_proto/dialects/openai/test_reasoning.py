@@ -101,3 +101,22 @@ def test_native_details_and_too_much_thought_are_not_carried() -> None:
     assert report.losses == []
     assert reasoning.carrying("c1", [thought("a", "x" * opaque.MAX_CARRIER)], report) == "c1"
     assert [loss.path for loss in report.losses] == ["tool_calls.id"]
+
+
+def test_words_that_came_unproven_as_well_are_not_doubled() -> None:
+    carried = reasoning.carrying("c1", [thought("a", "one"), thought("b", "two", late=True)], Report())
+    parts: list[ir.Part] = [ir.Reasoning("onetwo"), ir.Text("said")]
+    reasoning.carried(parts, ir.ToolCall(carried, "f", "{}"))
+    assert [getattr(part, "text", "call") for part in parts] == ["one", "said", "two", "call"]
+    parts = [ir.Reasoning("one, two and more")]
+    reasoning.carried(parts, ir.ToolCall(carried, "f", "{}"))
+    assert [getattr(part, "text", "call") for part in parts] == ["one", ",  and more", "two", "call"]
+
+
+def test_words_of_an_encrypted_thought_are_its_summary() -> None:
+    hidden = opaque.Thought(ir.Opaque("openai", "m", ir.OpaqueKind.ENCRYPTED, "E", "rs_1"), "", False)
+    parts: list[ir.Part] = [ir.Reasoning("in short")]
+    reasoning.carried(parts, ir.ToolCall(reasoning.carrying("c1", [hidden], Report()), "f", "{}"))
+    (first, _) = parts
+    assert isinstance(first, ir.Reasoning)
+    assert (first.text, first.summary, first.id) == ("", ("in short",), "rs_1")

@@ -13,8 +13,13 @@ from openai.types.chat import ChatCompletion
 from ferryllm_proto import ir
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
+from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.dialects.openai import DIALECT
+from ferryllm_proto.dialects.openai.profile import KNOBS, OPENAI_FIELDS, Later
+from ferryllm_proto.dialects.openai.vendors import VENDORS
+from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.events import End, Event, StreamFailed
+from ferryllm_proto.rules import ProviderRules
 from support import oracles, recorded
 
 pytestmark = pytest.mark.recorded
@@ -87,6 +92,73 @@ def test_g6_every_request_comes_back_whole(every: int) -> None:
         assert canonical(json.loads(upstream.body)) == expected(request), id_
         count += 1
     assert count > 1000 / every
+
+
+VENDORS_OF = {"moonshotai": "moonshot", "alibaba": "qwen"}
+"""What the recordings call a vendor, where it is not our name."""
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_b17_a_chat_clients_request_is_its_own_whoever_gets_it(every: int) -> None:
+    count = 0
+    for case in cases(every):
+        vendor = VENDORS_OF.get(case["vendor"], case["vendor"])
+        if vendor not in VENDORS or not case["request"] or not case["request"].get("model") or case["status"] >= 400:
+            continue
+        decoded = DIALECT.decode_request(json.dumps(case["request"]).encode())
+        upstream, losses = DIALECT.encode_request(decoded, rules=ProviderRules(vendor))
+        assert losses == [], case["id"]
+        assert canonical(json.loads(upstream.body)) == expected(case["request"]), case["id"]
+        count += 1
+    assert count > 800 / every
+
+
+FOREIGN = [pytest.param(60, id="sample"), pytest.param(1, id="all", marks=pytest.mark.deep)]
+
+
+@pytest.mark.parametrize("every", FOREIGN)
+@pytest.mark.parametrize("entry", ["anthropic", "openai_responses"])
+def test_b17_recorded_requests_of_others_reach_every_vendor_or_are_refused(entry: str, every: int) -> None:
+    """A vendor gets no field its row does not know, and a refusal names a field."""
+    reached = 0
+    for case in recorded.cases(entry)[::every]:
+        if case["status"] >= 400 or not case["request"] or not case["request"].get("model"):
+            continue
+        if "count_tokens" in case["path"]:
+            continue
+        request = DIALECTS[entry].decode_request(json.dumps(case["request"]).encode())
+        for vendor, row in VENDORS.items():
+            refused = None
+            try:
+                upstream, losses = DIALECT.encode_request(request, model="some-model", rules=ProviderRules(vendor))
+            except RemoteProtocolError as exc:
+                refused = exc
+            if refused is not None:
+                assert refused.error.param, case["id"]
+                assert refused.status_hint == 400
+                continue
+            reached += 1
+            body = json.loads(upstream.body)
+            sent = (KNOBS | OPENAI_FIELDS | {"top_k"}) & body.keys()
+            assert sent <= row.profile.fields, (case["id"], vendor)
+            assert all(loss.path and loss.reason for loss in losses)
+            later = [message["role"] for message in body["messages"]]
+            assert row.profile.later_system is not Later.USER or "system" not in later[1:], (case["id"], vendor)
+    assert reached > 500 / every
+
+
+@pytest.mark.parametrize("every", EVERY)
+def test_u2_counts_add_up_to_the_vendors_own_total(every: int) -> None:
+    count = 0
+    for case, body in bodies(every):
+        total = (case["response"].get("usage") or {}).get("total_tokens")
+        usage = DIALECT.decode_response(body).usage
+        if total is None or usage is None or usage.input_total is None or usage.output is None:
+            continue
+        # Without uncached input more was cached than the prompt has: Grok on Azure.
+        assert usage.input == 0 or usage.input_total + usage.output == total, case["id"]
+        count += 1
+    assert count > 600 / every
 
 
 def bodies(every: int) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -43,6 +43,27 @@ def test_xai_leaves_reasoning_out_of_completion_tokens() -> None:
     assert found == ir.Usage(10, output=105, reasoning=100)
 
 
+def test_xai_without_a_total_is_told_by_reasoning_that_exceeds_the_output() -> None:
+    beside = usage(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 100})
+    assert beside == ir.Usage(10, output=105, reasoning=100)
+    within = usage(prompt_tokens=10, completion_tokens=5, completion_tokens_details={"reasoning_tokens": 3})
+    assert within == ir.Usage(10, output=5, reasoning=3)
+
+
+def test_geminis_endpoint_counts_thoughts_in_the_total_alone() -> None:
+    assert usage(prompt_tokens=10, completion_tokens=5, total_tokens=45) == ir.Usage(10, output=35)
+
+
+def test_mistral_counts_sound_beside_the_prompt() -> None:
+    found = usage(prompt_tokens=9, completion_tokens=201, total_tokens=585, prompt_tokens_details={"audio_tokens": 375})
+    assert found == ir.Usage(384, output=201)
+
+
+def test_deepseeks_prompt_is_what_hit_and_what_missed() -> None:
+    found = usage(completion_tokens=1, prompt_cache_hit_tokens=6, prompt_cache_miss_tokens=4)
+    assert found == ir.Usage(4, 6, output=1)
+
+
 def test_more_cached_than_prompt_gives_no_negative_input() -> None:
     found = usage(prompt_tokens=31, completion_tokens=1, prompt_tokens_details={"cached_tokens": 161})
     assert found is not None

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ferryllm_proto.dialects.openai_responses.history import input_items, output_items, previous_id, resume
+from ferryllm_proto.dialects.openai_responses.history import input_items, listed, output_items, previous_id, resume
 from ferryllm_proto.errors import RemoteProtocolError
 
 ODD = b'{ "type":"message", "role":"user","content":"1.0 \\u00e9 \\ud83d", "n":1.50 }'
@@ -67,3 +67,35 @@ def test_the_output_of_a_response() -> None:
     assert output_items(b'{"id":"resp_1","output":[' + ODD + b"]}") == (ODD,)
     assert output_items(b'{"id":"resp_1","output":null}') == ()
     assert output_items(b"{}") == ()
+
+
+# --- as a client wants them listed -----------------------------------------------------------------------
+
+
+def test_items_without_an_id_get_one_that_stays() -> None:
+    items = [b'{"role":"user","content":"hi"}', b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}']
+    first, again = listed(items), listed(items)
+    assert first == again
+    message, call = map(json.loads, first)
+    assert message["id"].startswith("msg_")
+    assert call["id"].startswith("fc_")
+    assert len({json.loads(item)["id"] for item in listed([items[0], items[0]])}) == 2, "twice said is two items"
+
+
+def test_texts_are_listed_as_parts() -> None:
+    user, assistant = map(
+        json.loads, listed([b'{"role":"user","content":"hi"}', b'{"role":"assistant","content":"ho","phase":"x"}'])
+    )
+    assert (user["type"], user["status"], user["content"]) == (
+        "message",
+        "completed",
+        [{"type": "input_text", "text": "hi"}],
+    )
+    assert assistant["content"] == [{"type": "output_text", "text": "ho", "annotations": []}]
+    assert assistant["phase"] == "x"
+
+
+def test_an_item_that_has_all_of_it_stays_as_it_is() -> None:
+    whole = b'{ "id":"msg_1","type":"message", "role":"user","status":"completed","content":[ ]}'
+    other = b'{ "id":"rs_1", "type":"reasoning","summary":[]}'
+    assert listed([whole, other]) == [whole, other]

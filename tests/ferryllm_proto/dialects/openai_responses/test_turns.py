@@ -350,8 +350,7 @@ def test_places_in_errors_and_losses_are_the_clients() -> None:
 def test_r14_a_turn_that_only_prepares_is_answered_here_and_gone_on_from(wish: dict[str, Any]) -> None:
     turns, turn = begin(input=[{"role": "developer", "content": "be good"}], store=False, stream_id="a", **wish)
     messages = said(turn)
-    assert [message["type"] for message in messages][0] == "response.created"
-    assert [message["type"] for message in messages][-1] == "response.completed"
+    assert (messages[0]["type"], messages[-1]["type"]) == ("response.created", "response.completed")
     assert {message["stream_id"] for message in messages} == {"a"}
     last = messages[-1]["response"]
     assert (last["output"], last["model"], last["created_at"], last["status"]) == ([], "m", 1_760_000_000, "completed")

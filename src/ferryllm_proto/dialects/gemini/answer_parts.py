@@ -1,0 +1,262 @@
+"""Events of an answer to its parts, as Gemini clients read them.  [hot]
+
+Streams and whole answers are both written from here, so that they cannot disagree. A part is one JSON object; a call is
+written when it is whole, because clients of this protocol take no pieces (translation.md W1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ... import ids, ir, json
+from ...errors import LocalProtocolError
+from ...events import (
+    ArgsDelta,
+    BlockEnd,
+    BlockKind,
+    BlockStart,
+    Citation,
+    Event,
+    Finish,
+    Logprobs,
+    OpaqueDelta,
+    Raw,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    UsageUpdate,
+)
+from ...loss import Report
+from . import carrier, usage
+from .chunks import METADATA
+from .wire import NAME
+
+MAX_ARGUMENTS = 64 << 20
+"""Characters of one call's arguments: as much as one upstream JSON may be long. A sequencer before bounds them too."""
+
+
+class AnswerParts:
+    """Takes the events of one answer, one block at a time; gives the parts that are whole."""
+
+    def __init__(self, seed: int) -> None:
+        self.report = Report()
+        self.usage: ir.Usage | None = None
+        self.finish: Finish | None = None
+        self.metadata: dict[str, bytes] = {}
+        """Members of the candidate beside its content."""
+        self.called = False
+        self._seed = seed
+        self._count = 0
+        self._refused = False
+        self._block: BlockStart | None = None
+        self._args: list[str] = []
+        self._opaque: list[ir.Opaque] = []
+        self._pending: list[ir.Opaque] = []
+        """Proofs that wait for the part they belong to."""
+        self._signature: str | None = None
+        """That of the text that comes next."""
+        self._summary: int | None = None
+        self._logprobs: list[bytes] = []
+        self._handlers: dict[type, Callable[[Event], list[bytes]]] = {
+            BlockStart: self._start,
+            TextDelta: self._text,
+            RefusalDelta: self._refusal,
+            ReasoningDelta: self._reasoning,
+            ArgsDelta: self._arguments,
+            OpaqueDelta: self._proof,
+            Citation: self._citation,
+            Logprobs: self._probabilities,
+            BlockEnd: self._end,
+            UsageUpdate: self._count_usage,
+            Finish: self._finish,
+            Start: self._begin,
+            Raw: self._raw,
+            # Not in it: Ping, End and StreamFailed, which are framing.
+        }
+
+    def send(self, event: Event) -> list[bytes]:
+        """The parts completed by ``event``."""
+        handler = self._handlers.get(type(event))
+        return [] if handler is None else handler(event)
+
+    def _begin(self, event: Event) -> list[bytes]:
+        assert type(event) is Start
+        self.usage = event.usage
+        return []
+
+    # --- blocks ------------------------------------------------------------------------------------------
+
+    def _start(self, event: Event) -> list[bytes]:
+        assert type(event) is BlockStart
+        self._block, self._args, self._opaque, self._summary = event, [], [], None
+        kind = event.kind
+        if kind is BlockKind.TOOL:
+            # The last proof is the call's; those before it would have to share its place.
+            last, self._pending = self._pending[-1:], self._pending[:-1]
+            out = self._flush()
+            self._opaque = last
+            return out
+        if kind in (BlockKind.TEXT, BlockKind.REFUSAL) and self._pending and carrier.is_own(self._pending[-1]):
+            self._signature = self._pending.pop().data
+        return self._flush()
+
+    def _flush(self) -> list[bytes]:
+        """Parts of their own for proofs that belong to no other."""
+        out = []
+        if self._signature is not None and (self._block is None or self._block.kind is not BlockKind.TEXT):
+            out.append(_signed(self._signature))
+            self._signature = None
+        for material in self._pending:
+            signature = carrier.written(material)
+            out.append(_signed(signature) if carrier.is_own(material) else _thought_signed(signature))
+        self._pending = []
+        return out
+
+    def _text(self, event: Event) -> list[bytes]:
+        assert type(event) is TextDelta
+        if self._signature is None:
+            return [b'{"text":%b}' % json.encode_str(event.text)]
+        signature, self._signature = self._signature, None
+        return [b'{"text":%b,"thoughtSignature":%b}' % (json.encode_str(event.text), json.encode_str(signature))]
+
+    def _refusal(self, event: Event) -> list[bytes]:
+        assert type(event) is RefusalDelta
+        self._refused = True
+        return [b'{"text":%b}' % json.encode_str(event.text)]
+
+    def _reasoning(self, event: Event) -> list[bytes]:
+        assert type(event) is ReasoningDelta
+        text = event.text
+        if event.summary is not None:
+            if self._summary is not None and self._summary != event.summary:
+                text = f"\n\n{text}"
+            self._summary = event.summary
+        return [b'{"text":%b,"thought":true}' % json.encode_str(text)]
+
+    def _arguments(self, event: Event) -> list[bytes]:
+        assert type(event) is ArgsDelta
+        self._args.append(event.text)
+        return []
+
+    def _proof(self, event: Event) -> list[bytes]:
+        assert type(event) is OpaqueDelta
+        if self._block is not None and self._block.kind is BlockKind.TOOL:
+            self._opaque.append(event.opaque)
+        else:
+            self._pending.append(event.opaque)
+        return []
+
+    def _end(self, event: Event) -> list[bytes]:
+        assert type(event) is BlockEnd
+        block, self._block = self._block, None
+        if block is None:
+            raise LocalProtocolError(f"block {event.ix} has not started")
+        if block.kind is BlockKind.TOOL:
+            return [self._call(block)]
+        if block.kind is BlockKind.HOSTED:
+            return self._hosted(event.hosted or block.hosted)
+        return self._flush() if self._signature is not None else []
+
+    def _call(self, block: BlockStart) -> bytes:
+        text = "".join(self._args)
+        if block.tool_kind is ir.ToolKind.CUSTOM:
+            args = json.encode({"input": text})
+        elif not text.strip():
+            args = b"{}"
+        elif json.is_object(text):
+            args = json.one_line(text.encode("utf-8", "surrogatepass"))
+        else:
+            args = json.encode({"_raw": text})
+            self.report.degraded("functionCall.args", "the arguments are no JSON object: sent under _raw")
+        self.called = True
+        position, self._count = self._count, self._count + 1
+        inner = b'{"functionCall":{"id":%b,"name":%b,"args":%b}' % (
+            json.encode_str(block.id or ids.mint("call_", self._seed, position)),
+            json.encode_str(block.name or ""),
+            args,
+        )
+        if not self._opaque:
+            return inner + b"}"
+        if len(self._opaque) > 1:
+            self.report.dropped("functionCall.thoughtSignature", "a call has room for one proof")
+        return b'%b,"thoughtSignature":%b}' % (inner, json.encode_str(carrier.written(self._opaque[0])))
+
+    def _hosted(self, hosted: ir.Hosted | None) -> list[bytes]:
+        if hosted is None:
+            return []
+        if hosted.dialect != NAME:
+            self.report.dropped(hosted.type, f"{NAME} has no place for this block of {hosted.dialect}")
+            return []
+        if hosted.type in METADATA:
+            self.metadata.update({name: bytes(value) for name, value in json.fields(hosted.raw).items()})
+            return []
+        return [json.one_line(hosted.raw)]
+
+    # --- the rest ----------------------------------------------------------------------------------------
+
+    def _citation(self, event: Event) -> list[bytes]:
+        self.report.dropped("citations", f"{NAME} can not say these citations")
+        return []
+
+    def _probabilities(self, event: Event) -> list[bytes]:
+        assert type(event) is Logprobs
+        self._logprobs.append(event.raw)
+        return []
+
+    def _raw(self, event: Event) -> list[bytes]:
+        assert type(event) is Raw
+        self.report.dropped(event.event, "an event only its own dialect knows")
+        return []
+
+    def _count_usage(self, event: Event) -> list[bytes]:
+        assert type(event) is UsageUpdate
+        self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
+        return []
+
+    def _finish(self, event: Event) -> list[bytes]:
+        assert type(event) is Finish
+        self.finish = event
+        if event.stop_sequence is not None:
+            self.report.dropped("stop_sequence", f"{NAME} does not say which stop sequence it was")
+        if event.reason is ir.FinishReason.PAUSE:
+            self.report.degraded("finishReason", f"{NAME} has no word for a pause: STOP")
+        self._block = None
+        return self._flush()
+
+    def candidate_end(self) -> bytes:
+        """The members of the candidate behind its content: why it stopped, and what is known of it."""
+        assert self.finish is not None
+        word = usage.finish_reason(self.finish.reason, self.finish.details, refused=self._refused)
+        out = b'"finishReason":%b' % json.encode_str(word)
+        message = usage.details(self.finish.details).message
+        if message is not None:
+            out += b',"finishMessage":%b' % json.encode_str(message)
+        out += b',"index":0'
+        for name, value in self.metadata.items():
+            out += b',"%b":%b' % (name.encode(), json.one_line(value))
+        tokens = usage.encode_logprobs(self._logprobs)
+        if tokens is not None:
+            out += b',"logprobsResult":%b' % tokens
+        return out
+
+    def block_reason(self) -> bytes | None:
+        """``promptFeedback`` where it was the prompt that was refused, by a provider of this dialect."""
+        assert self.finish is not None
+        found = usage.details(self.finish.details)
+        if found.blockReason is None:
+            return None
+        out = {"blockReason": found.blockReason, "blockReasonMessage": found.message}
+        return json.encode({name: value for name, value in out.items() if value is not None})
+
+    def usage_metadata(self) -> bytes:
+        """``,"usageMetadata":{...}`` where the tokens are known, else nothing."""
+        return b"" if self.usage is None else b',"usageMetadata":%b' % usage.encode(self.usage)
+
+
+def _signed(signature: str) -> bytes:
+    return b'{"text":"","thoughtSignature":%b}' % json.encode_str(signature)
+
+
+def _thought_signed(signature: str) -> bytes:
+    return b'{"text":"","thought":true,"thoughtSignature":%b}' % json.encode_str(signature)

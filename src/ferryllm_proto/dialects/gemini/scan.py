@@ -1,0 +1,225 @@
+"""Watches an answer that passes through byte for byte; replaces the model's name where asked to.  [hot]"""
+
+from __future__ import annotations
+
+from ... import ir, json
+from ...dialect import Scanner
+from ...errors import RemoteProtocolError
+from ...sse import MAX_EVENT_SIZE
+from . import errors, usage, wire
+from .cutter import ArrayCutter
+
+MAX_BODY = 64 << 20
+"""Bytes of a whole answer that are kept to be read: the limit of one upstream JSON."""
+
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+
+def scanner(*, stream: bool, model: str | None) -> Scanner:
+    """The watcher for one answer."""
+    return StreamScanner(model) if stream else BodyScanner(model)
+
+
+class _Scan:
+    """What all forms of an answer tell."""
+
+    def __init__(self, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.finish: ir.FinishReason | None = None
+        self.error: ir.Error | None = None
+        self.complete = False
+        self.missing_end = b""
+        self._name = None if model is None else json.encode_str(model)
+        self._word: str | None = None
+        self._blocked = False
+        self._called = False
+        self._counted = b""
+        self._renamed = b"", b""
+        """The usual name as it came and as it leaves."""
+
+    def _rename(self, data: bytes) -> bytes:
+        """``data``, an object, with the model's name replaced."""
+        if self._name is None or b"odel" not in data:
+            return data
+        for path in (("modelVersion",), ("model_version",), ("response", "modelVersion")):
+            span = json.find(data, path)
+            if span is not None:
+                return b"%b%b%b" % (data[: span[0]], self._name, data[span[1] :])
+        return data
+
+    def _read(self, data: bytes) -> None:
+        """Take note of one chunk. A broken one is for the client to judge, who sees the same bytes."""
+        try:
+            chunk = json.decode(data, wire.chunk)
+            if chunk.candidates is None and json.kind(chunk.response) == "object":
+                data = bytes(chunk.response)
+                chunk = json.decode(data, wire.chunk)
+            if len(chunk.error) and errors.says_error(chunk.error):
+                self.error, self.complete = errors.in_band(data), False
+                return
+            self._candidates(chunk, data)
+        except RemoteProtocolError:
+            if b'"error"' in data:
+                self.error, self.complete = errors.in_band(data), False
+            return
+        counted = chunk.usageMetadata if len(chunk.usageMetadata) else chunk.usage_metadata
+        if len(counted) and bytes(counted) != self._counted:
+            self._counted = bytes(counted)
+            found = usage.decode(counted)
+            if found is not None:
+                self.usage = found if self.usage is None else self.usage.merge(found)
+
+    def _candidates(self, chunk: wire.Chunk, data: bytes) -> None:
+        self._called = self._called or b"unction_call" in data or b"unctionCall" in data
+        for candidate in chunk.candidates or ():
+            if candidate.index:
+                continue
+            raw = candidate.finishReason if len(candidate.finishReason) else candidate.finish_reason
+            word = usage.word(raw)
+            if word is not None:
+                self._word, self.complete = word, True
+                # With code execution a model says STOP and goes on: then only the end of the bytes is the end.
+                if b"executableCode" not in data:
+                    self.finish = usage.finish(word, called=self._called)
+            elif self._word is not None:
+                self.finish = None
+        feedback = chunk.promptFeedback or chunk.prompt_feedback
+        if feedback is not None and not chunk.candidates:
+            raw = feedback.blockReason if len(feedback.blockReason) else feedback.block_reason
+            if usage.word(raw) is not None:
+                self.finish, self.complete, self._blocked = ir.FinishReason.REFUSAL, True, True
+
+    def _over(self) -> None:
+        if self.complete and self.finish is None:
+            self.finish = usage.finish(self._word or "STOP", called=self._called)
+
+
+class StreamScanner(_Scan):
+    """Events, or the elements of an array; without a new name the bytes go out as they came, at once."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._tail = b""
+        self._cutter: ArrayCutter | None = None
+        self._known = False
+        """Whether the form of the stream is."""
+        self._lost = False
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        if self._lost:
+            return data
+        if not self._known:
+            start = (self._tail + data).lstrip(_BLANK)
+            if not start:
+                self._tail += data
+                return data if self._name is None else b""
+            self._known = True
+            if start[:1] == b"[":
+                self._cutter = ArrayCutter()
+                held, self._tail = self._tail, b""
+                out = self._elements(held + data)
+                return data if self._name is None else out
+        return self._lines(data) if self._cutter is None else self._array(data)
+
+    def _array(self, data: bytes) -> bytes:
+        out = self._elements(data)
+        return data if self._name is None else out
+
+    def _elements(self, data: bytes) -> bytes:
+        assert self._cutter is not None
+        try:
+            pieces = self._cutter.receive_data(data)
+        except RemoteProtocolError:  # nobody reads an element of that size here; the bytes go on
+            self._lost = True
+            pieces = [*self._cutter.pieces_before_fault, (False, self._cutter.rest())]
+        out = []
+        for is_element, piece in pieces:
+            if is_element:
+                self._read(piece)
+                piece = self._rename(piece)
+            out.append(piece)
+        return b"".join(out)
+
+    def _lines(self, data: bytes) -> bytes:
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if cut == 0:
+            self._tail += data
+            if len(self._tail) > MAX_EVENT_SIZE:
+                held, self._tail, self._lost = self._tail, b"", True
+                return data if self._name is None else held
+            return data if self._name is None else b""
+        lines = self._tail + data[:cut] if self._tail else data[:cut]
+        self._tail = data[cut:]
+        out = self._look(lines)
+        return data if self._name is None else out
+
+    def _look(self, lines: bytes) -> bytes:
+        """Read the lines; returned are they with the name replaced."""
+        out = []
+        # Splitting keeps every byte: line ends stay at their lines.
+        for line in lines.splitlines(keepends=True) if b"\r" in lines else lines.split(b"\n"):
+            at = line.find(b"{")
+            if at >= 0 and line.startswith(b"data:"):
+                data = line[at:].rstrip(b"\r\n")
+                self._read(data)
+                if self._name is not None:
+                    line = line[:at] + self._rename(data) + line[at + len(data) :]
+            out.append(line)
+        return b"".join(out) if b"\r" in lines else b"\n".join(out)
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        if self._cutter is None:
+            lines, self._tail = self._tail, b""
+            out = self._look(lines) if lines else b""
+            self._over()
+            return b"" if self._name is None else out
+        rest = self._cutter.rest()
+        if self._cutter.last == b",":
+            self.complete = False  # the end of the array would stand behind a comma
+        elif self.complete and not self._cutter.closed and not rest and self.error is None:
+            self.missing_end = b"]"
+        self._over()
+        return b"" if self._name is None else rest
+
+
+class BodyScanner(_Scan):
+    """One JSON object, read at its end; held back only where the name must be replaced."""
+
+    def __init__(self, model: str | None) -> None:
+        super().__init__(model)
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Bytes to pass on."""
+        if self._size > MAX_BODY:
+            return data
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_BODY:  # too long to be read: it passes on unread
+            held, self._pieces = b"".join(self._pieces), []
+            return data if self._name is None else held
+        return data if self._name is None else b""
+
+    def receive_eof(self) -> bytes:
+        """What was held."""
+        body, self._pieces = b"".join(self._pieces), []
+        if not body:
+            return b""
+        inner = body.lstrip(_BLANK)
+        self._read(inner)
+        if self.error is None and not self.complete:
+            try:
+                self.complete = bool(json.decode(inner, wire.chunk).candidates)
+            except RemoteProtocolError:
+                self.complete = False
+        self._over()
+        if self._name is None:
+            return b""
+        try:
+            json.fields(inner)
+        except RemoteProtocolError:
+            return body
+        return body[: len(body) - len(inner)] + self._rename(inner)

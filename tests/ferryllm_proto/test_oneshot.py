@@ -1,0 +1,134 @@
+"""What counts and embeddings have in common: nothing leaves before all is understood, and every failure has a status."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+from ferryllm_proto import LocalProtocolError, Translator, ir
+from ferryllm_proto.completions import Completions
+from ferryllm_proto.conversation import Conversation
+from ferryllm_proto.count import CountTokens
+from ferryllm_proto.embeddings import Embeddings
+from ferryllm_proto.forward import Forwarding
+from ferryllm_proto.oneshot import OneShot
+from ferryllm_proto.translate import MAX_ERROR_BODY, State
+
+BODY = b'{"model":"m","input":"hi"}'
+
+
+def shot() -> OneShot:
+    one = Embeddings(entry="openai", backend="openai", request_id="req_1")
+    assert one.receive_request(BODY) is not None
+    return one
+
+
+def refusal(one: OneShot, out: bytes) -> tuple[int, str]:
+    assert one.head is not None
+    assert one.state is State.FAILED
+    return one.head.status, json.loads(out)["error"]["message"]
+
+
+def test_every_machine_has_the_shape_an_exchange_runs() -> None:
+    machines = (
+        Translator(entry="openai", backend="openai"),
+        CountTokens(entry="anthropic", backend="openai"),
+        Embeddings(entry="openai", backend="openai"),
+        Completions(backend="openai"),
+        Forwarding(entry="openai", backend="openai", method="GET", target="/v1/files"),
+    )
+    members = [name for name, _ in inspect.getmembers(Conversation) if not name.startswith("_")]
+    assert len(members) > 15
+    for machine in machines:
+        assert [name for name in members if not hasattr(machine, name)] == []
+
+
+def test_the_order_of_calls_is_kept() -> None:
+    one = Embeddings(entry="openai", backend="openai")
+    with pytest.raises(LocalProtocolError):
+        one.receive_response_head(200, ())
+    one.receive_request(BODY)
+    with pytest.raises(LocalProtocolError):
+        one.receive_request(BODY)
+
+
+def test_the_head_waits_for_the_whole_answer() -> None:
+    one = shot()
+    assert one.receive_response_head(200, ()) is None
+    assert one.receive_data(b'{"data":[{"embedding":[1.0]}]}') == b""
+    assert (one.head, one.commit(), one.ping(), one.stream, one.complete) == (None, b"", b"", False, False)
+    assert one.receive_eof() == b'{"data":[{"embedding":[1.0]}]}'
+    assert one.complete
+
+
+def test_an_endless_refusal_is_held_within_a_bound() -> None:
+    one = shot()
+    one.receive_response_head(500, ())
+    for _ in range(40):
+        assert one.receive_data(b"x" * (MAX_ERROR_BODY // 10)) == b""
+    assert sum(map(len, one._buffer)) <= MAX_ERROR_BODY
+    assert refusal(one, one.receive_eof())[0] == 500
+
+
+def test_an_answer_beyond_the_limit_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embeddings, "max_body", 100)
+    one = shot()
+    one.receive_response_head(200, ())
+    one.receive_data(b"x" * 60)
+    one.receive_data(b"x" * 60)
+    assert one.state is State.FAILED
+    assert one.receive_data(b"more") == b""
+    status, message = refusal(one, one.receive_eof())
+    assert status == 502
+    assert "larger than 100 bytes" in message
+
+
+@pytest.mark.parametrize("status", [302, 404, 503])
+def test_any_other_status_is_an_error_of_the_dialect(status: int) -> None:
+    one = shot()
+    one.receive_response_head(status, (("location", "http://evil.example"),))
+    code, message = refusal(one, one.receive_eof())
+    assert code >= 400
+    assert "evil" not in message
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"<html>", b"[]", b"{}", b'{"data":5}', b"\xff", b'{"data":[' + b"[" * 100_000, b'{"data":[{}]}']
+)
+def test_s10_an_answer_that_is_none_is_the_providers_fault(answer: bytes) -> None:
+    one = shot()
+    one.receive_response_head(200, ())
+    one.receive_data(answer)
+    assert refusal(one, one.receive_eof())[0] == 502
+
+
+def test_e8_an_error_inside_a_200_is_an_error() -> None:
+    one = shot()
+    one.receive_response_head(200, ())
+    one.receive_data(b'{"error":{"message":"busy","type":"rate_limit_error","code":"rate_limit_exceeded"}}')
+    assert refusal(one, one.receive_eof()) == (429, "busy")
+
+
+def test_a_null_error_is_no_error() -> None:
+    one = shot()
+    one.receive_response_head(200, ())
+    one.receive_data(b'{"error":null,"data":[{"embedding":[1]}]}')
+    one.receive_eof()
+    assert one.state is State.DONE
+
+
+def test_a_byte_order_mark_is_no_part_of_an_answer() -> None:
+    one = shot()
+    one.receive_response_head(200, ())
+    one.receive_data(b'\xef\xbb\xbf{"data":[{"embedding":[1]}]}')
+    assert one.receive_eof() == b'{"data":[{"embedding":[1]}]}'
+
+
+def test_a_loss_of_the_provider_is_told_once() -> None:
+    one = shot()
+    out = one.fail(ir.Error(ir.ErrorKind.TIMEOUT, "too slow"))
+    assert refusal(one, out) == (504, "too slow")
+    assert one.fail(ir.Error(ir.ErrorKind.UPSTREAM, "again")) == b""
+    assert not one.cut
