@@ -71,6 +71,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """One of OpenAI's own, which nobody else hosts."""
     breakpoints: bool = False
     """OpenAI: takes ``prompt_cache_breakpoint``."""
+    bridge: bool = False
+    """Refuses a user's message right behind a tool's result: its own has to stand between them."""
     replay: bool = False
     """Refuses a tool loop in which its own thoughts are missing, on every Chat server (A27)."""
 
@@ -213,6 +215,16 @@ TABLE: tuple[Row, ...] = (
     _row("kimi-k3", r"kimi-k3", _KIMI_FIXED, thinking=Thinking.EFFORT, efforts=("low", "high", "max"), restless=True),
     _row("kimi-k2.7-code", r"kimi-k2\.7-code", _KIMI_FIXED, efforts=(), restless=True),
     _row("kimi-k2.5, kimi-k2.6", r"kimi-k2\.\d", _KIMI_FIXED, efforts=()),
+    _row(
+        "glm-5.3 and newer",
+        r"glm-(?:5\.[3-9]|[6-9])",
+        UNKNOWN,
+        thinking=Thinking.EFFORT,
+        efforts=("low", "high", "max"),
+        restless=True,
+        max_output_tokens=131_072,
+    ),
+    _row("mistral and its kin", r"(?:open-)?[a-z]*stral", UNKNOWN, bridge=True),
     _row("deepseek, kimi, mimo", r"deepseek|kimi|mimo", UNKNOWN, replay=True),
 )
 

@@ -225,7 +225,7 @@ class Dialect(abc.ABC):
     def own_answer(self, body: bytes, created: int, path: str | None = None) -> tuple[str, bytes] | None:
         """The model and the whole answer where ``body`` asks for nothing but the gateway's word; else None.
 
-        ``created`` are Unix seconds. Raises `RemoteProtocolError`. Providers of the same dialect are asked all the same.
+        ``created`` are Unix seconds. Raises `RemoteProtocolError`. Providers of the same dialect are asked even so.
         """
         return None
 

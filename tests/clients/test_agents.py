@@ -113,6 +113,13 @@ def codex(programs: pathlib.Path, served: Gateway, folder: pathlib.Path, model: 
     return run(command, folder, {"FERRYLLM_KEY": "any"})
 
 
+def codex_built_in(programs: pathlib.Path, served: Gateway, folder: pathlib.Path, model: str, prompt: str) -> str:
+    """Codex with the provider it brings along, told another address alone."""
+    command = [str(programs / "codex"), "exec", "--skip-git-repo-check", "--model", model]
+    options = ["-c", f"openai_base_url={served.base_url}/v1", "--dangerously-bypass-approvals-and-sandbox"]
+    return run([*command, *options, prompt], folder, {"CODEX_API_KEY": "any"})
+
+
 def bodies(mock: MockProvider) -> list[dict[str, object]]:
     return [received.json() for received in mock.requests if received.method == "POST"]
 
@@ -181,3 +188,33 @@ def test_codex_writes_a_file(
     assert f'{mark}", "description"' in json.dumps(first.get("tools") or first["input"])
     events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert not [event for event in events if event["type"] in ("error", "turn.failed")]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("built_in", [True, False])
+def test_r14_codex_stays_on_its_websocket(
+    agents: pathlib.Path,
+    served: Gateway,
+    mock: tuple[MockProvider, int],
+    tmp_path: pathlib.Path,
+    backend: str,
+    built_in: bool,
+) -> None:
+    """A turn that prepares, one that calls a tool and one with its result: all on one connection."""
+    mock[0].clear()
+    before = len(served.lines)
+    model, prompt = f"{backend}/codex", "mock: write hello.txt ferried well"
+    if built_in:
+        codex_built_in(agents, served, tmp_path, model, prompt)
+    else:
+        more = ["-c", "model_providers.ferryllm.supports_websockets=true", "--dangerously-bypass-approvals-and-sandbox"]
+        codex(agents, served, tmp_path, model, prompt, *more)
+    assert (tmp_path / "hello.txt").read_text().strip() == "ferried well"
+    # The provider is asked twice; that a turn came over the WebSocket shows in its id, the connection's with a number.
+    log = "".join(served.lines[before:])
+    assert log.count("websocket opened") == log.count("websocket closed") == 1
+    connection = log.partition("websocket opened request_id=")[2].split()[0]
+    asked = [line for line in log.splitlines() if "incoming request" in line]
+    assert [line.rpartition("request_id=")[2] for line in asked] == [f"{connection}.2", f"{connection}.3"]
+    assert len(bodies(mock[0])) == 2
+    assert "ferried well" in json.dumps(bodies(mock[0])[1])

@@ -14,7 +14,7 @@ from support import grammar, oracles, recorded
 
 pytestmark = pytest.mark.recorded
 
-DIALECTS = ("openai", "openai_responses", "anthropic")
+DIALECTS = ("openai", "openai_responses", "anthropic", "gemini", "ollama")
 PAIRS = [(entry, backend) for entry in DIALECTS for backend in DIALECTS if entry != backend]
 SAMPLE = 7
 """Every seventh case in the default run, all of them in the deep one."""
@@ -23,15 +23,31 @@ ASK: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": "user", "content": "hi"}], "stream_options": {"include_usage": True}},
     "openai_responses": {"input": "hi"},
     "anthropic": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1000},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    "ollama": {"messages": [{"role": "user", "content": "hi"}]},
 }
 
 
-def ask(entry: str, backend: str, *, stream: bool) -> Translator:
+def path_of(entry: str, *, stream: bool) -> str | None:
+    """What a client asks for where the path says more than the dialect."""
+    if entry != "gemini":
+        return None
+    return f"/v1beta/models/asked:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
+
+
+def question(entry: str, *, stream: bool) -> bytes:
     body = {"model": "asked", "stream": stream, **ASK[entry]}
     if not stream:
         body.pop("stream_options", None)
+    if entry == "gemini":
+        del body["model"], body["stream"]
+    return json.dumps(body).encode()
+
+
+def ask(entry: str, backend: str, *, stream: bool) -> Translator:
     translator = Translator(entry=entry, backend=backend, model="real", now=1_760_000_000.0, seed=1)
-    assert translator.receive_request(json.dumps(body).encode()) is not None
+    upstream = translator.receive_request(question(entry, stream=stream), path=path_of(entry, stream=stream))
+    assert upstream is not None, translator.error
     return translator
 
 
@@ -43,6 +59,8 @@ def answer_of(case: dict[str, Any]) -> bytes:
 
 def feed(translator: Translator, case: dict[str, Any], data: bytes, step: int = 0) -> bytes:
     kind = "text/event-stream" if case["stream"] else "application/json"
+    if case["stream"] and translator.backend.name == "ollama":
+        kind = "application/x-ndjson"
     translator.receive_response_head(case["status"], [("content-type", kind)])
     out = []
     for start in range(0, len(data), step or max(1, len(data))):
@@ -57,7 +75,13 @@ def cases(backend: str, *, deep: bool) -> list[dict[str, Any]]:
     return found if deep else found[::SAMPLE]
 
 
-PATHS = {"openai": "/chat/completions", "openai_responses": "/responses", "anthropic": "/messages"}
+PATHS = {
+    "openai": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic": "/messages",
+    "gemini": "enerateContent",
+    "ollama": "/api/chat",
+}
 
 
 def check(entry: str, backend: str, case: dict[str, Any]) -> None:
@@ -129,9 +153,9 @@ def test_g1_same_dialect_answers_pass_byte_for_byte(backend: str) -> None:
         if case["status"] != 200 or case.get("complete") is False or case["fidelity"] != "raw":
             continue
         data = answer_of(case)
-        body = json.dumps({"model": "asked", "stream": case["stream"], **ASK[backend]}).encode()
         translator = Translator(entry=backend, backend=backend)
-        translator.receive_request(body)
+        path = path_of(backend, stream=case["stream"])
+        assert translator.receive_request(question(backend, stream=case["stream"]), path=path) is not None
         assert feed(translator, case, data) == data, case["id"]
 
 

@@ -7,16 +7,70 @@ from collections.abc import Callable
 from typing import Any
 
 import anthropic
+import httpx
 import httpx2
+import msgspec
+import ollama
 import openai
 from anthropic.types import Message
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types as genai_types
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
-Answer = ChatCompletion | Response | Message
+
+class Google(msgspec.Struct):
+    """A Gemini answer as the client gave it: one response, or those of a stream."""
+
+    responses: list[genai_types.GenerateContentResponse]
+
+    @property
+    def model(self) -> str:
+        return self.responses[-1].model_version or ""
+
+    @property
+    def parts(self) -> list[genai_types.Part]:
+        """The parts of the first candidate, those of a stream one behind the other."""
+        contents = [r.candidates[0].content for r in self.responses if r.candidates]
+        return [part for content in contents if content is not None for part in content.parts or []]
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        """The answer as a client keeps it: a content to send back."""
+        parts = [part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in self.parts]
+        return {"role": "model", "parts": parts}
+
+
+class Ollama(msgspec.Struct):
+    """An Ollama answer as the client gave it: one response, or the lines of a stream."""
+
+    responses: list[ollama.ChatResponse]
+
+    @property
+    def model(self) -> str:
+        return self.responses[-1].model or ""
+
+    @property
+    def message(self) -> ollama.Message:
+        """The message, that of a stream put together as its documentation does."""
+        messages = [response.message for response in self.responses]
+        return ollama.Message(
+            role="assistant",
+            content="".join(message.content or "" for message in messages),
+            thinking="".join(message.thinking or "" for message in messages) or None,
+            tool_calls=[call for message in messages for call in message.tool_calls or ()] or None,
+        )
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        """The message as a client sends it back."""
+        return self.message.model_dump(mode="json", exclude_none=True)
+
+
+Answer = ChatCompletion | Response | Message | Google | Ollama
 
 _JSON = {"content-type": "application/json"}
 _SSE = {"content-type": "text/event-stream; charset=utf-8"}
+_NDJSON = {"content-type": "application/x-ndjson"}
 
 
 def _transport(body: bytes, headers: dict[str, str], status: int = 200) -> httpx2.Client:
@@ -47,8 +101,26 @@ def _anthropic(body: bytes, headers: dict[str, str], status: int = 200) -> anthr
     )
 
 
-def whole(dialect: str, body: bytes) -> ChatCompletion | Response | Message:
+def _google(body: bytes, headers: dict[str, str], status: int = 200) -> genai.Client:
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, headers=headers, content=body))
+    options = genai_types.HttpOptions(
+        base_url="http://gateway.test", httpx_client=httpx.Client(transport=transport), api_version="v1beta"
+    )
+    return genai.Client(api_key="test", http_options=options)
+
+
+def _ollama(body: bytes, headers: dict[str, str], status: int = 200) -> ollama.Client:
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, headers=headers, content=body))
+    return ollama.Client(host="http://gateway.test", transport=transport)
+
+
+def whole(dialect: str, body: bytes) -> Any:
     """A whole answer as the official client parses it, strictly."""
+    if dialect == "gemini":
+        genai_types.GenerateContentResponse.model_validate_json(body)  # the client itself lets unknown fields pass
+        return Google([_google(body, _JSON).models.generate_content(model="m", contents="hi")])
+    if dialect == "ollama":
+        return Ollama([_ollama(body, _JSON).chat("m", [{"role": "user", "content": "hi"}])])
     if dialect == "openai":
         return _openai(body, _JSON).chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
     if dialect == "openai_responses":
@@ -58,10 +130,9 @@ def whole(dialect: str, body: bytes) -> ChatCompletion | Response | Message:
     )
 
 
-def stream(dialect: str, body: bytes) -> ChatCompletion | Response | Message:
-    """A stream folded by the official client's own accumulator. Raises what the client raises."""
-    folded: Answer = _STREAMS[dialect](body)
-    return folded
+def stream(dialect: str, body: bytes) -> Any:
+    """A stream folded by the official client's own accumulator, where it has one. Raises what the client raises."""
+    return _STREAMS[dialect](body)
 
 
 def _chat_stream(body: bytes) -> ChatCompletion:
@@ -91,17 +162,37 @@ def _messages_stream(body: bytes) -> Message:
         return events.get_final_message()
 
 
+def _google_stream(body: bytes) -> Google:
+    client = _google(body, _SSE)
+    return Google(list(client.models.generate_content_stream(model="m", contents="hi")))
+
+
+def _ollama_stream(body: bytes) -> Ollama:
+    client = _ollama(body, _NDJSON)
+    return Ollama(list(client.chat("m", [{"role": "user", "content": "hi"}], stream=True)))
+
+
 _STREAMS: dict[str, Callable[[bytes], Any]] = {
     "openai": _chat_stream,
     "openai_responses": _responses_stream,
     "anthropic": _messages_stream,
+    "gemini": _google_stream,
+    "ollama": _ollama_stream,
+}
+
+
+_ERRORS: dict[str, type[Exception]] = {
+    "openai": openai.APIStatusError,
+    "openai_responses": openai.APIStatusError,
+    "anthropic": anthropic.APIStatusError,
+    "gemini": genai_errors.APIError,
+    "ollama": ollama.ResponseError,
 }
 
 
 def error(dialect: str, status: int, headers: dict[str, str], body: bytes) -> Exception:
     """The exception the official client raises for an error answer."""
-    client_error = {"openai": openai.APIStatusError, "openai_responses": openai.APIStatusError}
-    kind = client_error.get(dialect, anthropic.APIStatusError)
+    kind = _ERRORS[dialect]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -111,6 +202,10 @@ def error(dialect: str, status: int, headers: dict[str, str], body: bytes) -> Ex
                 )
             elif dialect == "openai_responses":
                 _openai(body, headers, status).responses.create(model="m", input="hi")
+            elif dialect == "gemini":
+                _google(body, headers, status).models.generate_content(model="m", contents="hi")
+            elif dialect == "ollama":
+                _ollama(body, headers, status).chat("m", [{"role": "user", "content": "hi"}])
             else:
                 _anthropic(body, headers, status).messages.create(
                     model="m", max_tokens=1, messages=[{"role": "user", "content": "hi"}]

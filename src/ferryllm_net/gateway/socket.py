@@ -88,15 +88,13 @@ class Socket:
         """Serve turns until the client leaves or the server drains. Raises what a turn raised, after the close."""
         self._socket.watch_drain(self._drain)
         self._upgrade.on_drain(self._interrupt)
-        self._app.log.debug("websocket opened", request_id=self._id)
+        self._app.log.info("websocket opened", request_id=self._id)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, tasks.cancel_scope)
                 await self._serve(tasks.cancel_scope)
         finally:
-            self._app.log.debug(
-                "websocket closed", request_id=self._id, turns=self._turns.count, code=self._socket.code
-            )
+            self._app.log.info("websocket closed", request_id=self._id, turns=self._turns.count, code=self._socket.code)
         if self._fault is not None:
             raise self._fault
 

@@ -12,9 +12,10 @@ import anyio
 from ferryllm_net.http import Request, Responder
 from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, json
 from ferryllm_proto.accumulate import Accumulator
+from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.estimate import estimate_input
 
-from . import chat_rules, messages_rules, responses_rules
+from . import chat_rules, messages_rules, ollama_rules, responses_rules
 from .complaint import Complaint
 from .directives import DirectiveError, Directives, FaultKind
 from .received import Journal, Received
@@ -24,12 +25,15 @@ REQUESTS_PATH = "/__mock/requests"
 COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models"
 
-_ENTRIES = {dialect.request_path: dialect for dialect in DIALECTS.values()}
+_OLLAMA = DIALECTS["ollama"]
+_GENERATE = "/api/generate"
+_CARDS = ("/api/tags", "/api/ps", "/api/show", "/api/version")
+_ENTRIES = {dialect.request_path: dialect for dialect in DIALECTS.values()} | {_GENERATE: _OLLAMA}
 _JSON = ("content-type", "application/json")
 _TEXT = ("content-type", "text/plain; charset=utf-8")
-_SSE = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 _LIMITS = {
     "anthropic": (("anthropic-ratelimit-requests-limit", "50"), ("anthropic-ratelimit-requests-remaining", "49")),
+    "ollama": (),
 }
 _OPENAI_LIMITS = (("x-ratelimit-limit-requests", "500"), ("x-ratelimit-remaining-requests", "499"))
 _GARBAGE = b'data: {"this is": not what the protocol says\n\n\x00\xff\xfe'
@@ -108,7 +112,7 @@ class MockProvider:
         if refused is not None:
             await exchange.refuse(refused)
         elif dialect is None:
-            await self._list(exchange)
+            await (self._card if request.path in _CARDS else self._list)(exchange)
         elif request.method == "GET" and request.header("upgrade") is not None:
             # Codex tries a WebSocket first; at 426 it falls back at once, at anything else it tries seven times.
             await exchange.refuse(ir.Error(ir.ErrorKind.METHOD, "Send a POST over HTTP."), status=426)
@@ -145,7 +149,12 @@ class MockProvider:
         counting = exchange.request.path == COUNT_PATH
         if self._strict:
             _check(dialect.name, json.loads(body), exchange.request, counting=counting)
-        request = dialect.decode_count(body) if counting else dialect.decode_request(body)
+        target = exchange.request.target
+        own = dialect.own_answer(body, int(self._now()), target)
+        if own is not None:
+            await exchange.complete(200, [_JSON], own[1])
+            return
+        request = dialect.decode_count(body, path=target) if counting else dialect.decode_request(body, path=target)
         if self._models and request.model not in self._models:
             message = f"The model '{request.model[:80]}' does not exist; there are: {', '.join(self._models)}"
             raise _refusal(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="model_not_found"))
@@ -153,7 +162,8 @@ class MockProvider:
             await exchange.complete(200, [_JSON], b'{"input_tokens":%d}' % estimate_input(request))
             return
         seed = int.from_bytes(hashlib.sha256(body).digest()[:6], "big")
-        answer = Answer(created=int(self._now()), seed=seed, request=request, input_estimate=estimate_input(request))
+        estimate = estimate_input(request)
+        answer = Answer(created=int(self._now()), seed=seed, request=request, input_estimate=estimate, path=target)
         await exchange.run(plan(request, self._defaults), request, answer)
 
     async def _list(self, exchange: _Exchange) -> None:
@@ -167,6 +177,31 @@ class MockProvider:
         else:
             message = f"Invalid URL ({request.method} {request.path[:80]})"
             await exchange.refuse(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="unknown_url"))
+
+    async def _card(self, exchange: _Exchange) -> None:
+        """What Ollama tells of itself and its models."""
+        request = exchange.request
+        models = {name: ir.Model(name, owner="mock") for name in self._models or ("demo",)}
+        wanted = "POST" if request.path == "/api/show" else "GET"
+        if request.method != wanted and (request.method, wanted) != ("HEAD", "GET"):
+            await exchange.refuse(ir.Error(ir.ErrorKind.METHOD, "method not allowed"), allow=wanted)
+        elif request.path == "/api/show":
+            try:
+                name = cards.decode_show(exchange.received.body)
+            except RemoteProtocolError as exc:
+                await exchange.refuse(exc.error)
+                return
+            if self._models and name not in models:
+                await exchange.refuse(ir.Error(ir.ErrorKind.NOT_FOUND, f"model '{name[:80]}' not found"))
+                return
+            await exchange.complete(200, [_JSON], cards.encode_show(ir.Model(name, owner="mock")))
+        else:
+            bodies = {
+                "/api/tags": cards.encode_models(list(models.values())),
+                "/api/ps": cards.encode_ps(list(models.values())),
+                "/api/version": cards.encode_version(),
+            }
+            await exchange.complete(200, [_JSON], bodies[request.path])
 
     async def _show(self, request: Request, respond: Responder) -> None:
         """The journal; what others asked is nobody's business but this machine's."""
@@ -183,6 +218,8 @@ class MockProvider:
 
 def _asking(request: Request) -> Dialect:
     """Whose words to use where the path does not say: only Anthropic's clients name their API version."""
+    if request.path.startswith("/api/"):
+        return _OLLAMA
     return DIALECTS["openai" if request.header("anthropic-version") is None else "anthropic"]
 
 
@@ -199,6 +236,8 @@ def _check(dialect: str, body: object, request: Request, *, counting: bool) -> N
         messages_rules.check(body, counting=counting, betas=",".join(request.values("anthropic-beta")))
     elif dialect == "openai_responses":
         responses_rules.check(body)
+    elif dialect == "ollama":
+        ollama_rules.check(body, generate=request.path == _GENERATE)
     else:
         chat_rules.check(body)
 
@@ -251,7 +290,8 @@ class _Exchange:
         respond, received, fault = self._respond, self.received, script.fault
         encoder = self.dialect.stream_encoder(answer)
         received.status = 200
-        await respond.head(200, [*_SSE, *self._own])
+        kind = self.dialect.stream_type(self.request.target)
+        await respond.head(200, [("content-type", kind), ("cache-control", "no-cache"), *self._own])
         for step in script.steps:
             data = encoder.send(step.event)
             if step.delay_ms:

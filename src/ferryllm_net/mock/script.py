@@ -127,6 +127,7 @@ _CONTEXT = {
     "anthropic": "prompt is too long: 208310 tokens > 200000 maximum",
     "openai": "This model's maximum context length is 128000 tokens. However, your messages resulted in 208310 tokens. "
     "Please reduce the length of the messages.",
+    "ollama": "the input length exceeds the context length",
     "openai_responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
 }
 """The providers' own words: clients look for them."""
@@ -348,6 +349,8 @@ def _proof(text: str, request: ir.Request) -> ir.Opaque | None:
         if "reasoning.encrypted_content" not in request.include:
             return None
         return ir.Opaque("openai", request.model, ir.OpaqueKind.ENCRYPTED, encrypt(text))
+    if request.dialect == "ollama":
+        return None  # its thoughts need no proof
     details = {"type": "reasoning.text", "text": text, "signature": sign(text), "format": "mock-v1", "index": 0}
     return ir.Opaque("openrouter", request.model, ir.OpaqueKind.DETAILS, json.encode(details).decode())
 

@@ -52,7 +52,7 @@ BODY: tuple[Row, ...] = (
     _BODY("metadata.user_id", "u-7", "===--"),
     _BODY("metadata.user_id", "u" * 200, "~~=--", when="longer than 128 characters"),
     _BODY("output_config.effort", "high", "--==-", newer="====="),
-    _BODY("output_config.effort", "max", "--==-", newer="===X~", when="max"),
+    _BODY("output_config.effort", "max", "--==-", newer="===~~", when="max"),
     _FORMAT("schema", _CLOSED, "=====", instead=SCHEMA),
     _FORMAT("schema", _OPEN, "~~===", instead=SCHEMA, when="with optional properties"),
     _BODY("output_config.task_budget", {"type": "tokens", "total": 20000}, "--=--"),

@@ -34,6 +34,7 @@ _CONFIG = _place("generationConfig", "generationConfig", _body(generationConfig=
 _JSON = _place("generationConfig", "generationConfig", _body(generationConfig={"responseMimeType": "application/json"}))
 _TOOLED = _place("", "", _body(tools=[{"functionDeclarations": [_FUNCTION, _OTHER]}]))
 _TOOL = _place("tools[].functionDeclarations[]", "tools[0].functionDeclarations[0]", _body(tools=[{"functionDeclarations": [_FUNCTION]}]))
+_OWN = _place("tools[].functionDeclarations[]", "tools[0].functionDeclarations[0]", _body(tools=[{"functionDeclarations": [{"name": "look", "parameters": _OWN_SCHEMA}]}]))
 _CALLING = _place("toolConfig.functionCallingConfig", "toolConfig.functionCallingConfig", _body(tools=[{"functionDeclarations": [_FUNCTION, _OTHER]}], toolConfig={"functionCallingConfig": {}}))
 _ENTRY = _place("tools[]", "tools[0]", _body(tools=[{"functionDeclarations": [_FUNCTION]}]))
 _CONTENT = _place("contents[]", "contents[1]", _body(_ASK, {"role": "user", "parts": [{"text": "go on"}]}, _ASK))
@@ -54,8 +55,10 @@ _ANSWER = _said({"text": "yes"})
 _CALLS = _body(_ASK, {"role": "model", "parts": [_CALL]}, {"role": "user", "parts": [_RESULT]}, tools=[{"functionDeclarations": [_FUNCTION]}])
 _CALLED = _place("contents[].parts[]", "contents[1].parts[0]", _CALLS)
 _ANSWERED = _place("contents[].parts[]", "contents[2].parts[0]", _CALLS)
+_ASKED = _said(_CALL)
 _CODE = _said({"executableCode": {"language": "PYTHON", "code": "1"}})
 _OUTPUT = _said({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
+_ANSWER_CONTENT = _place("contents[]", "contents[1]", _ANSWER.body)
 _SYSTEM = _place("systemInstruction", "systemInstruction", _body(systemInstruction={"parts": [{"text": "be brief"}]}))
 _SYSTEM_PART = _place("systemInstruction.parts[]", "systemInstruction.parts[0]", _SYSTEM.body)
 
@@ -95,12 +98,12 @@ CONFIG: tuple[Row, ...] = (
     _CONFIG("responseFormat", [{"image": {"mimeType": "image/png"}}], "!!!=!"),
     _JSON("responseJsonSchema", _SCHEMA, "====="),
     _CONFIG("responseLogprobs", True, "==!=="),
-    _CONFIG("responseMimeType", "application/json", "==X==", when="application/json"),
+    _CONFIG("responseMimeType", "application/json", "==!==", when="application/json"),
     _CONFIG("responseMimeType", "text/plain", ".=.=.", when="text/plain"),
     _CONFIG("responseMimeType", "text/x.enum", "!!!=!", when="text/x.enum"),
     _CONFIG("responseModalities", ["TEXT", "IMAGE"], "!!!=!"),
     _CONFIG("responseModalities", ["TEXT"], "...=.", when='["TEXT"]'),
-    _JSON("responseSchema", _OWN_SCHEMA, "==X=="),
+    _JSON("responseSchema", _OWN_SCHEMA, "==~=="),
     _CONFIG("routingConfig", {"manualMode": {"modelName": "m"}}, "---=-"),
     _CONFIG("seed", 7, "=--=="),
     _CONFIG("speechConfig", {"languageCode": "de-DE"}, "---=-"),
@@ -110,7 +113,7 @@ CONFIG: tuple[Row, ...] = (
     _CONFIG("thinkingConfig.includeThoughts", True, "---=-", newer="-===-"),
     _CONFIG("thinkingConfig.thinkingBudget", 2048, "--==-", newer="~~~=~"),
     _CONFIG("thinkingConfig.thinkingBudget", 0, "..==.", newer="=====", when="0"),
-    _CONFIG("thinkingConfig.thinkingBudget", -1, "XX==X", newer=".====", when="-1"),
+    _CONFIG("thinkingConfig.thinkingBudget", -1, "--==-", newer=".====", when="-1", told="thinkingConfig"),
     _CONFIG("thinkingConfig.thinkingLevel", "HIGH", "--==-", newer="====="),
     _CONFIG("topK", 4, "--===", newer="---=="),
     _CONFIG("topP", 0.5, "=====", newer="---=="),
@@ -121,7 +124,7 @@ TOOLS: tuple[Row, ...] = (
     _TOOL("behavior", "BLOCKING", "---=-"),
     _TOOL("description", "seeks", "====="),
     _TOOL("name", "seek", "=====", instead="look"),
-    _ENTRY("functionDeclarations[].parameters", _OWN_SCHEMA, "XXX=X", beside={"functionDeclarations": []}),
+    _OWN("parameters", {**_OWN_SCHEMA, "title": "t"}, "=====", instead=_OWN_SCHEMA),
     _TOOL("parametersJsonSchema", {**_SCHEMA, "title": "t"}, "=====", instead=_SCHEMA),
     _TOOL("response", _OWN_SCHEMA, "---=-"),
     _TOOL("responseJsonSchema", _SCHEMA, "---=-"),
@@ -143,7 +146,7 @@ PARTS: tuple[Row, ...] = (
     _CONTENT("role", "model", "=====", instead="user"),
     _TEXT("text", "hello", "=====", instead="look"),
     _ANSWER("text", "no", "=====", instead="yes", when="of the model"),
-    _ANSWER("thought", True, "XXX=="),
+    _ANSWER("thought", True, "---==", told=""),
     _ANSWER("thoughtSignature", "c2ln", "---=-"),
     _IMAGE("inlineData.data", "iVBORw0KGgoA", "=====", instead="iVBORw0KGgo="),
     _IMAGE("inlineData.mimeType", "image/webp", "====.", instead="image/png"),
@@ -155,7 +158,7 @@ PARTS: tuple[Row, ...] = (
     _FILE("fileData.mimeType", "image/webp", "...=!", instead="image/png"),
     _FILE("fileData.displayName", "a.png", "---=!"),
     _CONTENT("parts[].fileData", {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/1", "mimeType": "application/pdf"}, "!!!=!", when="a file of Gemini's"),
-    _CALLED("functionCall.name", "find", "XXX=X", instead="look"),
+    _ASKED("functionCall.name", "find", "~~~=~", instead="look"),
     _CALLED("functionCall.args", {"x": 2}, "=====", instead={"x": 1}),
     _CALLED("functionCall.id", "call_1", "====="),
     _CALLED("functionCall.partialArgs", [{"jsonPath": "$.x", "numberValue": 1}], "---=-"),
@@ -163,15 +166,15 @@ PARTS: tuple[Row, ...] = (
     _CALLED("thoughtSignature", "c2ln", "---=-", when="of a call"),
     _ANSWERED("functionResponse.name", "look", "....."),
     _ANSWERED("functionResponse.response", {"result": "lost"}, "=====", instead={"result": "found"}),
-    _ANSWERED("functionResponse.response", {"error": "broken"}, "XX==X", instead={"result": "found"}, when="an error"),
+    _ANSWERED("functionResponse.response", {"error": "broken"}, "~~==~", instead={"result": "found"}, when="an error"),
     _ANSWERED("functionResponse.id", "call_1", "...=."),
-    _ANSWERED("functionResponse.parts", [{"inlineData": _PNG}], "X===X"),
+    _ANSWERED("functionResponse.parts", [{"inlineData": _PNG}], "~===~", told="functionResponse.parts[0]"),
     _ANSWERED("functionResponse.scheduling", "WHEN_IDLE", "---=-"),
     _ANSWERED("functionResponse.willContinue", False, "---=-"),
     _CODE("executableCode", {"language": "PYTHON", "code": "2"}, "~~~=~", instead={"language": "PYTHON", "code": "1"}),
     _OUTPUT("codeExecutionResult", {"outcome": "OUTCOME_OK", "output": "2"}, "~~~=~", instead={"outcome": "OUTCOME_OK", "output": "1"}),
-    _CONTENT("parts[].toolCall", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}, "XXX=X"),
-    _CONTENT("parts[].toolResponse", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "response": {}}, "XXX=X"),
+    _ANSWER_CONTENT("parts[].toolCall", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}, "XXX=X", told="parts[1]"),
+    _ANSWER_CONTENT("parts[].toolResponse", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "response": {}}, "XXX=X", told="parts[1]"),
     _IMAGE("videoMetadata", {"fps": 1}, "---=-"),
     _IMAGE("mediaResolution", {"level": "MEDIA_RESOLUTION_LOW"}, "---=-"),
     _IMAGE("mediaProcessing", "x", "---=-"),

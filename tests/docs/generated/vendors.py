@@ -188,7 +188,10 @@ def _set(found: frozenset[str], everything: frozenset[str]) -> str:
 
 def _model(row: Row) -> str:
     able: Capabilities = row.capabilities
-    refused = ", ".join(words for name, words in _REFUSALS if not getattr(able, name))
+    refusals = [words for name, words in _REFUSALS if not getattr(able, name)]
+    if able.bridge:
+        refusals.append("the user right behind a tool's result (a message of its own is added)")
+    refused = ", ".join(refusals)
     thinking = (
         "" if able.thinking is None else {"both": "adaptive or budget"}.get(able.thinking.value, able.thinking.value)
     )

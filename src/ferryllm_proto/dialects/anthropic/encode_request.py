@@ -1,7 +1,8 @@
 """`ir.Request` of any dialect to a Messages request.
 
 What a client of this dialect wrote for the model it asked for leaves as it came, unknown fields included. For all
-others what the model can do (`capabilities`) decides about sampling, thinking and effort, so that no request fails for a knob.
+others what the model can do (`capabilities`) decides about sampling, thinking and effort, so that no request fails for
+a knob.
 """
 
 from __future__ import annotations

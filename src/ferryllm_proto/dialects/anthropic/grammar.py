@@ -7,7 +7,7 @@ ferryllm never makes one up.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -86,7 +86,7 @@ class _Stop(msgspec.Struct, frozen=True):
 
 class _MessageDelta(msgspec.Struct, frozen=True):
     delta: _Stop
-    usage: _Usage
+    usage: json.Raw
 
 
 class _ErrorBody(msgspec.Struct, frozen=True):
@@ -99,6 +99,8 @@ class _Error(msgspec.Struct, frozen=True):
 
 
 _type = json.decoder(_Type)
+_usage = json.decoder(_Usage)
+_any = json.decoder(dict[str, Any])
 _decoders: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
     name: json.decoder(type_)  # type: ignore[misc]  # each is a decoder of some struct
     for name, type_ in {
@@ -302,13 +304,13 @@ class Grammar(Judge):
             self._problem("order", f"message_delta {self._where()}")
             if self._state == "before":
                 return
-        usage = event.usage
+        usage = self._read(event.usage, _usage) or _Usage(output_tokens=0)
         if usage.output_tokens is None or usage.output_tokens < 0:
             self._problem("usage", "usage.output_tokens: expected a count")
         for name in _COUNTERS:
             if getattr(usage, name) is None:
                 self._problem(PROMISE, f"usage.{name} is missing at the end (U8)")
-        self.seen.usage = {name: getattr(usage, name) for name in _COUNTERS}
+        self.seen.usage = self._read(event.usage, _any)
         reason = event.delta.stop_reason
         if reason is None:
             self._problem(PROMISE, "message_delta without a stop_reason (X14)")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ... import ids, ir, json, sse
 from ...dialect import Answer
-from ...errors import LocalProtocolError
+from ...errors import LocalProtocolError, RemoteProtocolError
 from ...events import (
     ArgsDelta,
     BlockEnd,
@@ -163,7 +163,8 @@ class StreamEncoder:
         }
 
     def send(self, event: Event) -> bytes:
-        """Bytes for the client. Raises `LocalProtocolError` for an event the state does not allow."""
+        """Bytes for the client. Raises `LocalProtocolError` for an event the state does not allow, and
+        `RemoteProtocolError` for a call that no client could read."""
         events = self._sequencer.send(event)
         if len(events) == 1:
             return self._step(events[0])
@@ -200,7 +201,8 @@ class StreamEncoder:
             return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
         if self._broken and event.reason is ir.FinishReason.TOOL_USE:
             # Clients parse the input, and raise in the middle of it: better an error that says so (X18, Z12).
-            raise RemoteProtocolError("the model called a tool with arguments that are no JSON", kind=UPSTREAM)
+            what = "the model called a tool with arguments that are no JSON"
+            raise RemoteProtocolError(what, kind=ir.ErrorKind.UPSTREAM)
         self._finish = event
         return b""
 

@@ -36,6 +36,9 @@ NAMES = {
     "show": "generationConfig.thinkingConfig.includeThoughts",
     "format": "generationConfig.responseJsonSchema",
     "service_tier": "serviceTier",
+    ".arguments": "functionCall.args",
+    ".is_error": "functionResponse.response",
+    ".opaque": "thoughtSignature",
 }
 """Fields of `ir.Request` and the keys of this dialect."""
 
@@ -88,9 +91,23 @@ def _decode(body: bytes, asked: paths.Asked, prefix: str) -> ir.Request:
         store=message.store,
         stream=asked.stream,
         ext=ir.Ext(NAME, ext) if ext else None,
-        names=NAMES_SNAKE if b'"generation_config"' in body else NAMES,
+        names=_names(NAMES_SNAKE if b'"generation_config"' in body else NAMES, config.format, ext),
         **msgspec.structs.asdict(config),
     )
+
+
+def _names(names: dict[str, str], format_: ir.Format | None, ext: dict[str, bytes]) -> dict[str, str]:
+    """``names`` with the one of three fields that says the form of the answer."""
+    if format_ is None:
+        return names
+    if format_.schema is None:
+        key = names["format"].replace("responseJsonSchema", "responseMimeType")
+        key = key.replace("response_json_schema", "response_mime_type")
+    elif ".generationConfig.responseSchema" in ext:
+        key = names["format"].replace("JsonSchema", "Schema").replace("json_schema", "schema")
+    else:
+        key = names["format"]
+    return {**names, "format": key, "format.schema": key}
 
 
 def _tools(message: wire.Request, ext: dict[str, bytes], path: str) -> tuple[ir.Tool, ...]:

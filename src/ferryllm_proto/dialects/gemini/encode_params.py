@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import capabilities, ir, json
 from ...capabilities import Capabilities, Thinking
-from ...loss import Report
+from ...loss import LOGPROBS, Report, wanted_logprobs, wish, wishes
 from . import models, schemas
 from .encode_parts import Block
 from .wire import NAME
@@ -105,7 +105,7 @@ class ParamWriter:
             return
         wanted = bool(request.logprobs or request.top_logprobs)
         if wanted and not self.own and not self.able.logprobs:
-            raise self.report.refuse(request.wire_name("logprobs"), f"{self.model} has no token probabilities")
+            raise self.report.refuse(wanted_logprobs(request), f"{self.model} has no token probabilities")
         if request.logprobs is not None and (wanted or self.ours):
             out["responseLogprobs"] = request.logprobs
         elif request.top_logprobs and not self.ours:
@@ -130,7 +130,8 @@ class ParamWriter:
         out.update(self._schema(format_.schema, path))
         for name in ("name", "description"):
             if getattr(format_, name) is not None:
-                self.report.dropped(f"{path}.{name}", f"{NAME} has no {name} of a format")
+                place = self.request.names.get(f"format.{name}") or f"{path}.{name}"
+                self.report.dropped(place, f"{NAME} has no {name} of a format")
 
     def _schema(self, schema: bytes, path: str) -> Block:
         if self.ours:
@@ -143,8 +144,10 @@ class ParamWriter:
         return {"responseSchema": json.raw(narrowed)}
 
     def _removed(self, path: str) -> schemas.Removed:
+        at = self.request.names.get("format.schema") or f"{path}.schema"
+
         def removed(place: str, reason: str) -> None:
-            self.report.dropped(f"{path}.schema.{place}", reason)
+            self.report.dropped(f"{at}.{place}", reason)
 
         return removed
 
@@ -166,7 +169,8 @@ class ParamWriter:
             style = Thinking.EFFORT if models.is_gemini(self.model) else Thinking.NONE
         if style is Thinking.NONE:
             if not off:
-                self.report.dropped(path, f"{self.model} does not think aloud")
+                for place in wishes(self.request):
+                    self.report.dropped(place, f"{self.model} does not think aloud")
             return {}
         config: Block = {}
         if style is Thinking.EFFORT:
@@ -177,7 +181,7 @@ class ParamWriter:
         if params.show is not None or shown:
             config["includeThoughts"] = shown
         if params.show in ("concise", "detailed"):
-            self.report.degraded(f"{path}.summary", f"{NAME} has one kind of summaries")
+            self.report.degraded(wish(self.request, "show"), f"{NAME} has one kind of summaries")
         return config
 
     def _level(self, params: ir.ReasoningParams, off: bool, path: str, config: Block) -> None:
@@ -189,12 +193,12 @@ class ParamWriter:
             return
         if effort is None and params.budget is not None:
             effort = capabilities.effort_of(params.budget)
-            self.report.degraded(self.request.wire_name("budget"), f"{self.model} takes no budget: level {effort}")
+            self.report.degraded(wish(self.request, "budget"), f"{self.model} takes no budget: level {effort}")
         if effort is None:
             return
         said = capabilities.clamp(effort, efforts) or efforts[-1]
         if said != effort and params.effort is not None:
-            self.report.degraded(path, f"{self.model} does not know the effort {effort}: {said}")
+            self.report.degraded(wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}")
         config["thinkingLevel"] = said.upper()
 
     def _budget(self, params: ir.ReasoningParams, off: bool, path: str, config: Block) -> None:
@@ -213,7 +217,7 @@ class ParamWriter:
             return
         fitted = max(least, min(budget, most))
         if params.budget is not None and fitted != params.budget:
-            self.report.degraded(self.request.wire_name("budget"), f"{self.model} thinks with {least} to {most} tokens")
+            self.report.degraded(wish(self.request, "budget"), f"{self.model} thinks with {least} to {most} tokens")
         config["thinkingBudget"] = fitted
 
 
@@ -259,9 +263,9 @@ def drop_knobs(request: ir.Request, report: Report, *, tools: bool) -> None:
         report.dropped(request.wire_name("truncation"), f"{NAME} does not cut the input")
     if request.parallel is False and tools:
         report.dropped(request.wire_name("parallel"), f"{NAME} can not be told to call one tool at a time")
-    for item in request.include:
-        if item != "reasoning.encrypted_content":  # signatures always come
-            report.dropped(f"{request.wire_name('include')}.{item}", f"{NAME} has nothing to include")
+    for n, item in enumerate(request.include):
+        if item not in ("", LOGPROBS, "reasoning.encrypted_content"):  # signatures always come
+            report.dropped(f"{request.wire_name('include')}[{n}]", f"{NAME} cannot include {item}")
 
 
 def tier(request: ir.Request, report: Report, *, ours: bool) -> Any:

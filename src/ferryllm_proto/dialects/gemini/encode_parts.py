@@ -20,9 +20,6 @@ from .wire import NAME
 Block = dict[str, Any]
 """A JSON object on its way out."""
 
-_CACHE = {"openai_responses": "prompt_cache_breakpoint", "openai": "cache_control", "anthropic": "cache_control"}
-_TITLE = {"anthropic": "title", "openai": "file.filename", "openai_responses": "filename"}
-
 _FETCHED = ("gs://", "https://www.youtube.com/", "https://youtube.com/", "https://m.youtube.com/", "https://youtu.be/")
 """What every server of this protocol can read by its address."""
 
@@ -103,17 +100,16 @@ class PartWriter:
     def cache(self, mark: ir.CacheMark | None, path: str) -> None:
         """A breakpoint has no place here: the API caches by itself."""
         if mark is not None:
-            name = _CACHE.get(self.request.dialect, "cache_control")
-            self.report.dropped(f"{path}.{name}", "this provider caches prompts by itself")
+            self.report.dropped(self.report.at(path, "cache"), "this provider caches prompts by itself")
 
     # --- text ---
 
     def _text(self, part: ir.Text) -> list[Block]:
         self.cache(part.cache, part.path)
         if part.citations:
-            self.report.dropped(f"{part.path}.citations", f"{NAME} has no citations in a conversation")
+            self.report.dropped(self.report.at(part.path, "citations"), f"{NAME} has no citations in a conversation")
         if part.phase is not None:
-            self.report.dropped(f"{part.path}.phase", f"{NAME} has no phases")
+            self.report.dropped(self.report.at(part.path, "phase"), f"{NAME} has no phases")
         if not part.text and not self.own:
             return []  # an empty text says nothing: nothing is lost
         block: Block = {"text": part.text}
@@ -129,7 +125,7 @@ class PartWriter:
     def _image(self, part: ir.Image) -> list[Block]:
         self.cache(part.cache, part.path)
         if part.detail not in (None, "auto"):
-            self.report.dropped(f"{part.path}.detail", f"{NAME} has no such level of detail")
+            self.report.dropped(self.report.at(part.path, "detail"), f"{NAME} has no such level of detail")
         return self._medium(part.source, part.source.media_type or _sniffed(part.source), part)
 
     def _audio(self, part: ir.Audio) -> list[Block]:
@@ -143,13 +139,14 @@ class PartWriter:
         source = part.source
         if source.kind is ir.SourceKind.TEXT:
             head = [text for text in (part.name, part.context) if text]
-            if head:
-                self.report.degraded(part.path, "the document's title and context are written before its text")
+            for field, value in (("title", part.name), ("context", part.context)):
+                if value:
+                    self.report.degraded(self.report.at(part.path, field), "said before the text of the document")
             block: Block = {"text": "\n\n".join([*head, source.data])}
             self.ext(block, part.ext, part.path)
             return [block]
         if part.name is not None and not self.ours:
-            self.report.dropped(f"{part.path}.{_TITLE.get(self.request.dialect, 'name')}", f"{NAME} has no file names")
+            self.report.dropped(self.report.at(part.path, "title"), f"{NAME} has no file names")
         if part.context is not None:
             self.report.dropped(f"{part.path}.context", f"{NAME} has no context of documents")
         media_type = source.media_type
@@ -200,7 +197,7 @@ class PartWriter:
             inner["id"] = json.raw(known)
         inner["name"] = call.name
         if isinstance(args, dict) and args:
-            self.report.degraded(f"{part.path}.arguments", "the arguments are no JSON object: sent under _raw")
+            self.report.degraded(self.report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw")
         if call.arguments or not self.ours:
             inner["args"] = args
         block: Block = {"functionCall": inner}

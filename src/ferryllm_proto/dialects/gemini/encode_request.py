@@ -35,7 +35,7 @@ def encode(
     request: ir.Request, model: str | None, headers: tuple[tuple[str, str], ...], rules: ProviderRules
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The request to send. Raises `RemoteProtocolError` for what must not be left out (G5)."""
-    report = Report()
+    report = Report(request)
     name = model or request.model
     if not name:
         raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
@@ -49,7 +49,7 @@ def encode_count(
     request: ir.Request, model: str | None, headers: tuple[tuple[str, str], ...], rules: ProviderRules
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """The same conversation as a question for its number of tokens."""
-    report = Report()
+    report = Report(request)
     name = model or request.model
     if not name:
         raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
@@ -143,7 +143,7 @@ class _Encoding:
         if tool.schema is not None and (written is None or schemas.to_json_schema(written) != tool.schema):
             self._parameters(out, tool, tool.schema)
         if tool.strict:
-            self.report.dropped(f"{tool.path}.strict", f"{NAME} has no strict tools")
+            self.report.dropped(self.report.at(tool.path, "strict"), f"{NAME} has no strict tools")
         self.writer.cache(tool.cache, tool.path)
         self.writer.ext(out, tool.ext, tool.path)
         return out

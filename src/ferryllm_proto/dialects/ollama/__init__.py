@@ -71,7 +71,7 @@ class Ollama(Dialect):
         return super().pass_request(body, stream=stream, model=model, headers=headers, path=path, target=target)
 
     def own_answer(self, body: bytes, created: int, path: str | None = None) -> tuple[str, bytes] | None:
-        """Ollama's clients load and unload models by requests without a prompt: other providers have nothing to load."""
+        """Clients load and unload models by requests without a prompt: other providers have nothing to load."""
         return loading.answer(body, created, path)
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:

@@ -34,6 +34,7 @@ NAMES = {
     "effort": "think",
     "budget": "think",
     "show": "think",
+    "format.schema": "format",
     ".arguments": "function.arguments",
     ".strict": "function.strict",
     **{field: f"options.{name}" for field, name in _OPTIONS.items()},

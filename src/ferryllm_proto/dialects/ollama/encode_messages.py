@@ -145,7 +145,9 @@ def _result(found: ir.ToolResult, turn: ir.Turn, scope: Scope, lowered: tools.Lo
         content.add(part)
     text = content.text
     if found.is_error:
-        scope.report.degraded(f"{path_of(found)}.is_error", "there is no such field here: the text says it")
+        if found.path:  # else it is a placeholder of ours
+            place = scope.report.at(found.path, "is_error")
+            scope.report.degraded(place, "there is no such field here: the text says it")
         text = ERROR_PREFIX + text
     message: Wire = {"role": "tool"}
     if not scope.native:

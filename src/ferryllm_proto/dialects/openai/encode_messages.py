@@ -120,8 +120,15 @@ def _reminder(part: ir.Part) -> ir.Part:
     return msgspec.structs.replace(part, text=f"<system-reminder>\n{part.text}\n</system-reminder>")
 
 
+BRIDGE = "OK."
+"""The assistant's words where a model wants some between a tool's result and the user (B19)."""
+
+
 def _append(message: Wire, turn: ir.Turn, scope: Scope, out: list[Wire]) -> None:
     """Add a message of the user, or its content to the one before where users and assistants must take turns."""
+    if scope.profile.model.bridge and not scope.native and out and out[-1]["role"] == "tool":
+        scope.report.degraded(turn.path or "messages", "the model wants to speak before the user: a message was added")
+        out.append({"role": "assistant", "content": BRIDGE})
     if scope.profile.alternate and not scope.native and out and out[-1]["role"] == message["role"]:
         scope.report.degraded(turn.path or "messages", "messages that follow each other are one message")
         _merge(message, out)

@@ -240,7 +240,8 @@ class InputWriter:
             return json.raw(first.text.encode("utf-8", "surrogatepass"))
         prefix = ""
         if part.is_error:
-            self._report.degraded(f"{part.path}.is_error", "said as text before the result")
+            if part.path:  # else it is a placeholder of ours
+                self._report.degraded(self._report.at(part.path, "is_error"), "said as text before the result")
             prefix = "Error: "
         if self._own:
             as_text = isinstance(first, ir.Text) and first.path == f"{part.path}.output"

@@ -26,7 +26,7 @@ def test_own_signatures_travel_as_they_are() -> None:
     assert carrier.read(None, NEW) is None
 
 
-@pytest.mark.parametrize("cut", [12, 40, 1])
+@pytest.mark.parametrize("cut", [12, 40, 3])
 def test_a_damaged_envelope_is_no_material(cut: int) -> None:
     assert carrier.read(carrier.written(FOREIGN)[:-cut], NEW) is None
 

@@ -122,6 +122,8 @@ def test_models_that_always_think_are_told_the_least_or_nothing() -> None:
     assert said("moonshot", OFF, model="kimi-k2.7-code") == ({}, LOST)
     assert said("moonshot", OFF, model="kimi-k3") == ({"reasoning_effort": "low"}, SAID)
     assert said("gemini", OFF, model="gemini-2.5-pro") == ({"reasoning_effort": "minimal"}, SAID)
+    assert said("zai", OFF, model="glm-5.3") == ({"reasoning_effort": "low"}, SAID)
+    assert said("zai", HIGH, model="glm-5.3") == ({"reasoning_effort": "high"}, [])
     assert said("xai", HIGH, model="grok-4") == ({}, LOST)
     assert said("xai", OFF, model="grok-4") == ({}, LOST)
     assert said("groq", HIGH, model="qwen/qwen3-32b") == ({}, LOST)
@@ -157,6 +159,11 @@ def test_thoughts_that_shall_not_be_seen() -> None:
     assert said("openai", ir.ReasoningParams(show="summary")) == ({}, ["dropped thinking.display"])
     assert said("openrouter", ir.ReasoningParams(show="summary")) == ({}, [])
     assert said("openai", ir.ReasoningParams(ir.ThinkingMode.BETWEEN_TOOLS)) == ({}, SAID)
+
+
+@pytest.mark.parametrize("vendor", sorted(VENDORS.keys() - {"openrouter"}))
+def test_a_wish_about_showing_alone_says_nothing_of_thinking(vendor: str) -> None:
+    assert said(vendor, ir.ReasoningParams(show="omitted")) == ({}, [])
 
 
 def test_templates_have_their_own_switch() -> None:

@@ -305,6 +305,16 @@ def test_b17_the_tool_loop_in_each_vendors_form(vendor: str) -> None:
         assert [part["text"] for part in answered["content"]] == ["a", "b"]
 
 
+def test_b19_mistrals_models_speak_between_a_result_and_the_user() -> None:
+    turns = (*LOOP, ir.Turn(USER, (ir.Text("and?"),), path="messages[3]"))
+    for vendor, model in (("mistral", None), ("vllm", "mistralai/Devstral-2"), ("generic", "magistral-small")):
+        sent = Sent(vendor, model=model, turns=turns, tools=(TOOL,))
+        assert [message["role"] for message in sent.messages[2:]] == ["tool", "assistant", "user"]
+        assert any(lost.startswith("degraded messages[") for lost in sent.lost)
+    plain = Sent("generic", turns=turns, tools=(TOOL,))
+    assert [message["role"] for message in plain.messages[2:]] == ["tool", "user"]
+
+
 REPLAY: dict[str, str] = {
     "openrouter": "reasoning",
     "deepseek": "reasoning_content",
@@ -368,7 +378,7 @@ def test_a22_images_of_results_stay_in_the_tool_message_where_it_holds_them() ->
         assert [part["type"] for part in answered[0]["content"]] == ["text", "image_url"]
         assert answered[0]["content"][0]["text"] == "[error] see"
         assert len(answered) == 1
-    moved = Sent("mistral", turns=turns, tools=(TOOL,)).messages[2:]
+    moved = Sent("xai", turns=turns, tools=(TOOL,)).messages[2:]
     assert [message["role"] for message in moved] == ["tool", "user"]
     with pytest.raises(RemoteProtocolError, match="takes no image"):
         Sent("deepseek", turns=turns, tools=(TOOL,))
