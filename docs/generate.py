@@ -3,7 +3,8 @@
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "docs"))
+tests = pathlib.Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(tests / "docs"), str(tests)]
 
 from generated import write_all
 

@@ -68,7 +68,9 @@ def _change_value(rng: random.Random, data: bytearray) -> None:
     if end < len(data) and data[end] == ord('"'):
         close = data.find(b'"', end + 1)
         end = close + 1 if close > 0 else end
-    data[at + 2 : end] = rng.choice((b"null", b"0", b'""', b"[]", b"{}", b"true", b'"x"', b"-1", b"1.5", b"[null]", b"[{}]"))
+    data[at + 2 : end] = rng.choice(
+        (b"null", b"0", b'""', b"[]", b"{}", b"true", b'"x"', b"-1", b"1.5", b"[null]", b"[{}]")
+    )
 
 
 def attempt(name: str, data: bytes) -> str | None:

@@ -36,7 +36,10 @@ REQUESTS: dict[str, dict[str, object]] = {
         "messages": [
             {"role": "system", "content": "be brief"},
             *_RICH_TURNS,
-            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_IMAGE}"}}]},
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_IMAGE}"}}],
+            },
             {
                 "role": "assistant",
                 "content": None,

@@ -60,7 +60,8 @@ def command(
     from ferryllm_proto.rules import ProviderRules
 
     _check_vendor(vendor, target)
-    name = "standard input" if file.name == "<stdin>" else file.name
+    name = getattr(file, "name", "<stdin>")
+    name = "standard input" if name == "<stdin>" else str(name)
     body = file.read(MAX_INPUT + 1)
     if len(body) > MAX_INPUT:
         raise SystemExit(_broken(name, None, f"larger than {MAX_INPUT} bytes", as_json))

@@ -16,7 +16,7 @@ from .output import say
 if TYPE_CHECKING:
     from ferryllm_proto import Dialect, Loss
 
-NAMES = ["openai", "openai_responses", "anthropic"]
+NAMES = ["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects; a test keeps it equal to `ferryllm_proto.DIALECTS`, which is too slow to import for a help text."""
 MAX_INPUT = 64 << 20
 """Bytes of a request or an answer: what the machines take of one answer, twice what a provider takes of a request."""

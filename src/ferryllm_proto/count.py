@@ -10,8 +10,8 @@ from . import ir
 from .dialect import UpstreamRequest
 from .errors import RemoteProtocolError
 from .estimate import estimate_input
+from .loss import Disposition, Loss
 from .oneshot import OneShot
-from .translate import State
 
 ESTIMATED = ("x-ferryllm-estimate", "input_tokens")
 """The header that marks a count nobody but the gateway has made."""
@@ -71,5 +71,9 @@ class CountTokens(OneShot):
             self._fail(exc.error)
 
     def _estimate(self, request: ir.Request) -> None:
-        self._answer(self.entry.encode_count(estimate_input(request, self._target, self.backend.name)), ESTIMATED)
-        assert self.state is State.DONE
+        for field, value in (("previous_id", request.previous_id), ("conversation", request.conversation)):
+            if value is not None:
+                what = "kept by the provider: what came before is not in the estimate"
+                self.losses.append(Loss(request.wire_name(field), Disposition.DROPPED, what))
+        tokens = estimate_input(request, self._target, self.backend.name)
+        self._answer(self.entry.encode_count(tokens), ESTIMATED)

@@ -92,6 +92,8 @@ class Forwarding:
     def _passed(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         own = [(name.lower(), value) for name, value in headers if name.lower() in _REQUEST_HEADERS]
         given = {name for name, _ in own}
+        if "accept" not in given:
+            own.append(("accept", "*/*"))
         # The dialect's own way with its headers: versions, betas. It names a type too, which only bodies have.
         return (*own, *(pair for pair in self._backend.forwarded(headers) if pair[0] not in given | {"content-type"}))
 

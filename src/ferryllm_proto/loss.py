@@ -53,12 +53,11 @@ class StrictRefusal(RemoteProtocolError):
     """A request that could be sent but not whole, on a route that takes no loss."""
 
     def __init__(self, losses: Sequence[Loss]) -> None:
-        first, *more = losses
-        rest = f", and {len(more)} more" if len(more) > MAX_NAMED - 1 else ""
+        rest = f", and {len(losses) - MAX_NAMED} more" if len(losses) > MAX_NAMED else ""
         named = "; ".join(str(loss) for loss in losses[:MAX_NAMED])
         super().__init__(
             f"{named}{rest}. This route takes only what can be carried whole (loss_policy strict)",
-            param=first.path,
+            param=losses[0].path,
             code="unsupported_parameter",
         )
         self.losses = tuple(losses)

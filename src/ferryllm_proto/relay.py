@@ -188,9 +188,9 @@ def _is_torn(rest: bytes) -> bool:
     try:
         found = [frame.data for frame in (*frames.receive_data(rest), *frames.receive_eof())]
         for data in found or [rest]:
-            value = data.strip(b"[], \t\r\n")  # between the values of an array there are commas
+            value = data.strip(b"[], \t\r\n")  # the values of an array have commas between them
             if value and not data.startswith(b"[DONE]"):
-                json.loads(value)
+                json.loads(b"[%b]" % value)
     except RemoteProtocolError:
         return not rest.lstrip().startswith(b":")
     return False

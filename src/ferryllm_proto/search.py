@@ -298,6 +298,7 @@ def _read_search_result(value: dict[str, object]) -> Search | None:
 
 
 def _read_grounding(value: dict[str, object]) -> Search | None:
+    value = _object(value.get("groundingMetadata"))
     queries = _texts(value.get("webSearchQueries", value.get("web_search_queries")))
     chunks = value.get("groundingChunks", value.get("grounding_chunks"))
     pages = [_object(chunk).get("web") for chunk in chunks] if isinstance(chunks, list) else []
@@ -347,7 +348,7 @@ def _blocks_gemini(search: Search, mint: _Mint) -> tuple[ir.Hosted, ...]:
     value: dict[str, object] = {"webSearchQueries": search.queries}
     if search.sources:
         value["groundingChunks"] = [{"web": {"uri": s.url, "title": s.title or s.url}} for s in search.sources]
-    return (ir.Hosted("gemini", "groundingMetadata", json.encode(value)),)
+    return (ir.Hosted("gemini", "groundingMetadata", json.encode({"groundingMetadata": value})),)
 
 
 _BLOCK_WRITERS: dict[str, Callable[[Search, _Mint], tuple[ir.Hosted, ...]]] = {

@@ -88,6 +88,8 @@ class Script:
             given = json.loads(body)["input"]
             vectors = VECTORS[: 1 if isinstance(given, str) else len(given)]
             return 200, kind, {"model": "real-oll", "embeddings": vectors, "prompt_eval_count": 6}
+        if path == "/api/embeddings":
+            return 200, kind, {"embedding": VECTORS[0]}
         if path == "/v1/completions":
             choice = {"text": " a time", "index": 0, "logprobs": None, "finish_reason": "stop"}
             return (
@@ -199,8 +201,7 @@ def test_ollama_embed_and_its_older_form(served: Served, model: str) -> None:
     answer = served.ollama.embed(model=model, input=["one", "two"])
     assert [list(vector) for vector in answer.embeddings] == list(VECTORS)
     assert (answer.model, answer.prompt_eval_count) == (model, 6)
-    if not model.startswith("oll"):  # there the older form passes to the provider's own
-        assert list(served.ollama.embeddings(model=model, prompt="one").embedding) == VECTORS[0]
+    assert list(served.ollama.embeddings(model=model, prompt="one").embedding) == VECTORS[0]
 
 
 def test_a_model_without_embeddings_is_told_so_in_every_dialect(served: Served) -> None:

@@ -11,7 +11,7 @@ STATUSES = {name: value for name, value in vars(exit_codes).items() if name.isup
 
 
 def test_each_status_says_one_thing() -> None:
-    assert STATUSES == {"OK": 0, "FAILURE": 1, "USAGE": 2, "CONFIG_INVALID": 3, "ADDRESS_IN_USE": 5}
+    assert STATUSES == {"OK": 0, "FAILURE": 1, "USAGE": 2, "CONFIG_INVALID": 3, "LOSSY": 4, "ADDRESS_IN_USE": 5}
 
 
 def test_the_help_of_serve_tells_them() -> None:

@@ -120,7 +120,7 @@ def test_input_comes_from_a_file_too(tmp_path: pathlib.Path) -> None:
     result = run("request", "--from", "anthropic", "--to", "openai_responses", str(file))
     assert json.loads(result.stdout)["model"] == "claude"
     assert run("request", "--from", "anthropic", "--to", "openai", str(tmp_path / "none")).exit_code == exit_codes.USAGE
-    assert run("request", "--from", "gemini", "--to", "openai", data={}).exit_code == exit_codes.USAGE
+    assert run("request", "--from", "martian", "--to", "openai", data={}).exit_code == exit_codes.USAGE
     assert run("request", "--to", "openai", data={}).exit_code == exit_codes.USAGE
 
 
@@ -160,6 +160,8 @@ def test_a_stream_satisfies_the_official_client(source: str, target: str) -> Non
         "openai": lambda: found.choices[0].message.content,
         "openai_responses": lambda: found.output_text,
         "anthropic": lambda: found.content[0].text,
+        "gemini": lambda: "".join(part.text or "" for part in found.parts),
+        "ollama": lambda: found.message.content,
     }
     assert reads[target]() == "hello"
 

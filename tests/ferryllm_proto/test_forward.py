@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto import ir
 from ferryllm_proto.entries import Entry, Forward, NoEntry, Operation, find
@@ -64,9 +66,11 @@ def test_a_provider_of_messages_gets_its_version_and_the_betas() -> None:
     one = Forwarding(entry="anthropic", backend="anthropic", method="GET", target="/v1/files")
     sent = one.receive_request(b"", (("anthropic-beta", "files-api-2025-04-14"),), "/v1/files")
     assert sent is not None
-    assert dict(sent.headers) == {"anthropic-version": "2023-06-01", "anthropic-beta": "files-api-2025-04-14"}, (
-        "no type"
-    )
+    assert dict(sent.headers) == {
+        "accept": "*/*",
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "files-api-2025-04-14",
+    }, "and no type, which only bodies have"
 
 
 def test_n5_keys_in_the_query_are_the_gateways() -> None:
@@ -185,6 +189,23 @@ def test_redirects_are_not_handed_out() -> None:
     assert head.status == 502
     assert one.receive_data(b"moved") == b""
     assert b"elsewhere" not in one.receive_eof()
+
+
+@given(st.data(), st.sampled_from(["openai", "anthropic", "gemini"]), st.integers(200, 599), st.binary(max_size=400))
+def test_nothing_a_provider_sends_breaks_it(data: st.DataObject, backend: str, status: int, body: bytes) -> None:
+    one = Forwarding(entry="openai", backend=backend, method="GET", target="/v1/files")
+    one.receive_request(b"", (), "/v1/files")
+    one.receive_response_head(status, (("content-type", "application/json"),))
+    passes = one.state is State.RELAY
+    out = b""
+    at = 0
+    while at < len(body):
+        size = data.draw(st.integers(1, 50))
+        out += one.receive_data(body[at : at + size])
+        at += size
+    out += one.receive_eof()
+    assert (out == body) is passes or not body
+    assert one.state in (State.DONE, State.FAILED)
 
 
 def test_a_loss_before_the_head_is_an_error_and_within_the_answer_a_cut() -> None:

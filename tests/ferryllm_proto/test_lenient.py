@@ -56,6 +56,7 @@ def test_g5_strict_refuses_any_loss_in_the_clients_dialect_and_names_the_first()
     )
     assert status == 400
     assert sorted(losses) == ["refused container", "refused inference_geo", "refused speed", "refused top_k"]
+    assert body.startswith(b'{"type":"error"')
     error = json.loads(body)["error"]
     assert error["type"] == "invalid_request_error"
     assert "dropped top_k: a Responses provider has no such parameter" in error["message"]

@@ -1,13 +1,16 @@
-"""What counts and embeddings have in common: nothing leaves before all is understood, and every failure has a status."""
+"""What counts and embeddings share: nothing leaves before all is understood, and every failure has a status."""
 
 from __future__ import annotations
 
 import inspect
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ferryllm_proto import LocalProtocolError, Translator, ir
+from ferryllm_proto import DIALECTS, LocalProtocolError, Translator, ir
 from ferryllm_proto.completions import Completions
 from ferryllm_proto.conversation import Conversation
 from ferryllm_proto.count import CountTokens
@@ -16,6 +19,10 @@ from ferryllm_proto.forward import Forwarding
 from ferryllm_proto.oneshot import OneShot
 from ferryllm_proto.translate import MAX_ERROR_BODY, State
 
+KEYS = (
+    "model", "input", "prompt", "messages", "contents", "content", "role", "parts", "text", "requests", "data", "error",
+    "embedding", "embeddings", "values", "index", "usage", "input_tokens", "totalTokens", "choices", "stream",
+)  # fmt: skip
 BODY = b'{"model":"m","input":"hi"}'
 
 
@@ -132,3 +139,45 @@ def test_a_loss_of_the_provider_is_told_once() -> None:
     assert refusal(one, out) == (504, "too slow")
     assert one.fail(ir.Error(ir.ErrorKind.UPSTREAM, "again")) == b""
     assert not one.cut
+
+
+NAMES = st.sampled_from(sorted(DIALECTS))
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.floats(allow_nan=False),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@settings(max_examples=400)
+@given(
+    entry=NAMES, backend=NAMES, body=BODIES, answer=BODIES, status=st.sampled_from([200, 201, 301, 400, 404, 429, 500])
+)
+def test_whatever_both_sides_send_there_is_one_decided_answer(
+    entry: str, backend: str, body: bytes, answer: bytes, status: int
+) -> None:
+    machines: list[Any] = [Completions(backend=backend)]
+    if DIALECTS[entry].embedder is not None:
+        machines.append(Embeddings(entry=entry, backend=backend))
+    if entry in ("anthropic", "openai_responses", "gemini"):
+        machines.append(CountTokens(entry=entry, backend=backend))
+    for one in machines:
+        path = (
+            f"/v1beta/models/m:{'embedContent' if isinstance(one, Embeddings) else 'countTokens'}"
+            if entry == "gemini"
+            else None
+        )
+        sent = one.receive_request(body, (), path)
+        out = b""
+        if sent is not None:
+            one.receive_response_head(status, ())
+            out = one.receive_data(answer[:20]) + one.receive_data(answer[20:])
+        out += one.receive_eof()
+        assert one.state in (State.DONE, State.FAILED)
+        assert one.head is not None
+        assert out
+        if one.state is State.FAILED and not one.stream:
+            assert one.head.status >= 400

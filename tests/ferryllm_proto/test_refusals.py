@@ -25,7 +25,11 @@ def test_an_unknown_path_names_the_doors_and_not_itself() -> None:
     error = no_entry("POST", path, NoEntry("openai"))
     assert (error.kind, error.code) == (ir.ErrorKind.NOT_FOUND, "not_found")
     assert "secret" not in error.message
-    for door in ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/v1/models"):
+    doors = (
+        "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/responses/input_tokens", "/v1/messages",
+        "/v1/messages/count_tokens", "/v1/embeddings", "/v1/models", "/api/chat", "/api/generate", "/api/embed",
+    )  # fmt: skip
+    for door in doors:
         assert door in error.message
         bare = door if door == "/v1/models" else "POST " + door
         assert not isinstance(find("GET" if bare == door else "POST", door, ()), NoEntry), "each of them is there"

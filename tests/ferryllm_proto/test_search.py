@@ -99,7 +99,7 @@ FOUND = {
 }
 MADE: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "openai_responses": [("web_search_call", CALL)],
-    "gemini": [("groundingMetadata", GROUNDING)],
+    "gemini": [("groundingMetadata", {"groundingMetadata": GROUNDING})],
     "anthropic": [("server_tool_use", USE), ("web_search_tool_result", FOUND)],
 }
 
@@ -133,7 +133,7 @@ def test_x16_a_question_without_its_result_is_not_lost() -> None:
     ("client", "block"),
     [
         ("openai", ir.Hosted("openai_responses", "web_search_call", json.dumps(CALL).encode())),
-        ("ollama", ir.Hosted("gemini", "groundingMetadata", json.dumps(GROUNDING).encode())),
+        ("ollama", ir.Hosted("gemini", "groundingMetadata", json.dumps({"groundingMetadata": GROUNDING}).encode())),
         ("anthropic", ir.Hosted("anthropic", "server_tool_use", json.dumps(USE).encode())),
         ("anthropic", ir.Hosted("openai_responses", "file_search_call", b"{}")),
         ("anthropic", ir.Hosted("openai_responses", "web_search_call", b"[")),

@@ -154,7 +154,7 @@ def test_g1_same_dialect_answers_pass_byte_for_byte(backend: str) -> None:
             continue
         data = answer_of(case)
         translator = Translator(entry=backend, backend=backend)
-        path = path_of(backend, stream=case["stream"])
+        path = case["path"] if backend == "gemini" else None  # says the framing too
         assert translator.receive_request(question(backend, stream=case["stream"]), path=path) is not None
         assert feed(translator, case, data) == data, case["id"]
 
@@ -172,12 +172,12 @@ def test_s3_every_split_gives_the_same_bytes(entry: str, backend: str) -> None:
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_t1_a_stream_cut_at_any_byte_is_never_a_success(entry: str, backend: str) -> None:
     streams = [c for c in cases(backend, deep=True) if c["stream"] and c["status"] == 200 and c["complete"]]
-    picked = [c for c in streams if 500 < len(answer_of(c)) < 6_000 and not _has_error(answer_of(c))][:3]
+    picked = [c for c in streams if 500 < len(answer_of(c)) < 9_000 and not _has_error(answer_of(c))][:3]
     assert picked
     for case in picked:
         data = answer_of(case)
         reference = grammar.validate(entry, feed(ask(entry, backend, stream=True), case, data))
-        for cut in range(len(data)):
+        for cut in range(0, len(data), 1 + len(data) // 6_000):
             translator = ask(entry, backend, stream=True)
             out = feed(translator, case, data[:cut])
             assert translator.head is not None

@@ -75,9 +75,7 @@ def frames(data: bytes) -> list[tuple[str, str]]:
 def _plain(seen: Seen) -> Seen:
     """``seen`` with lone surrogates for what stands for them inside proto (json.py)."""
     tools = [(name, surrogates(arguments)) for name, arguments in seen.tools]
-    return msgspec.structs.replace(
-        seen, text=surrogates(seen.text), reasoning=surrogates(seen.reasoning), tools=tools
-    )
+    return msgspec.structs.replace(seen, text=surrogates(seen.text), reasoning=surrogates(seen.reasoning), tools=tools)
 
 
 def surrogates(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Union
 
 import pydantic
@@ -16,6 +16,7 @@ import typing_extensions as te
 
 Decided = Callable[[str], bool]
 _LISTS = (list, Sequence, Iterable, te.get_origin(Sequence[int]), te.get_origin(Iterable[int]))
+_MAPPINGS = (dict, Mapping)
 _TAGS = ("type", "role")
 
 
@@ -38,6 +39,8 @@ class Fields:
             if self._decided(path):
                 return
         found = [one for one in _members(kind) if one is not type(None)]
+        if any(_is_object(one) for one in found):  # a mapping beside it is the same object without its type
+            found = [one for one in found if te.get_origin(one) not in _MAPPINGS]
         objects = [one for one in found if _is_object(one)]
         values = 0
         for one in found:

@@ -65,11 +65,11 @@ def check(body: dict[str, Json], *, generate: bool = False) -> None:
         _typed(body.get("raw"), f"{request}.raw", "boolean")
         _images(body.get("images"), f"{request}.images")
     else:
-        for message in _typed(body.get("messages"), f"{request}.messages", "array") or ():
+        for message in _list(body.get("messages"), f"{request}.messages"):
             _message(message, f"{request}.messages")
-        for tool in _typed(body.get("tools"), f"{request}.tools", "array") or ():
+        for tool in _list(body.get("tools"), f"{request}.tools"):
             _tool(tool, f"{request}.tools")
-    _options(_typed(body.get("options"), f"{request}.options", "object") or {})
+    _options(_object(body.get("options"), f"{request}.options"))
     _keep_alive(body.get("keep_alive"))
     _think(body.get("think"), str(body.get("model") or ""))
     if not body.get("model"):
@@ -88,54 +88,65 @@ def _typed(value: Json, path: str, *kinds: str) -> Json:
     return value
 
 
-def _message(message: Json, path: str) -> None:
-    _typed(message, path, "object")
-    role = _typed((message or {}).get("role"), f"{path}.role", "string") or ""
+def _object(value: Json, path: str) -> dict[str, Json]:
+    """``value``, an object; null is an empty one."""
+    return _typed(value, path, "object") or {}
+
+
+def _list(value: Json, path: str) -> list[Json]:
+    """``value``, an array; null is an empty one."""
+    return _typed(value, path, "array") or []
+
+
+def _message(value: Json, path: str) -> None:
+    message = _object(value, path)
+    role = _typed(message.get("role"), f"{path}.role", "string") or ""
     if role.lower() not in _ROLES:
         raise Complaint(f"invalid role: {role[:40]!r}, must be one of {', '.join(_ROLES)}")
     for name in ("content", "thinking", "tool_name", "tool_call_id"):
         _typed(message.get(name), f"{path}.{name}", "string")
     _images(message.get("images"), f"{path}.images")
-    for call in _typed(message.get("tool_calls"), f"{path}.tool_calls", "array") or ():
-        at = f"{path}.tool_calls"
-        _typed((call or {}).get("id"), f"{at}.id", "string")
-        function = _typed(call.get("function"), f"{at}.function", "object") or {}
+    at = f"{path}.tool_calls"
+    for one in _list(message.get("tool_calls"), at):
+        call = _object(one, at)
+        _typed(call.get("id"), f"{at}.id", "string")
+        function = _object(call.get("function"), f"{at}.function")
         _typed(function.get("name"), f"{at}.function.name", "string")
         _typed(function.get("arguments"), f"{at}.function.arguments", "object")
 
 
 def _images(images: Json, path: str) -> None:
-    for image in _typed(images, path, "array") or ():
+    for one in _list(images, path):
+        image = _typed(one, path, "string") or ""
         try:
-            base64.b64decode(_typed(image, path, "string") or "", validate=True)
+            base64.b64decode(image, validate=True)
         except (binascii.Error, ValueError):
             bad = next((n for n, sign in enumerate(image) if not re.match(r"[A-Za-z0-9+/=]", sign)), len(image))
             raise Complaint(f"illegal base64 data at input byte {bad}") from None
 
 
-def _tool(tool: Json, path: str) -> None:
-    _typed(tool, path, "object")
-    _typed((tool or {}).get("type"), f"{path}.type", "string")
-    function = _typed(tool.get("function"), f"{path}.function", "object") or {}
+def _tool(value: Json, path: str) -> None:
+    tool = _object(value, path)
+    _typed(tool.get("type"), f"{path}.type", "string")
+    function = _object(tool.get("function"), f"{path}.function")
     for name in ("name", "description"):
         _typed(function.get(name), f"{path}.function.{name}", "string")
     at = f"{path}.function.parameters"
-    parameters = _typed(function.get("parameters"), at, "object") or {}
+    parameters = _object(function.get("parameters"), at)
     _typed(parameters.get("type"), f"{at}.type", "string")
-    for name in _typed(parameters.get("required"), f"{at}.required", "array") or ():
+    for name in _list(parameters.get("required"), f"{at}.required"):
         _typed(name, f"{at}.required", "string")
-    for value in (_typed(parameters.get("properties"), f"{at}.properties", "object") or {}).values():
-        _property(value, f"{at}.properties")
+    for member in _object(parameters.get("properties"), f"{at}.properties").values():
+        _property(member, f"{at}.properties")
 
 
 def _property(value: Json, path: str) -> None:
     """A property of the server's own type for them; what else a schema may say it ignores."""
-    _typed(value, path, "object")
-    found = value or {}
+    found = _object(value, path)
     _typed(found.get("type"), f"{path}.type", "string", "array")
     _typed(found.get("description"), f"{path}.description", "string")
     _typed(found.get("enum"), f"{path}.enum", "array")
-    for one in _typed(found.get("anyOf"), f"{path}.anyOf", "array") or ():
+    for one in _list(found.get("anyOf"), f"{path}.anyOf"):
         _property(one, f"{path}.anyOf")
 
 
@@ -166,7 +177,7 @@ def _think(value: Json, model: str) -> None:
     if value not in _LEVELS:
         found = value[:40] if isinstance(value, str) else _GO[kind(value)]
         raise Complaint(f'invalid think value: "{found}" (must be "high", "medium", "low", "max", true, or false)')
-    if "gpt-oss" not in model and not model.startswith("mock"):
+    if "gpt-oss" not in model:
         raise Complaint(f'think value "{value}" is not supported for this model')
 
 

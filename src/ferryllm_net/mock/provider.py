@@ -157,6 +157,8 @@ class MockProvider:
         request = dialect.decode_count(body, path=target) if counting else dialect.decode_request(body, path=target)
         if self._models and request.model not in self._models:
             message = f"The model '{request.model[:80]}' does not exist; there are: {', '.join(self._models)}"
+            if dialect is _OLLAMA:
+                message = f"model '{request.model[:80]}' not found"
             raise _refusal(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="model_not_found"))
         if counting:
             await exchange.complete(200, [_JSON], b'{"input_tokens":%d}' % estimate_input(request))

@@ -55,10 +55,10 @@ _ANSWER = _said({"text": "yes"})
 _CALLS = _body(_ASK, {"role": "model", "parts": [_CALL]}, {"role": "user", "parts": [_RESULT]}, tools=[{"functionDeclarations": [_FUNCTION]}])
 _CALLED = _place("contents[].parts[]", "contents[1].parts[0]", _CALLS)
 _ANSWERED = _place("contents[].parts[]", "contents[2].parts[0]", _CALLS)
-_ASKED = _said(_CALL)
+_ASKED = _place("contents[].parts[]", "contents[1].parts[0]", _body(_ASK, {"role": "model", "parts": [{"functionCall": {"id": "c1", **_CALL["functionCall"]}}]}, {"role": "user", "parts": [{"functionResponse": {"id": "c1", **_RESULT["functionResponse"]}}]}, tools=[{"functionDeclarations": [_FUNCTION]}]))
 _CODE = _said({"executableCode": {"language": "PYTHON", "code": "1"}})
 _OUTPUT = _said({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
-_ANSWER_CONTENT = _place("contents[]", "contents[1]", _ANSWER.body)
+_ANSWER_CONTENT = _place("contents[]", "contents[1]", _body(_ASK, {"role": "model", "parts": [{"text": "yes"}]}, _ASK))
 _SYSTEM = _place("systemInstruction", "systemInstruction", _body(systemInstruction={"parts": [{"text": "be brief"}]}))
 _SYSTEM_PART = _place("systemInstruction.parts[]", "systemInstruction.parts[0]", _SYSTEM.body)
 
@@ -158,7 +158,7 @@ PARTS: tuple[Row, ...] = (
     _FILE("fileData.mimeType", "image/webp", "...=!", instead="image/png"),
     _FILE("fileData.displayName", "a.png", "---=!"),
     _CONTENT("parts[].fileData", {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/1", "mimeType": "application/pdf"}, "!!!=!", when="a file of Gemini's"),
-    _ASKED("functionCall.name", "find", "~~~=~", instead="look"),
+    _ASKED("functionCall.name", "find", "=====", instead="look"),
     _CALLED("functionCall.args", {"x": 2}, "=====", instead={"x": 1}),
     _CALLED("functionCall.id", "call_1", "====="),
     _CALLED("functionCall.partialArgs", [{"jsonPath": "$.x", "numberValue": 1}], "---=-"),
@@ -173,8 +173,8 @@ PARTS: tuple[Row, ...] = (
     _ANSWERED("functionResponse.willContinue", False, "---=-"),
     _CODE("executableCode", {"language": "PYTHON", "code": "2"}, "~~~=~", instead={"language": "PYTHON", "code": "1"}),
     _OUTPUT("codeExecutionResult", {"outcome": "OUTCOME_OK", "output": "2"}, "~~~=~", instead={"outcome": "OUTCOME_OK", "output": "1"}),
-    _ANSWER_CONTENT("parts[].toolCall", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}, "XXX=X", told="parts[1]"),
-    _ANSWER_CONTENT("parts[].toolResponse", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "response": {}}, "XXX=X", told="parts[1]"),
+    _ANSWER_CONTENT("parts[].toolCall", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}, "~~~=~", told="parts[1]"),
+    _ANSWER_CONTENT("parts[].toolResponse", {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "response": {}}, "~~~=~", told="parts[1]"),
     _IMAGE("videoMetadata", {"fps": 1}, "---=-"),
     _IMAGE("mediaResolution", {"level": "MEDIA_RESOLUTION_LOW"}, "---=-"),
     _IMAGE("mediaProcessing", "x", "---=-"),

@@ -27,7 +27,8 @@ def _place(path: str, at: str, body: dict[str, Any]) -> Place:
 
 _BODY = _place("", "", _body())
 _OPTIONS = _place("options", "options", _body(options={}))
-_FUNCTION = _place("tools[function].function", "tools[0].function", _body(tools=[_TOOL]))
+_FUNCTION = _place("tools[].function", "tools[0].function", _body(tools=[_TOOL]))
+_ENTRY = _place("tools[]", "tools[0]", _body(tools=[_TOOL]))
 _MESSAGE = _place("messages[]", "messages[0]", _body())
 _SYSTEM = _place("messages[]", "messages[0]", _body({"role": "system", "content": "be brief"}, _ASK))
 _LATER = _place("messages[]", "messages[1]", _body(_ASK, {"role": "user", "content": "go on"}, _ASK))
@@ -90,6 +91,7 @@ OPTIONS: tuple[Row, ...] = (
 )
 
 MESSAGES: tuple[Row, ...] = (
+    _ENTRY("type", "function", "....."),
     _FUNCTION("name", "seek", "=====", instead="look"),
     _FUNCTION("description", "seeks", "====="),
     _FUNCTION("parameters", {**_SCHEMA, "title": "t"}, "=====", instead=_SCHEMA),

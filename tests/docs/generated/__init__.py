@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from ferryllm_net.config.reference import reference_page
 
-from . import cli, diagrams, endpoints, errors, log_lines, mock, vendors
+from . import cli, compatibility, diagrams, endpoints, errors, log_lines, mock, vendors
 
 DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": cli.page,
+    "reference/compatibility.md": compatibility.page,
     "reference/configuration.md": reference_page,
     "reference/endpoints.md": endpoints.page,
     "reference/errors.md": errors.page,

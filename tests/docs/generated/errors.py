@@ -79,9 +79,10 @@ def _table() -> list[str]:
         for name in names:
             head, body = DIALECTS[name].encode_error(ir.Error(kind, "message"))
             error = json.loads(body)["error"]
-            words = [str(head.status), f"`{error['type']}`"]
-            if error.get("code"):
-                words.append(f"`{error['code']}`")
+            words = [str(head.status)]
+            if isinstance(error, dict):  # Ollama's is a text alone
+                told = [error.get(name) for name in ("type", "status", "code")]
+                words += [f"`{word}`" for word in told if isinstance(word, str)]
             cells.append(" ".join(words))
         lines.append(f"| `{kind.value}` | " + " | ".join(cells) + " |")
     return lines
@@ -91,6 +92,7 @@ def _in_stream(name: str) -> str:
     encoder = DIALECTS[name].stream_encoder(Answer(model="demo", created=1, seed=1))
     encoder.send(Start("id", "demo"))
     text = encoder.send(StreamFailed(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended"))).decode()
+    text = text.replace("\r\n", "\n")  # Gemini's line ends
     # The answer so far is in the Responses event; what it repeats of the request is not the point here.
     text = re.sub(r'("error":\{[^{}]*\}),.*\}\}\n', r"\1, ...}}\n", text)
     return inspect.cleandoc(text)

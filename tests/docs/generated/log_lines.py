@@ -37,6 +37,8 @@ _TAIL = """
 | `request completed` | info, warn, error | The request is over. Not for models, health and readiness. |
 | `translation losses` | debug | What the translation degraded or dropped, with the reasons. |
 | `request failed` | debug | Kind and code of the error; its message where the gateway made it. |
+| `websocket opened` | info | A WebSocket of `/v1/responses` was accepted. Its requests have its id and their number. |
+| `websocket closed` | info | It ended: how many requests it had, and the code of the close where one was said. |
 | `ferryllm server started` | info | The listener accepts. |
 | `draining` | info | The first signal came: running requests may finish. |
 | `stopping now` | warn | The second signal came. |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 
 from ferryllm_proto import capabilities
@@ -69,7 +70,10 @@ _FIELDS = """\
 ## Optional fields
 
 What is not listed is dropped and reported; forms of an answer, media and probabilities (`logprobs`) are refused, for
-without them the answer would be another one. *The usual* are @KNOBS@.
+without them the answer would be another one.
+
+*The usual* are
+@KNOBS@.
 
 | vendor | fields | response_format | media |
 | --- | --- | --- | --- |
@@ -100,7 +104,7 @@ _REFUSALS: tuple[tuple[str, str], ...] = (
 )
 
 
-_KNOBS = ", ".join(f"`{name}`" for name in sorted(KNOBS))
+_KNOBS = textwrap.fill(", ".join(f"`{name}`" for name in sorted(KNOBS)), 118, break_on_hyphens=False)
 
 _SOME = """\
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import zlib
 
 import anyio
 import pytest
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
-from ferryllm_net.http import ClientLeft, Limits, Request, RequestError, Responder
+from ferryllm_net.http import ClientLeft, Limits, Request, RequestError, Responder, TransportError
 from ferryllm_net.http.websocket import GOING_AWAY, State, WebSocket, upgrade, wants_websocket
 from support.rig import Rig, Serving
 from support.sockets import ACCEPT, BINARY, CLOSE, CONTINUATION, PING, TEXT, SocketClient, frame, handshake
@@ -437,3 +439,22 @@ async def test_several_messages_are_one_write(serving: Serving) -> None:
         assert [await client.text(), await client.text()] == ["a", "b"]
         assert rig.served[0].writes[1] == b"\x81\x01a\x81\x01b"
         await client.closed()
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_bytes_come_nothing_is_raised(serving: Serving, seed: int) -> None:
+    rand = random.Random(seed)
+    async with serving(echo, SMALL) as rig:
+        for _ in range(10):
+            client = await connect(rig, Sec_WebSocket_Extensions="permessage-deflate")
+            for _ in range(rand.randrange(1, 6)):
+                payload = rand.randbytes(rand.choice([0, 1, 2, 20, 130]))
+                data = rand.choice([payload, b"{}", deflated(b"a" * 50), b"\x03\xe8"])
+                opcode = rand.choice([TEXT, TEXT, CONTINUATION, BINARY, CLOSE, PING, 10, 3])
+                piece = frame(opcode, data, fin=rand.random() < 0.7, rsv=rand.choice([0, 0, 4, 2]))
+                piece = rand.choice([piece, piece, piece[:-1], payload])
+                with contextlib.suppress(TransportError):
+                    await client.transport.send(piece)
+            await client.transport.aclose()
+        await rig.server.wait_closed()
+    assert rig.errors == []

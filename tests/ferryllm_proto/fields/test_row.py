@@ -6,7 +6,9 @@ from ferryllm_proto.fields import Fate, Place, steps
 from ferryllm_proto.fields.row import Step
 from ferryllm_proto.loss import Disposition
 
-BODY = Place("openai", "", "", {"model": "m", "messages": [{"role": "user", "content": [{"type": "text"}]}], "a": {"b": 1}})
+BODY = Place(
+    "openai", "", "", {"model": "m", "messages": [{"role": "user", "content": [{"type": "text"}]}], "a": {"b": 1}}
+)
 PART = Place("openai", "messages[user].content[text]", "messages[0].content[0]", BODY.body)
 
 

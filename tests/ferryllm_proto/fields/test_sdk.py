@@ -9,8 +9,10 @@ import re
 from typing import Any
 
 import pytest
+import ollama._types as ollama_types
 from anthropic.types import message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
+from google.genai import types as gemini_types
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
@@ -46,6 +48,11 @@ def _is_in(path: str, outer: str) -> bool:
     return path.startswith(outer) and path[len(outer) :][:1] in (".", "[", "(")
 
 
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 SDKS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "openai": (
         [
@@ -66,6 +73,8 @@ SDKS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ],
         {"untagged": ("messages[]",)},
     ),
+    "gemini": ([], {"untagged": ("contents[]",), "alias": _camel}),
+    "ollama": ([ollama_types.ChatRequest, ollama_types.GenerateRequest], {"untagged": ("messages[]",)}),
 }
 
 
@@ -75,7 +84,35 @@ def walked(dialect: str) -> tuple[Fields, Decisions]:
     fields = Fields(decisions, **options)
     for kind in kinds:
         fields.walk(kind)
+    if dialect == "gemini":
+        _walk_gemini(fields)
     return fields, decisions
+
+
+_AT_TOP = {"cached_content", "labels", "model_armor_config", "safety_settings", "service_tier", "store", "tool_config"}
+"""Settings of the SDK's one object that stand beside ``generationConfig`` in the body."""
+_OF_THE_SDK = {
+    "automatic_continuation",
+    "automatic_function_calling",
+    "continuation_token",
+    "generation_output_config",
+    "http_options",
+    "should_return_http_response",
+}
+"""What the SDK does itself and never sends."""
+_WALKED = {"system_instruction", "tools"}
+
+
+def _walk_gemini(fields: Fields) -> None:
+    """The SDK has one object for all settings, and its own arguments among them."""
+    fields.walk(list[gemini_types.Content], "contents")
+    fields.walk(str, "systemInstruction.role")
+    fields.walk(str, "systemInstruction.parts[].text")  # instructions are text alone, whatever the type says
+    fields.walk(list[gemini_types.Tool], "tools")
+    fields.walk(gemini_types.GenerationConfig, "generationConfig")
+    for name, field in gemini_types.GenerateContentConfig.model_fields.items():
+        if name not in _OF_THE_SDK | _WALKED:
+            fields.walk(field.annotation, _camel(name) if name in _AT_TOP else f"generationConfig.{_camel(name)}")
 
 
 @pytest.mark.parametrize("dialect", SDKS)

@@ -21,7 +21,9 @@ def disagreements(row: Row, backend: str) -> list[str]:
             found = "nothing the table knows" if seen.fate is None else seen.fate.name
             losses = "; ".join(str(loss) for loss in seen.losses)
             which = " (newer models)" if newer else ""
-            out.append(f"{row.path} {row.when}{which} at {seen.path}: {said.name} in the table, {found} found: {losses}")
+            out.append(
+                f"{row.path} {row.when}{which} at {seen.path}: {said.name} in the table, {found} found: {losses}"
+            )
     return out
 
 

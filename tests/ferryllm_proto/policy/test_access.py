@@ -135,3 +135,44 @@ def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:
 
 def test_without_keys_there_is_one_owner() -> None:
     assert owner(AccessRules(), [("x-api-key", "anything")]) == ""
+
+
+FORM = ("content-type", "multipart/form-data; boundary=x")
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "x-goog-api-key", "api-key"])
+def test_without_keys_an_upload_needs_some_key_which_no_page_can_send_unasked(name: str) -> None:
+    refused = check(OPEN, "POST", [LOCAL, FORM], uploads=True)
+    assert kind(refused) is ir.ErrorKind.PERMISSION
+    assert "key" in refused.message  # type: ignore[union-attr]  # its kind was just compared
+    assert check(OPEN, "POST", [LOCAL, FORM, (name, "any")], uploads=True) is None
+    assert check(OPEN, "POST", [LOCAL, FORM, ("authorization", "Bearer any")], uploads=True) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("authorization", "Basic YTpi"),  # a browser may send one by itself
+        ("cookie", "a=b"),
+        ("user-agent", "OpenAI/Python"),
+        ("accept", "application/json"),
+    ],
+)
+def test_what_a_form_can_send_opens_no_upload(header: tuple[str, str]) -> None:
+    assert kind(check(OPEN, "POST", [LOCAL, FORM, header], uploads=True)) is ir.ErrorKind.PERMISSION
+
+
+@pytest.mark.parametrize("header", [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")])
+def test_a_key_does_not_let_another_sites_page_upload(header: tuple[str, str]) -> None:
+    headers = [LOCAL, FORM, ("authorization", "Bearer any"), header]
+    assert kind(check(OPEN, "POST", headers, uploads=True)) is ir.ErrorKind.PERMISSION
+
+
+def test_elsewhere_an_upload_stays_refused_whatever_key_it_has() -> None:
+    headers = [LOCAL, FORM, ("authorization", "Bearer any")]
+    assert kind(check(OPEN, "POST", headers)) is ir.ErrorKind.MEDIA_TYPE
+
+
+def test_with_keys_an_upload_needs_a_right_one() -> None:
+    assert check(KEYS, "POST", [FORM, ("authorization", "Bearer fk-one-0123456789")], uploads=True) is None
+    assert kind(check(KEYS, "POST", [FORM], uploads=True)) is ir.ErrorKind.AUTHENTICATION

@@ -5,7 +5,22 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from .meaning import FILTER, LENGTH, STOP, TOOL, Call, Can, Counts, Foreign, Meant, Prose, Thought, Written, dumps, split
+from .meaning import (
+    FILTER,
+    LENGTH,
+    STOP,
+    TOOL,
+    Call,
+    Can,
+    Counts,
+    Foreign,
+    Meant,
+    Prose,
+    Thought,
+    Written,
+    dumps,
+    split,
+)
 
 CAN = Can(refusals=True, stop=True)
 

@@ -19,7 +19,9 @@ def error(rng: random.Random, kind: str) -> bytes:
         "context_length": "invalid_request_error",
     }[kind]
     message = "prompt is too long: 9 tokens > 8 maximum" if kind == "context_length" else "no"
-    return b"event: error\ndata: " + dumps(rng, {"type": "error", "error": {"type": word, "message": message}}) + b"\n\n"
+    return (
+        b"event: error\ndata: " + dumps(rng, {"type": "error", "error": {"type": word, "message": message}}) + b"\n\n"
+    )
 
 
 def write(rng: random.Random, meant: Meant) -> Written:

@@ -25,7 +25,10 @@ TEXT_ARGUMENTS = ("openai", "openai_responses", "anthropic")
 
 _MESSAGES = [{"role": "user", "content": "hi"}]
 ASK: dict[str, tuple[dict[str, Any], str | None]] = {
-    "openai": ({"model": "asked", "messages": _MESSAGES, "stream": True, "stream_options": {"include_usage": True}}, None),
+    "openai": (
+        {"model": "asked", "messages": _MESSAGES, "stream": True, "stream_options": {"include_usage": True}},
+        None,
+    ),
     "openai_responses": ({"model": "asked", "input": "hi", "stream": True}, None),
     "anthropic": ({"model": "asked", "messages": _MESSAGES, "max_tokens": 1000, "stream": True}, None),
     "gemini": (
@@ -170,9 +173,7 @@ def run(seed: int, number: int, tally: Tally, *, entries: tuple[str, ...] = NAME
 # --- whole streams ---------------------------------------------------------------------------------------
 
 
-def _whole(
-    rng: random.Random, entry: str, backend: str, meant: Meant, written: Written, data: bytes
-) -> None:
+def _whole(rng: random.Random, entry: str, backend: str, meant: Meant, written: Written, data: bytes) -> None:
     translator = ask(entry, backend)
     out = feed(translator, data, some_cuts(rng, len(data)))
     assert translator.state is State.DONE, translator.error

@@ -76,7 +76,9 @@ class BlockWriter:
             return
         ttl = mark.ttl
         if not self._own and ttl not in _TTL:
-            self._report.degraded(f"{self._report.at(path, 'cache')}.ttl", f"a cache lives 5m or 1h here, not {ttl}: 1h is asked for")
+            self._report.degraded(
+                f"{self._report.at(path, 'cache')}.ttl", f"a cache lives 5m or 1h here, not {ttl}: 1h is asked for"
+            )
             ttl = "1h"
         block["cache_control"] = {"type": "ephemeral"} if ttl is None else {"type": "ephemeral", "ttl": ttl}
 
@@ -234,9 +236,13 @@ class BlockWriter:
             if self._request.dialect == NAME:
                 arguments = json.raw(call.arguments.encode("utf-8", "surrogatepass"))
             else:
-                self._report.degraded(self._report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw")
+                self._report.degraded(
+                    self._report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw"
+                )
         if part.opaque:
-            self._report.dropped(self._report.at(part.path, "opaque"), "a call carries no other provider's material here")
+            self._report.dropped(
+                self._report.at(part.path, "opaque"), "a call carries no other provider's material here"
+            )
         block: Block = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
         self.cache(block, part.cache, part.path)
         self.ext(block, part.ext, part.path)

@@ -89,7 +89,9 @@ class ParamWriter:
             self._drop(f"there is no room to think in {max_tokens} tokens")
             return None
         if params.budget is not None and fitted != params.budget:
-            self.report.degraded(wish(self.request, "budget"), f"the budget is {fitted} tokens: at least 1024 and less than the limit")
+            self.report.degraded(
+                wish(self.request, "budget"), f"the budget is {fitted} tokens: at least 1024 and less than the limit"
+            )
         return {"type": "enabled", "budget_tokens": fitted}
 
     def _unable(self, body: Block, thinking: Block) -> str | None:
@@ -114,7 +116,9 @@ class ParamWriter:
         if said is None:
             return  # the budget says it
         if said != effort:
-            self.report.degraded(wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}")
+            self.report.degraded(
+                wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}"
+            )
         body.setdefault("output_config", {})["effort"] = said
 
     # --- the other parameters ---
@@ -132,7 +136,10 @@ class ParamWriter:
             raise self.report.refuse(path, f"{self.model} has no structured output")
         schema, closed = (json.raw(format_.schema), False) if self.ours else closed_schema(format_.schema)
         if closed:
-            self.report.degraded(self._format_path("schema"), "the API wants objects without further members: additionalProperties is false")
+            self.report.degraded(
+                self._format_path("schema"),
+                "the API wants objects without further members: additionalProperties is false",
+            )
         out: Block = {"type": "json_schema", "schema": schema}
         if path == "output_format":
             body[path] = out

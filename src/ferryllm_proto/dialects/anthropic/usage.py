@@ -46,23 +46,29 @@ def decode(raw: json.Raw) -> ir.Usage | None:
         usage = json.decode(data, wire.usage)
     except RemoteProtocolError:
         return None
-    write = usage.cache_creation_input_tokens
+    write = _count(usage.cache_creation_input_tokens)
     hour = None
     if usage.cache_creation is not None:
-        short, hour = usage.cache_creation.ephemeral_5m_input_tokens, usage.cache_creation.ephemeral_1h_input_tokens
+        short = _count(usage.cache_creation.ephemeral_5m_input_tokens)
+        hour = _count(usage.cache_creation.ephemeral_1h_input_tokens)
         if write is None and (short is not None or hour is not None):
             write = (short or 0) + (hour or 0)
     details, server = usage.output_tokens_details, usage.server_tool_use
     counters = {name: count for name, count in server.items() if count is not None} if server else None
     return ir.Usage(
-        input=usage.input_tokens,
-        cache_read=usage.cache_read_input_tokens,
+        input=_count(usage.input_tokens),
+        cache_read=_count(usage.cache_read_input_tokens),
         cache_write=write,
         cache_write_1h=hour,
-        output=usage.output_tokens,
-        reasoning=details.thinking_tokens if details is not None else None,
+        output=_count(usage.output_tokens),
+        reasoning=_count(details.thinking_tokens) if details is not None else None,
         server_tools=counters or None,
     )
+
+
+def _count(found: int | None) -> int | None:
+    """A counter as it came; broken servers count below zero."""
+    return None if found is None else max(0, found)
 
 
 def encode(usage: ir.Usage | None, estimate: int) -> bytes:

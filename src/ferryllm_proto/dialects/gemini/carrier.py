@@ -26,9 +26,7 @@ def read(data: str | None, model: str) -> ir.Opaque | None:
     if not data:
         return None
     if data.startswith(_MARK):
-        token = _decoded(data)
-        if opaque.is_envelope(token):
-            return opaque.unwrap(token)
+        return opaque.unwrap(_decoded(data))
     if opaque.is_envelope(data):
         return opaque.unwrap(data)
     return ir.Opaque(PROVIDER, model, ir.OpaqueKind.THOUGHT_SIGNATURE, data)

@@ -199,7 +199,10 @@ def _read(body: bytes) -> _Said | None:
     except RemoteProtocolError:
         return None
     reasons, delay = _details(error.details)
-    code = json.loads(error.code) if given(error.code) is not None else None
+    try:
+        code = json.loads(error.code) if given(error.code) is not None else None
+    except RemoteProtocolError:
+        code = None  # a number without measure
     return _Said(
         _text(error.message),
         code if isinstance(code, int) and not isinstance(code, bool) else None,

@@ -14,6 +14,7 @@ import msgspec
 
 from ... import ir, json
 from ...errors import RemoteProtocolError
+from .wire import camel
 
 MAX_PIECES = 100_000
 """Pieces of one call, and the greatest index of an array: a place may name any."""
@@ -42,6 +43,9 @@ class PartialArguments:
     def add(self, raw: json.Raw) -> None:
         """Take one piece. Raises `RemoteProtocolError` for one that has no place."""
         piece = json.decode(raw, _piece)
+        if piece.json_path == "$":  # in the other spelling
+            fields = {camel(name): value for name, value in json.fields(raw).items()}
+            piece = json.decode(json.encode(fields), _piece)
         self._count += 1
         steps = _steps(piece.json_path)
         if not steps or self._count > MAX_PIECES:

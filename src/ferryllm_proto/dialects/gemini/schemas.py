@@ -60,6 +60,8 @@ _RENAMED = {"defs": "$defs", "ref": "$ref", "example": "examples", "propertyOrde
 def _plain_member(name: str, value: Raw, depth: int) -> tuple[str, Raw]:
     key = camel(name)
     key = _RENAMED.get(key, key)
+    if not key:
+        return key, value
     kind = json.kind(value)
     if key == "type" and kind == "string":
         word = str(json.loads(value))

@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-from ... import ir
+from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...events import End, Event, Start, StreamFailed, UsageUpdate
 from ...sse import FrameDecoder
@@ -118,7 +118,7 @@ class StreamDecoder:
             pieces, fault = self._cutter.pieces_before_fault, exc
         for is_element, piece in pieces:
             if is_element and piece[:1] == b"{":
-                self._reader.chunk(piece, out)
+                self._reader.chunk(json.mend_utf8(piece), out)
         if fault is not None:
             raise fault
 
@@ -136,7 +136,7 @@ class StreamDecoder:
                 if not complete or exc.error.dialect is not None:
                     raise
         elif self.state is _BODY:
-            reader.chunk(bytes(self._held).lstrip(_BLANK), out)
+            reader.chunk(json.mend_utf8(bytes(self._held).lstrip(_BLANK)), out)
             self._held.clear()
             self._end_body(out)
             return

@@ -39,6 +39,9 @@ FINISH: dict[str, ir.FinishReason] = {
     # Not in it: words this file does not know; they are an ordinary end.
 }
 
+_WITH_CALLS = frozenset({"UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
+"""Ends for which there are calls all the same: those that came are whole, and wait for their results."""
+
 FINISH_REASON: dict[ir.FinishReason, str] = {
     _R.END: "STOP",
     _R.STOP: "STOP",
@@ -87,7 +90,7 @@ def word(raw: Raw) -> str | None:
 def finish(reason: str, *, called: bool) -> ir.FinishReason:
     """The reason behind a word; calls end with STOP here (Y3)."""
     found = FINISH.get(reason, _R.END)
-    return _R.TOOL_USE if found is _R.END and called else found
+    return _R.TOOL_USE if called and (found is _R.END or reason in _WITH_CALLS) else found
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -125,7 +128,7 @@ def finish_reason(reason: ir.FinishReason, details_: bytes | None, *, refused: b
 
 
 def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
+    return next((max(0, value) for value in values if value is not None), None)
 
 
 def decode(raw: Raw | bytes) -> ir.Usage | None:

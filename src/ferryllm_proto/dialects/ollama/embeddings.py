@@ -26,7 +26,7 @@ class _OldBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     embeddings: list[msgspec.Raw] | None = None
-    embedding: msgspec.Raw | None = None
+    embedding: msgspec.Raw = msgspec.Raw(b"null")
     model: str | None = None
     prompt_eval_count: int | None = None
 
@@ -90,7 +90,7 @@ class OllamaEmbedder(Embedder):
         answer = json.decode(body, _answer)
         found = answer.embeddings
         if found is None:
-            if answer.embedding is None:
+            if bytes(answer.embedding) == b"null":
                 raise json.bad_field("embeddings", "the vectors", "nothing")
             found = [answer.embedding]
         vectors = tuple(vector(raw, f"embeddings[{index}]") for index, raw in enumerate(found))

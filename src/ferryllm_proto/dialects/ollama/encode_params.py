@@ -141,9 +141,10 @@ def _format(scope: Scope, out: Wire) -> None:
         out["format"] = "json"
     elif found.kind is ir.FormatKind.JSON_SCHEMA and found.schema is not None:
         out["format"] = json.raw(found.schema)
-        if found.description:
-            path = request.names.get("format.description") or f"{request.wire_name('format')}.description"
-            scope.report.dropped(path, "a schema has no description beside it here")
+        for name in ("name", "description"):
+            if getattr(found, name) is not None:
+                path = request.names.get(f"format.{name}") or f"{request.wire_name('format')}.{name}"
+                scope.report.dropped(path, f"a schema has no {name} beside it here")
 
 
 def _logprobs(scope: Scope, out: Wire) -> None:
@@ -173,6 +174,10 @@ def _contract(scope: Scope) -> None:
         raise report.refuse(name("background"), "Ollama does not answer later")
 
 
+_USUAL = ("auto", "default", "standard_only")
+"""Words for the service everybody gets."""
+
+
 def _knobs(scope: Scope) -> None:
     request, report = scope.request, scope.report
     for field in (
@@ -185,7 +190,7 @@ def _knobs(scope: Scope) -> None:
         "user",
         "safety_id",
     ):
-        if getattr(request, field) is not None:
+        if getattr(request, field) not in (None, *_USUAL):
             report.dropped(request.wire_name(field), "Ollama has no such parameter")
     if request.store:
         report.dropped(request.wire_name("store"), "Ollama keeps no answers")

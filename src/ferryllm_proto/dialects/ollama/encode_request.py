@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ... import ir, json, schemas, tools
+from ... import ir, json, tools
 from ...dialect import ToolRules, UpstreamRequest
 from ...loss import Loss, Report
+from ...schemas import with_properties
+from . import schemas
 from .encode_messages import Wire, fields_of, messages
 from .encode_params import parameters
 from .encode_parts import Content, Scope, mark
@@ -101,5 +103,8 @@ def _tool(tool: ir.Tool, scope: Scope) -> object:
         if tool.schema is not None:
             function["parameters"] = json.raw(tool.schema)
     else:
-        function["parameters"] = json.raw(schemas.with_properties(tool.schema))
+        schema = schemas.readable(tool.schema)
+        if schema != with_properties(tool.schema):
+            scope.report.degraded(tool.path, "what the server cannot read of the parameters' schema was left out")
+        function["parameters"] = json.raw(schema)
     return {"type": "function", "function": {**function, **fields_of(tool.ext, "function.")}, **fields_of(tool.ext)}

@@ -81,9 +81,7 @@ def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.
         media.extend(moved)
     if result.is_error:
         if found_path := result.path:  # else it is a placeholder of ours
-            scope.report.degraded(
-                scope.report.at(found_path, "is_error"), "Chat has no such field: the text says it"
-            )
+            scope.report.degraded(scope.report.at(found_path, "is_error"), "Chat has no such field: the text says it")
         if pieces and pieces[0]["type"] == "text":
             pieces[0]["text"] = f"{ERROR_PREFIX}{pieces[0]['text']}"
         else:

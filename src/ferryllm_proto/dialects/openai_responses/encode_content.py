@@ -151,7 +151,9 @@ class ContentWriter:
                     mark["ttl"] = cache.ttl
                 out["prompt_cache_breakpoint"] = mark
             else:  # most models refuse breakpoints, and all of them cache prefixes without any
-                self._report.dropped(self._report.at(part.path, "cache"), "this provider caches prompt prefixes by itself")
+                self._report.dropped(
+                    self._report.at(part.path, "cache"), "this provider caches prompt prefixes by itself"
+                )
         if part.ext is not None:
             if part.ext.dialect == wire.NAME:
                 out.update((k, json.raw(v)) for k, v in part.ext.fields.items() if not k.startswith("."))

@@ -102,7 +102,9 @@ class InputWriter:
             self.instructions = texts[0].text
             for text in texts[:1]:
                 if text.cache is not None:
-                    self._report.dropped(self._report.at(text.path, "cache"), "this provider caches prompt prefixes by itself")
+                    self._report.dropped(
+                        self._report.at(text.path, "cache"), "this provider caches prompt prefixes by itself"
+                    )
                 if text.citations:
                     self._report.dropped(self._report.at(text.path, "citations"), "instructions have no sources here")
                 self._report.ext(text.ext, wire.NAME, text.path)

@@ -61,10 +61,10 @@ UNFINISHED = frozenset({"queued", "in_progress"})
 def decode_usage(usage: WireUsage) -> ir.Usage:
     """Counters as the representation has them: cached input apart (U1, U2)."""
     details = usage.input_tokens_details or _InputDetails()
-    read, written = details.cached_tokens, details.cache_write_tokens
-    total = usage.input_tokens
-    output = usage.output_tokens
-    reasoning = usage.output_tokens_details.reasoning_tokens if usage.output_tokens_details else None
+    read, written = _count(details.cached_tokens), _count(details.cache_write_tokens)
+    total = _count(usage.input_tokens)
+    output = _count(usage.output_tokens)
+    reasoning = _count(usage.output_tokens_details.reasoning_tokens) if usage.output_tokens_details else None
     if usage.total_tokens is not None and total is not None and output is not None:
         # One vendor counts output without reasoning; the total tells.
         missing = usage.total_tokens - total - output
@@ -77,6 +77,11 @@ def decode_usage(usage: WireUsage) -> ir.Usage:
         output=output,
         reasoning=reasoning,
     )
+
+
+def _count(found: int | None) -> int | None:
+    """A counter as it came; broken servers count below zero."""
+    return None if found is None else max(0, found)
 
 
 def encode_usage(usage: ir.Usage, estimate: int) -> dict[str, object]:

@@ -143,7 +143,10 @@ def test_tools_keep_their_entries_and_the_form_of_their_schemas() -> None:
     body = {
         **contents({"text": "hi"}),
         "tools": [
-            {"functionDeclarations": [{"name": "f", "parameters": schema, "behavior": "BLOCKING"}], "codeExecution": {}},
+            {
+                "functionDeclarations": [{"name": "f", "parameters": schema, "behavior": "BLOCKING"}],
+                "codeExecution": {},
+            },
             {"googleSearch": {"timeRangeFilter": {}}},
             {"functionDeclarations": [{"name": "g", "parametersJsonSchema": {"type": "object"}, "response": schema}]},
         ],

@@ -86,7 +86,9 @@ def test_a_response_says_its_text(response: dict[str, Any], text: str, is_error:
     assert again(body) == body
 
 
-@pytest.mark.parametrize("response", [{"name": "f"}, {"name": "f", "response": {}}, {"name": "f", "willContinue": True}])
+@pytest.mark.parametrize(
+    "response", [{"name": "f"}, {"name": "f", "response": {}}, {"name": "f", "willContinue": True}]
+)
 def test_a_response_may_say_nothing(response: dict[str, Any]) -> None:
     body = contents({"functionResponse": response})
     part = decoded(body).turns[0].parts[0]
@@ -113,7 +115,9 @@ def test_n2_calls_and_results_get_one_id() -> None:
     assert again(body) == body
 
 
-@pytest.mark.parametrize(("role", "found"), [("function", "user"), ("tool", "user"), (None, "user"), ("model", "model")])
+@pytest.mark.parametrize(
+    ("role", "found"), [("function", "user"), ("tool", "user"), (None, "user"), ("model", "model")]
+)
 def test_n2_roles(role: str | None, found: str) -> None:
     content: dict[str, Any] = {"parts": [{"text": "x"}]}
     if role is not None:

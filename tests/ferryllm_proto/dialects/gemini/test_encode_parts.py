@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -70,11 +69,11 @@ def test_what_documents_have_besides_is_reported() -> None:
     assert losses == [
         ("dropped", "p.cache_control"),
         ("dropped", "p.citations"),
-        ("dropped", "p.file.filename"),
+        ("dropped", "p.name"),
         ("dropped", "p.context"),
     ]
     parts, losses = _parts(ir.Document(ir.Source(K.TEXT, "words"), name="n", path="p"))
-    assert (parts, losses) == ([{"text": "n\n\nwords"}], [("degraded", "p")])
+    assert (parts, losses) == ([{"text": "n\n\nwords"}], [("degraded", "p.name")])
 
 
 def test_texts() -> None:
@@ -95,7 +94,9 @@ def test_a29_another_dialects_blocks_are_text() -> None:
 # --- calls and results -----------------------------------------------------------------------------------
 
 
-def _loop(arguments: str, *results: ir.Part, model: str = OLD, **fields: Any) -> tuple[list[Any], list[tuple[str, str]]]:
+def _loop(
+    arguments: str, *results: ir.Part, model: str = OLD, **fields: Any
+) -> tuple[list[Any], list[tuple[str, str]]]:
     call = ir.ToolCall("call_1", "f", arguments, path="c")
     result = ir.ToolResult("call_1", results, path="r", **fields)
     body, losses = encoded(foreign(user("go"), assistant(call), user(result), model=model))
@@ -104,7 +105,12 @@ def _loop(arguments: str, *results: ir.Part, model: str = OLD, **fields: Any) ->
 
 @pytest.mark.parametrize(
     ("arguments", "args", "lost"),
-    [('{"a":1.0}', {"a": 1.0}, []), ("", {}, []), ('{"a":', {"_raw": '{"a":'}, ["c.arguments"]), ("7", {"_raw": "7"}, ["c.arguments"])],
+    [
+        ('{"a":1.0}', {"a": 1.0}, []),
+        ("", {}, []),
+        ('{"a":', {"_raw": '{"a":'}, ["c.arguments"]),
+        ("7", {"_raw": "7"}, ["c.arguments"]),
+    ],
 )
 def test_c4_arguments_are_an_object(arguments: str, args: object, lost: list[str]) -> None:
     found, losses = _loop(arguments, ir.Text("x"))

@@ -113,7 +113,9 @@ def test_b1_a_schema_that_contains_itself_is_refused() -> None:
 
 
 def test_b1_references_that_multiply_are_refused() -> None:
-    defs = {f"D{n}": {"type": "object", "properties": dict.fromkeys("ab", {"$ref": f"#/$defs/D{n + 1}"})} for n in range(30)}
+    defs = {
+        f"D{n}": {"type": "object", "properties": dict.fromkeys("ab", {"$ref": f"#/$defs/D{n + 1}"})} for n in range(30)
+    }
     defs["D30"] = {"type": "string"}  # type: ignore[dict-item]  # the end of the chain has another form
     with pytest.raises(RemoteProtocolError, match="too large"):
         _narrowed({"type": "object", "properties": {"a": {"$ref": "#/$defs/D0"}}, "$defs": defs})
@@ -163,13 +165,25 @@ def test_b3_an_object_without_members_is_no_schema() -> None:
 @pytest.mark.parametrize(
     ("schema", "out"),
     [
-        ({"type": "OBJECT", "properties": {"Type": {"type": "STRING"}}}, {"type": "object", "properties": {"Type": {"type": "string"}}}),
+        (
+            {"type": "OBJECT", "properties": {"Type": {"type": "STRING"}}},
+            {"type": "object", "properties": {"Type": {"type": "string"}}},
+        ),
         ({"type": "STRING", "nullable": True}, {"type": ["string", "null"]}),
         ({"type": "STRING", "nullable": False}, {"type": "string"}),
-        ({"type": "STRING", "format": "enum", "enum": ["a"], "nullable": True}, {"type": ["string", "null"], "enum": ["a", None]}),
+        (
+            {"type": "STRING", "format": "enum", "enum": ["a"], "nullable": True},
+            {"type": ["string", "null"], "enum": ["a", None]},
+        ),
         ({"any_of": [{"type": "STRING"}], "nullable": True}, {"anyOf": [{"type": "string"}, {"type": "null"}]}),
-        ({"type": "ARRAY", "items": {"type": "NUMBER"}, "min_items": "2"}, {"type": "array", "items": {"type": "number"}, "minItems": 2}),
-        ({"ref": "#/defs/A", "defs": {"A": {"type": "INTEGER"}}}, {"$ref": "#/$defs/A", "$defs": {"A": {"type": "integer"}}}),
+        (
+            {"type": "ARRAY", "items": {"type": "NUMBER"}, "min_items": "2"},
+            {"type": "array", "items": {"type": "number"}, "minItems": 2},
+        ),
+        (
+            {"ref": "#/defs/A", "defs": {"A": {"type": "INTEGER"}}},
+            {"$ref": "#/$defs/A", "$defs": {"A": {"type": "integer"}}},
+        ),
         ({"type": "TYPE_UNSPECIFIED", "example": 1, "property_ordering": ["a"]}, {"examples": [1]}),
     ],
 )

@@ -23,7 +23,9 @@ def test_u3_cached_tokens_are_in_the_prompt_and_thoughts_are_not_in_the_candidat
 
 
 def test_u3_what_tools_read_comes_on_top() -> None:
-    assert _decoded(promptTokenCount=10, toolUsePromptTokenCount=7, candidatesTokenCount=1) == ir.Usage(input=17, output=1)
+    assert _decoded(promptTokenCount=10, toolUsePromptTokenCount=7, candidatesTokenCount=1) == ir.Usage(
+        input=17, output=1
+    )
 
 
 def test_u14_both_spellings_are_read() -> None:
@@ -118,7 +120,9 @@ def test_every_reason_has_a_word_and_refusals_keep_theirs() -> None:
 def test_probabilities_both_ways() -> None:
     result = {
         "chosenCandidates": [{"token": "é", "logProbability": -0.5}],
-        "topCandidates": [{"candidates": [{"token": "é", "logProbability": -0.5}, {"token": "e", "logProbability": -1.5}]}],
+        "topCandidates": [
+            {"candidates": [{"token": "é", "logProbability": -0.5}, {"token": "e", "logProbability": -1.5}]}
+        ],
     }
     chat = usage.decode_logprobs(Raw(json.dumps(result).encode()))
     assert chat is not None

@@ -68,7 +68,7 @@ def test_7_4_thinking(model: str, params: dict[str, Any], think: object, losses:
 
 def test_a36_formats() -> None:
     schema = ir.Format(ir.FormatKind.JSON_SCHEMA, name="n", schema=b'{"type": "object"}', strict=True)
-    assert said(format=schema) == ({"format": {"type": "object"}, "stream": False}, [])
+    assert said(format=schema) == ({"format": {"type": "object"}, "stream": False}, [("dropped", "format.name")])
     described = ir.Format(ir.FormatKind.JSON_SCHEMA, schema=b"{}", description="d")
     assert said(format=described)[1] == [("dropped", "format.description")]
     assert said(format=ir.Format(ir.FormatKind.JSON_SCHEMA))[0]["format"] == "json"

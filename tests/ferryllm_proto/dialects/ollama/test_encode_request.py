@@ -44,6 +44,13 @@ def test_tools_keep_their_schemas_bytes() -> None:
     assert losses == []
 
 
+def test_a_schema_the_server_cannot_read_is_mended_and_reported() -> None:
+    odd = ir.Function("f", schema=b'{"type":["object","null"],"properties":{"a":true}}', path="tools[0]")
+    body, losses = encoded(foreign(tools=(odd,)))
+    assert body["tools"][0]["function"]["parameters"] == {"type": "object", "properties": {"a": {}}}
+    assert paths(losses) == [("degraded", "tools[0]")]
+
+
 def test_what_tools_cannot_say_is_reported() -> None:
     strict = ir.Function("f", strict=True, cache=ir.CacheMark(), path="tools[0]")
     hosted = ir.HostedTool("openai", "web_search", b"{}", path="tools[1]")
