@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-import atheris  # noqa: E402 - not installed where the tests run; scripts/fuzz sees to it
+import atheris
 
 with atheris.instrument_imports(include=["ferryllm_proto", "ferryllm_net.http"]):
     from targets import TARGETS

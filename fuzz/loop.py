@@ -15,7 +15,7 @@ import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from targets import TARGETS  # noqa: E402 - found through the line above
+from targets import TARGETS
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 MAX_LENGTH = 16_384

@@ -10,12 +10,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT), str(ROOT.parent / "tests")]
 
-from support.wires import WIRES  # noqa: E402 - found through the line above
-from support.wires.meaning import make  # noqa: E402
 from targets import ASK, NAMES, TARGETS  # noqa: E402
 
 from ferryllm_proto import DIALECTS, ir  # noqa: E402
 from ferryllm_proto.dialect import Answer  # noqa: E402
+from support.wires import WIRES  # noqa: E402 - found through the line above
+from support.wires.meaning import make  # noqa: E402
 
 CORPUS = ROOT / "corpus"
 MOST = 6000

@@ -46,6 +46,14 @@ curl -s {base}/v1/responses {post} \\
 curl -sN {base}/v1/messages {post} \\
   -d '{{"model":"{model}","max_tokens":64,"stream":true,{turn}}}'
 
+# Gemini
+curl -s {base}/v1beta/models/{model}:generateContent {post} \\
+  -d '{{"contents":[{{"parts":[{{"text":"{_PROMPT}"}}]}}]}}'
+
+# Ollama, streamed
+curl -sN {base}/api/chat {post} \\
+  -d '{{"model":"{model}",{turn}}}'
+
 # OpenAI's Python SDK
 OPENAI_BASE_URL={base}/v1 OPENAI_API_KEY={key} python3 -c '
 from openai import OpenAI
@@ -65,6 +73,12 @@ ANTHROPIC_BASE_URL={base} ANTHROPIC_API_KEY={key} claude --bare --print --model 
 FERRYLLM_KEY={key} codex exec --skip-git-repo-check --model {model} \\
   -c model_provider=ferryllm {codex}.name=ferryllm {codex}.base_url={base}/v1 \\
   {codex}.env_key=FERRYLLM_KEY {codex}.wire_api=responses "{_PROMPT}"
+
+# Gemini CLI
+GOOGLE_GEMINI_BASE_URL={base} GEMINI_API_KEY={key} gemini --model {model} --prompt "{_PROMPT}"
+
+# Ollama's own programs
+OLLAMA_HOST={base} ollama run {model} "{_PROMPT}"
 """
 
 

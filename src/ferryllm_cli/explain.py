@@ -204,7 +204,8 @@ def _table(title: str, losses: Iterable[Loss], text: str, name: str) -> None:
 def _carried(text: str, losses: Iterable[Loss]) -> tuple[list[str], list[str]]:
     """The body's members that are carried whole, and those of which a part is lost."""
     lost = [loss.path for loss in losses]
-    whole, partly = [], []
+    whole: list[str] = []
+    partly: list[str] = []
     for name in json.loads(text):
         if name in lost:
             continue

@@ -28,10 +28,13 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """Look for a kept response; answer with `Recalled`."""
+    """Look for a kept response, for items of kept responses, or both; answer with `Recalled`."""
 
-    id: str
+    id: str | None
+    """Of a response."""
     owner: str
+    items: tuple[str, ...] = ()
+    """Ids of items, whose responses are not known."""
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -39,6 +42,8 @@ class Keep(msgspec.Struct, frozen=True):
     to be kept survives whatever happens to the process."""
 
     response: KeptResponse
+    ids: tuple[str, ...] = ()
+    """What its items can be found by, in their order."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -112,6 +117,8 @@ class Record(msgspec.Struct, frozen=True):
     losses: tuple[Loss, ...]
     error: ir.Error | None
     attempts: int
+    sent: int = 0
+    """Bytes of the answer's body, as the client gets them."""
 
 
 Action = Union[  # noqa: UP007 - as above

@@ -60,6 +60,8 @@ class Answer(msgspec.Struct, frozen=True):
     """What the client asked for, with its query: Gemini's and Ollama's answers differ with it."""
     kept: bool = False
     """The gateway will keep the answer under its id: Responses clients are told so."""
+    kept_upstream: bool = False
+    """The provider keeps the answer under its own id: they are told that too."""
 
     @property
     def include_usage(self) -> bool:

@@ -85,6 +85,7 @@ class Exchange:
         """What a Responses client's request has to do with kept answers."""
         self._error: ir.Error | None = None
         self._attempts = 0
+        self._sent = 0
         self._opened = 0.0
         self._idle_at: float | None = None
         self._total_at: float | None = None
@@ -236,7 +237,7 @@ class Exchange:
         body = talk.receive_eof()
         assert talk.head is not None
         self._error = talk.error
-        return [*self._head(now), SendBody(body), Finish(), self._record(now)]
+        return [*self._head(now), self._send_body(body), Finish(), self._record(now)]
 
     def _on_client_fault(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientFault
@@ -291,7 +292,7 @@ class Exchange:
                 return []
             if self._ping_at is not None:
                 self._ping_at = now + self._gateway.ping_secs
-            return [SendBody(out)]
+            return [self._send_body(out)]
         return self._deliver(out, now)
 
     def _on_end(self, event: Input, now: float) -> list[Action]:
@@ -344,7 +345,7 @@ class Exchange:
         if self._first_byte is None and talk.head is not None:
             actions.extend(self._head(now))
         if out:
-            actions.append(SendBody(out))
+            actions.append(self._send_body(out))
         if not over:
             return actions
         self._error = talk.error
@@ -384,7 +385,7 @@ class Exchange:
         if self._ping_at is not None and now >= self._ping_at:
             self._ping_at = now + self._gateway.ping_secs
             out = self._talk.ping() if self._talk is not None else b""
-            return [SendBody(out)] if out else []
+            return [self._send_body(out)] if out else []
         if self._total_at is not None and now >= self._total_at:
             return self._late(f"was not done in {self._limit(self._total_at)} s", now)
         if self._idle_at is not None and now >= self._idle_at:
@@ -421,7 +422,7 @@ class Exchange:
         headers = head.headers
         if isinstance(self._entry, NoEntry) and self._entry.allow:
             headers = (*headers, ("allow", ", ".join(self._entry.allow)))
-        return [self._send_head(head.status, headers, now), SendBody(body), Finish(), self._record(now)]
+        return [self._send_head(head.status, headers, now), self._send_body(body), Finish(), self._record(now)]
 
     def _head(self, now: float) -> list[Action]:
         talk = self._talk
@@ -439,6 +440,10 @@ class Exchange:
         names = ("x-request-id", "request-id") if self._entry.dialect == "anthropic" else ("x-request-id",)
         own = tuple((name, self.id) for name in names if name not in given)
         return SendHead(status, (*headers, *own))
+
+    def _send_body(self, data: bytes) -> SendBody:
+        self._sent += len(data)
+        return SendBody(data)
 
     def _record(self, now: float, outcome: Outcome | None = None) -> Record:
         talk, entry = self._talk, self._entry
@@ -466,6 +471,7 @@ class Exchange:
             losses=tuple(talk.losses) if talk is not None else (),
             error=error,
             attempts=self._attempts,
+            sent=self._sent,
         )
 
 

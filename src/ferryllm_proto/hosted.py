@@ -17,6 +17,9 @@ _MEDIA = frozenset({"video_url", "input_video", "video", "document_url", "audio_
 _REFERENCES = frozenset({"item_reference"})
 """What only the other provider keeps: never answered without it (R10)."""
 
+_SEALED = frozenset({"compaction"})
+"""What stands for a part of the conversation; where all that it says is encrypted, its maker alone can read it (R17)."""
+
 _UNREADABLE = frozenset(
     {"type", "id", "signature", "data", "tool_use_id", "cache_control", "file_id", "caller", "status"}
 )
@@ -38,9 +41,13 @@ def as_text(part: ir.Hosted, target: str, report: Report) -> str | None:
     if part.type == "document":
         raise report.refuse(path, f"{target} takes no document that is made of more than text: send its parts")
     try:
-        value = _readable(json.loads(part.raw))
+        whole = json.loads(part.raw)
     except RemoteProtocolError:  # carried raw, so never looked into before
-        value = None
+        whole = None
+    value = _readable(whole)
+    if not value and part.type in _SEALED and isinstance(whole, dict) and whole.get("encrypted_content"):
+        why = f"only the provider that made this {part.type} can read it, and {target} is another"
+        raise report.refuse(path, f"{why}: send the conversation it stands for")
     if not value:
         report.dropped(path, f"nothing in a {part.type} block of {part.dialect} can be read by another model")
         return None

@@ -35,11 +35,13 @@ class ClientLost(msgspec.Struct, frozen=True):
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """What the store of responses has of one id."""
+    """What the store of responses has of what was looked for."""
 
     response: KeptResponse | None
     foreign: bool = False
     """There is one of this id, and it belongs to somebody else."""
+    items: dict[str, bytes] = {}
+    """Items by their ids; those that are not there are not in it."""
     failed: bool = False
     """The store could not be read."""
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 import msgspec
 
 
+ITEM_COST = 250
+"""Bytes that a store needs to find an item by its id, about."""
+
+
 class KeptResponse(msgspec.Struct, frozen=True):
     """One response, or where to find it. Its key is owner and id together."""
 
@@ -37,5 +41,5 @@ class KeptResponse(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes it takes, about: what stores count against their bound."""
-        items = sum(map(len, self.input)) + 100 * len(self.input)
-        return 500 + len(self.response) + sum(map(len, self.output)) + items
+        items = self.items
+        return 500 + len(self.response) + sum(map(len, items)) + ITEM_COST * len(items)

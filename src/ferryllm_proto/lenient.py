@@ -27,7 +27,7 @@ is among them: without it an answer would be paid for that nobody wanted."""
 _CONTEXT = frozenset({"previous_id", "conversation"})
 """Fields that stand for a part of the conversation: an answer without it answers another question (R10)."""
 _CONTEXT_EXT = frozenset({"cachedContent", "context", "prompt", "thread"})
-_CONTEXT_PARTS = frozenset({"item_reference"})
+_CONTEXT_PARTS = frozenset({"item_reference", "compaction"})
 
 _INCLUDE = re.compile(r"\[(\d+)\]$")
 

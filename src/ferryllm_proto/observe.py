@@ -23,6 +23,8 @@ class Observer:
     def __init__(self) -> None:
         self.usage: ir.Usage | None = None
         self.finish: ir.FinishReason | None = None
+        self.id: str | None = None
+        """The provider's id of the answer, where it said one."""
         self.model: str | None = None
         """The provider's word for the model that answered, where it said one."""
         self.error: ir.Error | None = None
@@ -38,7 +40,7 @@ class Observer:
         if isinstance(event, UsageUpdate):
             self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
         elif isinstance(event, Start):
-            self.model = event.model or None
+            self.id, self.model = event.id or None, event.model or None
             self.usage = event.usage if event.usage is not None else self.usage
         elif isinstance(event, Finish):
             self.finish = event.reason
@@ -50,7 +52,8 @@ class Observer:
 
     def see_whole(self, response: ir.Response) -> None:
         """The same for a whole answer; a failure is in `error`."""
-        self.usage, self.finish, self.model = response.usage, response.finish, response.model or None
+        self.usage, self.finish = response.usage, response.finish
+        self.id, self.model = response.id or None, response.model or None
         self.empty = not response.parts
         self.error = HOLLOW if self._is_hollow() else None
 

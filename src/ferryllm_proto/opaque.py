@@ -21,7 +21,7 @@ from .ir import Opaque, OpaqueKind, Struct
 
 PREFIX = "ferry1."
 
-MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyI", b"ferry1.W1tb", b"ZmVycnkxL")
+MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyJ", b"ferry1.W1tb", b"ZmVycnkxL")
 """One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
 
 MAX_CARRIER = 16 << 10

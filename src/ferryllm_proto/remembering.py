@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .actions import Keep, Point, Recall
 from .conversation import Conversation
+from .dialects.openai_responses.history import item_ids, references
 from .errors import RemoteProtocolError
 from .inputs import Recalled
 from .kept import KeptResponse
@@ -29,6 +30,8 @@ class Remembering:
         self._created = created
         self._body = b""
         self._wishes = Wishes()
+        self._references: tuple[str, ...] = ()
+        """The items it refers to."""
         self._pointing: NativeTranslator | None = None
         """The conversation whose answer's place is still to be told."""
         self._last = (b"", False)
@@ -36,21 +39,24 @@ class Remembering:
     def ask(self, body: bytes) -> Recall | None:
         """The question to the store for ``body``; None where it goes on from nothing. Raises `RemoteProtocolError`."""
         self._body, self._wishes = body, read_wishes(body)
-        previous = self._wishes.previous_response_id
-        return Recall(previous, self._owner) if previous is not None and self._gateway.keeps_responses else None
+        if not self._gateway.keeps_responses:
+            return None
+        previous, self._references = self._wishes.previous_response_id, references(body)
+        return Recall(previous, self._owner, self._references) if previous is not None or self._references else None
 
     def resume(self, recalled: Recalled | None, provider: Provider) -> bytes:
         """The body as it is to be answered, with what was ``recalled``. Raises `RemoteProtocolError`."""
-        self.memory = plan(self._wishes, provider, recalled, store=self._gateway.keeps_responses)
+        store = self._gateway.keeps_responses
+        self.memory = plan(self._wishes, provider, recalled, store=store, references=self._references)
         body, self._body = prepare(self._body, self.memory), b""
-        if self.memory.items and len(body) > self._gateway.body_limit:
+        if (self.memory.items or self.memory.found) and len(body) > self._gateway.body_limit:
             error = too_large(self._gateway.body_limit)
             raise RemoteProtocolError(error.message, kind=error.kind)
         return body
 
     def watch(self, talk: Conversation) -> None:
         """``talk`` is the conversation now."""
-        self._pointing = talk if type(talk) is NativeTranslator else None
+        self._pointing = talk if type(talk) is NativeTranslator and self.memory.point else None
 
     def point(self, provider: Provider) -> list[Point]:
         """Where the answer is, once ``provider``, which keeps it, has named it."""
@@ -66,7 +72,7 @@ class Remembering:
         if talk.state is State.DONE:
             kept = talk.remember(out, owner=self._owner, created=self._created, provider=provider.name)
         self._last = (out, upstream_open)
-        return None if kept is None else Keep(kept)
+        return None if kept is None else Keep(kept, item_ids(kept.items))
 
     def release(self, talk: KeptTranslator, *, kept: bool) -> tuple[bytes, bool]:
         """The end of the answer, true to whether it was ``kept``; and whether the provider is still open."""

@@ -4,19 +4,22 @@ A provider of Responses keeps its answers itself: there the bytes pass through, 
 (`NativeTranslator`). For every other provider the gateway keeps them: the items of the earlier turns are put before
 the request's own and the answer is remembered with them (`KeptTranslator`). Which of the two a request needs is
 `plan`'s to say; the machine that asks stores and waits for them is the `Exchange`.
+
+A request may also refer to single items of kept answers. Where the gateway has them they go into its input.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from . import ir, json
+from . import dialect, ir, json
 from .dialect import Answer, Headers, UpstreamRequest
-from .dialects.openai_responses.history import input_items, output_items, resume
+from .dialects.openai_responses.history import input_items, output_items, put_back, resume
+from .dialects.openai_responses.scan import Scanner
 from .dialects.openai_responses.wire import NAME
 from .errors import RemoteProtocolError
 from .inputs import Recalled
@@ -46,6 +49,8 @@ class Memory(msgspec.Struct, frozen=True):
     """The answer it goes on from."""
     items: tuple[bytes, ...] | None = None
     """What stands before its own input; None when the gateway has nothing to put there."""
+    found: Mapping[str, bytes] = {}
+    """Items that its input refers to and the gateway has, by their ids."""
     kept: bool = False
     """The gateway keeps this conversation."""
     keep: bool = False
@@ -64,11 +69,14 @@ def read_wishes(body: bytes) -> Wishes:
     return json.decode(body, _wishes_decoder)
 
 
-def plan(wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store: bool) -> Memory:
+def plan(
+    wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store: bool, references: Sequence[str] = ()
+) -> Memory:
     """What to do for one request towards ``provider``.
 
-    ``recalled`` is the store's answer where the request goes on from something, ``store`` whether there is a store.
-    Raises `RemoteProtocolError` for an earlier answer that is not there, and for what the gateway cannot keep.
+    ``recalled`` is the store's answer where the request goes on from something or has ``references`` to items,
+    ``store`` whether there is a store. Raises `RemoteProtocolError` for an earlier answer or an item that is not there,
+    and for what the gateway cannot keep.
     """
     native = provider.dialect == NAME
     passes = native and provider.keeps_responses
@@ -90,6 +98,8 @@ def plan(wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store
         memory = Memory(
             previous, items, kept=not passes, keep=keep and not passes, point=keep and passes, native=native
         )
+    if references and store:
+        memory = msgspec.structs.replace(memory, found=_referred(references, recalled, passes=passes))
     if memory.kept and native:  # towards the others the encoders of requests refuse them
         if wishes.background:
             raise _refused("background", "the gateway keeps the answers of this provider and makes none in background")
@@ -100,11 +110,9 @@ def plan(wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store
 
 def _found(previous: str, recalled: Recalled | None, provider: Provider, *, passes: bool) -> KeptResponse | None:
     """What a request goes on from; None leaves it to the provider."""
-    if recalled is None or recalled.failed:
-        raise RemoteProtocolError("the store of responses could not be read: try again", kind=ir.ErrorKind.SERVER)
-    found = recalled.response
+    found = _read(recalled).response
     if found is None:
-        if passes and not recalled.foreign:
+        if passes and recalled is not None and not recalled.foreign:
             return None  # it may be older than the gateway; the provider knows
         raise RemoteProtocolError(
             f"Previous response with id '{previous:.100}' not found.",
@@ -121,12 +129,29 @@ def _found(previous: str, recalled: Recalled | None, provider: Provider, *, pass
     return found
 
 
+def _referred(references: Sequence[str], recalled: Recalled | None, *, passes: bool) -> Mapping[str, bytes]:
+    """The items a request refers to; a provider that keeps its answers may know those that are not here."""
+    found = _read(recalled).items
+    gone = None if passes else next((id_ for id_ in references if id_ not in found), None)
+    if gone is not None:
+        raise RemoteProtocolError(f"Item with id '{gone:.100}' not found.", kind=ir.ErrorKind.NOT_FOUND, param="input")
+    return found
+
+
+def _read(recalled: Recalled | None) -> Recalled:
+    if recalled is None or recalled.failed:
+        raise RemoteProtocolError("the store of responses could not be read: try again", kind=ir.ErrorKind.SERVER)
+    return recalled
+
+
 def _refused(param: str, why: str) -> RemoteProtocolError:
     return RemoteProtocolError(f"{param}: {why}", param=param, code="unsupported_parameter")
 
 
 def prepare(body: bytes, memory: Memory) -> bytes:
     """``body`` as it is to be answered: with what came before, and without what was the gateway's to do."""
+    if memory.found:
+        body = put_back(body, memory.found)
     if memory.items is not None:
         body = resume(body, memory.items)
     if not (memory.kept and (memory.native or (memory.keep and b"store" in body))):
@@ -234,17 +259,37 @@ class KeptTranslator(Translator):
 
 
 class NativeTranslator(Translator):
-    """A `Translator` between Responses clients and a provider that keeps its answers."""
+    """A `Translator` between Responses clients and a provider that keeps its answers; give it a prepared body."""
+
+    def __init__(self, memory: Memory, **options: Any) -> None:
+        super().__init__(**options)
+        self._memory = memory
 
     @property
     def answer_id(self) -> str | None:
         """The id under which the provider keeps the answer, once it has said so."""
-        scanner = None if self._relay is None else self._relay.scanner
-        return getattr(scanner, "kept_id", None)
+        if self._relay is None:  # the answer has the other form than was asked for
+            return self._seen.id
+        return getattr(self._relay.scanner, "kept_id", None)
+
+    def _scanner(self, name: str | None) -> dialect.Scanner:
+        scanner = super()._scanner(name)
+        if self._memory.items is not None and self._memory.previous is not None and isinstance(scanner, Scanner):
+            scanner.show_previous(self._memory.previous)
+        return scanner
+
+    def _answer(self) -> Answer:
+        answer, memory = super()._answer(), self._memory
+        request = answer.request
+        if request is not None and memory.items is not None:
+            request = msgspec.structs.replace(request, previous_id=memory.previous)
+        return msgspec.structs.replace(answer, request=request, kept_upstream=memory.point)
 
 
 def translator_for(memory: Memory) -> Callable[..., Translator]:
     """The kind of `Translator` for a request with ``memory``; call it with a `Translator`'s parameters."""
     if memory.kept:
         return lambda **options: KeptTranslator(memory, **options)
-    return NativeTranslator if memory.point else Translator
+    if memory.point or memory.items is not None:
+        return lambda **options: NativeTranslator(memory, **options)
+    return Translator

@@ -15,19 +15,11 @@ from collections.abc import Callable
 
 from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator, play
-from .dialect import Answer, ClientHead, Dialect, Headers, StreamDecoder, StreamEncoder, UpstreamRequest
+from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
 from .estimate import estimate_input
-from .events import (
-    PREAMBLE,
-    End,
-    Event,
-    Ping,
-    ReasoningDelta,
-    StreamFailed,
-    TextDelta,
-)
+from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .prepare import Target, prepare, refusal, understand
@@ -286,7 +278,7 @@ class Translator:
         if self._same and whole is not self.stream:
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
-            scanner = self.backend.scanner(stream=self.stream, model=name)
+            scanner = self._scanner(name)
             decoder, ends = self.backend.stream_decoder(), self.backend.event_ends
             self._relay = Relay(scanner, stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = State.RELAY
@@ -315,6 +307,10 @@ class Translator:
         else:
             self._accumulator = Accumulator()
         return self._translated(self._decoder.receive_data(data))
+
+    def _scanner(self, name: str | None) -> Scanner:
+        """What watches an answer that passes through and puts ``name`` in the place of its model's."""
+        return self.backend.scanner(stream=self.stream, model=name)
 
     def _accumulate(self, event: Event) -> bytes:
         assert self._accumulator is not None

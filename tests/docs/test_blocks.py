@@ -26,6 +26,19 @@ KEYS = dict.fromkeys(
 _CLAUDE = "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude"
 _CLAUDE_PONG = _CLAUDE + ' --bare --print --model demo "Reply with one word: pong"'
 _CODEX_PONG = "$ FERRYLLM_KEY=any codex exec --skip-git-repo-check --model demo \\"
+_GEMINI_PONG = (
+    "$ GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:3000 GEMINI_API_KEY=any gemini --model demo"
+    ' --prompt "Reply with one word: pong"'
+)
+_OLLAMA_PONG = '$ OLLAMA_HOST=http://127.0.0.1:3000 ollama run demo "Reply with one word: pong"'
+_QWEN_PONG = (
+    "$ OPENAI_BASE_URL=http://127.0.0.1:3000/v1 OPENAI_API_KEY=any OPENAI_MODEL=demo qwen --auth-type openai"
+    ' --prompt "Reply with one word: pong"'
+)
+_AIDER_PONG = (
+    "$ OPENAI_API_KEY=any aider --model openai/demo --openai-api-base http://127.0.0.1:3000/v1"
+    ' --message "Reply with one word: pong"'
+)
 _CLIENT = (
     "needs a client that is not here; scripts/test --clients drives it, and the text is compared with the banner below"
 )
@@ -40,6 +53,10 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/howto/claude-code.md", _CLAUDE_PONG): _CLIENT,
     ("docs/howto/codex.md", _CODEX_PONG): _CLIENT,
     ("docs/howto/opencode.md", '$ opencode run -m ferry-chat/demo "Reply with one word: pong"'): "needs OpenCode",
+    ("docs/howto/gemini.md", _GEMINI_PONG): _CLIENT,
+    ("docs/howto/ollama.md", _OLLAMA_PONG): "needs Ollama's own program",
+    ("docs/howto/chat-agents.md", _QWEN_PONG): "needs Qwen Code; scripts/test --clients drives it",
+    ("docs/howto/chat-agents.md", _AIDER_PONG): "needs aider; scripts/test --clients drives it",
     ("docs/howto/run-as-a-service.md", "$ python3 -m venv /opt/ferryllm"): "installs into the system",
     ("docs/development.md", "$ scripts/test"): "would run this test",
     ("docs/development.md", "$ pip download --no-deps --no-binary :all: llama-cpp-python"): _BUILD,

@@ -268,6 +268,7 @@ def test_images_pass_and_are_accounted(served: Served) -> None:
     served.portal.call(served.running.logged, "losses=0 request_id=req-images")
     record = next(line for line in served.running.log.splitlines() if "losses=0 request_id=req-images" in line)
     assert "input_tokens=11 output_tokens=22" in record
+    assert int(record.partition("sent_bytes=")[2].partition(" ")[0]) > len(PNG)
     assert "display_model=gpt-image-1" in record
     assert 'provider="resp"' in record
 

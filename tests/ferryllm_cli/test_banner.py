@@ -98,16 +98,22 @@ def test_every_entry_and_client_has_its_command_and_each_is_one_shell_line() -> 
         "Chat Completions",
         "Responses",
         "Messages, streamed",
+        "Gemini",
+        "Ollama, streamed",
         "OpenAI's Python SDK",
         "Anthropic's Python SDK",
         "Claude Code",
         "Codex",
+        "Gemini CLI",
+        "Ollama's own programs",
     ]
     for name, text in found.items():
         words = shlex.split(text.replace("\\\n", " "))
         assert len(words) >= 5, name
         if "-d" in words:
-            assert json.loads(words[words.index("-d") + 1])["model"] == "demo"
+            body = json.loads(words[words.index("-d") + 1])
+            assert body.get("model", "demo") == "demo"
+            assert "model" in body or "models/demo:" in text  # Gemini's is in the path
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -115,7 +121,7 @@ def test_the_printed_curl_commands_work_as_printed() -> None:
     with gateway(None) as running:
         found = blocks(commands(running.base_url, "demo", "any"))
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        for name in ("Chat Completions", "Responses", "Messages, streamed"):
+        for name in ("Chat Completions", "Responses", "Messages, streamed", "Gemini", "Ollama, streamed"):
             done = subprocess.run(["sh", "-c", found[name]], capture_output=True, text=True, env=env, timeout=30)
             assert done.returncode == 0, done.stderr
             assert "pong" in done.stdout.lower(), name

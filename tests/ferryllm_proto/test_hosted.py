@@ -30,10 +30,19 @@ def test_a29_a_search_and_its_result_are_told_without_what_no_one_else_can_read(
 
 
 @pytest.mark.parametrize(
-    "raw", [b'{"type":"compaction","encrypted_content":"x"}', b"{}", b'{"a":"data:image/png;base64,AA"}']
+    "raw", [b'{"type":"thing","encrypted_content":"x"}', b"{}", b'{"a":"data:image/png;base64,AA"}', b"{"]
 )
 def test_a30_what_is_unreadable_is_dropped_and_reported(raw: bytes) -> None:
-    assert told("compaction", raw) == (None, ["dropped messages[1].content[0]"])
+    assert told("thing", raw) == (None, ["dropped messages[1].content[0]"])
+
+
+def test_r17_a_sealed_summary_of_the_conversation_is_refused_and_one_that_failed_is_dropped() -> None:
+    with pytest.raises(RemoteProtocolError, match="send the conversation it stands for") as caught:
+        told("compaction", b'{"type":"compaction","id":"cmp_1","encrypted_content":"x"}')
+    assert caught.value.error.param == "messages[1].content[0]"
+    assert told("compaction", b'{"type":"compaction","content":null}') == (None, ["dropped messages[1].content[0]"])
+    text, _ = told("compaction", b'{"type":"compaction","content":"so far","encrypted_content":"x"}')
+    assert text == '[compaction] {"content":"so far"}'
 
 
 @pytest.mark.parametrize("type_", ["video_url", "item_reference"])

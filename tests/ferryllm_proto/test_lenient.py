@@ -193,8 +193,11 @@ def test_c12_a_message_of_which_nothing_is_left_is_still_refused() -> None:
         encode(DIALECTS["anthropic"], chat({"role": "user", "content": [audio]}), policy=LossPolicy.LENIENT)
 
 
-def test_r10_a_reference_is_never_left_out() -> None:
-    items = [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "go on"}]
+@pytest.mark.parametrize(
+    "item", [{"type": "item_reference", "id": "msg_1"}, {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}]
+)
+def test_r10_what_stands_for_the_conversation_is_never_left_out(item: dict[str, str]) -> None:
+    items = [item, {"role": "user", "content": "go on"}]
     with pytest.raises(RemoteProtocolError) as caught:
         encode(DIALECTS["openai"], responses(input=items), policy=LossPolicy.LENIENT)
     assert caught.value.error.param == "input[0]"

@@ -4,7 +4,7 @@ import pytest
 
 from ferryllm_proto import ir
 from ferryllm_proto.errors import RemoteProtocolError
-from ferryllm_proto.loss import Disposition, Loss, Report
+from ferryllm_proto.loss import Disposition, Loss, Report, StrictRefusal, lost, wanted_logprobs, wishes
 
 
 def test_g3_a_loss_reads_well() -> None:
@@ -64,3 +64,70 @@ def test_g3_fields_of_the_same_dialect_are_no_loss() -> None:
     report.ext(ir.Ext("openai", {"x": b"1"}), "openai")
     report.ext(None, "openai")
     assert report.losses == []
+
+
+# --- the client's own words ------------------------------------------------------------------------------
+
+
+def test_g4_fields_of_a_part_are_named_as_the_client_wrote_them() -> None:
+    names = {".cache": "prompt_cache_breakpoint", ".phase": "^phase", ".opaque": "extra_content", "turns": "input"}
+    report = Report(ir.Request("openai", "m", names=names))
+    assert report.at("input[1].content[0]", "cache") == "input[1].content[0].prompt_cache_breakpoint"
+    assert report.at("input[1].content[0]", "phase") == "input[1].phase"
+    assert report.at("input[1]", "opaque") == "input[1].extra_content"
+    assert report.at("input[1]", "detail") == "input[1].detail"
+    assert report.wire_name("turns") == "input"
+    assert report.wire_name("tools") == "tools"
+
+
+def test_without_a_request_fields_have_their_usual_names() -> None:
+    report = Report()
+    assert report.at("p", "cache") == "p.cache_control"
+    assert report.at("p", "title") == "p.name"
+    assert report.at("p", "opaque") == "p"
+    assert report.at("", "cache") == "cache_control"
+
+
+NAMES = {"reasoning": "thinking", "effort": "output_config.effort", "budget": "thinking.budget_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        (None, ()),
+        (ir.ReasoningParams(), ()),
+        (ir.ReasoningParams(ir.ThinkingMode.ON, budget=2048), ("thinking",)),
+        (ir.ReasoningParams(effort="low"), ("output_config.effort",)),
+        (ir.ReasoningParams(ir.ThinkingMode.ADAPTIVE, "low"), ("thinking", "output_config.effort")),
+        (ir.ReasoningParams(budget=2048), ("thinking.budget_tokens",)),
+        (ir.ReasoningParams(show="summary"), ("thinking",)),
+    ],
+)
+def test_g4_every_place_of_the_wish_to_think_is_named(
+    params: ir.ReasoningParams | None, found: tuple[str, ...]
+) -> None:
+    request = ir.Request("anthropic", "m", reasoning=params, names=NAMES)
+    assert wishes(request) == found
+
+
+def test_the_wish_for_probabilities_is_named_where_it_was_said() -> None:
+    assert wanted_logprobs(ir.Request("openai", "m", logprobs=True, top_logprobs=2)) == "logprobs"
+    assert wanted_logprobs(ir.Request("openai", "m", top_logprobs=2)) == "top_logprobs"
+    included = ir.Request("openai_responses", "m", logprobs=True, include=("x", "message.output_text.logprobs"))
+    assert wanted_logprobs(included) == "include[1]"
+
+
+def test_fields_an_encoder_has_taken_care_of_are_no_loss() -> None:
+    report = Report()
+    report.ext(ir.Ext("openai", {"moderation": b'{"model":"x"}', "prediction": b'{"x":1}'}), "y", known={"moderation"})
+    assert [loss.path for loss in report.losses] == ["prediction"]
+
+
+def test_g5_a_strict_refusal_names_the_first_losses_and_keeps_all() -> None:
+    losses = [Loss(name, Disposition.DROPPED, "why") for name in "abcde"]
+    error = StrictRefusal(losses)
+    assert error.losses == tuple(losses)
+    assert error.error.param == "a"
+    assert error.error.message.startswith("dropped a: why; dropped b: why; dropped c: why, and 2 more. ")
+    assert "more" not in StrictRefusal(losses[:3]).error.message
+    assert lost([*losses[:1], Loss("z", Disposition.REFUSED, "no")]) == tuple(losses[:1])

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from ferryllm_proto import DIALECTS
+from ferryllm_proto.grammar import Seen
 from support import grammar
 from support.wires import WIRES, trial
 from support.wires.meaning import Call, Counts, Meant, Prose, make
@@ -62,7 +63,7 @@ TEXT = Meant([Prose("one"), Prose("two")], "end", Counts(5, 0, 2, 0))
 CALLS = Meant([Call("a", "f", '{"x":1}'), Call("b", "g", '{"y":2}')], "tool", Counts(5, 0, 2, 0))
 
 
-def seen(meant: Meant, entry: str) -> tuple[str, grammar.Seen]:
+def seen(meant: Meant, entry: str) -> tuple[str, Seen]:
     backend = next(name for name in trial.NAMES if name != entry)
     data = b"".join(WIRES[backend].write(random.Random(1), meant).events)
     return backend, grammar.validate(entry, trial.feed(trial.ask(entry, backend), data, []), trial.ASK[entry][1])

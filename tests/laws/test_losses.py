@@ -16,7 +16,10 @@ from ferryllm_proto.dialect import UpstreamRequest
 from ferryllm_proto.loss import Loss
 
 NAMES = tuple(DIALECTS)
-PAIRS = list(itertools.product(NAMES, NAMES))
+PAIRS = [(entry, backend) for entry, backend in itertools.product(NAMES, NAMES) if entry != backend]
+"""Between equal dialects bytes pass; what is decoded there is written back, see `test_round_trips`."""
+ONLY = {"include": "openai_responses"}
+"""Fields only one dialect's clients have."""
 PIXEL = ir.Source(ir.SourceKind.BASE64, "iVBORw0KGgo=", "image/png")
 PDF = ir.Source(ir.SourceKind.BASE64, "JVBERi0x", "application/pdf")
 TOOL = ir.Function("f", "does", b'{"type":"object","properties":{"a":{"type":"string"}}}')
@@ -62,7 +65,7 @@ REQUEST: dict[str, Any] = {
     "store": True,
     "background": True,
     "truncation": "auto",
-    "include": ("message.output_text.logprobs",),
+    "include": ("web_search_call.action.sources",),
     "tools": (TOOL, ir.Custom("g", "free", "lark", "start: x")),
     "turns": AGENT,
 }
@@ -120,7 +123,7 @@ INNER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "image file id": (with_part(), with_part(ir.Image(ir.Source(ir.SourceKind.FILE_ID, "file_1")))),
     "image detail": (with_part(ir.Image(PIXEL)), with_part(ir.Image(PIXEL, detail="high"))),
     "document": (with_part(), with_part(ir.Document(PDF, name="a.pdf"))),
-    "document name": (with_part(ir.Document(PDF, name="a.pdf")), with_part(ir.Document(PDF, name="b.pdf"))),
+    "document name": (with_part(ir.Document(PDF)), with_part(ir.Document(PDF, name="b.pdf"))),
     "document context": (
         with_part(ir.Document(PDF, name="a.pdf")),
         with_part(ir.Document(PDF, name="a.pdf", context="from work")),
@@ -132,9 +135,9 @@ INNER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "audio": (with_part(), with_part(ir.Audio(ir.Source(ir.SourceKind.BASE64, "UklGRg==", "audio/wav"), "wav"))),
     "thought": (with_part(role=ir.Role.ASSISTANT), with_part(ir.Reasoning("hm"), role=ir.Role.ASSISTANT)),
     "sealed thought": (
-        with_part(ir.Reasoning("hm"), role=ir.Role.ASSISTANT),
+        with_part(role=ir.Role.ASSISTANT),
         with_part(
-            ir.Reasoning("hm", opaque=(ir.Opaque("other", "x", ir.OpaqueKind.SIGNATURE, "c2ln"),)),
+            ir.Reasoning(opaque=(ir.Opaque("other", "x", ir.OpaqueKind.SIGNATURE, "c2ln"),)),
             role=ir.Role.ASSISTANT,
         ),
     ),
@@ -170,10 +173,14 @@ INNER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+MODELS = {"gemini": "gemini-2.5-flash"}
+"""Where a model that is not known is taken for one that can not think."""
+
+
 def encoded(backend: str, request: ir.Request) -> tuple[UpstreamRequest, list[Loss]] | None:
     """What the provider gets; None where it is refused."""
     try:
-        return DIALECTS[backend].encode_request(request, model="real")
+        return DIALECTS[backend].encode_request(request, model=MODELS.get(backend, "real"))
     except RemoteProtocolError:
         return None
 
@@ -192,7 +199,8 @@ def test_every_field_of_a_request_is_tried() -> None:
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_g3_no_field_of_a_request_is_lost_in_silence(entry: str, backend: str) -> None:
     base = BASE[entry]
-    silent = [name for name, value in REQUEST.items() if _silent(backend, base, {name: value})]
+    tried = {name: value for name, value in REQUEST.items() if ONLY.get(name, entry) == entry}
+    silent = [name for name, value in tried.items() if _silent(backend, base, {name: value})]
     silent += [name for name, fields in MORE.items() if _silent(backend, base, fields)]
     assert not silent
 
@@ -211,7 +219,7 @@ def _silent(backend: str, base: ir.Request, fields: dict[str, Any]) -> bool:
     return lost_in_silence(backend, base, msgspec.structs.replace(base, **fields))
 
 
-@pytest.mark.parametrize(("entry", "backend"), [(a, b) for a, b in PAIRS if a != b])
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_c16_what_only_one_dialect_has_is_reported_towards_others(entry: str, backend: str) -> None:
     foreign = msgspec.structs.replace(BASE[entry], ext=ir.Ext(entry, {"vendor_field": b"5"}))
     assert not lost_in_silence(backend, BASE[entry], foreign)

@@ -141,6 +141,7 @@ CASES: list[tuple[str, dict[str, Any], str | None, str, set[str]]] = [
             "dropped tools[0].function.strict",
             "dropped messages[0].name",
             "dropped messages[0].content[0].prompt_cache_breakpoint",
+            "degraded messages[0].content[1]",
             "dropped messages[0].content[1].image_url.detail",
         },
     ),

@@ -200,7 +200,7 @@ def test_a41_breakpoints_are_dropped_and_reported(backend: str) -> None:
 
 
 def test_a43_counting_needs_no_limit_and_is_never_zero() -> None:
-    count = CountTokens(native=False)
+    count = CountTokens(entry="anthropic", backend="openai", model="claude-sonnet-4-5")
     body = {"model": "m", "messages": [user(text("hi"), IMAGE, document(BYTES))], "tools": [TOOL], "system": "s"}
     assert count.receive_request(json.dumps(body).encode()) is None
     assert count.head is not None

@@ -11,14 +11,27 @@ from ferryllm_proto import Translator, ir
 from ferryllm_proto.loss import Loss
 from ferryllm_proto.translate import State
 
-DIALECTS = ("openai", "openai_responses", "anthropic")
+from .native import gemini, gemini_whole, ollama, ollama_whole
+
+DIALECTS = ("openai", "openai_responses", "anthropic", "gemini", "ollama")
 PAIRS = [(entry, backend) for entry in DIALECTS for backend in DIALECTS if entry != backend]
+NATIVE = ("gemini", "ollama")
+"""Those whose streams are no Server-Sent Events with one blank line, and whose names of things are all their own."""
 
 ASK: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": "user", "content": "hi"}]},
     "openai_responses": {"input": "hi"},
     "anthropic": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1000},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    "ollama": {"messages": [{"role": "user", "content": "hi"}]},
 }
+
+
+def path_of(entry: str, *, stream: bool) -> str | None:
+    """What a client asks for where the path says more than the dialect."""
+    if entry != "gemini":
+        return None
+    return f"/v1beta/models/asked:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
 
 
 class Told(msgspec.Struct):
@@ -37,19 +50,29 @@ class Told(msgspec.Struct):
         return json.loads(self.body)
 
     @property
+    def message(self) -> str:
+        """The words of an error that came instead of an answer."""
+        error = self.json()["error"]
+        return str(error if isinstance(error, str) else error["message"])
+
+    @property
     def lost(self) -> list[str]:
         return [loss.path for loss in self.losses]
 
 
-def ask(entry: str, backend: str, *, stream: bool = True, rename: bool = False, **fields: Any) -> Translator:
-    """A conversation whose request is with the provider."""
+def ask(
+    entry: str, backend: str, *, stream: bool = True, rename: bool = False, path: str | None = None, **fields: Any
+) -> Translator:
+    """A conversation whose request is with the provider; ``path`` replaces the one the client usually asks for."""
     body = {"model": "asked", "stream": stream, **ASK[entry], **fields}
     if entry == "openai" and stream:
         body.setdefault("stream_options", {"include_usage": True})
+    if entry == "gemini":
+        del body["model"], body["stream"]
     translator = Translator(
         entry=entry, backend=backend, model="real" if rename or entry != backend else None, now=1_760_000_000.0, seed=1
     )
-    upstream = translator.receive_request(json.dumps(body).encode())
+    upstream = translator.receive_request(json.dumps(body).encode(), path=path or path_of(entry, stream=stream))
     assert upstream is not None, translator.error
     return translator
 
@@ -333,6 +356,8 @@ STREAM: dict[str, bytes] = {
     "openai": chat({"content": "Hel"}, {"content": "lo \u2028é😀"}, usage=chat_usage()),
     "anthropic": messages(text_block(0, "Hel", "lo \u2028é😀")),
     "openai_responses": responses(message_item("Hello \u2028é😀")),
+    "gemini": gemini({"text": "Hel"}, {"text": "lo \u2028é😀"}),
+    "ollama": ollama({"content": "Hel"}, {"content": "lo \u2028é😀"}),
 }
 """``Hello`` with characters of two, three and four bytes; 10 tokens in, 7 out."""
 
@@ -340,5 +365,7 @@ WHOLE: dict[str, bytes] = {
     "openai": chat_whole({"content": "Hello \u2028é😀"}, usage=chat_usage()),
     "anthropic": messages_whole({"type": "text", "text": "Hello \u2028é😀"}),
     "openai_responses": responses_whole(message_item("Hello \u2028é😀")),
+    "gemini": gemini_whole({"text": "Hello \u2028é😀"}),
+    "ollama": ollama_whole({"content": "Hello \u2028é😀"}),
 }
 TEXT = "Hello \u2028é😀"

@@ -40,6 +40,12 @@ class Google(msgspec.Struct):
         parts = [part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in self.parts]
         return {"role": "model", "parts": parts}
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The answer as the client's own chats keep it: a content for each chunk of a stream."""
+        contents = [r.candidates[0].content for r in self.responses if r.candidates]
+        return [c.model_dump(mode="json", by_alias=True, exclude_none=True) for c in contents if c is not None]
+
 
 class Ollama(msgspec.Struct):
     """An Ollama answer as the client gave it: one response, or the lines of a stream."""

@@ -11,12 +11,14 @@ from typing import Any
 from ferryllm_proto import Translator
 
 from . import oracles
-from .sent import Sent
+from .sent import Sent, door
 
 SECRETS = {
     "anthropic": ("SIGNATURE-1", "REDACTED-1", "SIGNATURE-2"),
     "openai_responses": ("ENCRYPTED-1", "ENCRYPTED-2"),
     "openai": ("DETAIL-SIGNATURE", "DETAIL-DATA"),
+    "gemini": ("VEVYVFNJRw==", "Q0FMTFNJRw=="),
+    "ollama": (),
 }
 """The opaque material in the answer of each provider."""
 
@@ -127,10 +129,67 @@ ANSWERS: dict[str, dict[str, Any]] = {
         ],
         "usage": {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11},
     },
+    "gemini": {
+        "responseId": "up",
+        "modelVersion": "gemini-3-pro-preview",
+        "candidates": [
+            {
+                "index": 0,
+                "finishReason": "STOP",
+                "content": {
+                    "role": "model",
+                    "parts": [
+                        {"text": "first thought", "thought": True},
+                        {"text": "I call two.", "thoughtSignature": "VEVYVFNJRw=="},
+                        {
+                            "functionCall": {"name": "weather", "args": {"city": "Rome", "n": 12345678901234567890}},
+                            "thoughtSignature": "Q0FMTFNJRw==",
+                        },
+                        {"functionCall": {"name": "weather", "args": {}}},
+                    ],
+                },
+            }
+        ],
+        "usageMetadata": {
+            "promptTokenCount": 5,
+            "candidatesTokenCount": 4,
+            "thoughtsTokenCount": 2,
+            "totalTokenCount": 11,
+        },
+    },
+    "ollama": {
+        "model": "qwen3:8b",
+        "created_at": "2025-10-09T12:00:00.000000001Z",
+        "message": {
+            "role": "assistant",
+            "content": "I call two.",
+            "thinking": "first thought",
+            "tool_calls": [
+                {"function": {"name": "weather", "arguments": {"city": "Rome", "n": 12345678901234567890}}},
+                {"function": {"name": "weather", "arguments": {}}},
+            ],
+        },
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 5,
+        "eval_count": 6,
+    },
 }
 
-MODELS = {"anthropic": "claude-opus-4-5", "openai_responses": "gpt-5.4", "openai": "qwen/qwen3-max"}
-OTHER_FAMILY = {"anthropic": "claude-sonnet-4-5", "openai_responses": "o3", "openai": "z-ai/glm-5"}
+MODELS = {
+    "anthropic": "claude-opus-4-5",
+    "openai_responses": "gpt-5.4",
+    "openai": "qwen/qwen3-max",
+    "gemini": "gemini-3-pro-preview",
+    "ollama": "qwen3:8b",
+}
+OTHER_FAMILY = {
+    "anthropic": "claude-sonnet-4-5",
+    "openai_responses": "o3",
+    "openai": "z-ai/glm-5",
+    "gemini": "gemini-3-flash-preview",
+    "ollama": "gpt-oss:20b",
+}
 
 _SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 
@@ -156,18 +215,45 @@ FIRST: dict[str, dict[str, Any]] = {
         "messages": [{"role": "user", "content": "go"}],
         "tools": [{"type": "function", "function": {"name": "weather", "parameters": _SCHEMA}}],
     },
+    "gemini": {
+        "model": "mine",
+        "contents": [{"role": "user", "parts": [{"text": "go"}]}],
+        "tools": [{"functionDeclarations": [{"name": "weather", "parametersJsonSchema": _SCHEMA}]}],
+        "generationConfig": {"thinkingConfig": {"includeThoughts": True, "thinkingBudget": 2000}},
+    },
+    "ollama": {
+        "model": "mine",
+        "stream": False,
+        "think": True,
+        "messages": [{"role": "user", "content": "go"}],
+        "tools": [{"type": "function", "function": {"name": "weather", "parameters": _SCHEMA}}],
+    },
 }
 
 
-def answer(entry: str, backend: str, body: dict[str, Any], reply: dict[str, Any], model: str | None = None) -> Any:
-    """The client's answer to ``body`` as its SDK has it, as plain JSON."""
+def answer(
+    entry: str,
+    backend: str,
+    body: dict[str, Any],
+    reply: dict[str, Any],
+    model: str | None = None,
+    *,
+    chunks: bool = False,
+) -> Any:
+    """The client's answer to ``body`` as its SDK has it, as plain JSON.
+
+    ``chunks``: a Gemini client keeps each chunk of a stream as a content of its own, as the chats of the SDK do.
+    """
     translator = Translator(entry=entry, backend=backend, model=model or MODELS[backend])
-    upstream = translator.receive_request(json.dumps(body).encode())
+    data, path = door(entry, body)
+    upstream = translator.receive_request(data, path=path)
     assert upstream is not None, translator.error
     translator.receive_response_head(200, (("content-type", "application/json"),))
     data = translator.receive_data(json.dumps(reply).encode()) + translator.receive_eof()
     assert translator.error is None
     found = oracles.stream(entry, data) if body.get("stream") else oracles.whole(entry, data)
+    if entry == "gemini" and chunks:
+        return found.history
     return found.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
@@ -177,7 +263,17 @@ def echo(
     """The second turn: the answer as it was, the results of its calls, and no word more."""
     out: dict[str, Any] = json.loads(json.dumps(body))
     given = iter(results)
-    if entry == "anthropic":
+    if entry == "gemini":
+        contents = answered if isinstance(answered, list) else [answered]
+        calls = [part["functionCall"] for content in contents for part in content["parts"] if "functionCall" in part]
+        out["contents"] += [*contents, {"role": "user", "parts": [_response(call, next(given)) for call in calls]}]
+    elif entry == "ollama":
+        out["messages"].append(answered)
+        out["messages"] += [
+            {"role": "tool", "tool_name": call["function"]["name"], "content": next(given)}
+            for call in answered["tool_calls"]
+        ]
+    elif entry == "anthropic":
         calls = [block for block in answered["content"] if block["type"] == "tool_use"]
         out["messages"] += [
             {"role": "assistant", "content": answered["content"]},
@@ -202,10 +298,34 @@ def echo(
     return out
 
 
-def second(entry: str, backend: str, stream: bool = False) -> dict[str, Any]:
+def _response(call: dict[str, Any], result: str) -> dict[str, Any]:
+    named = {name: call[name] for name in ("id", "name") if name in call}
+    return {"functionResponse": {**named, "response": {"output": result}}}
+
+
+def forgetful(entry: str, body: dict[str, Any]) -> dict[str, Any]:
+    """``body`` as a client sends it that keeps only what the original protocol has in an assistant's message."""
+    out: dict[str, Any] = json.loads(json.dumps(body))
+    if entry in ("openai", "ollama"):
+        known = {"role", "content", "tool_calls", "tool_call_id", "tool_name"}
+        known |= {"thinking"} if entry == "ollama" else set()
+        out["messages"] = [{n: v for n, v in message.items() if n in known} for message in out["messages"]]
+    if entry == "gemini":  # ids of calls are newer than the protocol
+        for content in out["contents"]:
+            for part in content["parts"]:
+                for name in ("functionCall", "functionResponse"):
+                    part.get(name, {}).pop("id", None)
+    if entry == "openai_responses":
+        for item in out["input"]:
+            item.pop("id", None)
+            item.pop("status", None)
+    return out
+
+
+def second(entry: str, backend: str, stream: bool = False, *, chunks: bool = False) -> dict[str, Any]:
     """The client's second request after the answer of ``backend`` to the first."""
     body = {**FIRST[entry], "stream": True} if stream else FIRST[entry]
-    return echo(entry, body, answer(entry, backend, body, ANSWERS[backend]))
+    return echo(entry, body, answer(entry, backend, body, ANSWERS[backend], chunks=chunks))
 
 
 def send(entry: str, backend: str, body: dict[str, Any], model: str | None = None) -> Sent:

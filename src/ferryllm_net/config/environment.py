@@ -87,7 +87,7 @@ def read_environment(environ: Mapping[str, str]) -> FromEnvironment:
                 unused[known.url_variable] = known.key_variables[0]
             continue
         place: Path = ("providers", len(providers))
-        variables[(*place, "base_url")] = known.url_variable
+        variables |= {(*place, "base_url"): known.url_variable}
         base_url = _ollama_url(given) if known.keyless else given
         provider: dict[str, object] = {
             "name": known.name,
@@ -95,7 +95,7 @@ def read_environment(environ: Mapping[str, str]) -> FromEnvironment:
             "base_url": base_url or known.base_url,
         }
         if key is not None:
-            variables[(*place, "api_key_env")] = key
+            variables |= {(*place, "api_key_env"): key}
             provider["api_key_env"] = key
         providers.append(provider)
         routes.extend({"match": prefix, "provider": known.name} for prefix in known.prefixes)

@@ -235,13 +235,19 @@ class Interpreter:
         try:
             with anyio.fail_after(STORE_SECS):
                 if isinstance(action, Keep):
-                    await self._store.put(action.response, time.time())
+                    await self._store.put(action.response, time.time(), action.ids)
                     return Stored(ok=True)
-                found = await self._store.get(action.owner, action.id, time.time())
-                return Recalled(found, foreign=found is None and await self._store.known(action.id, time.time()))
+                return await self._recall(action, time.time())
         except (StoreError, TimeoutError) as exc:
             self._warn_of_store(exc)
             return Stored(ok=False) if isinstance(action, Keep) else Recalled(None, failed=True)
+
+    async def _recall(self, action: Recall, now: float) -> Recalled:
+        items = await self._store.find_items(action.owner, action.items, now) if action.items else {}
+        if action.id is None:
+            return Recalled(None, items=items)
+        found = await self._store.get(action.owner, action.id, now)
+        return Recalled(found, foreign=found is None and await self._store.known(action.id, now), items=items)
 
     async def _point(self, action: Point) -> None:
         try:
@@ -385,6 +391,7 @@ class Interpreter:
                 cache_read_tokens=usage.cache_read if usage is not None else None,
                 cache_write_tokens=usage.cache_write if usage is not None else None,
                 reasoning_tokens=usage.reasoning if usage is not None else None,
+                sent_bytes=record.sent if record.operation == "forward" else None,
                 losses=len(record.losses),
                 error_kind=record.error.kind.value if record.error is not None else None,
             )

@@ -12,10 +12,12 @@ import anyio
 from ferryllm_net.http import Request, Responder
 from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, json
 from ferryllm_proto.accumulate import Accumulator
+from ferryllm_proto.dialects.gemini import paths as gemini_paths
 from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.estimate import estimate_input
+from ferryllm_proto.policy.access import query_keys
 
-from . import chat_rules, messages_rules, ollama_rules, responses_rules
+from . import chat_rules, gemini_rules, messages_rules, ollama_rules, responses_rules
 from .complaint import Complaint
 from .directives import DirectiveError, Directives, FaultKind
 from .received import Journal, Received
@@ -24,7 +26,10 @@ from .script import Plan, plan
 REQUESTS_PATH = "/__mock/requests"
 COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models"
+_GEMINI_MODELS = "/v1beta/models"
+_GEMINI_METHODS = (gemini_paths.GENERATE, gemini_paths.STREAM, gemini_paths.COUNT)
 
+_GEMINI = DIALECTS["gemini"]
 _OLLAMA = DIALECTS["ollama"]
 _GENERATE = "/api/generate"
 _CARDS = ("/api/tags", "/api/ps", "/api/show", "/api/version")
@@ -34,6 +39,7 @@ _TEXT = ("content-type", "text/plain; charset=utf-8")
 _LIMITS = {
     "anthropic": (("anthropic-ratelimit-requests-limit", "50"), ("anthropic-ratelimit-requests-remaining", "49")),
     "ollama": (),
+    "gemini": (),
 }
 _OPENAI_LIMITS = (("x-ratelimit-limit-requests", "500"), ("x-ratelimit-remaining-requests", "499"))
 _GARBAGE = b'data: {"this is": not what the protocol says\n\n\x00\xff\xfe'
@@ -90,7 +96,7 @@ class MockProvider:
         if request.path == "/" and request.method in ("GET", "HEAD"):  # Claude Code looks whether somebody is there
             await respond.complete(200, [_TEXT], b"ferryllm mock\n")
             return
-        dialect = _ENTRIES.get(request.path) or (DIALECTS["anthropic"] if request.path == COUNT_PATH else None)
+        dialect = _entry(request.path)
         received = Received(request, dialect.name if dialect is not None else None)
         received.body = await request.read()
         self.journal.add(received)
@@ -133,8 +139,7 @@ class MockProvider:
         """What is wrong before the body is looked at."""
         request = exchange.request
         if self._key is not None:
-            given = request.header("x-api-key") or (request.header("authorization") or "").removeprefix("Bearer ")
-            if given != self._key:
+            if self._key not in _keys(request):
                 return ir.Error(ir.ErrorKind.AUTHENTICATION, "Incorrect API key provided.", code="invalid_api_key")
         if request.method != "POST" or not self._strict:
             return None
@@ -146,7 +151,7 @@ class MockProvider:
 
     async def _post(self, exchange: _Exchange) -> None:
         dialect, body = exchange.dialect, exchange.received.body
-        counting = exchange.request.path == COUNT_PATH
+        counting = exchange.request.path == COUNT_PATH or exchange.request.path.endswith(":countTokens")
         if self._strict:
             _check(dialect.name, json.loads(body), exchange.request, counting=counting)
         target = exchange.request.target
@@ -161,7 +166,7 @@ class MockProvider:
                 message = f"model '{request.model[:80]}' not found"
             raise _refusal(ir.Error(ir.ErrorKind.NOT_FOUND, message, code="model_not_found"))
         if counting:
-            await exchange.complete(200, [_JSON], b'{"input_tokens":%d}' % estimate_input(request))
+            await exchange.complete(200, [_JSON], dialect.encode_count(estimate_input(request)))
             return
         seed = int.from_bytes(hashlib.sha256(body).digest()[:6], "big")
         estimate = estimate_input(request)
@@ -171,10 +176,11 @@ class MockProvider:
     async def _list(self, exchange: _Exchange) -> None:
         request, dialect = exchange.request, exchange.dialect
         models = {name: ir.Model(name, owner="mock") for name in self._models or ("demo",)}
-        name = unquote(request.path.removeprefix(f"{MODELS_PATH}/"))
-        if request.method in ("GET", "HEAD") and request.path == MODELS_PATH:
+        path = MODELS_PATH + request.path.removeprefix(_GEMINI_MODELS) if dialect is _GEMINI else request.path
+        name = unquote(path.removeprefix(f"{MODELS_PATH}/"))
+        if request.method in ("GET", "HEAD") and path == MODELS_PATH:
             await exchange.complete(200, [_JSON], dialect.encode_models(list(models.values())))
-        elif request.method in ("GET", "HEAD") and request.path.startswith(f"{MODELS_PATH}/") and name in models:
+        elif request.method in ("GET", "HEAD") and path.startswith(f"{MODELS_PATH}/") and name in models:
             await exchange.complete(200, [_JSON], dialect.encode_model(models[name]))
         else:
             message = f"Invalid URL ({request.method} {request.path[:80]})"
@@ -218,8 +224,25 @@ class MockProvider:
             await respond.complete(405, [_TEXT, ("allow", "GET, DELETE")], b"GET shows the requests, DELETE forgets\n")
 
 
+def _entry(path: str) -> Dialect | None:
+    """Who speaks at ``path``; Gemini's paths say the model, and what to do behind a colon."""
+    if path == COUNT_PATH:
+        return DIALECTS["anthropic"]
+    if gemini_paths.read(path).method in _GEMINI_METHODS:
+        return _GEMINI
+    return _ENTRIES.get(path)
+
+
+def _keys(request: Request) -> list[str]:
+    """Every key a client gave: each dialect has its own place for it."""
+    found = [request.header("x-api-key") or "", request.header("x-goog-api-key") or "", *query_keys(request.target)]
+    return [*found, (request.header("authorization") or "").removeprefix("Bearer ")]
+
+
 def _asking(request: Request) -> Dialect:
     """Whose words to use where the path does not say: only Anthropic's clients name their API version."""
+    if request.path.startswith(_GEMINI_MODELS):
+        return _GEMINI
     if request.path.startswith("/api/"):
         return _OLLAMA
     return DIALECTS["openai" if request.header("anthropic-version") is None else "anthropic"]
@@ -238,6 +261,8 @@ def _check(dialect: str, body: object, request: Request, *, counting: bool) -> N
         messages_rules.check(body, counting=counting, betas=",".join(request.values("anthropic-beta")))
     elif dialect == "openai_responses":
         responses_rules.check(body)
+    elif dialect == "gemini":
+        gemini_rules.check(body, gemini_paths.read(request.target).model, counting=counting)
     elif dialect == "ollama":
         ollama_rules.check(body, generate=request.path == _GENERATE)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Any
 
@@ -14,6 +15,10 @@ MAX_REQUESTS = 256
 """Requests that are kept; older ones are forgotten."""
 MAX_BYTES = 64 << 20
 """Of all kept bodies together: two of the largest a provider takes."""
+
+
+_KEY = re.compile(r"([?&]key=)[^&]*")
+"""Gemini's clients may put their key into the query."""
 
 
 class Received:
@@ -59,10 +64,10 @@ class Received:
             body = self.json()
         except RemoteProtocolError:
             body = self.body.decode("utf-8", "replace")
-        secret = ("authorization", "x-api-key", "cookie")
+        secret = ("authorization", "x-api-key", "x-goog-api-key", "cookie")
         return {
             "method": self.method,
-            "target": self.target,
+            "target": _KEY.sub(r"\1***", self.target),
             "headers": [[name, "***" if name in secret else value] for name, value in self.headers],
             "dialect": self.dialect,
             "body": body,

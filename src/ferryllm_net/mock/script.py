@@ -6,6 +6,7 @@ pauses before them. Who runs the plan (`provider`) does nothing else.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 
@@ -128,6 +129,7 @@ _CONTEXT = {
     "openai": "This model's maximum context length is 128000 tokens. However, your messages resulted in 208310 tokens. "
     "Please reduce the length of the messages.",
     "ollama": "the input length exceeds the context length",
+    "gemini": "The input token count (208310) exceeds the maximum number of tokens allowed (200000).",
     "openai_responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
 }
 """The providers' own words: clients look for them."""
@@ -283,6 +285,9 @@ class _Writer:
 
     def _call(self, calls: list[tuple[ir.Function | ir.Custom | None, Call]]) -> None:
         started: list[tuple[int, list[str]]] = []
+        # Gemini signs the first of its calls, whether it shows its thoughts or not; shown ones have signed it already.
+        shown = self._wanted.reasoning is not None and self._wanted.text is None
+        signed = self._request.dialect != "gemini" or shown
         for tool, call in calls:
             ix, self._ix = self._ix, self._ix + 1
             custom = isinstance(tool, ir.Custom) or (tool is None and call.kind is ir.ToolKind.CUSTOM)
@@ -295,11 +300,13 @@ class _Writer:
             )
             self._written.append(call.arguments)
             fragments = pieces(call.arguments, None)
+            self._add(start)
+            if not signed:
+                signed = True
+                self._add(OpaqueDelta(ix, _signature(call.arguments, self._request)))
             if self._wanted.interleave:
-                self._add(start)
                 started.append((ix, fragments))
                 continue
-            self._add(start)
             for fragment in fragments:
                 self._add(ArgsDelta(ix, fragment), paced=True)
             self._add(BlockEnd(ix))
@@ -349,10 +356,18 @@ def _proof(text: str, request: ir.Request) -> ir.Opaque | None:
         if "reasoning.encrypted_content" not in request.include:
             return None
         return ir.Opaque("openai", request.model, ir.OpaqueKind.ENCRYPTED, encrypt(text))
+    if request.dialect == "gemini":
+        return _signature(text, request)
     if request.dialect == "ollama":
         return None  # its thoughts need no proof
     details = {"type": "reasoning.text", "text": text, "signature": sign(text), "format": "mock-v1", "index": 0}
     return ir.Opaque("openrouter", request.model, ir.OpaqueKind.DETAILS, json.encode(details).decode())
+
+
+def _signature(text: str, request: ir.Request) -> ir.Opaque:
+    """A thought signature, which is base64 to its clients."""
+    data = base64.b64encode(sign(text).encode()).decode()
+    return ir.Opaque("gemini", request.model, ir.OpaqueKind.THOUGHT_SIGNATURE, data)
 
 
 def _resolved(call: Call, request: ir.Request) -> tuple[ir.Function | ir.Custom | None, Call]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 
 from ferryllm_proto.kept import KeptResponse
 
@@ -16,13 +17,17 @@ class MemoryResponses:
         self._bounds = bounds
         self._all: OrderedDict[tuple[str, str], KeptResponse] = OrderedDict()  # the one used longest ago comes first
         self._ids: Counter[str] = Counter()
+        self._items: dict[tuple[str, str], dict[str, int]] = {}
+        """By owner and id of an item: the ids of the responses that have it, the newest last, and its place there."""
+        self._named: dict[tuple[str, str], tuple[str, ...]] = {}
+        """By owner and id of a response: the ids of its items."""
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._all)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """What all responses take together."""
         return self._bytes
 
@@ -41,7 +46,22 @@ class MemoryResponses:
         """See `Responses`."""
         return self._ids[id] > 0
 
-    async def put(self, response: KeptResponse, now: float) -> None:
+    async def find_items(self, owner: str, ids: Sequence[str], now: float) -> dict[str, bytes]:
+        """See `Responses`."""
+        found: dict[str, bytes] = {}
+        used: dict[str, tuple[bytes, ...]] = {}
+        for id_ in ids:
+            for key, place in reversed(self._items.get((owner, id_), {}).items()):
+                if key not in used:
+                    if self._is_old(self._all[owner, key], now):
+                        continue
+                    used[key] = self._all[owner, key].items
+                    self._all.move_to_end((owner, key))
+                found[id_] = used[key][place]
+                break
+        return found
+
+    async def put(self, response: KeptResponse, now: float, ids: Sequence[str] = ()) -> None:
         """See `Responses`."""
         key = (response.owner, response.id)
         if response.size > self._bounds.max_bytes:
@@ -51,6 +71,9 @@ class MemoryResponses:
         self._all[key] = response
         self._ids[response.id] += 1
         self._bytes += response.size
+        self._named[key] = tuple(ids)
+        for place, id_ in enumerate(ids):
+            self._items.setdefault((response.owner, id_), {})[response.id] = place
         while self._bytes > self._bounds.max_bytes or len(self._all) > self._bounds.max_count:
             self._forget(next(iter(self._all)))
 
@@ -72,6 +95,8 @@ class MemoryResponses:
         """See `Responses`."""
         self._all.clear()
         self._ids.clear()
+        self._items.clear()
+        self._named.clear()
         self._bytes = 0
 
     def _is_old(self, response: KeptResponse, now: float) -> bool:
@@ -83,3 +108,8 @@ class MemoryResponses:
         self._ids[response.id] -= 1
         if not self._ids[response.id]:
             del self._ids[response.id]
+        for id_ in dict.fromkeys(self._named.pop(key)):
+            holders = self._items[response.owner, id_]
+            del holders[response.id]
+            if not holders:
+                del self._items[response.owner, id_]

@@ -6,6 +6,7 @@ deletes it, or until newer responses need its room. Look-ups are by owner and id
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -37,8 +38,14 @@ class Responses(Protocol):
     async def known(self, id: str, now: float) -> bool:  # noqa: A002
         """Whether anybody has a response of this id."""
 
-    async def put(self, response: KeptResponse, now: float) -> None:
-        """Keep ``response`` in place of one with the same owner and id; those used longest ago make room."""
+    async def find_items(self, owner: str, ids: Sequence[str], now: float) -> dict[str, bytes]:
+        """Items of ``owner``'s responses by their ids; of several of one id that of the newest response."""
+
+    async def put(self, response: KeptResponse, now: float, ids: Sequence[str] = ()) -> None:
+        """Keep ``response`` in place of one with the same owner and id; those used longest ago make room.
+
+        ``ids`` are what its `items` can be found by, in their order.
+        """
 
     async def delete(self, owner: str, id: str) -> bool:  # noqa: A002
         """Forget a response; whether it was there."""

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ BUSY_SECS = 2.0
 
 _TABLES = """
 CREATE TABLE responses (
+    number INTEGER PRIMARY KEY,
     owner TEXT NOT NULL,
     id TEXT NOT NULL,
     created REAL NOT NULL,
@@ -44,10 +45,18 @@ CREATE TABLE responses (
     response BLOB NOT NULL,
     input BLOB NOT NULL,
     output BLOB NOT NULL,
-    PRIMARY KEY (id, owner)
-) WITHOUT ROWID;
+    UNIQUE (id, owner)
+);
 CREATE INDEX responses_used ON responses (used, size);
 CREATE INDEX responses_created ON responses (created);
+CREATE TABLE items (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    response INTEGER NOT NULL REFERENCES responses (number) ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    PRIMARY KEY (owner, id, response)
+) WITHOUT ROWID;
+CREATE INDEX items_response ON items (response);
 """
 
 
@@ -90,6 +99,7 @@ class SqliteResponses:
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")  # the items' ids go with their response
         db.execute("PRAGMA secure_delete = ON")  # a deleted response is gone, not only unlisted
         db.execute("BEGIN IMMEDIATE")  # two gateways that begin at once must not both make the tables
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -121,11 +131,15 @@ class SqliteResponses:
         query = "SELECT 1 FROM responses WHERE id = ? AND created > ? LIMIT 1"
         return await self._run(lambda db: db.execute(query, (id, now - self._bounds.ttl_secs)).fetchone() is not None)
 
-    async def put(self, response: KeptResponse, now: float) -> None:
+    async def find_items(self, owner: str, ids: Sequence[str], now: float) -> dict[str, bytes]:
+        """See `Responses`."""
+        return await self._run(lambda db: self._find_items(db, owner, ids, now))
+
+    async def put(self, response: KeptResponse, now: float, ids: Sequence[str] = ()) -> None:
         """See `Responses`."""
         if response.size > self._bounds.max_bytes:
             raise StoreError(f"a response of {response.size} bytes is larger than the store ({self._bounds.max_bytes})")
-        await self._run(lambda db: self._put(db, response))
+        await self._run(lambda db: self._put(db, response, ids))
 
     async def delete(self, owner: str, id: str) -> bool:  # noqa: A002
         """See `Responses`."""
@@ -174,22 +188,48 @@ class SqliteResponses:
         row = db.execute(query, (id_, owner)).fetchone()
         if row is None or now >= row[0] + self._bounds.ttl_secs:
             return None
-        self._clock += 1
-        if len(self._touched) < MAX_TOUCHED:
-            self._touched[id_, owner] = self._clock
+        self._touch(id_, owner)
         created, provider, native, model, response, input_, output = row
         return KeptResponse(
             id_, owner, created, provider, bool(native), model, response, _unpacked(input_), _unpacked(output)
         )
 
-    def _put(self, db: sqlite3.Connection, response: KeptResponse) -> None:
+    def _find_items(self, db: sqlite3.Connection, owner: str, ids: Sequence[str], now: float) -> dict[str, bytes]:
+        # The numbers of responses grow, so the newest that has the item is the first of its rows, read backwards.
+        query = (
+            "SELECT items.response, place FROM items JOIN responses ON number = items.response "
+            "WHERE items.owner = ? AND items.id = ? AND created > ? ORDER BY items.response DESC LIMIT 1"
+        )
+        db.execute("BEGIN")  # one look at the file: another process must not delete in between
+        places: dict[int, list[tuple[str, int]]] = {}
+        for id_ in ids:
+            row = db.execute(query, (owner, id_, now - self._bounds.ttl_secs)).fetchone()
+            if row is not None:
+                places.setdefault(row[0], []).append((id_, row[1]))
+        found: dict[str, bytes] = {}
+        for number, wanted in places.items():
+            response, input_, output = db.execute(
+                "SELECT id, input, output FROM responses WHERE number = ?", (number,)
+            ).fetchone()
+            items = _unpacked(input_) + _unpacked(output)
+            found.update((id_, items[place]) for id_, place in wanted)
+            self._touch(response, owner)
+        db.execute("COMMIT")
+        return found
+
+    def _touch(self, id_: str, owner: str) -> None:
+        self._clock += 1
+        if len(self._touched) < MAX_TOUCHED:
+            self._touched[id_, owner] = self._clock
+
+    def _put(self, db: sqlite3.Connection, response: KeptResponse, ids: Sequence[str]) -> None:
         db.execute("BEGIN IMMEDIATE")
         uses = [(used, *key) for key, used in self._touched.items()]
         db.executemany("UPDATE responses SET used = ? WHERE id = ? AND owner = ?", uses)
         self._remove(db, "owner = ? AND id = ?", (response.owner, response.id))
         self._clock += 1
-        db.execute(
-            "INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        added = db.execute(
+            "INSERT INTO responses VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 response.owner,
                 response.id,
@@ -204,6 +244,8 @@ class SqliteResponses:
                 _packed(response.output),
             ),
         )
+        rows = [(response.owner, id_, added.lastrowid, place) for place, id_ in enumerate(ids)]
+        db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", rows)
         self._count += 1
         self._bytes += response.size
         if self._bytes > self._bounds.max_bytes or self._count > self._bounds.max_count:

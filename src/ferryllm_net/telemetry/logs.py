@@ -53,6 +53,8 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    sent_bytes: int | None = None
+    """Of the answer's body, on paths that pass as they are: what is not counted in tokens."""
     losses: int = 0
     """How many fields the translation dropped or degraded."""
     error_kind: str | None = None
@@ -180,6 +182,7 @@ class Log:
             "cache_read_tokens": done.cache_read_tokens,
             "cache_write_tokens": done.cache_write_tokens,
             "reasoning_tokens": done.reasoning_tokens,
+            "sent_bytes": done.sent_bytes,
             "losses": done.losses,
             "error_kind": done.error_kind,
             "request_id": done.request_id,

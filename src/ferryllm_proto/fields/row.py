@@ -138,12 +138,12 @@ class Row(msgspec.Struct, frozen=True):
         """The same request without the field, or with another value of it."""
         if self.instead is not None:
             return self._made(self.instead)[0]
-        body = _copy(self.place.body)
+        body: dict[str, Any] = _copy(self.place.body)
         _merge(_object(body, self.place.at), _copy(self.beside))
         return body
 
     def _made(self, value: object) -> tuple[dict[str, Any], str]:
-        body = _copy(self.place.body)
+        body: dict[str, Any] = _copy(self.place.body)
         target = _object(body, self.place.at)
         _merge(target, _copy(self.beside))
         found = [self.place.at] if self.place.at else []
@@ -193,4 +193,5 @@ def _object(body: dict[str, Any], at: str) -> dict[str, Any]:
         for number in re.findall(r"\d+", numbers):
             found = found[int(number)]
     assert isinstance(found, dict), at
-    return found
+    into: dict[str, Any] = found
+    return into

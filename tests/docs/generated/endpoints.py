@@ -27,10 +27,10 @@ _WORDS = {
     Operation.GENERATE: "One answer of a model, whole or streamed.",
     Operation.COUNT_TOKENS: (
         "Input tokens of a request. Asked of the provider where it counts; else estimated here, and the answer has the "
-        "header `x-ferryllm-estimate: input_tokens`."
+        "header `x-ferryllm-estimate: input_tokens`: [how](../explanation/token-counts.md)."
     ),
-    Operation.EMBED: "Vectors of texts.",
-    Operation.COMPLETE: "The legacy completion of a text.",
+    Operation.EMBED: "Vectors of texts: [embeddings](../howto/embeddings.md).",
+    Operation.COMPLETE: "The completion of a text, of before Chat: [how](../howto/embeddings.md#text-completions).",
     Operation.COMPACT: "A conversation made shorter, as items to go on from.",
     Operation.MODELS: "What the routes serve: exact names as they are, prefixes with a `*` behind them.",
     Operation.MODEL: "One entry of that list; 404 when no route matches the name.",
@@ -56,7 +56,9 @@ The models list has the shape of the client that asks: Anthropic's for a request
 Gemini's on `/v1beta` and `/v1alpha` and for the header `x-goog-api-key`, Ollama's on `/api/tags`, OpenAI's otherwise.
 An error has the dialect of the path; on paths without one it follows the same rule.
 
-A path that is not in the table is answered 404, another method on a path of the table 405 with `Allow`.
+Further paths go to a provider as they are where the configuration says so:
+[`[[passthrough]]`](../howto/passthrough.md). A path that is neither there nor in the table is answered 404, another
+method on a path of the table 405 with `Allow`.
 
 ## WebSocket of `/v1/responses`
 
@@ -90,8 +92,9 @@ after the same checks as a `POST`: 401 for a wrong key, 403 for a foreign `Origi
 - With `[auth]` enabled: one of the accepted keys, as `Authorization: Bearer KEY`, as `x-api-key: KEY`,
   `x-goog-api-key: KEY` or `api-key: KEY`, or as `?key=KEY`. The client's key never reaches a provider.
 - With `[auth]` off a web page must not be able to use the gateway: requests with a foreign `Origin` or with
-  `Sec-Fetch-Site` of another site are answered 403, a `POST` with a type other than JSON 415, and on a loopback
-  listener a `Host` that is not this machine 403.
+  `Sec-Fetch-Site` of another site are answered 403, a `POST` with a type other than JSON 415 (on a path of
+  `[[passthrough]]` 403, unless it carries some key header, which no page can send unasked), and on a loopback listener
+  a `Host` that is not this machine 403.
 
 ## What a client gets back
 

@@ -57,6 +57,7 @@ _TAIL = """
 | `provider`, `stream` | Who answered; whether the client asked for a stream. |
 | `input_tokens`, `output_tokens` | As the provider counted them; the input with what a cache read or wrote. |
 | `cache_read_tokens`, `cache_write_tokens`, `reasoning_tokens` | Parts of them, where the provider says so. |
+| `sent_bytes` | Of the answer's body, on [paths that pass as they are](../howto/passthrough.md). |
 | `losses` | How many fields the translation degraded or dropped. |
 | `error_kind` | See [errors](errors.md). |
 | `request_id` | What the client sent as `x-request-id`, else one made here; it goes back to the client. |

@@ -13,6 +13,7 @@ from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
 from ferryllm_net.gateway.app import App, own_id, seed_of
 from ferryllm_net.http import TLS, Limits
+from ferryllm_proto.loss import LossPolicy
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 from support.wired import answer, app, whole, wired
 
@@ -179,11 +180,12 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
         "match_type",
         "provider",
         "rewrite_model",
+        "loss_policy",
     }
     second = '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://q.example"\n'
     routes = (
         '[[routes]]\nmatch = "a"\nmatch_type = "exact"\nprovider = "q"\n'
-        '[[routes]]\nmatch = "a"\nprovider = "p"\nrewrite_model = "real"\n'
+        '[[routes]]\nmatch = "a"\nprovider = "p"\nrewrite_model = "real"\nloss_policy = "strict"\n'
     )
     table = app(load(tmp_path, {}, {}, second + routes)).gateway.routes
     exact, prefix = table.resolve("a"), table.resolve("ab")
@@ -191,6 +193,7 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
     assert prefix is not None
     assert (exact.provider, exact.rewrite_model) == ("q", None)
     assert (prefix.provider, prefix.rewrite_model) == ("p", "real")
+    assert (exact.loss_policy, prefix.loss_policy) == (LossPolicy.REPORT, LossPolicy.STRICT)
     assert table.resolve("b") is None
 
 
@@ -205,8 +208,8 @@ def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
 
 def test_the_sections_are_those_that_are_tried_here() -> None:
     sections = {field.name for field in msgspec.structs.fields(Config)}
-    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py
-    tried_elsewhere = {"logging", "metrics", "responses"}
+    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py, test_passthrough.py
+    tried_elsewhere = {"logging", "metrics", "responses", "passthrough"}
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 

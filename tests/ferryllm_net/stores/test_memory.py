@@ -21,12 +21,12 @@ async def test_the_count_of_bytes_follows_what_comes_and_goes() -> None:
     for n in range(5):
         await store.put(made(n, n * 10), NOW)
     await store.put(made(3, 7), NOW)
-    assert store.bytes == sum(made(n, n * 10).size for n in (0, 1, 2, 4)) + made(3, 7).size
+    assert store.size == sum(made(n, n * 10).size for n in (0, 1, 2, 4)) + made(3, 7).size
     assert await store.delete("me", "resp_3")
     assert await store.get("me", "resp_4", NOW + 10) is None, "too old"
-    assert store.bytes == sum(made(n, n * 10).size for n in (0, 1, 2))
+    assert store.size == sum(made(n, n * 10).size for n in (0, 1, 2))
     assert await store.sweep(NOW + 10) == 3
-    assert (store.bytes, len(store)) == (0, 0)
+    assert (store.size, len(store)) == (0, 0)
     assert not await store.known("resp_0", NOW)
     await store.aclose()
 

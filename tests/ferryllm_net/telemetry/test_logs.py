@@ -119,13 +119,15 @@ def test_the_final_line_holds_all_that_is_known() -> None:
             cache_read_tokens=5,
             cache_write_tokens=0,
             reasoning_tokens=3,
+            sent_bytes=70,
             losses=2,
         )
     )
     assert stream.getvalue().partition("INFO ")[2] == (
         'request completed entry="anthropic" outcome="ok" status="200 OK" latency_ms=900 ttfb_ms=300 '
         'display_model=claude-opus-4-6 backend_model=gpt-5.5 provider="openai" stream=true input_tokens=10 '
-        "output_tokens=20 cache_read_tokens=5 cache_write_tokens=0 reasoning_tokens=3 losses=2 request_id=r-1\n"
+        "output_tokens=20 cache_read_tokens=5 cache_write_tokens=0 reasoning_tokens=3 sent_bytes=70 losses=2 "
+        "request_id=r-1\n"
     )
 
 

@@ -41,7 +41,8 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
         assert family.documentation
         for sample in family.samples:
             if sample.name.endswith("_total"):
-                found[(sample.name, *(sample.labels[name] for name in sorted(sample.labels)))] = sample.value
+                labels = (sample.labels[name] for name in sorted(sample.labels))
+                found[(sample.name, *labels)] = sample.value
     return found
 
 

@@ -141,7 +141,8 @@ class _Wire:
     def _interleaved(self, lanes: list[list[Delta]], calls: list[bool]) -> list[Delta]:
         rng = self.rng
         at = [0] * len(lanes)
-        started, out = 0, []
+        started = 0
+        out: list[Delta] = []
         while True:
             going = [n for n in range(started) if at[n] < len(lanes[n])]
             ready = list(going)

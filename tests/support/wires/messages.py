@@ -63,7 +63,7 @@ class _Wire:
         return {**(known if self.usage_twice else {}), "output_tokens": counts.output}
 
     def start(self, meant: Meant) -> bytes:
-        message = {
+        message: dict[str, Any] = {
             "id": "msg_01",
             "type": "message",
             "role": "assistant",

@@ -1,4 +1,4 @@
-"""Responses streams as OpenAI and its imitators write them (wire.md 3.4): overlapping items, missing deltas, `[DONE]`."""
+"""Responses streams as OpenAI and its imitators write them (wire.md 3.4): items that overlap, deltas left out."""
 
 from __future__ import annotations
 

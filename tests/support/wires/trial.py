@@ -99,8 +99,8 @@ class Tally(msgspec.Struct):
 
     def __str__(self) -> str:
         return (
-            f"{self.streams:,} streams ({self.whole:,} whole with {self.events:,} events, {self.truncated:,} truncated, "
-            f"{self.broken:,} with an error inside), {self.runs:,} translations"
+            f"{self.streams:,} streams ({self.whole:,} whole with {self.events:,} events, "
+            f"{self.truncated:,} truncated, {self.broken:,} with an error inside), {self.runs:,} translations"
         )
 
 

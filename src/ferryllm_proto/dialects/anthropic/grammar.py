@@ -37,8 +37,8 @@ class _Message(msgspec.Struct, frozen=True):
     model: str
     content: list[json.Raw]
     usage: _Usage
-    stop_reason: str | None | msgspec.UnsetType = msgspec.UNSET
-    stop_sequence: str | None | msgspec.UnsetType = msgspec.UNSET
+    stop_reason: str | msgspec.UnsetType | None = msgspec.UNSET
+    stop_sequence: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _MessageStart(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ _type = json.decoder(_Type)
 _usage = json.decoder(_Usage)
 _any = json.decoder(dict[str, Any])
 _decoders: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
-    name: json.decoder(type_)  # type: ignore[misc]  # each is a decoder of some struct
+    name: json.decoder(type_)  # type: ignore[arg-type]  # the table mixes structs
     for name, type_ in {
         "message_start": _MessageStart,
         "content_block_start": _BlockStart,

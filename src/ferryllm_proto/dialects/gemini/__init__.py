@@ -55,8 +55,9 @@ class Gemini(Dialect):
     tool_rules = TOOL_RULES
     embedder = GeminiEmbedder()
     query_names = frozenset({"alt", "$alt", "%24alt"})
-    # Elements of an array end too: with the comma behind them, or with the array.
-    event_ends = (b"\r\n\r\n", b"\n\n", b"\r\r", b",\r\n", b",\n", b"\n]", b"]\n")
+    # Elements of an array end too: Google's have a comma on a line of its own behind them, ours on the same. Inside of
+    # elements, which may be indented over many lines, neither occurs.
+    event_ends = (b"\r\n\r\n", b"\n\n", b"\r\r", b"\n,\r\n", b"},\r\n", b"\n]")
     model_in_body = False
     # SDKs of this protocol choke on comments, and an array has no room for them.
     sse = False

@@ -137,7 +137,9 @@ class _Content:
             if self._usable(material):
                 self._signature = self._signature or material.data
             else:
-                writer.report.dropped(writer.report.at(part.path, "opaque"), "this proof is another provider's or another model's")
+                writer.report.dropped(
+                    writer.report.at(part.path, "opaque"), "this proof is another provider's or another model's"
+                )
                 self._lost = True
         # Of parallel calls only the first one is signed.
         wanted = writer.newest and not self._called and (not writer.own or self._lost)

@@ -198,7 +198,9 @@ class ParamWriter:
             return
         said = capabilities.clamp(effort, efforts) or efforts[-1]
         if said != effort and params.effort is not None:
-            self.report.degraded(wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}")
+            self.report.degraded(
+                wish(self.request, "effort"), f"{self.model} does not know the effort {effort}: {said}"
+            )
         config["thinkingLevel"] = said.upper()
 
     def _budget(self, params: ir.ReasoningParams, off: bool, path: str, config: Block) -> None:

@@ -197,7 +197,9 @@ class PartWriter:
             inner["id"] = json.raw(known)
         inner["name"] = call.name
         if isinstance(args, dict) and args:
-            self.report.degraded(self.report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw")
+            self.report.degraded(
+                self.report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw"
+            )
         if call.arguments or not self.ours:
             inner["args"] = args
         block: Block = {"functionCall": inner}

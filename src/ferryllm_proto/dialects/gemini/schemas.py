@@ -57,6 +57,10 @@ def _plain(node: Raw, depth: int) -> Raw:
 _RENAMED = {"defs": "$defs", "ref": "$ref", "example": "examples", "propertyOrdering": ""}
 
 
+_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+"""By their numbers, from 1 on."""
+
+
 def _plain_member(name: str, value: Raw, depth: int) -> tuple[str, Raw]:
     key = camel(name)
     key = _RENAMED.get(key, key)
@@ -68,6 +72,10 @@ def _plain_member(name: str, value: Raw, depth: int) -> tuple[str, Raw]:
         if word == "TYPE_UNSPECIFIED":
             return "", value
         return key, value if word.islower() else json.raw(json.encode_str(word.lower()))
+    if key == "type" and kind == "number":  # enums may be numbers in protojson
+        number = json.loads(value)
+        known = isinstance(number, int) and 0 < number <= len(_TYPES)
+        return (key, json.raw(json.encode_str(_TYPES[number - 1]))) if known else ("", value)
     if key in ("properties", "$defs") and kind == "object":
         members = json.fields(value)
         found = {inner: _plain(member, depth + 1) for inner, member in members.items()}

@@ -16,7 +16,19 @@ from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDeco
 from ...errors import RemoteProtocolError
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from . import decode_request, encode_request, encode_response, errors, grammar, loading, models, response, scan, wire
+from . import (
+    carrier,
+    decode_request,
+    encode_request,
+    encode_response,
+    errors,
+    grammar,
+    loading,
+    models,
+    response,
+    scan,
+    wire,
+)
 from .embeddings import OllamaEmbedder
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_decoder import fold, is_lines
@@ -33,6 +45,7 @@ class Ollama(Dialect):
     request_path = wire.CHAT_PATH
     tool_rules = encode_request.TOOL_RULES
     embedder = OllamaEmbedder()
+    foreign_marks = (carrier.MARK,)
     event_ends = (b"\n",)
     sse = False
 

@@ -23,6 +23,9 @@ _TOKEN = re.compile(
     flags=re.ASCII,
 )
 
+MARK = b"[ferry1."
+"""In every body that brings such a line."""
+
 _OF_TEXT = frozenset({ir.OpaqueKind.SIGNATURE})
 """Proofs over the words they came with."""
 

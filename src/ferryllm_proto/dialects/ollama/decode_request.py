@@ -34,6 +34,7 @@ NAMES = {
     "effort": "think",
     "budget": "think",
     "show": "think",
+    "truncation": "truncate",
     "format.schema": "format",
     ".arguments": "function.arguments",
     ".strict": "function.strict",
@@ -115,6 +116,7 @@ def _with_parameters(
         top_logprobs=found.top_logprobs,
         format=_format(found.format, ext),
         reasoning=_think(found.think, ext),
+        truncation=None if found.truncate is None else "auto" if found.truncate else "disabled",
         stream=found.stream is not False,
     )
     return msgspec.structs.replace(request, ext=ir.Ext(NAME, ext) if ext else None)

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...ndjson import MAX_LINE
 from . import errors, response, wire
 from .stream_decoder import MAX_BODY, fold, is_lines
 from .usage import decode_finish, decode_usage
-
-
-def _span(data: bytes) -> tuple[int, int] | None:
-    """Where the model's name is; None in broken JSON, which stays as it is."""
-    try:
-        return json.find(data, ("model",))
-    except (msgspec.DecodeError, ValueError):
-        return None
 
 
 class _Scan:
@@ -78,7 +68,7 @@ class StreamScanner(_Scan):
             return self._replaced + line[len(known) :]
         if b'"model"' not in line:
             return line
-        span = _span(line)
+        span = json.find(line, ("model",))
         if span is None:
             return line
         self._known, self._replaced = line[: span[1]], line[: span[0]] + name
@@ -140,5 +130,5 @@ class BodyScanner(_Scan):
             self.usage, self.finish, self.complete = found.usage, found.finish, True
         if self._name is None:
             return b""
-        span = _span(body)
+        span = json.find(body, ("model",))
         return body if span is None else body[: span[0]] + self._name + body[span[1] :]

@@ -42,7 +42,8 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     think: Raw = ABSENT
     logprobs: bool | None = None
     top_logprobs: int | None = None
-    # Not here: keep_alive, truncate, shift, which go to ``ext`` like unknown fields.
+    truncate: bool | None = None
+    # Not here: keep_alive, shift, which go to ``ext`` like unknown fields.
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     think: Raw = ABSENT
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    truncate: bool | None = None
     # Not here: suffix, template, raw, context, width, height, steps, keep_alive, which go to ``ext``.
 
 

@@ -14,8 +14,8 @@ _NO_REQUEST = ir.Request(dialect=wire.NAME, model="")
 def echo_fields(request: ir.Request | None, *, kept: bool = False) -> bytes:
     """The members of a response object that repeat the request, without braces.
 
-    ``store`` and ``background`` are what is true of a translated answer: whether the gateway keeps it (``kept``), and
-    that it is not being made in the background.
+    ``store`` and ``background`` are what is true of a translated answer: whether somebody keeps it (``kept``), and that
+    it is not being made in the background.
     """
     request = request or _NO_REQUEST
     unreported = Report()  # the losses of the request are the request's encoder's to tell

@@ -1,13 +1,15 @@
-"""Conversations that go on: the items of earlier turns put before a request's own, and taken out of both to be kept.
+"""Conversations that go on: the items of earlier turns put before a request's own or in the place of references to
+them, and taken out of both to be kept.
 
 Apart from the decoders because nothing is understood here: items are bytes, kept and put back as they came. What a
 kept item means is the decoder's business when it comes back as input (API reference: POST /responses,
-``previous_response_id``).
+``previous_response_id``, ``item_reference``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +17,10 @@ from ... import ids, json
 from . import wire
 
 PREVIOUS = "previous_response_id"
+REFERENCE = "item_reference"
+
+_BARE = re.compile(rb'\{\s*"id"\s*:\s*"[^"]*"\s*(?:,\s*"type"\s*:\s*null\s*)?\}')
+"""A reference may leave out its type (API reference: ``ItemReferenceParam``)."""
 
 
 class _Previous(msgspec.Struct, frozen=True):
@@ -29,9 +35,17 @@ class _Input(msgspec.Struct, frozen=True):
     input: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Item(msgspec.Struct, frozen=True):
+    """What makes an item a reference, or lets it be referred to."""
+
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    type: msgspec.Raw = msgspec.Raw(b"null")
+
+
 _previous_decoder = json.decoder(_Previous)
 _output_decoder = json.decoder(_Output)
 _input_decoder = json.decoder(_Input)
+_item_decoder = json.decoder(_Item)
 
 
 def previous_id(body: bytes) -> str | None:
@@ -55,6 +69,51 @@ def resume(body: bytes, items: Iterable[bytes]) -> bytes:
 def input_items(body: bytes) -> tuple[bytes, ...]:
     """The items of a request's own input; a string is the message it stands for. Raises `RemoteProtocolError`."""
     return tuple(_items_of(json.decode(body, _input_decoder).input))
+
+
+def references(body: bytes) -> tuple[str, ...]:
+    """The ids of the items that a request's input refers to; each once. Raises `RemoteProtocolError`."""
+    if REFERENCE.encode() not in body and _BARE.search(body) is None:
+        return ()  # nearly always: the items are not looked at one by one for it
+    value = json.decode(body, _input_decoder).input
+    if json.kind(value) != "array":
+        return ()
+    found = (_referred(item) for item in json.items(value, "input"))
+    return tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
+
+
+def put_back(body: bytes, found: Mapping[str, bytes]) -> bytes:
+    """``body`` with the items ``found``, by their ids, in the place of references to them; others stay.
+
+    Raises `RemoteProtocolError` for an ``input`` that is no list.
+    """
+    fields = json.fields(body)
+    items = [found.get(_referred(item) or "") or json.encode(item) for item in json.items(fields["input"], "input")]
+    fields["input"] = json.raw(b"[%b]" % b",".join(items))
+    return json.encode(fields)
+
+
+def _referred(item: msgspec.Raw) -> str | None:
+    """The id of the item that ``item`` stands for; None where it stands for itself."""
+    if json.kind(item) != "object":
+        return None
+    tag = json.decode(item, _item_decoder)
+    if bytes(tag.type) != b'"item_reference"' and not json.fields(item).keys() <= {"id", "type"}:
+        return None
+    return json.decode(tag.id, wire.string_decoder) if json.kind(tag.id) == "string" else None
+
+
+def item_ids(items: Iterable[bytes]) -> tuple[str, ...]:
+    """By which ids ``items`` can be referred to: those that `listed` shows."""
+    return tuple([_id_of(item, n) for n, item in enumerate(items)])
+
+
+def _id_of(item: bytes, place: int) -> str:
+    tag = json.decode(item, _item_decoder)
+    if json.kind(tag.id) == "string":
+        return json.decode(tag.id, wire.string_decoder)
+    type_ = json.decode(item, wire.tag_decoder).type
+    return _minted(item, type_ or "message", place)
 
 
 def output_items(response: bytes) -> tuple[bytes, ...]:

@@ -1,4 +1,5 @@
-"""Watching an answer that passes through: usage, finish and error are read, the model's name may be replaced.
+"""Watching an answer that passes through: usage, finish and error are read, the model's name may be replaced, and so
+may be the response it goes on from.
 
 Only lifecycle events say anything of interest; every other event costs one look for their names.
 """
@@ -50,7 +51,7 @@ class Scanner:
         """The answer's id, once the provider has said it; None also for an answer it says it does not keep."""
         self._named = False
         self._stream = stream
-        self._name = None if model is None else json.encode_str(model)
+        self._splices: dict[str, bytes] = {} if model is None else {"model": json.encode_str(model)}
         self._frames = sse.FrameDecoder()
         self._buffer = bytearray()
         self._whole: list[bytes] = []
@@ -58,11 +59,15 @@ class Scanner:
         self._blind = False
         self._called = False
 
+    def show_previous(self, id_: str) -> None:
+        """The answer is to say that it goes on from ``id_``, of which its provider has not heard."""
+        self._splices["previous_response_id"] = json.encode_str(id_)
+
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
         if not self._stream:
             return self._keep(data)
-        if self._name is None:
+        if not self._splices:
             self._watch(data)
             return data
         if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:
@@ -84,7 +89,7 @@ class Scanner:
         """What was held; then `complete` is final."""
         if not self._stream:
             return self._end_whole()
-        if self._name is None:
+        if not self._splices:
             self._read(self._frames.receive_eof())
             return b""
         rest = bytes(self._buffer)
@@ -126,8 +131,8 @@ class Scanner:
             self._called = self._called or _CALLS.search(data) is not None
         if _LIFECYCLE.search(data):
             self._terminal(data)
-            assert self._name is not None
-            data = json.splice(data, ("response", "model"), self._name)
+            for name, value in self._splices.items():
+                data = json.splice(data, ("response", name), value)
             return b"%b%b%b" % (block[: match.start(1)], data, block[match.end(1) :])
         if _ERROR.search(data) or block.startswith(b"event: error"):
             self.error = read_error(data) or self.error
@@ -176,9 +181,9 @@ class Scanner:
         self._whole.append(data)
         self._size += len(data)
         if self._size <= MAX_BODY:
-            return b"" if self._name is not None else data
+            return b"" if self._splices else data
         held, self._whole, self._blind = self._whole, [], True
-        return b"".join(held) if self._name is not None else data
+        return b"".join(held) if self._splices else data
 
     def _end_whole(self) -> bytes:
         body, self._whole = b"".join(self._whole), []
@@ -191,8 +196,8 @@ class Scanner:
             self.complete = True
             self._identify(body)
             self._learn(response, body)
-            if self._name is not None:
-                return json.splice(body, ("model",), self._name)
+            for name, value in self._splices.items():
+                body = json.splice(body, (name,), value)
         except RemoteProtocolError:
             pass
-        return body if self._name is not None else b""
+        return body if self._splices else b""

@@ -92,7 +92,7 @@ class StreamEncoder:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self._answer = answer
-        self._echo = json.one_line(echo_fields(answer.request, kept=answer.kept))
+        self._echo = json.one_line(echo_fields(answer.request, kept=answer.kept or answer.kept_upstream))
         self._sequencer = Sequencer()
         self._writer = EventWriter()
         self._head = b""

@@ -80,14 +80,14 @@ def test_a2_a_system_turn_between_call_and_result_comes_behind_it() -> None:
 def test_a5_the_user_has_the_first_word() -> None:
     body, losses = encoded(foreign(assistant("hello", path="messages[0]"), user("a")))
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
-    assert paths(losses) == [("degraded", "messages")]
+    assert paths(losses) == [("degraded", "turns")]
 
 
 def test_a6_a_request_of_system_text_alone_has_one_turn() -> None:
     request = ir.Request(dialect="openai", model=OLD, system=(ir.Text("s", path="messages[0].content"),))
     body, losses = encoded(request)
     assert body["messages"] == [{"role": "user", "content": "Continue."}]
-    assert paths(losses) == [("degraded", "messages")]
+    assert paths(losses) == [("degraded", "turns")]
 
 
 def test_a7_b12_empty_texts_vanish_with_their_message() -> None:

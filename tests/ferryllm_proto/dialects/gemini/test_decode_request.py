@@ -62,7 +62,7 @@ def test_counting_takes_the_fields_or_a_whole_request() -> None:
         b'"systemInstruction":{"parts":[{"text":"be"}]}}}'
     )
     assert (whole.model, whole.system[0].text) == ("m", "be")
-    with pytest.raises(RemoteProtocolError, match="generateContentRequest.contents: this field is required"):
+    with pytest.raises(RemoteProtocolError, match=r"generateContentRequest.contents: this field is required"):
         DIALECT.decode_count(b'{"generate_content_request":{}}', path="/v1beta/models/m:countTokens")
 
 

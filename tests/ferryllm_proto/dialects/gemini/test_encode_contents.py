@@ -75,8 +75,8 @@ def test_b5_a_results_name_is_that_of_its_call() -> None:
 
 def _signed(*parts: ir.Part | str, model: str = NEW) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     calls = [p for p in parts if isinstance(p, ir.ToolCall)]
-    results = [ir.ToolResult(c.id, (ir.Text("r"),)) for c in calls] or ["more"]
-    found, losses = _contents(user("go"), assistant(*parts), user(*results), model=model)
+    results: list[ir.Part | str] = [ir.ToolResult(c.id, (ir.Text("r"),)) for c in calls]
+    found, losses = _contents(user("go"), assistant(*parts), user(*(results or ["more"])), model=model)
     return found[1]["parts"], losses
 
 

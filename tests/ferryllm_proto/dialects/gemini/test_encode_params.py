@@ -79,7 +79,7 @@ def test_g5_contracts_are_refused(fields: dict[str, Any], name: str) -> None:
         ("truncation", "auto"),
     ],
 )
-def test_g5_knobs_are_dropped_and_reported(field: str, value: object) -> None:
+def test_g5_knobs_are_dropped_and_reported(field: str, value: Any) -> None:
     assert _config(**{field: value}) == ({}, [("dropped", field)])
 
 

@@ -59,7 +59,7 @@ def test_a24_media(part: ir.Part, written: object) -> None:
     ],
 )
 def test_a23_what_the_provider_cannot_read_is_refused(part: ir.Part) -> None:
-    with pytest.raises(RemoteProtocolError, match="^p: "):
+    with pytest.raises(RemoteProtocolError, match=r"^p: "):
         _parts(part)
 
 

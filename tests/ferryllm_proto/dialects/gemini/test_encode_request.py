@@ -72,7 +72,8 @@ def test_b3_a_function_without_parameters_has_none() -> None:
 
 
 def test_b1_a_schema_that_contains_itself_is_refused_by_its_name() -> None:
-    schema = b'{"type":"object","properties":{"n":{"$ref":"#/$defs/N"}},"$defs":{"N":{"type":"array","items":{"$ref":"#/$defs/N"}}}}'
+    defs = b'{"N":{"type":"array","items":{"$ref":"#/$defs/N"}}}'
+    schema = b'{"type":"object","properties":{"n":{"$ref":"#/$defs/N"}},"$defs":%b}' % defs
     with pytest.raises(RemoteProtocolError, match=r"tools\[0\].function.parameters: the schema contains itself"):
         encoded(foreign(tools=(ir.Function("f", schema=schema, path="tools[0]"),)), model="gemini-1.5-pro")
 

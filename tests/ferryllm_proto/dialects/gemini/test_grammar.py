@@ -61,7 +61,7 @@ def _last(**fields: Any) -> dict[str, Any]:
         (b"event: x\r\n" + stream(_last()), "framing"),
         (stream(_last()).replace(b"data: ", b"data:"), "framing"),
         (stream(_last()).rstrip(), "framing"),
-        (stream(_last()) + b"data: [DONE]\r\n\r\n", "field"),
+        (stream(_last()) + b"data: [DONE]\r\n\r\n", "framing"),
         (b"data: {\r\n\r\n" + stream(_last()), "framing"),
         (stream(_last(finishReason="DONE")), "field"),
         (stream(_last(content={"role": "assistant", "parts": []})), "field"),

@@ -17,7 +17,16 @@ from ferryllm_proto.events import End, StreamFailed
 from .build import CHUNKS, PATH, SSE_PATH, array, call, contents, events, stream
 
 _WORDS = st.sampled_from(
-    ["contents", "parts", "role", "text", "functionCall", "functionResponse", "name", "args", "id", "response", "thought", "thoughtSignature", "inlineData", "fileData", "data", "mimeType", "fileUri", "tools", "functionDeclarations", "parameters", "parametersJsonSchema", "toolConfig", "mode", "functionCallingConfig", "allowedFunctionNames", "generationConfig", "thinkingConfig", "thinkingBudget", "thinkingLevel", "responseSchema", "responseMimeType", "systemInstruction", "candidates", "content", "finishReason", "usageMetadata", "promptTokenCount", "error", "message", "status", "partialArgs", "jsonPath", "stringValue", "willContinue", "promptFeedback", "blockReason", "user", "model", "STOP", "ANY", "generation_config", "function_call", "type", "OBJECT", "properties", "items", "anyOf", "nullable", "$ref", "$defs"]
+    [
+        *("contents", "parts", "role", "text", "functionCall", "functionResponse", "name", "args", "id", "response"),
+        *("thought", "thoughtSignature", "inlineData", "fileData", "data", "mimeType", "fileUri", "tools", "mode"),
+        *("functionDeclarations", "parameters", "parametersJsonSchema", "toolConfig", "functionCallingConfig"),
+        *("allowedFunctionNames", "generationConfig", "thinkingConfig", "thinkingBudget", "thinkingLevel"),
+        *("responseSchema", "responseMimeType", "systemInstruction", "candidates", "content", "finishReason"),
+        *("usageMetadata", "promptTokenCount", "error", "message", "status", "partialArgs", "jsonPath", "stringValue"),
+        *("willContinue", "promptFeedback", "blockReason", "user", "model", "STOP", "ANY", "generation_config"),
+        *("function_call", "type", "OBJECT", "properties", "items", "anyOf", "nullable", "$ref", "$defs"),
+    ]
 )
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | _WORDS | st.text(max_size=5),

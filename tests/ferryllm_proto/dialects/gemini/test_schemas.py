@@ -113,10 +113,11 @@ def test_b1_a_schema_that_contains_itself_is_refused() -> None:
 
 
 def test_b1_references_that_multiply_are_refused() -> None:
-    defs = {
-        f"D{n}": {"type": "object", "properties": dict.fromkeys("ab", {"$ref": f"#/$defs/D{n + 1}"})} for n in range(30)
+    defs: dict[str, Any] = {
+        f"D{n}": {"type": "object", "properties": {key: {"$ref": f"#/$defs/D{n + 1}"} for key in "ab"}}
+        for n in range(30)
     }
-    defs["D30"] = {"type": "string"}  # type: ignore[dict-item]  # the end of the chain has another form
+    defs["D30"] = {"type": "string"}
     with pytest.raises(RemoteProtocolError, match="too large"):
         _narrowed({"type": "object", "properties": {"a": {"$ref": "#/$defs/D0"}}, "$defs": defs})
 
@@ -171,6 +172,8 @@ def test_b3_an_object_without_members_is_no_schema() -> None:
         ),
         ({"type": "STRING", "nullable": True}, {"type": ["string", "null"]}),
         ({"type": "STRING", "nullable": False}, {"type": "string"}),
+        ({"type": 6, "properties": {"a": {"type": 1}}}, {"type": "object", "properties": {"a": {"type": "string"}}}),
+        ({"type": 99, "title": "x"}, {"title": "x"}),
         (
             {"type": "STRING", "format": "enum", "enum": ["a"], "nullable": True},
             {"type": ["string", "null"], "enum": ["a", None]},

@@ -44,8 +44,9 @@ def test_n6_options_are_parameters() -> None:
     assert (found.logprobs, found.top_logprobs) == (True, 3)
     assert found.ext == ir.Ext(
         "ollama",
-        {"keep_alive": b'"5m"', "truncate": b"false", "options.num_ctx": b"8192", "options.mirostat": b"1"},
+        {"keep_alive": b'"5m"', "options.num_ctx": b"8192", "options.mirostat": b"1"},
     )
+    assert (found.truncation, request(truncate=True).truncation, request().truncation) == ("disabled", "auto", None)
     assert found.wire_name("max_output") == "options.num_predict"
     assert found.wire_name("temperature") == "options.temperature"
 

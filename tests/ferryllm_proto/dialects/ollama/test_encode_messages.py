@@ -108,6 +108,10 @@ def test_a6_without_a_word_of_anybody_the_user_says_one() -> None:
     assert messages(user(""), assistant("x"))[0] == [{"role": "assistant", "content": "x"}]
 
 
+def test_an_assistant_that_said_nothing_has_no_message() -> None:
+    assert messages(user("hi"), assistant("", path="messages[1]"))[0] == [{"role": "user", "content": "hi"}]
+
+
 def test_fields_of_turns_are_reported() -> None:
     turn = ir.Turn(ir.Role.ASSISTANT, (ir.Text("x"),), phase="commentary", name="bob", path="messages[1]")
     call = ir.ToolCall("1", "f", "{}", opaque=(SIGNED,), cache=ir.CacheMark(), path="messages[2].tool_calls[0]")

@@ -76,6 +76,7 @@ def test_7_3_a_subset_is_a_shorter_list() -> None:
     body, losses = encoded(foreign(tools=(F, G), tool_choice=choice(ir.ToolChoiceMode.ALLOWED, "g")))
     assert names(body) == ["g"]
     assert paths(losses) == [("degraded", "tool_choice")]
+    assert encoded(foreign(tools=(F, G), tool_choice=choice(ir.ToolChoiceMode.ALLOWED, "f", "g")))[1] == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ferryllm_net.mock.ollama_rules import check
 from ferryllm_proto.dialects.ollama.schemas import readable
 
 GOOD = [
+    b'{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]}}}',
     b'{"type": "object", "properties": {"b": {"type": ["string","null"]}, "a": {"enum": [1.0]}}, "required": ["b"]}',
     b'{"type":"object","properties":{},"additionalProperties":false,"$defs":{"x":true}}',
     b'{"type":"object","properties":{"type":{"type":"string"},"properties":{"type":"object","properties":{}}}}',

@@ -162,6 +162,12 @@ def test_g11_a_line_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert decoder.receive_eof() == []
 
 
+def test_a_fault_behind_the_end_is_nothing() -> None:
+    decoder = module.StreamDecoder()
+    found = decoder.receive_data(line("a") + line(done=True) + b"x" * (17 << 20))
+    assert isinstance(found[-1], End)
+
+
 def test_g11_the_number_of_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CALLS", 2)
     assert "more than 2 tool calls" in failure(line(tool_calls=[call()] * 3)).message
