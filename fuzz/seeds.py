@@ -29,6 +29,7 @@ _RICH_TURNS = [
 _PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _RESULT = {"functionResponse": {"name": "f", "response": {"result": "sunny"}}}
 _IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_DATA_URL = f"data:image/png;base64,{_IMAGE}"
 
 REQUESTS: dict[str, dict[str, object]] = {
     "openai": {
@@ -38,7 +39,7 @@ REQUESTS: dict[str, dict[str, object]] = {
             *_RICH_TURNS,
             {
                 "role": "user",
-                "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_IMAGE}"}}],
+                "content": [{"type": "image_url", "image_url": {"url": _DATA_URL}}],
             },
             {
                 "role": "assistant",
@@ -140,7 +141,7 @@ ERRORS = [
 HTTP = [
     b"\x01POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
     b"\x01POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nx: y\r\n\r\n",
-    b"\x00HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n0\r\n\r\n",
+    b"\x00HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n0\r\n\r\n",
     b"\x02HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
 ]
 

@@ -20,7 +20,8 @@ from ferryllm_net.config import load_settings
 from support.processes import gateway
 
 KEYS = dict.fromkeys(
-    ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"), "not-a-key-1234"
+    ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"),
+    "not-a-key-1234",
 )
 
 _CLAUDE = "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude"

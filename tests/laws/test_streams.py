@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, ir
@@ -172,6 +172,7 @@ def test_streamed_and_whole_answers_agree(name: str, events: list[Event]) -> Non
 
 @pytest.mark.parametrize("entry", NAMES)
 @pytest.mark.parametrize("backend", NAMES)
+@settings(max_examples=settings().max_examples // 3)
 @given(events=streams())
 def test_every_pair_carries_text_thoughts_calls_and_usage(entry: str, backend: str, events: list[Event]) -> None:
     through = decode(backend, encode(backend, events))

@@ -86,7 +86,7 @@ def test_b9_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str,
     assert [raw.count(f'"{secret}"') for secret in turns.SECRETS[backend]] == [1] * len(turns.SECRETS[backend])
     assert "ferry1." not in raw
     assert "ZmVycnkx" not in raw
-    assert raw.count("first thought") == 1
+    assert raw.count("first thought") == (backend != "gemini")  # there only signatures go back
     assert "12345678901234567890" in raw
     CHECKS[backend](spoken(sent.body))
 

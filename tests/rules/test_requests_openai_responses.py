@@ -423,9 +423,16 @@ def test_r17_a29_items_nobody_else_knows_are_told_in_their_place(backend: str, i
 
 @pytest.mark.parametrize("backend", OTHERS)
 def test_r17_an_unreadable_item_is_reported(backend: str) -> None:
-    sent = ask(backend, {"type": "compaction", "encrypted_content": "Zz"}, USER)
+    sent = ask(backend, {"type": "tool_search_output", "tools": [], "encrypted_content": "Zz"}, USER)
     assert b"Zz" not in sent.raw
     assert sent.losses == ["dropped input[0]"]
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_r17_a_sealed_summary_of_the_conversation_is_refused(backend: str) -> None:
+    sent = ask(backend, {"type": "compaction", "id": "cmp_1", "encrypted_content": "Zz"}, USER)
+    assert sent.refused == "input[0]"
+    assert "send the conversation it stands for" in sent.refusal["error"]["message"]
 
 
 @pytest.mark.parametrize("backend", OTHERS)

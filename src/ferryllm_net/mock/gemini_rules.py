@@ -289,7 +289,7 @@ def _choice(value: Json, names: set[str]) -> None:
     allowed = _listed(inner.get("allowedFunctionNames"), f"{at}.allowed_function_names")
     if allowed and str(mode).upper() not in ("ANY", "VALIDATED", "2", "4"):
         raise Complaint("Allowed function names should be set only when function calling mode is ANY.")
-    missing = [name for name in allowed if name not in names]
+    missing = [name for name in allowed if _text(name, f"{at}.allowed_function_names") not in names]
     if missing:
         raise Complaint(f"* {at}.allowed_function_names: {str(missing[0])[:64]} is not in function_declarations\n")
 

@@ -65,12 +65,19 @@ def check_schema(schema: Json, path: str, *, outermost: bool = False, depth: int
         raise Complaint(f"* GenerateContentRequest.{path}: parameters schema should be of type OBJECT.\n")
     if word == "ARRAY" and "items" not in found:
         raise Complaint(f"* GenerateContentRequest.{path}.items: missing field.\n")
-    for value in found.get("enum", []):
+    for value in _listed(found, "enum", path):
         if not isinstance(value, str):
             raise Complaint(f"Invalid value at '{path}.enum' (TYPE_STRING), {str(value)[:20]}")
     if found.keys() == {"nullable"}:
         raise Complaint(f"* GenerateContentRequest.{path}: nullable without a type\n")
     _inner(found, path, depth)
+
+
+def _listed(found: dict[str, Json], name: str, path: str) -> list[Json]:
+    value = found.get(name, [])
+    if not isinstance(value, list):
+        raise Complaint(f"Invalid value at '{path}.{name}': expected an array, but got {kind(value)}")
+    return value
 
 
 def _inner(found: dict[str, Json], path: str, depth: int) -> None:
@@ -80,12 +87,12 @@ def _inner(found: dict[str, Json], path: str, depth: int) -> None:
             raise Complaint(f"Invalid value at '{path}.properties' (Map)")
         for name, inner in properties.items():
             check_schema(inner, f"{path}.properties[{name[:40]}]", depth=depth + 1)
-        for name in found.get("required", []):
-            if name not in properties:
+        for name in _listed(found, "required", path):
+            if not isinstance(name, str) or name not in properties:
                 raise Complaint(
                     f"* GenerateContentRequest.{path}.required: property is not defined: {str(name)[:40]}\n"
                 )
     if "items" in found:
         check_schema(found["items"], f"{path}.items", depth=depth + 1)
-    for n, inner in enumerate(found.get("anyOf", [])):
+    for n, inner in enumerate(_listed(found, "anyOf", path)):
         check_schema(inner, f"{path}.any_of[{n}]", depth=depth + 1)

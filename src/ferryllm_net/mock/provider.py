@@ -138,9 +138,8 @@ class MockProvider:
     def _refused(self, exchange: _Exchange) -> ir.Error | None:
         """What is wrong before the body is looked at."""
         request = exchange.request
-        if self._key is not None:
-            if self._key not in _keys(request):
-                return ir.Error(ir.ErrorKind.AUTHENTICATION, "Incorrect API key provided.", code="invalid_api_key")
+        if self._key is not None and self._key not in _keys(request):
+            return ir.Error(ir.ErrorKind.AUTHENTICATION, "Incorrect API key provided.", code="invalid_api_key")
         if request.method != "POST" or not self._strict:
             return None
         if exchange.dialect.name == "anthropic" and request.header("anthropic-version") is None:

@@ -34,6 +34,13 @@ ANSWER = {
     "created_at": 1,
     "status": "completed",
     "model": "m",
+    "usage": {
+        "input_tokens": 3,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 1,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 4,
+    },
     "output": [
         {
             "type": "message",

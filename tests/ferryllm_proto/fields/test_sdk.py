@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 import ollama._types as ollama_types
+import pytest
 from anthropic.types import message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
 from google.genai import types as gemini_types

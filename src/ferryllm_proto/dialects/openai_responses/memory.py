@@ -12,6 +12,7 @@ import msgspec
 
 from ... import json
 from . import wire
+from .history import item_ids
 
 MAX_RESPONSES = 16
 """A chain goes on from its last response; the others are for forks and lanes."""
@@ -38,6 +39,18 @@ class Memory:
         if items is not None:
             self._items[id_] = items  # now the most recently used
         return items
+
+    def find_items(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """Items of these ids, those of the response used last where several have one."""
+        wanted = set(ids)
+        found: dict[str, bytes] = {}
+        for items in reversed(self._items.values()):
+            if not wanted:
+                break
+            known = dict(zip(item_ids(items), items, strict=True))
+            found.update((id_, known[id_]) for id_ in wanted & known.keys())
+            wanted -= known.keys()
+        return found
 
     def keep(self, id_: str, items: tuple[bytes, ...]) -> None:
         """Remember ``items``; what is too large on its own is not, so that going on from it is refused clearly."""

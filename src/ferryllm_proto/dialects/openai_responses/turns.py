@@ -136,6 +136,9 @@ class Turns:
             fields.pop(name, None)
         fields["stream"] = json.raw(b"true")
         body = json.encode(fields)
+        found = self._memory.find_items(history.references(body))
+        if found:
+            body = history.put_back(body, found)
         own = history.input_items(body)
         previous = history.previous_id(body)
         earlier: tuple[bytes, ...] | None = ()
