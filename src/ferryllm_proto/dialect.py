@@ -176,12 +176,20 @@ class Dialect(abc.ABC):
         """The content type of a stream for a client that asked for ``path``."""
         return "text/event-stream; charset=utf-8"
 
-    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool:
+    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool | None:
         """Whether a provider's good answer that begins with ``data`` is one JSON value and no stream (S10).
 
-        ``data`` has no blanks before it; ``stream`` is what was asked for; ``headers`` are the provider's.
+        ``data`` has no blanks before it; ``stream`` is what was asked for; ``headers`` are the provider's. None: more
+        bytes have to come first.
         """
         return data[:1] in (b"{", b"[")
+
+    def is_framed(self, data: bytes, path: str | None) -> bool:
+        """Whether a provider's stream that begins with ``data`` is framed as a client that asked for ``path`` reads it.
+
+        Where it is not, it is translated although both sides speak this dialect.
+        """
+        return True
 
     def pass_request(
         self,

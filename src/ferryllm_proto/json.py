@@ -388,3 +388,14 @@ def bad_field(path: str, expected: str, found: str) -> RemoteProtocolError:
     return RemoteProtocolError(
         f"{path}: expected {expected}, found {found}", kind=ir.ErrorKind.BAD_REQUEST, param=path, code="invalid_value"
     )
+
+
+def is_cut(text: str) -> bool:
+    """Whether ``text`` is the beginning of a JSON value, and not all of it."""
+    try:
+        msgspec.json.decode(text.encode("utf-8", "replace"))
+    except msgspec.DecodeError as exc:
+        return "truncated" in str(exc)
+    except RecursionError:
+        return False
+    return False

@@ -391,7 +391,8 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
         if results and turn.role is not ir.Role.USER:
             out.append(ir.Turn(ir.Role.USER, tuple(results)))
             results = []
-        if results or parts or not turn.parts:
+        # One whose results have all gone to their calls may still hold fields that somebody has to report.
+        if results or parts or not turn.parts or turn.ext is not None or turn.name is not None:
             out.append(msgspec.structs.replace(turn, parts=(*results, *parts)))
             results = []
     if run:

@@ -22,6 +22,7 @@ from .estimate import estimate_input
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
+from .opening import BLANK, Form, Opening
 from .prepare import Target, prepare, refusal, understand
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
@@ -37,7 +38,7 @@ class State(enum.Enum):
     HEAD = "head"
     """The request is with the provider."""
     SNIFF = "sniff"
-    """A good head came; the first byte tells whether the body is a stream (S10)."""
+    """A good head came; the first bytes tell whether the body is a stream (S10)."""
     ERROR = "error"
     """The provider answered with an error; its body is being collected."""
     WHOLE = "whole"
@@ -60,7 +61,6 @@ _OVER = frozenset({State.DONE, State.FAILED})
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
-_BLANK = b" \t\r\n\xef\xbb\xbf"  # what may come before an answer and says nothing; the last three are a BOM
 
 
 class Translator:
@@ -113,6 +113,7 @@ class Translator:
         self._size = 0
         self._held: list[bytes] = []
         self._seen = Observer()
+        self._opening: Opening | None = None
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
@@ -176,6 +177,7 @@ class Translator:
             raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
         self._status, self._upstream_headers = status, headers
         self.state = State.SNIFF if 200 <= status < 300 else State.ERROR
+        self._opening = Opening(self.backend, status, headers, stream=self.stream)
         return self.head
 
     def receive_data(self, data: bytes) -> bytes:
@@ -207,7 +209,8 @@ class Translator:
         if state is State.WHOLE:
             return self._end_whole()
         if state is State.SNIFF:
-            return self._fail(ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty answer"))
+            assert self._opening is not None
+            return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
     def commit(self) -> bytes:
@@ -258,12 +261,8 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            self._buffer.append(data)
-            if not data.lstrip(_BLANK):
-                return b""
-            raw = b"".join(self._buffer).removeprefix(b"\xef\xbb\xbf")  # a BOM is no part of any answer (S9)
-            whole = self.backend.is_whole(raw.lstrip(_BLANK), stream=self.stream, headers=self._upstream_headers)
-            return self._begin(raw, whole=whole)
+            assert self._opening is not None
+            return self._begin(self._opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
@@ -272,10 +271,16 @@ class Translator:
             return self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer is larger than {limit} bytes"))
         return b""
 
-    def _begin(self, data: bytes, *, whole: bool) -> bytes:
-        """The first byte of a good answer: choose the way. Only pass-through keeps the blanks before it."""
-        self._buffer = []
-        if self._same and whole is not self.stream:
+    def _begin(self, form: Form) -> bytes:
+        """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
+        opening = self._opening
+        assert opening is not None
+        if form is Form.UNKNOWN:
+            return b""
+        if form in (Form.PAGE, Form.EMPTY):
+            return self._fail(opening.fault())
+        data, whole = opening.data, form is Form.WHOLE
+        if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
             scanner = self._scanner(name)
@@ -291,7 +296,7 @@ class Translator:
             except RemoteProtocolError as exc:
                 return self._fail(exc.error)
         assert self.request is not None
-        data = data.lstrip(_BLANK)
+        data = data.lstrip(BLANK)
         if not self._same:
             self._raiser = Raiser(self.request, self.backend.tool_rules, self.entry.tool_rules, self._seed)
         if whole:
@@ -479,6 +484,7 @@ class Translator:
         return self._fail(error)
 
     def _fail_before_head(self, error: ir.Error) -> None:
+        error = error if self._opening is None else self._opening.explain(error)
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
         # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).

@@ -455,3 +455,14 @@ def test_the_cost_of_a_splice_grows_with_the_body_and_not_with_its_square() -> N
     assert len(large) > 1_000_000
     # Linear is 10, square is 100; a shared machine makes it up to some 20.
     assert seconds(large) < 40 * seconds(small) + 0.001
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("", True), ("{", True), ('{"a":"b', True), ('{"a":1,', True), ("[1,[2", True), ('{"a":tr', True),
+        ("{}", False), ("1", False), ("{a", False), ('{"a":1}}', False), ("]", False), ("[" * 100_000, False),
+    ],
+)  # fmt: skip
+def test_x18_what_is_cut_is_told_from_what_is_broken(text: str, cut: bool) -> None:
+    assert json.is_cut(text) is cut

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.kept import ITEM_COST, KeptResponse
 
 
 def test_what_comes_before_the_next_turn_is_input_and_output() -> None:
@@ -12,5 +12,5 @@ def test_what_comes_before_the_next_turn_is_input_and_output() -> None:
 
 def test_the_size_covers_every_byte() -> None:
     kept = KeptResponse("resp_1", "", 1.0, "chat", response=b"x" * 1000, input=(b"a" * 50,) * 20, output=(b"c" * 30,))
-    assert kept.size >= 1000 + 1000 + 30
+    assert kept.size >= 1000 + 1000 + 30 + 21 * ITEM_COST
     assert KeptResponse("resp_1", "", 1.0, "chat", native=True).size > 0

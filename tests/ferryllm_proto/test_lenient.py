@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import DIALECTS, RemoteProtocolError, Translator, ir
+from ferryllm_proto.fields import BACKENDS, TABLE, Fate
 from ferryllm_proto.lenient import MAX_REMOVED, encode, without
-from ferryllm_proto.loss import LossPolicy, StrictRefusal
+from ferryllm_proto.loss import Disposition, LossPolicy, StrictRefusal
+from support.fates import MODELS
 
 ASK = {"role": "user", "content": "hi"}
 
@@ -201,3 +203,38 @@ def test_r10_what_stands_for_the_conversation_is_never_left_out(item: dict[str, 
     with pytest.raises(RemoteProtocolError) as caught:
         encode(DIALECTS["openai"], responses(input=items), policy=LossPolicy.LENIENT)
     assert caught.value.error.param == "input[0]"
+
+
+# --- the whole table -------------------------------------------------------------------------------------
+
+ESSENTIAL = {
+    ("openai", "messages[user].content[file].file.file_id"),  # all that was said
+    ("openai", "messages[user].content[video_url]"),
+    ("openai_responses", "conversation"),
+    ("openai_responses", "input[compaction]"),
+    ("openai_responses", "input[item_reference]"),
+    ("openai_responses", "previous_response_id"),
+    ("openai_responses", "prompt"),
+    ("anthropic", "max_tokens"),
+    ("anthropic", "thread"),
+    ("gemini", "cachedContent"),
+    ("ollama", "context"),
+}
+"""What is refused under every policy: an answer without it answers something else."""
+
+
+@pytest.mark.parametrize("entry", TABLE)
+def test_g5_whatever_report_refuses_lenient_drops_or_it_is_essential(entry: str) -> None:
+    still = set()
+    for row in TABLE[entry]:
+        for backend in BACKENDS:
+            if row.fate(backend) is not Fate.REFUSED:
+                continue
+            body, path = row.request()
+            translator = Translator(entry=entry, backend=backend, model=MODELS[backend][0], policy=LossPolicy.LENIENT)
+            if translator.receive_request(json.dumps(body).encode(), path=row.place.door) is None:
+                still.add((entry, row.path))
+            else:
+                dropped = [loss.path for loss in translator.losses if loss.disposition is Disposition.DROPPED]
+                assert any(path.startswith(gone) for gone in dropped), (row.path, backend, translator.losses)
+    assert still == {pair for pair in ESSENTIAL if pair[0] == entry}

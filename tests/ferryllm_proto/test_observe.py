@@ -37,7 +37,7 @@ def test_it_keeps_what_it_is_shown() -> None:
 def test_usage_that_comes_in_parts_is_one() -> None:
     observer = Observer()
     observer.see(Start(id="a", model="", usage=ir.Usage(input=3, output=1)))
-    assert observer.model is None, "no name is no name"
+    assert (observer.id, observer.model) == ("a", None), "no name is no name"
     observer.see(UsageUpdate(ir.Usage(output=9)))
     assert observer.usage is not None
     assert (observer.usage.input, observer.usage.output) == (3, 9)

@@ -268,6 +268,23 @@ def test_what_is_not_there_is_said_as_openai_says_it(recalled: Recalled) -> None
     }
 
 
+def test_items_are_looked_for_by_their_ids_and_kept_with_them() -> None:
+    driver = Driver()
+    reference = {"type": "item_reference", "id": "msg_1"}
+    actions = driver.ask(input=[reference, {"role": "user", "content": "ping"}])
+    (recall,) = only(actions, Recall)
+    assert recall == Recall(None, OWNER, ("msg_1",))
+    driver.feed(Recalled(None, items={"msg_1": ITEM}))
+    assert [message["content"] for message in driver.sent["messages"]] == ["before", "ping"]
+    driver.feed(UpstreamHead(200, JSON))
+    driver.feed(UpstreamData(WHOLE))
+    (keep,) = driver.feed(UpstreamEnd())
+    assert isinstance(keep, Keep)
+    assert keep.response.input[0] == ITEM
+    assert keep.ids[-1] == json.loads(keep.response.output[0])["id"]
+    assert len(keep.ids) == len(keep.response.items)
+
+
 def test_a_store_that_fails_is_the_gateways_fault() -> None:
     driver = Driver()
     driver.ask(previous_response_id="resp_1")

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from ferryllm_proto import ir
 from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.errors import RemoteProtocolError
+from ferryllm_proto.inputs import Recalled
+from ferryllm_proto.kept import KeptResponse
 from ferryllm_proto.snapshot import Provider
 from ferryllm_proto.stateful import (
     NO_MEMORY,
@@ -23,6 +26,8 @@ from ferryllm_proto.stateful import (
 from ferryllm_proto.translate import Translator
 
 CHAT = Provider("chat", "openai")
+NATIVE = Provider("native", "openai_responses")
+FORGETFUL = Provider("forgetful", "openai_responses", keeps_responses=False)
 BODY = b'{ "model":"m","input":"hi","previous_response_id":"resp_1","store":true}'
 OPTIONS: dict[str, Any] = {"entry": "openai_responses", "backend": "openai_responses"}
 
@@ -53,7 +58,12 @@ def test_what_was_the_gateways_to_do_is_no_wish_to_the_provider() -> None:
 
 @pytest.mark.parametrize(
     ("memory", "kind"),
-    [(NO_MEMORY, Translator), (Memory(point=True), NativeTranslator), (Memory(kept=True), KeptTranslator)],
+    [
+        (NO_MEMORY, Translator),
+        (Memory(point=True), NativeTranslator),
+        (Memory("resp_1", ()), NativeTranslator),
+        (Memory(kept=True), KeptTranslator),
+    ],
 )
 def test_the_machine_follows_from_the_memory(memory: Memory, kind: type[Translator]) -> None:
     assert type(translator_for(memory)(**OPTIONS)) is kind
@@ -70,7 +80,7 @@ def test_an_end_that_is_none_is_neither_kept_nor_changed(stream: bool, out: byte
 
 
 def test_the_place_of_an_answer_is_unknown_until_the_provider_says_it() -> None:
-    talk = NativeTranslator(**OPTIONS)
+    talk = NativeTranslator(Memory(point=True), **OPTIONS)
     assert talk.answer_id is None
     talk.receive_request(b'{"model":"m","input":"hi","stream":true}')
     talk.receive_response_head(200, (("content-type", "text/event-stream"),))
@@ -88,3 +98,78 @@ def test_an_answer_without_a_kept_id_has_none(response: bytes, model: str | None
         scanner.receive_data(data)
         scanner.receive_eof()
         assert getattr(scanner, "kept_id", "no such member") is None
+
+
+# --- references to items ---------------------------------------------------------------------------------
+
+REFERRING = b'{"model":"m","input":[{"type":"item_reference","id":"rs_1"},{"type":"item_reference","id":"fc_1"}]}'
+REFERENCES = ("rs_1", "fc_1")
+
+
+@pytest.mark.parametrize("provider", [CHAT, NATIVE, FORGETFUL])
+def test_items_that_are_kept_take_the_place_of_references(provider: Provider) -> None:
+    recalled = Recalled(None, items={"rs_1": b'{"a":1}', "fc_1": b'{"b":1.0}'})
+    memory = plan(read_wishes(REFERRING), provider, recalled, store=True, references=REFERENCES)
+    assert b'"input":[{"a":1},{"b":1.0}]' in prepare(REFERRING, memory)
+
+
+def test_items_come_behind_the_answer_that_is_gone_on_from() -> None:
+    body = REFERRING[:-1] + b',"previous_response_id":"resp_1"}'
+    kept = KeptResponse("resp_1", "", 0.0, "chat", input=(b'{"first":0}',))
+    recalled = Recalled(kept, items={"rs_1": b'{"a":1}', "fc_1": b'{"b":1}'})
+    memory = plan(read_wishes(body), CHAT, recalled, store=True, references=REFERENCES)
+    assert json.loads(prepare(body, memory)) == {"model": "m", "input": [{"first": 0}, {"a": 1}, {"b": 1}]}
+
+
+@pytest.mark.parametrize("provider", [CHAT, FORGETFUL])
+def test_an_item_that_is_not_there_is_said_as_openai_says_it(provider: Provider) -> None:
+    recalled = Recalled(None, items={"rs_1": b"{}"})
+    with pytest.raises(RemoteProtocolError) as caught:
+        plan(read_wishes(REFERRING), provider, recalled, store=True, references=REFERENCES)
+    error = caught.value.error
+    assert (error.message, error.param) == ("Item with id 'fc_1' not found.", "input")
+    assert error.kind is ir.ErrorKind.NOT_FOUND
+
+
+def test_a_provider_that_keeps_its_answers_is_asked_for_what_is_not_here() -> None:
+    memory = plan(read_wishes(REFERRING), NATIVE, Recalled(None), store=True, references=REFERENCES)
+    assert prepare(REFERRING, memory) is REFERRING
+    memory = plan(
+        read_wishes(REFERRING), NATIVE, Recalled(None, items={"fc_1": b"{}"}), store=True, references=["fc_1"]
+    )
+    assert json.loads(prepare(REFERRING, memory))["input"] == [{"type": "item_reference", "id": "rs_1"}, {}]
+
+
+def test_items_that_could_not_be_looked_for_are_the_gateways_fault() -> None:
+    for recalled in (None, Recalled(None, failed=True)):
+        with pytest.raises(RemoteProtocolError) as caught:
+            plan(read_wishes(REFERRING), NATIVE, recalled, store=True, references=REFERENCES)
+        assert caught.value.error.kind is ir.ErrorKind.SERVER
+
+
+def test_without_a_store_references_are_the_providers_business() -> None:
+    for provider in (CHAT, NATIVE, FORGETFUL):
+        assert plan(read_wishes(REFERRING), provider, None, store=False, references=REFERENCES) == Memory(
+            native=provider is not CHAT
+        )
+
+
+# --- what a provider that keeps its answers does not say -------------------------------------------------
+
+ANSWER = b'{"id":"resp_9","object":"response","created_at":1,"status":"completed","model":"m","output":[],"store":true}'
+EVENTS = b'data: {"type":"response.created","response":%b}\n\ndata: {"type":"response.completed","response":%b}\n\n'
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("came", [True, False])
+def test_an_answer_in_any_form_says_where_it_is_kept_and_what_it_goes_on_from(asked: bool, came: bool) -> None:
+    talk = NativeTranslator(Memory("resp_1", (b"{}",), point=True), **OPTIONS)
+    talk.receive_request(
+        b'{"model":"m","input":[{"role":"user","content":"hi"}],"stream":%b}' % str(asked).lower().encode()
+    )
+    response = ANSWER[:-1] + b',"previous_response_id":null}'
+    talk.receive_response_head(200, (("content-type", "text/event-stream" if came else "application/json"),))
+    out = talk.receive_data(EVENTS % (response, response) if came else response) + talk.receive_eof()
+    assert talk.answer_id == "resp_9"
+    last = json.loads(out.strip().rpartition(b"data: ")[2])["response"] if asked else json.loads(out)
+    assert (last["id"], last["store"], last["previous_response_id"]) == ("resp_9", True, "resp_1")

@@ -13,8 +13,10 @@ import pytest
 
 from ferryllm_proto import Translator
 from support import turns
-from support.rich_requests import BODIES
-from support.sent import NAMES, PAIRS, Sent
+from support.rich_requests import BODIES, accepted
+from support.rounds import NAMES as TOOL_NAMES
+from support.rounds import conversation, tool_names
+from support.sent import NAMES, PAIRS, Sent, door, spoken
 
 _FREE = {
     "arguments",
@@ -28,12 +30,15 @@ _FREE = {
 }
 """JSON of the client's own making."""
 
-_SPELLED = {
+_SPELLED: dict[str, set[str | tuple[str, str]]] = {
     # Which member is there says the same.
     "openai": {"model", "type", "include_usage"},
     # Ids and states of items are the provider's book-keeping.
     "openai_responses": {"model", "type", "id", "status"},
     "anthropic": {"model", "type", "media_type"},
+    # The role of instructions means nothing, and a result with an id needs no name.
+    "gemini": {"model", ("systemInstruction", "role"), ("functionResponse", "name")},
+    "ollama": {"model", "type", "index"},
 }
 """Members whose value may change without a difference for another provider."""
 
@@ -53,6 +58,12 @@ def walk(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
 
 def shown(path: Path) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def whole(sent: Sent) -> tuple[bytes, str]:
+    """All that a provider gets."""
+    assert sent.upstream is not None
+    return sent.raw, f"{sent.upstream.path}?{sent.upstream.query}"
 
 
 def put(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
@@ -77,10 +88,11 @@ def is_reported(path: Path, losses: list[str]) -> bool:
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_g3_an_unknown_field_anywhere_is_reported_or_carried(entry: str, backend: str) -> None:
     silent = []
-    for path, value in walk(BODIES[entry]):
+    body = accepted(entry, backend)
+    for path, value in walk(body):
         if not isinstance(value, dict) or _FREE & set(path) or path[-1:] == ("cache_control",) or "input" in path[1:]:
             continue
-        changed = put(BODIES[entry], (*path, "zz_martian"), 1)
+        changed = put(body, (*path, "zz_martian"), 1)
         sent = Sent(entry, backend, changed)
         if not (sent.refused or b"zz_martian" in sent.raw or is_reported((*path, "zz_martian"), sent.losses)):
             silent.append(shown(path))
@@ -89,16 +101,16 @@ def test_g3_an_unknown_field_anywhere_is_reported_or_carried(entry: str, backend
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_g3_no_value_is_without_effect_and_without_a_report(entry: str, backend: str) -> None:
-    body = BODIES[entry]
+    body = accepted(entry, backend)
     base = Sent(entry, backend, body)
     assert base.refused == ""
     silent = []
     for path, value in walk(body):
-        if isinstance(value, (dict, list)) or path[-1] in _SPELLED[entry] or path[-2:-1] == ("cache_control",):
+        if isinstance(value, (dict, list)) or {path[-1], path[-2:]} & _SPELLED[entry] or path[-2:-1] == ("cache_control",):
             continue
         other: Any = f"{value}q" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
         sent = Sent(entry, backend, put(body, path, other))
-        noticed = sent.refused or sent.raw != base.raw or sent.losses != base.losses
+        noticed = sent.refused or whole(sent) != whole(base) or sent.losses != base.losses
         known = (
             is_reported(path, base.losses) or is_reported(path[:-1], base.losses) or is_reported(path[:-2], base.losses)
         )
@@ -124,75 +136,15 @@ def test_g10_equal_requests_are_sent_as_equal_bytes(entry: str, backend: str) ->
     assert one.losses == two.losses
 
 
-_ALNUM_TOOLS = 12
-
-
-def conversation(entry: str, length: int) -> dict[str, Any]:
-    """``length`` rounds of a call, its result and a word, with tools in an order of their own."""
-    names = [f"tool_{n * 7 % _ALNUM_TOOLS}" for n in range(_ALNUM_TOOLS)]
-    schema = {"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "object"}}}
-    user = {"role": "user", "content": "go"}
-    rounds: list[Any]
-    tools: list[Any]
-    if entry == "anthropic":
-        rounds = [
-            message
-            for n in range(length)
-            for message in (
-                {
-                    "role": "assistant",
-                    "content": [
-                        {"type": "text", "text": f"round {n}"},
-                        {"type": "tool_use", "id": "again", "name": names[n], "input": {"z": "1", "a": {}}},
-                    ],
-                },
-                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "again", "content": str(n)}]},
-            )
-        ]
-        tools = [{"name": name, "input_schema": schema} for name in names]
-        return {"model": "m", "max_tokens": 9, "messages": [user, *rounds], "tools": tools}
-    if entry == "openai":
-        rounds = [
-            message
-            for n in range(length)
-            for message in (
-                {
-                    "role": "assistant",
-                    "content": f"round {n}",
-                    "tool_calls": [
-                        {"id": "again", "type": "function", "function": {"name": names[n], "arguments": '{"z":"1"}'}}
-                    ],
-                },
-                {"role": "tool", "tool_call_id": "again", "content": str(n)},
-            )
-        ]
-        tools = [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]
-        return {"model": "m", "messages": [user, *rounds], "tools": tools}
-    rounds = [
-        item
-        for n in range(length)
-        for item in (
-            {"type": "message", "role": "assistant", "content": f"round {n}"},
-            {"type": "function_call", "call_id": "again", "name": names[n], "arguments": '{"z":"1"}'},
-            {"type": "function_call_output", "call_id": "again", "output": str(n)},
-        )
-    ]
-    tools = [{"type": "function", "name": name, "parameters": schema} for name in names]
-    return {"model": "m", "input": [user, *rounds], "tools": tools}
-
-
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
 def test_g10_a_longer_conversation_begins_with_the_bytes_of_the_shorter_one(entry: str, backend: str) -> None:
     before = None
     for length in range(5):
         body = Sent(entry, backend, conversation(entry, length)).body
-        spoken: list[Any] = body["messages"] if "messages" in body else body["input"]
-        prefix = json.dumps([body["tools"], *spoken])
+        prefix = json.dumps([body["tools"], *spoken(body)])
         assert before is None or prefix.startswith(before[:-1])
         before = prefix
-        assert [t.get("name") or t["function"]["name"] for t in body["tools"]] == [
-            f"tool_{n * 7 % _ALNUM_TOOLS}" for n in range(_ALNUM_TOOLS)
-        ]
+        assert tool_names(body) == TOOL_NAMES
 
 
 EXACT = (
@@ -201,11 +153,21 @@ EXACT = (
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "gemini"])
 def test_g1_g2_the_same_dialect_gets_the_same_bytes_but_for_the_model(name: str) -> None:
     sent = Sent(name, name, EXACT, "other")
     assert sent.raw == EXACT.replace(b'"mine"', b'"other"')
     assert sent.losses == []
+
+
+def test_g1_g2_gemini_has_its_model_in_the_path_and_its_body_stays_as_it_is() -> None:
+    body = EXACT.replace(b'"model" : "mine", ', b"")
+    for method, stream in (("generateContent", False), ("streamGenerateContent", True)):
+        translator = Translator(entry="gemini", backend="gemini", model="gemini-3-pro-preview")
+        sent = translator.receive_request(body, path=f"/v1beta/models/mine:{method}?alt=sse&key=secret")
+        assert sent is not None
+        assert (sent.body, sent.path) == (body, f"/v1beta/models/gemini-3-pro-preview:{method}")
+        assert (sent.stream, sent.query) == (stream, "alt=sse")
 
 
 NUMBERS = b'{"big":123456789012345678901234567890,"one":1.0,"seventy":0.70,"exp":1e3,"neg":-0.0}'
@@ -234,7 +196,8 @@ def test_g7_numbers_of_metadata_and_inputs_survive(backend: str) -> None:
 
 def answered(entry: str, backend: str, body: dict[str, Any], seed: int = 0) -> tuple[Any, dict[str, str]]:
     translator = Translator(entry=entry, backend=backend, model=turns.MODELS[backend], seed=seed)
-    assert translator.receive_request(json.dumps(body).encode()) is not None
+    data, path = door(entry, body)
+    assert translator.receive_request(data, path=path) is not None
     translator.receive_response_head(200, (("content-type", "application/json"),))
     reply = json.dumps(turns.ANSWERS[backend]).encode()
     out = translator.receive_data(reply) + translator.receive_eof()
@@ -255,7 +218,7 @@ def test_g9_m1_equal_seeds_give_equal_answers_under_the_clients_name_of_the_mode
     one, _ = answered(entry, backend, turns.FIRST[entry], seed=1)
     two, _ = answered(entry, backend, turns.FIRST[entry], seed=1)
     assert one == two
-    assert one["model"] == "mine"
+    assert one["modelVersion" if entry == "gemini" else "model"] == "mine"
 
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
@@ -268,10 +231,11 @@ def test_g9_m1_equal_seeds_give_equal_answers_under_the_clients_name_of_the_mode
         b"null",
         b'{"model":3}',
         b'{"model":"m"' + b',"x":' + b"[" * 100_000,
-        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\xff"}],"input":"\xff"}',
-        b'{"model":"m","max_tokens":9,"messages":[3],"input":[3]}',
-        b'{"model":"m","max_tokens":9,"messages":[{"role":"martian","content":"x"}],"input":[{"role":"martian"}]}',
-        b'{"model":"m","max_tokens":9,"messages":{},"input":{}}',
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\xff"}],"input":"\xff","contents":[]}',
+        b'{"model":"m","max_tokens":9,"messages":[3],"input":[3],"contents":[3]}',
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"martian","content":"x"}],"input":[{"role":"martian"}],'
+        b'"contents":[{"role":"martian"}]}',
+        b'{"model":"m","max_tokens":9,"messages":{},"input":{},"contents":3}',
     ],
     ids=range(10),
 )
@@ -279,5 +243,9 @@ def test_g12_bodies_that_are_none_are_refused_with_a_sentence(entry: str, backen
     sent = Sent(entry, backend, body)
     assert sent.upstream is None
     error = sent.refusal["error"]
-    assert error["type"] == "invalid_request_error"
-    assert len(error["message"]) > 10
+    message = error if entry == "ollama" else error["message"]
+    assert len(message) > 10
+    if entry == "gemini":
+        assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    elif entry != "ollama":
+        assert error["type"] == "invalid_request_error"

@@ -42,7 +42,7 @@ def check_responses(conversation: list[Any]) -> None:
     calls = ["function_call", "function_call", "function_call_output", "function_call_output"]
     assert kinds == ["reasoning", "message", "reasoning", *calls]
     assert conversation[1]["encrypted_content"] == "ENCRYPTED-1"
-    assert conversation[1]["summary"] == [{"type": "summary_text", "text": "first thought"}]
+    assert [one["text"] for one in conversation[1]["summary"]] in ([], ["first thought"])
     assert (conversation[3]["encrypted_content"], conversation[3]["summary"]) == ("ENCRYPTED-2", [])
     assert [item["output"] for item in conversation[-2:]] == ["sunny", "rainy"]
 
@@ -79,6 +79,13 @@ CHECKS = {
 }
 
 
+def words(entry: str, backend: str, kept: str) -> int:
+    """How often the provider gets the words of its thought: Gemini gets only signatures back, and where a Chat client
+    has forgotten them the ids of calls bring those that Anthropic has signed."""
+    forgotten = (entry, kept) == ("openai", "known") and backend != "anthropic"
+    return 0 if backend == "gemini" or forgotten else 1
+
+
 @pytest.mark.parametrize(("entry", "backend", "stream", "kept"), CASES)
 def test_b9_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str, stream: bool, kept: str) -> None:
     sent = turns.send(entry, backend, second(entry, backend, stream, kept))
@@ -86,7 +93,7 @@ def test_b9_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str,
     assert [raw.count(f'"{secret}"') for secret in turns.SECRETS[backend]] == [1] * len(turns.SECRETS[backend])
     assert "ferry1." not in raw
     assert "ZmVycnkx" not in raw
-    assert raw.count("first thought") == (backend != "gemini")  # there only signatures go back
+    assert raw.count("first thought") == words(entry, backend, kept)
     assert "12345678901234567890" in raw
     CHECKS[backend](spoken(sent.body))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -107,12 +108,22 @@ def _anthropic(body: bytes, headers: dict[str, str], status: int = 200) -> anthr
     )
 
 
-def _google(body: bytes, headers: dict[str, str], status: int = 200) -> genai.Client:
-    transport = httpx.MockTransport(lambda request: httpx.Response(status, headers=headers, content=body))
+_google_answers: list[httpx.Response] = []
+"""What the one client reads next: making one takes longer than all it does here."""
+
+
+@functools.cache
+def _google_client() -> genai.Client:
+    transport = httpx.MockTransport(lambda request: _google_answers.pop())
     options = genai_types.HttpOptions(
         base_url="http://gateway.test", httpx_client=httpx.Client(transport=transport), api_version="v1beta"
     )
     return genai.Client(api_key="test", http_options=options)
+
+
+def _google(body: bytes, headers: dict[str, str], status: int = 200) -> genai.Client:
+    _google_answers[:] = [httpx.Response(status, headers=headers, content=body)]
+    return _google_client()
 
 
 def _ollama(body: bytes, headers: dict[str, str], status: int = 200) -> ollama.Client:

@@ -5,6 +5,7 @@ Each value is told apart from the others, so that a test can change one and see 
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -274,4 +275,158 @@ MESSAGES: dict[str, Any] = {
     "stream": True,
 }
 
-BODIES = {"openai": CHAT, "openai_responses": RESPONSES, "anthropic": MESSAGES}
+GEMINI: dict[str, Any] = {
+    "model": "gemini-3-pro-preview",
+    "systemInstruction": {"role": "user", "parts": [{"text": "be brief"}, {"text": "and kind"}]},
+    "contents": [
+        {
+            "role": "user",
+            "parts": [
+                {"text": "look"},
+                {"inlineData": {"mimeType": "image/png", "data": PNG}, "mediaResolution": {"level": "HIGH"}},
+                {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/4AAQ", "displayName": "b.jpg"}},
+                {"text": "below"},
+            ],
+        },
+        {
+            "role": "model",
+            "parts": [
+                {"text": "thinking about it", "thought": True},
+                {"text": "hm", "thoughtSignature": "c2lnbmF0dXJl"},
+                {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
+                {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+                {
+                    "functionCall": {"id": "call_a", "name": "weather", "args": {"city": "Rome"}},
+                    "thoughtSignature": "c2Vjb25k",
+                },
+                {"functionCall": {"name": "patch", "args": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "call_a", "name": "weather", "response": {"output": "sunny"}}},
+                {
+                    "functionResponse": {
+                        "name": "patch",
+                        "response": {"error": "failed"},
+                        "parts": [{"inlineData": {"mimeType": "image/png", "data": PNG}}],
+                    }
+                },
+                {"text": "go on"},
+            ],
+        },
+        {"role": "model", "parts": [{"text": "well"}]},
+        {"role": "user", "parts": [{"text": "well?"}]},
+    ],
+    "tools": [
+        {
+            "functionDeclarations": [
+                {
+                    "name": "weather",
+                    "description": "of a city",
+                    "parametersJsonSchema": _SCHEMA,
+                    "responseJsonSchema": {"type": "string"},
+                    "behavior": "BLOCKING",
+                },
+                {"name": "patch", "parameters": {"type": "OBJECT", "properties": {"file": {"type": "STRING"}}}},
+            ]
+        },
+        {"codeExecution": {}},
+    ],
+    "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}, "retrievalConfig": {"languageCode": "it"}},
+    "generationConfig": {
+        "temperature": 0.7,
+        "topP": 0.9,
+        "topK": 40,
+        "candidateCount": 1,
+        "maxOutputTokens": 3000,
+        "presencePenalty": 0.5,
+        "frequencyPenalty": 0.25,
+        "seed": 7,
+        "responseMimeType": "application/json",
+        "responseJsonSchema": _SCHEMA,
+        "mediaResolution": "MEDIA_RESOLUTION_LOW",
+        "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "HIGH"},
+    },
+    "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+    "serviceTier": "flex",
+    "labels": {"team": "red"},
+    "store": True,
+    "stream": True,
+}
+"""``model`` and ``stream`` are in the path: `support.sent.door` puts them there."""
+
+OLLAMA: dict[str, Any] = {
+    "model": "qwen3:8b",
+    "messages": [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "look", "images": [PNG, "/9j/4AAQ"]},
+        {
+            "role": "assistant",
+            "content": "hm",
+            "thinking": "thinking about it",
+            "tool_calls": [
+                {"id": "call_a", "function": {"index": 0, "name": "weather", "arguments": {"city": "Rome"}}},
+                {"function": {"index": 1, "name": "patch", "arguments": {}}},
+            ],
+        },
+        {"role": "tool", "tool_name": "weather", "tool_call_id": "call_a", "content": "sunny"},
+        {"role": "tool", "tool_name": "patch", "content": "failed", "images": [PNG]},
+        {"role": "assistant", "content": "well"},
+        {"role": "system", "content": "now faster"},
+        {"role": "user", "content": "well?"},
+    ],
+    "tools": [
+        {"type": "function", "function": {"name": "weather", "description": "of a city", "parameters": _SCHEMA}},
+        {"type": "function", "function": {"name": "patch", "parameters": {"type": "object", "properties": {}}}},
+    ],
+    "format": _SCHEMA,
+    "options": {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.05,
+        "seed": 7,
+        "num_predict": 3000,
+        "num_ctx": 8192,
+        "repeat_penalty": 1.1,
+        "presence_penalty": 0.5,
+        "frequency_penalty": 0.25,
+    },
+    "think": "high",
+    "keep_alive": "5m",
+    "truncate": True,
+    "shift": True,
+    "stream": True,
+}
+
+BODIES = {
+    "openai": CHAT,
+    "openai_responses": RESPONSES,
+    "anthropic": MESSAGES,
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+}
+
+
+def accepted(entry: str, backend: str) -> dict[str, Any]:
+    """The body without what ``backend`` has to refuse: files by their address, files at all, a tool that is forced."""
+    body: dict[str, Any] = copy.deepcopy(BODIES[entry])
+    if backend not in ("gemini", "ollama"):
+        return body
+    for turn in next(body[name] for name in ("messages", "input", "contents") if name in body):
+        for key in ("content", "parts"):
+            if isinstance(turn.get(key), list):
+                turn[key] = [part for part in turn[key] if not _is_refused(part, backend)]
+    if backend == "ollama" and entry != "gemini" and "tool_choice" in body:
+        body["tool_choice"] = {"type": "auto"} if entry == "anthropic" else "auto"
+    return body
+
+
+def _is_refused(part: dict[str, Any], backend: str) -> bool:
+    source = part.get("source", part.get("image_url", {}))
+    address = isinstance(source, dict) and str(source.get("url", "")).startswith("https:")
+    text = isinstance(source, dict) and source.get("type") == "text"
+    file = part.get("type") in ("file", "input_file", "document") and not text
+    return address or (file and backend == "ollama")

@@ -14,11 +14,18 @@ Json = Any  # a value of any JSON type; every use is behind a check of its type
 
 
 class Complaint(Exception):
-    """A request the provider would refuse with 400, in the provider's words."""
+    """A request the provider would refuse, with 400 unless ``error_kind`` says otherwise, in the provider's words."""
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        error_kind: ir.ErrorKind = ir.ErrorKind.BAD_REQUEST,
+    ) -> None:
         super().__init__(message)
-        self.error = ir.Error(ir.ErrorKind.BAD_REQUEST, message, param=param, code=code)
+        self.error = ir.Error(error_kind, message, param=param, code=code)
 
 
 def words(text: str) -> frozenset[str]:

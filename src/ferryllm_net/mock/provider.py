@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 import anyio
+import msgspec
 
 from ferryllm_net.http import Request, Responder
 from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, json
@@ -22,6 +24,7 @@ from .complaint import Complaint
 from .directives import DirectiveError, Directives, FaultKind
 from .received import Journal, Received
 from .script import Plan, plan
+from .stored import StoredAnswers
 
 REQUESTS_PATH = "/__mock/requests"
 COUNT_PATH = "/v1/messages/count_tokens"
@@ -31,6 +34,7 @@ _GEMINI_METHODS = (gemini_paths.GENERATE, gemini_paths.STREAM, gemini_paths.COUN
 
 _GEMINI = DIALECTS["gemini"]
 _OLLAMA = DIALECTS["ollama"]
+_RESPONSES = DIALECTS["openai_responses"]
 _GENERATE = "/api/generate"
 _CARDS = ("/api/tags", "/api/ps", "/api/show", "/api/version")
 _ENTRIES = {dialect.request_path: dialect for dialect in DIALECTS.values()} | {_GENERATE: _OLLAMA}
@@ -65,6 +69,7 @@ class MockProvider:
         heard: Callable[[Received], None] | None = None,
     ) -> None:
         self.journal = Journal()
+        self.stored = StoredAnswers()
         self._defaults = defaults or Directives()
         self._models = tuple(models)
         self._key = key
@@ -117,6 +122,8 @@ class MockProvider:
         refused = self._refused(exchange)
         if refused is not None:
             await exchange.refuse(refused)
+        elif dialect is None and (kept := self.stored.answer(request.method, request.path)) is not None:
+            await (exchange.complete(200, [_JSON], kept) if isinstance(kept, bytes) else exchange.refuse(kept))
         elif dialect is None:
             await (self._card if request.path in _CARDS else self._list)(exchange)
         elif request.method == "GET" and request.header("upgrade") is not None:
@@ -149,10 +156,15 @@ class MockProvider:
         return None
 
     async def _post(self, exchange: _Exchange) -> None:
-        dialect, body = exchange.dialect, exchange.received.body
+        dialect, body, previous = exchange.dialect, exchange.received.body, None
+        if dialect is _RESPONSES:
+            asked = json.loads(body)
+            whole = self.stored.whole(asked)
+            if whole != asked:
+                body, previous = json.encode(whole), asked.get("previous_response_id")
         counting = exchange.request.path == COUNT_PATH or exchange.request.path.endswith(":countTokens")
         if self._strict:
-            _check(dialect.name, json.loads(body), exchange.request, counting=counting)
+            _check(dialect.name, json.loads(body), exchange.request, self.stored, counting=counting)
         target = exchange.request.target
         own = dialect.own_answer(body, int(self._now()), target)
         if own is not None:
@@ -167,15 +179,28 @@ class MockProvider:
         if counting:
             await exchange.complete(200, [_JSON], dialect.encode_count(estimate_input(request)))
             return
-        seed = int.from_bytes(hashlib.sha256(body).digest()[:6], "big")
-        estimate = estimate_input(request)
-        answer = Answer(created=int(self._now()), seed=seed, request=request, input_estimate=estimate, path=target)
+        if previous is not None:
+            request = msgspec.structs.replace(request, previous_id=previous)
+        seed = int.from_bytes(hashlib.sha256(exchange.received.body).digest()[:6], "big")
+        keep = dialect is _RESPONSES and request.store is not False
+        answer = Answer(
+            created=int(self._now()),
+            seed=seed,
+            request=request,
+            input_estimate=estimate_input(request),
+            path=target,
+            kept_upstream=keep,
+        )
+        if keep:
+            exchange.keep = functools.partial(self.stored.keep, json.loads(body))
         await exchange.run(plan(request, self._defaults), request, answer)
 
     async def _list(self, exchange: _Exchange) -> None:
         request, dialect = exchange.request, exchange.dialect
         models = {name: ir.Model(name, owner="mock") for name in self._models or ("demo",)}
-        path = MODELS_PATH + request.path.removeprefix(_GEMINI_MODELS) if dialect is _GEMINI else request.path
+        path = request.path
+        if path.startswith(_GEMINI_MODELS):
+            path = MODELS_PATH + path.removeprefix(_GEMINI_MODELS)
         name = unquote(path.removeprefix(f"{MODELS_PATH}/"))
         if request.method in ("GET", "HEAD") and path == MODELS_PATH:
             await exchange.complete(200, [_JSON], dialect.encode_models(list(models.values())))
@@ -240,8 +265,8 @@ def _keys(request: Request) -> list[str]:
 
 def _asking(request: Request) -> Dialect:
     """Whose words to use where the path does not say: only Anthropic's clients name their API version."""
-    if request.path.startswith(_GEMINI_MODELS):
-        return _GEMINI
+    if request.path.startswith(_GEMINI_MODELS) or request.header("x-goog-api-key") is not None:
+        return _GEMINI  # its SDK asks for the list under either version
     if request.path.startswith("/api/"):
         return _OLLAMA
     return DIALECTS["openai" if request.header("anthropic-version") is None else "anthropic"]
@@ -253,13 +278,13 @@ def _refusal(error: ir.Error) -> RemoteProtocolError:
     return exc
 
 
-def _check(dialect: str, body: object, request: Request, *, counting: bool) -> None:
+def _check(dialect: str, body: object, request: Request, stored: StoredAnswers, *, counting: bool) -> None:
     if not isinstance(body, dict):
         raise Complaint("The body of the request has to be a JSON object.")
     if dialect == "anthropic":
         messages_rules.check(body, counting=counting, betas=",".join(request.values("anthropic-beta")))
     elif dialect == "openai_responses":
-        responses_rules.check(body)
+        responses_rules.check(body, stored)
     elif dialect == "gemini":
         gemini_rules.check(body, gemini_paths.read(request.target).model, counting=counting)
     elif dialect == "ollama":
@@ -275,6 +300,8 @@ class _Exchange:
         self.request = request
         self.received = received
         self.dialect = dialect
+        self.keep: Callable[[bytes], None] | None = None
+        """Takes an answer that others may go on from, before the client has its end."""
         self._respond = respond
         digest = hashlib.sha256(received.body).hexdigest()[:24]
         self._id = f"req_{digest}"
@@ -330,6 +357,8 @@ class _Exchange:
                 return
             # Many clients close as soon as they have read the dialect's own end.
             received.ending = step is script.steps[-1]
+            if received.ending and self.keep is not None:
+                self.keep(getattr(encoder, "final", b""))
             await respond.body(data)
             received.writes += 1
         await respond.end()
@@ -344,6 +373,8 @@ class _Exchange:
             return
         body = self.dialect.encode_response(whole.response(), answer)
         if script.fault is None:
+            if self.keep is not None:
+                self.keep(body)
             await self.complete(200, [_JSON], body)
             return
         self.received.status = 200

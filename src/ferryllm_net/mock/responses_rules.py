@@ -1,12 +1,15 @@
 """What the Responses API refuses; the sentences are OpenAI's. Pure.
 
-The mock keeps nothing: what refers to something stored (``previous_response_id``, reasoning without its encrypted
-content) is answered as the API answers after ``store: false``.
+A request comes here as `stored` has made it whole: what still refers to something stored (``previous_response_id``, an
+item by its id) is not there. Reasoning may be without its encrypted content where its id is kept.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+
+from ferryllm_proto import ir
 
 from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within, words
 from .proofs import is_encrypted
@@ -45,8 +48,8 @@ _WORDS = {"function_call": "function call", "custom_tool_call": "custom tool cal
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def check(body: dict[str, Json]) -> None:
-    """Raises `Complaint` with the first thing that is wrong."""
+def check(body: dict[str, Json], stored: Container[str] = ()) -> None:
+    """Raises `Complaint` with the first thing that is wrong; ``stored`` are the ids of items that are kept."""
     if body.get("model") is None and body.get("prompt") is None:
         raise missing("model")
     for name, place in _MOVED.items():
@@ -72,7 +75,7 @@ def check(body: dict[str, Json]) -> None:
         return
     items = listed(body["input"], "input", least=1)
     for n, item in enumerate(items):
-        _item(item, f"input[{n}]")
+        _item(item, f"input[{n}]", stored)
     _pairs(items)
     _followed(items)
 
@@ -160,8 +163,10 @@ def _brings_tools(items: Json) -> bool:
 # --- items -----------------------------------------------------------------------------------------------
 
 
-def _item(item: Json, path: str) -> None:
+def _item(item: Json, path: str, stored: Container[str]) -> None:
     sort = typed(item, path, "object").get("type") or ("message" if "role" in item else None)
+    if sort is None and item.get("id") is not None:
+        sort = "item_reference"
     if sort is None:
         raise missing(f"{path}.type")
     one_of(sort, f"{path}.type", sorted(_ITEMS))
@@ -183,9 +188,10 @@ def _item(item: Json, path: str) -> None:
         if isinstance(item["output"], list):
             _parts(item["output"], f"{path}.output", _INPUT_PARTS)
     elif sort == "reasoning":
-        _reasoning(item, path)
+        _reasoning(item, path, stored)
     elif sort == "item_reference":
-        raise Complaint(f"Item with id '{str(item.get('id'))[:80]}' not found.", param="input")
+        words_ = f"Item with id '{str(item.get('id'))[:80]}' not found."
+        raise Complaint(words_, param="input", error_kind=ir.ErrorKind.NOT_FOUND)
     elif sort == "additional_tools":
         _tools(item.get("tools"), f"{path}.tools")
 
@@ -219,15 +225,18 @@ def _parts(parts: list[Json], path: str, sorts: tuple[str, ...]) -> None:
             typed(part.get(field), f"{at}.{field}", "string")
 
 
-def _reasoning(item: dict[str, Json], path: str) -> None:
+def _reasoning(item: dict[str, Json], path: str, stored: Container[str]) -> None:
     listed(item.get("summary"), f"{path}.summary")
     token = item.get("encrypted_content")
     id_ = str(item.get("id"))[:MAX_ID]
+    if token is None and id_ in stored:
+        return
     if token is None:
         raise Complaint(
             f"Item with id '{id_}' not found. Items are not persisted when `store` is set to false. Try again with "
             "`store` set to true, or remove this item from your input.",
             param="input",
+            error_kind=ir.ErrorKind.NOT_FOUND,
         )
     if not is_encrypted(typed(token, f"{path}.encrypted_content", "string")):
         raise Complaint(

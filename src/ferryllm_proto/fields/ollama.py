@@ -52,7 +52,8 @@ CHAT: tuple[Row, ...] = (
     _BODY("think", False, "..===", newer="===~=", when="false"),
     _BODY("think", "high", "--===", newer="=====", when="a level"),
     _BODY("top_logprobs", 3, "==!=="),
-    _BODY("truncate", False, "----=", extension=True),
+    _BODY("truncate", True, "-=--=", extension=True),
+    _BODY("truncate", False, ".=..=", when="false", extension=True),
 )
 
 OPTIONS: tuple[Row, ...] = (

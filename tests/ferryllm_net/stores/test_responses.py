@@ -138,3 +138,54 @@ async def test_items_that_turns_share_are_held_once_in_memory() -> None:
     assert first.items[0] is ONE.input[0]
     assert len(store) == 1
     assert store.size == ONE.size
+
+
+# --- items by their ids ----------------------------------------------------------------------------------
+
+IDS = ("msg_1", "", "fc_1")
+
+
+async def test_items_are_found_by_their_ids(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        await store.put(ONE, NOW, IDS)
+        assert await store.find_items("me", ["fc_1", "msg_9", "msg_1"], NOW) == {
+            "msg_1": ONE.input[0],
+            "fc_1": ONE.output[0],
+        }
+        assert await store.find_items("you", ["fc_1"], NOW) == {}
+        assert await store.find_items("me", [], NOW) == {}
+
+
+async def test_the_newest_of_two_items_of_one_id_is_found_and_then_the_other(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        await store.put(ONE, NOW, IDS)
+        later = msgspec.structs.replace(ONE, id="resp_2", output=(b'{"later":1}',))
+        await store.put(later, NOW, IDS)
+        assert await store.find_items("me", ["fc_1"], NOW) == {"fc_1": b'{"later":1}'}
+        await store.put(msgspec.structs.replace(later, input=(), output=()), NOW)
+        assert await store.find_items("me", ["fc_1"], NOW) == {"fc_1": ONE.output[0]}
+        await store.put(later, NOW, IDS)
+        await store.delete("me", "resp_2")
+        assert await store.find_items("me", ["fc_1"], NOW) == {"fc_1": ONE.output[0]}
+        await store.delete("me", "resp_1")
+        assert await store.find_items("me", ["fc_1", "msg_1"], NOW) == {}
+
+
+async def test_items_are_too_old_when_their_response_is(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        await store.put(msgspec.structs.replace(ONE, created=NOW + 50), NOW, ["msg_1"])
+        await store.put(msgspec.structs.replace(ONE, id="resp_2"), NOW, IDS)
+        assert set(await store.find_items("me", ["msg_1", "fc_1"], NOW + 99)) == {"msg_1", "fc_1"}
+        assert set(await store.find_items("me", ["msg_1", "fc_1"], NOW + 100)) == {"msg_1"}
+        await store.sweep(NOW + 150)
+        assert await store.find_items("me", ["msg_1", "fc_1"], NOW) == {}
+
+
+async def test_a_response_whose_items_are_used_is_used(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        for n in range(9):
+            await store.put(made(n, bytes_=9_500), NOW, [f"msg_{n}"])
+        assert await store.find_items("me", ["msg_0"], NOW)
+        for n in (9, 10):
+            await store.put(made(n, bytes_=9_500), NOW, [f"msg_{n}"])
+        assert set(await store.find_items("me", ["msg_0", "msg_1", "msg_10"], NOW)) == {"msg_0", "msg_10"}

@@ -11,6 +11,8 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ... import ids, ir, json, sse
 from ...dialect import Answer
 from ...errors import LocalProtocolError, RemoteProtocolError
@@ -139,6 +141,8 @@ class StreamEncoder:
         """Fragments of the open call's input."""
         self._broken = False
         """Whether a call's input is no JSON."""
+        self._cut = False
+        """Whether the last call's input is JSON that ends too early."""
         self._called = False
         self._refused = False
         self._usage: ir.Usage | None = None
@@ -203,6 +207,10 @@ class StreamEncoder:
             # Clients parse the input, and raise in the middle of it: better an error that says so (X18, Z12).
             what = "the model called a tool with arguments that are no JSON"
             raise RemoteProtocolError(what, kind=ir.ErrorKind.UPSTREAM)
+        if self._cut and event.reason is ir.FinishReason.TOOL_USE:
+            # Some servers say that a call is ready although a limit has cut it (X18).
+            self._lose("stop_reason", "the last call's arguments are cut: told as max_tokens", Disposition.DEGRADED)
+            event = msgspec.structs.replace(event, reason=ir.FinishReason.LENGTH)
         self._finish = event
         return b""
 
@@ -342,7 +350,9 @@ class StreamEncoder:
         if block.kind is BlockKind.TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
             return _ARGS % (self._index, b'"\\"}"') + self._stop()
         if block.kind is BlockKind.TOOL and self._args:
-            self._broken = self._broken or not _is_json("".join(self._args))
+            text = "".join(self._args)
+            if not _is_json(text):
+                self._cut, self._broken = json.is_cut(text), self._broken or not json.is_cut(text)
         return self._stop()
 
     def _hosted(self, hosted: ir.Hosted) -> bytes:

@@ -77,6 +77,9 @@ class Gemini(Dialect):
     def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool:
         return data[:1] == b"{"  # an array is a stream here
 
+    def is_framed(self, data: bytes, path: str | None) -> bool:
+        return (data[:1] != b"[") == paths.read(path).sse
+
     def pass_request(
         self,
         body: bytes,

@@ -49,7 +49,9 @@ def shaped(turns: tuple[ir.Turn, ...], writer: PartWriter, report: Report, *, pr
             report.ext(turn.ext, NAME, turn.path)
     turns = tuple(_reminder(turn, report) if turn.role is ir.Role.SYSTEM else turn for turn in turns)
     contents: list[Block] = []
-    for turn in tools.pair_results(turns, report):
+    paired = tools.pair_results(turns, report)
+    writer.know(paired)
+    for turn in paired:
         blocks = parts(turn.parts, writer)
         if turn.role is ir.Role.ASSISTANT:
             _append(contents, "model", blocks)

@@ -180,7 +180,7 @@ class ParamWriter:
         shown = params.show != "omitted" if params.show is not None else params.mode in _SHOWN and not off
         if params.show is not None or shown:
             config["includeThoughts"] = shown
-        if params.show in ("concise", "detailed"):
+        if params.show not in (None, "summary", "omitted"):
             self.report.degraded(wish(self.request, "show"), f"{NAME} has one kind of summaries")
         return config
 
@@ -194,6 +194,8 @@ class ParamWriter:
         if effort is None and params.budget is not None:
             effort = capabilities.effort_of(params.budget)
             self.report.degraded(wish(self.request, "budget"), f"{self.model} takes no budget: level {effort}")
+        elif params.budget is not None:
+            self.report.dropped(wish(self.request, "budget"), f"{self.model} takes no budget: the effort counts")
         if effort is None:
             return
         said = capabilities.clamp(effort, efforts) or efforts[-1]

@@ -64,10 +64,7 @@ class PartWriter:
         self.newest = models.signs_thoughts(model)
         self.names: dict[str, str] = {}
         """Id of each call to the provider's name of its tool."""
-        for turn in request.turns:
-            for part in turn.parts:
-                if isinstance(part, ir.ToolCall):
-                    self.names[part.id] = tools.call(part).name
+        self.know(request.turns)
         self._writers: dict[type, Callable[[Any], list[Block]]] = {
             ir.Text: self._text,
             ir.Image: self._image,
@@ -79,6 +76,13 @@ class PartWriter:
             ir.Hosted: self._hosted,
             # Not in it: Reasoning, which is a part and a mark on another one.
         }
+
+    def know(self, turns: tuple[ir.Turn, ...]) -> None:
+        """Learn the names of the calls in ``turns``: pairing gives new ids to those that are not the only ones."""
+        for turn in turns:
+            for part in turn.parts:
+                if isinstance(part, ir.ToolCall):
+                    self.names[part.id] = self.tools.call(part).name
 
     def write(self, part: ir.Part) -> list[Block]:
         """The parts that say ``part``; none where nothing of it can be said."""
@@ -236,6 +240,7 @@ class PartWriter:
         for text in part.parts:
             if isinstance(text, ir.Text):
                 self.cache(text.cache, text.path)
+                self.report.ext(text.ext, NAME, text.path)
         siblings: list[Block] = []
         if blocks and (self.ours or self.newest):
             inner["parts"] = [block for _, block in blocks]

@@ -59,14 +59,20 @@ class Ollama(Dialect):
     def stream_type(self, path: str | None) -> str:
         return "application/x-ndjson"
 
-    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool:
-        """Lines and whole answers begin alike, so it is what was asked for, unless the type says that it is lines.
+    def is_whole(self, data: bytes, *, stream: bool, headers: Headers) -> bool | None:
+        """Lines and whole answers begin alike, so the first line has to say that it is not the last (S10).
 
-        The decoder of streams reads an error, or an answer in one piece, as well.
+        Where a stream was asked for its decoder reads an error, or an answer in one piece, as well.
         """
-        if stream:
+        if stream or data[:1] != b"{":
             return False
-        return not any(name.lower() == "content-type" and "ndjson" in value.lower() for name, value in headers)
+        if any(name.lower() == "content-type" and "ndjson" in value.lower() for name, value in headers):
+            return False
+        line, end, _ = data.partition(b"\n")
+        if b'"done":false' in line or b'"done": false' in line:
+            return False
+        said = end or b'"done":true' in line or b'"done": true' in line or b'"error"' in line
+        return True if said else None
 
     def pass_request(
         self,

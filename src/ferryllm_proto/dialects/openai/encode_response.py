@@ -79,6 +79,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
             if calls and part.text:
                 report.degraded("content", "Chat puts all text of an answer before its tool calls")
             texts.append(part.text)
+            proofs = reasoning.followed(proofs) if part.text else proofs
             for raw in part.citations:
                 found = annotation(part.citations_dialect, raw, len(part.text))
                 if found is None:
@@ -88,8 +89,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         elif isinstance(part, ir.Reasoning):
             thought = "\n\n".join(text for text in (part.text, *part.summary) if text)
             thoughts.append(thought)
-            late = bool(texts or calls)
-            proofs.extend(opaque.Thought(found, part.text, late) for found in part.opaque)
+            proofs.extend(reasoning.thought(o, part.text, said=bool(texts or calls)) for o in part.opaque)
             details.extend(json.raw(reasoning.entry(o, part.text, len(details) + n)) for n, o in enumerate(part.opaque))
         elif isinstance(part, ir.Refusal):
             refusals.append(part.text)

@@ -103,9 +103,27 @@ def entry(found: ir.Opaque, text: str, index: int) -> bytes:
     return json.encode({**fields, "format": FORMAT, "index": index})
 
 
+def thought(found: ir.Opaque, text: str, *, said: bool) -> opaque.Thought:
+    """The proof of a thought with the words ``text``; ``said``: text or a call stood before it.
+
+    Gemini's signatures prove a place and no words: they stay with what follows them.
+    """
+    if found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE:
+        return opaque.Thought(found, "", late=True)
+    return opaque.Thought(found, text, late=said)
+
+
+def followed(thoughts: list[opaque.Thought]) -> list[opaque.Thought]:
+    """``thoughts`` with text behind them: Gemini's signatures among them are the text's and not the next call's."""
+    return [
+        msgspec.structs.replace(one, late=False) if one.opaque.kind is ir.OpaqueKind.THOUGHT_SIGNATURE else one
+        for one in thoughts
+    ]
+
+
 def carrying(id_: str, thoughts: list[opaque.Thought], report: Report) -> str:
     """A call's id with the proofs of the ``thoughts`` before it, for clients that drop ``reasoning_details``."""
-    foreign = [thought for thought in thoughts if thought.opaque.kind is not ir.OpaqueKind.DETAILS]
+    foreign = [one for one in thoughts if one.opaque.kind is not ir.OpaqueKind.DETAILS]
     if not foreign:
         return id_
     carrier = opaque.carry(id_, foreign)
@@ -125,30 +143,30 @@ def carried(parts: list[ir.Part], call: ir.ToolCall) -> None:
         return
     here: list[ir.Part] = []
     front: list[ir.Part] = []
-    for thought in thoughts:
-        found = thought.opaque
-        known = next((n for n, part in enumerate(parts) if _holds(part, found)), None)
-        part = parts.pop(known) if known is not None else _restored(parts, thought, f"{call.path}.id")
-        late = thought.late or found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE
-        (here if late else front).append(part)
+    for one in thoughts:
+        known = next((n for n, part in enumerate(parts) if _holds(part, one.opaque)), None)
+        part = parts.pop(known) if known is not None else _restored(parts, one, f"{call.path}.id")
+        (here if one.late else front).append(part)
     parts[:0] = front
     parts.extend([*here, msgspec.structs.replace(call, id=plain)])
 
 
 def _restored(parts: list[ir.Part], thought: opaque.Thought, path: str) -> ir.Reasoning:
     """The thought an id carried. Its words came with the message too, unproven; they are taken from there."""
-    found, summary = thought.opaque, ""
+    found, summary, text = thought.opaque, "", thought.text
     for n, part in enumerate(parts):
-        if isinstance(part, ir.Reasoning) and not part.opaque and thought.text in part.text:
-            rest = part.text.replace(thought.text, "", 1)
-            if not thought.text and found.kind is ir.OpaqueKind.ENCRYPTED:  # encrypted, so the words are its summary
+        if isinstance(part, ir.Reasoning) and not part.opaque and text in part.text:
+            rest = part.text.replace(text, "", 1)
+            if not text and found.kind is ir.OpaqueKind.ENCRYPTED:  # encrypted, so the words are its summary
                 summary, rest = part.text, ""
+            elif not text and found.kind is ir.OpaqueKind.THOUGHT_SIGNATURE:  # it proves no words: all are its own
+                text, rest = part.text, ""
             if rest.strip():
                 parts[n] = msgspec.structs.replace(part, text=rest)
             else:
                 parts.pop(n)
             break
-    return ir.Reasoning(thought.text, summary=(summary,) if summary else (), opaque=(found,), id=found.id, path=path)
+    return ir.Reasoning(text, summary=(summary,) if summary else (), opaque=(found,), id=found.id, path=path)
 
 
 def _holds(part: ir.Part, found: ir.Opaque) -> bool:

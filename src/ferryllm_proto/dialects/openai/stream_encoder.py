@@ -184,6 +184,8 @@ class StreamEncoder:
                 return self._lost(f"content.{name}", "a Chat answer has no place for it")
             return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
         self._said |= event.kind is not BlockKind.REASONING
+        if event.kind is BlockKind.TEXT:
+            self._thoughts = reasoning.followed(self._thoughts)
         if event.kind is not BlockKind.TOOL:
             return b""
         block.index, self._calls = self._calls, self._calls + 1
@@ -275,7 +277,7 @@ class StreamEncoder:
         if not block.opaque:
             return b""
         text = "".join(block.text)
-        self._thoughts += (opaque.Thought(found, text, self._said) for found in block.opaque)
+        self._thoughts += (reasoning.thought(found, text, said=self._said) for found in block.opaque)
         entries = [reasoning.entry(o, text, self._details + n) for n, o in enumerate(block.opaque)]
         self._details += len(entries)
         return self._delta(b'"reasoning_details":[%b]' % b",".join(entries))

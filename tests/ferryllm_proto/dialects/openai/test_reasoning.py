@@ -66,7 +66,7 @@ def thought(data: str, text: str = "", *, late: bool = False) -> opaque.Thought:
 def test_b9_what_an_id_carries_goes_back_to_its_place() -> None:
     report = Report()
     text = ir.Text("said")
-    carried = reasoning.carrying("c1", [thought("a", "one"), thought("b", "two", late=True), thought("g")], report)
+    carried = reasoning.carrying("c1", [thought("a", "one"), thought("b", "two", late=True), thought("g", late=True)], report)
     parts: list[ir.Part] = [text]
     reasoning.carried(parts, ir.ToolCall(carried, "f", "{}", path="messages[1].tool_calls[0]"))
     assert [getattr(part, "text", "call") for part in parts] == ["one", "said", "two", "", "call"]
@@ -77,7 +77,7 @@ def test_b9_what_an_id_carries_goes_back_to_its_place() -> None:
 
 
 def test_what_the_details_brought_is_not_doubled() -> None:
-    carried = reasoning.carrying("c1", [thought("a", "one"), thought("g")], Report())
+    carried = reasoning.carrying("c1", [thought("a", "one"), thought("g", late=True)], Report())
     parts: list[ir.Part] = [
         ir.Reasoning("one", opaque=(thought("a").opaque,)),
         ir.Reasoning("", opaque=(thought("g").opaque,)),

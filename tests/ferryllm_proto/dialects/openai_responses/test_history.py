@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from ferryllm_proto.dialects.openai_responses.history import input_items, listed, output_items, previous_id, resume
+from ferryllm_proto.dialects.openai_responses.history import (
+    input_items,
+    item_ids,
+    listed,
+    output_items,
+    previous_id,
+    put_back,
+    references,
+    resume,
+)
 from ferryllm_proto.errors import RemoteProtocolError
 
 ODD = b'{ "type":"message", "role":"user","content":"1.0 \\u00e9 \\ud83d", "n":1.50 }'
@@ -99,3 +108,44 @@ def test_an_item_that_has_all_of_it_stays_as_it_is() -> None:
     whole = b'{ "id":"msg_1","type":"message", "role":"user","status":"completed","content":[ ]}'
     other = b'{ "id":"rs_1", "type":"reasoning","summary":[]}'
     assert listed([whole, other]) == [whole, other]
+
+
+# --- references to items ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("items", "ids"),
+    [
+        (b'{"type":"item_reference","id":"rs_1"},{"role":"user","content":"hi"}', ("rs_1",)),
+        (b'{ "id" : "rs_1" },{"id":"rs_2","type":null},{"type":"item_reference","id":"rs_1"}', ("rs_1", "rs_2")),
+        (b'{"role":"user","content":"{\\"id\\":\\"x\\"} item_reference"}', ()),
+        (b'{"type":"message","role":"user","content":"x","meta":{"id":"y"}}', ()),
+        (b'{"type":"item_reference","id":7},{"type":"item_reference"},"item_reference",7', ()),
+        (b'{"id":"rs_1","type":null,"content":[]},{"type":"item_reference","id":"rs_2","more":1}', ("rs_2",)),
+    ],
+)
+def test_references_are_items_that_are_an_id_alone(items: bytes, ids: tuple[str, ...]) -> None:
+    assert references(b'{"model":"m","input":[%b]}' % items) == ids
+
+
+@pytest.mark.parametrize("body", [b'{"input":"item_reference"}', b'{"x":"item_reference"}', b'{"input":null}', b"{}"])
+def test_an_input_without_items_refers_to_nothing(body: bytes) -> None:
+    assert references(body) == ()
+
+
+def test_items_are_put_in_the_place_of_references_and_nothing_else_is_changed() -> None:
+    body = b'{"model":"m","input":[{"type":"item_reference","id":"a"},%b,{"id":"b"},{"id":"c"}],"temperature":1.0}'
+    out = put_back(body % ODD, {"a": b'{"type":"reasoning","id":"a", "n":1.50}', "c": ODD})
+    assert out == (
+        b'{"model":"m","input":[{"type":"reasoning","id":"a", "n":1.50},'
+        + ODD
+        + b',{"id":"b"},'
+        + ODD
+        + b'],"temperature":1.0}'
+    )
+
+
+def test_items_are_found_by_the_ids_that_are_listed() -> None:
+    items = [b'{"role":"user","content":"hi"}', b'{"type":"function_call","id":null}', b'{"id":"msg_1"}', ODD]
+    assert list(item_ids(items)) == [json.loads(item)["id"] for item in listed(items)]
+    assert item_ids(items)[2] == "msg_1"

@@ -66,3 +66,14 @@ MESSAGE = b'{"type":"message","id":"msg_1"}'
 def test_r8_reasoning_that_nobody_can_look_up_goes_without_its_id(item: bytes, kept: bytes | None) -> None:
     assert replayable([item], stored=False) == (() if kept is None else (kept,))
     assert replayable([item], stored=True) == (item,)
+
+
+def test_items_are_found_by_their_ids_in_the_response_used_last() -> None:
+    memory = Memory(1000)
+    memory.keep("resp_1", (b'{"id":"msg_1","n":1}', b'{"id":"msg_2"}'))
+    memory.keep("resp_2", (b'{"id":"msg_1","n":2}', b'{"role":"user","content":"hi"}'))
+    found = {"msg_1": b'{"id":"msg_1","n":2}', "msg_2": b'{"id":"msg_2"}'}
+    assert memory.find_items(("msg_1", "msg_2", "msg_3")) == found
+    memory.find("resp_1")
+    assert memory.find_items(("msg_1",)) == {"msg_1": b'{"id":"msg_1","n":1}'}
+    assert memory.find_items(()) == {}

@@ -122,3 +122,15 @@ def test_too_long_an_answer_passes_unrenamed(monkeypatch: pytest.MonkeyPatch) ->
     out = [scanner.receive_data(BODY[:15]), scanner.receive_data(BODY[15:30]), scanner.receive_data(BODY[30:])]
     assert out == [b"", BODY[:30], BODY[30:]]
     assert scanner.receive_eof() == b""
+
+
+@pytest.mark.parametrize("name", [None, "shown"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_says_what_it_goes_on_from_though_its_provider_does_not_know(name: str | None, stream: bool) -> None:
+    response = b'{"id":"r","model":"up","previous_response_id":null,"status":"completed", "output":[]}'
+    data = b'data: {"type":"response.completed","response":%b}\n\n' % response if stream else response
+    scanner = DIALECT.scanner(stream=stream, model=name)
+    scanner.show_previous("resp_1")
+    out = scanner.receive_data(data) + scanner.receive_eof()
+    shown = b"up" if name is None else b"shown"
+    assert out == data.replace(b"null", b'"resp_1"').replace(b'"up"', b'"%b"' % shown)

@@ -406,3 +406,13 @@ def test_no_answer_is_raised_about_and_every_answer_ends_once(pieces: list[bytes
     out += turn.receive_eof()
     last = [json.loads(message)["type"] for message in out]
     assert sum(type_ in ("error", "response.failed") for type_ in last) == 1
+
+
+def test_items_of_this_connection_can_be_referred_to() -> None:
+    """Also those of an answer that nobody keeps."""
+    turns, turn = begin(input="hi", store=False)
+    complete(turn)
+    refer = [{"type": "item_reference", "id": "msg_1"}, {"type": "item_reference", "id": "msg_9"}]
+    turn = ask(turns, create(input=[*refer, {"role": "user", "content": "more"}]))
+    assert json.loads(turn.body)["input"] == [item("pong"), refer[1], {"role": "user", "content": "more"}]
+    assert turn.previous is None

@@ -1,0 +1,110 @@
+"""The beginning of a good answer, until it shows what the answer is: one value, a stream, or neither (S10, T4).
+
+Apart from `translate` because proxies and servers send anything with status 200: the words of what is no answer belong
+into the error a client gets.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import msgspec
+
+from . import ir
+from .dialect import Dialect, Headers
+from .error_text import page
+
+BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may come before an answer and says nothing; the last three are a BOM (S9)."""
+MAX_UNDECIDED = 16 << 10
+"""Bytes of an answer that are held because its form does not show yet; then it is one value."""
+MAX_PAGE = 32 << 10
+"""Bytes of a page that are read: `error_text.page` looks at no more."""
+MAX_SHOWN = 300
+"""Characters of what came instead of an answer that a client is shown."""
+
+_GZIP = b"\x1f\x8b"
+_EVENTS = re.compile(rb"(?:data|event|id|retry)\s*:|:|[{\[]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+_MARKUP = re.compile(rb"<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
+
+_FAULTS = frozenset({ir.ErrorKind.UPSTREAM, ir.ErrorKind.TRUNCATED})
+
+
+class Form(enum.Enum):
+    UNKNOWN = "unknown"
+    """More bytes are needed."""
+    WHOLE = "whole"
+    STREAM = "stream"
+    PAGE = "page"
+    """Nothing of any protocol."""
+    EMPTY = "empty"
+
+
+class Opening:
+    """Takes the first bytes of one answer. ``backend`` is the provider's dialect, ``stream`` what was asked for."""
+
+    def __init__(self, backend: Dialect, status: int, headers: Headers, *, stream: bool) -> None:
+        self._backend = backend
+        self._status = status
+        self._headers = headers
+        self._stream = stream
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._known = b""
+        """The bytes so far, from the first that says something on."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes so far, blanks before them included, without a BOM: it is no part of any answer."""
+        return b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
+
+    def receive_data(self, data: bytes) -> Form:
+        """What the answer is, as far as ``data`` and what came before it show."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if not self._known and not data.lstrip(BLANK):
+            return Form.UNKNOWN
+        self._known = self._known + data if self._known else b"".join(self._pieces).lstrip(BLANK)
+        if self._known[:1] == b"<":
+            return Form.PAGE if len(self._known) > MAX_PAGE else Form.UNKNOWN
+        if self._known.startswith(_GZIP):
+            return Form.PAGE
+        whole = self._backend.is_whole(self._known, stream=self._stream, headers=self._headers)
+        if whole is None:
+            return Form.UNKNOWN if self._size <= MAX_UNDECIDED else Form.WHOLE
+        return Form.WHOLE if whole else Form.STREAM
+
+    def receive_eof(self) -> Form:
+        """What the answer was, where its end came before its form showed."""
+        if not self._known:
+            return Form.EMPTY
+        return Form.PAGE if self._known[:1] == b"<" else Form.WHOLE
+
+    def fault(self) -> ir.Error:
+        """The error that an answer without an answer is."""
+        if not self._known:
+            return ir.Error(ir.ErrorKind.UPSTREAM, "the provider sent an empty answer")
+        what = f"the provider answered with status {self._status} and {described(self._known)} instead of an answer"
+        return ir.Error(ir.ErrorKind.UPSTREAM, what)
+
+    def explain(self, error: ir.Error) -> ir.Error:
+        """``error``, with the words that came where they are of no protocol at all."""
+        if error.dialect is not None or error.kind not in _FAULTS or not self._known or _EVENTS.match(self._known):
+            return error
+        said = error.message if self._known[:1] == b"<" else f"{error.message}: it sent {described(self._known)}"
+        return msgspec.structs.replace(error, message=said)
+
+
+def described(body: bytes) -> str:
+    """What came where an answer was expected, in a few words for the client; keys and hosts are not shown."""
+    if body.startswith(_GZIP):
+        return "gzip bytes without saying so (content-encoding)"
+    kind = "an HTML page" if _MARKUP.search(body[:MAX_PAGE]) else "markup" if body[:1] == b"<" else "text"
+    words = page(body)
+    if len(_UNPRINTABLE.findall(words)) > len(words) // 10:
+        return "bytes that are no text"
+    if not words:
+        return kind
+    return f"{kind} ({words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 3] + '...'})"
