@@ -62,8 +62,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 somethi
 def main(context: click.Context) -> None:
     """A gateway between LLM clients and LLM providers of any protocol.
 
-    Clients that speak OpenAI Chat Completions, OpenAI Responses or Anthropic Messages reach any provider that
-    speaks one of these; requests, answers, streams and errors are translated on the way.
+    Clients that speak OpenAI Chat Completions or Responses, Anthropic Messages, Gemini or Ollama reach any provider
+    that speaks one of these; requests, answers, streams and errors are translated on the way.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

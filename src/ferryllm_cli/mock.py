@@ -88,8 +88,8 @@ def command(
 ) -> None:
     """Run a provider that answers from a script.
 
-    It speaks Chat Completions, Responses and Messages, streamed or whole, with text, tools, reasoning, delays and
-    faults as the prompt or the options ask, and refuses what the real APIs refuse.
+    It speaks all five dialects, streamed or whole, with text, tools, reasoning, delays and faults as the prompt or the
+    options ask, and refuses what the real APIs refuse.
     """
     from ferryllm_net.config.listen import ListenFault, is_loopback, parse_listen
     from ferryllm_net.mock import DirectiveError, Directives, MockProvider, parse

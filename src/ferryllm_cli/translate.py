@@ -14,7 +14,7 @@ from . import exit_codes
 from .output import say
 
 if TYPE_CHECKING:
-    from ferryllm_proto import Dialect, Loss
+    from ferryllm_proto import Answer, Dialect, Loss
 
 NAMES = ["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects; a test keeps it equal to `ferryllm_proto.DIALECTS`, which is too slow to import for a help text."""
@@ -47,6 +47,7 @@ def _options(what: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]"),
         click.option("--json", "as_json", is_flag=True, help="Losses and errors as JSON lines on standard error."),
+        click.option("--path", help="What the client asks for, with its query: Gemini and Ollama answer by it."),
         click.option("--to", "target", type=click.Choice(NAMES), required=True, help="Dialect of the output."),
         click.option("--from", "source", type=click.Choice(NAMES), required=True, help="Dialect of the input."),
     ):
@@ -63,17 +64,19 @@ Example:
 )
 @_options
 @click.option("--model", help="The provider's name of the model; else the client's.")
-def request(source: str, target: str, as_json: bool, file: IO[bytes], model: str | None) -> None:
+def request(
+    source: str, target: str, path: str | None, as_json: bool, file: IO[bytes], model: str | None
+) -> None:
     """Translate a client's request body for a provider."""
     from ferryllm_proto import DIALECTS, RemoteProtocolError
+    from ferryllm_proto.prepare import Target, prepare
 
     try:
-        decoded = DIALECTS[source].decode_request(_whole(file))
-        upstream, losses = DIALECTS[target].encode_request(decoded, model=model)
+        prepared = prepare(DIALECTS[source], Target(DIALECTS[target], model), _whole(file), path=path)
     except RemoteProtocolError as exc:
         raise SystemExit(_fail(exc.error.message, as_json, exc.error.param, exc.error.code)) from None
-    _write(upstream.body + b"\n")
-    _report(losses, as_json)
+    _write(prepared.upstream.body + b"\n")
+    _report(prepared.losses, as_json)
 
 
 @command.command(
@@ -84,7 +87,7 @@ Example:
 )
 @_options
 @click.option("--model", default="", help="The client's name of the model; else the provider's.")
-def response(source: str, target: str, as_json: bool, file: IO[bytes], model: str) -> None:
+def response(source: str, target: str, path: str | None, as_json: bool, file: IO[bytes], model: str) -> None:
     """Translate a provider's answer for a client."""
     from ferryllm_proto import DIALECTS, Answer, RemoteProtocolError
     from ferryllm_proto.loss import Report
@@ -92,7 +95,8 @@ def response(source: str, target: str, as_json: bool, file: IO[bytes], model: st
     report = Report()
     try:
         decoded = DIALECTS[source].decode_response(_whole(file))
-        body = DIALECTS[target].encode_response(decoded, Answer(model=model, created=int(time.time())), report)
+        answer = Answer(model=model, created=int(time.time()), path=path)
+        body = DIALECTS[target].encode_response(decoded, answer, report)
     except RemoteProtocolError as exc:
         raise SystemExit(_fail(exc.error.message, as_json, exc.error.param, exc.error.code)) from None
     _write(body + b"\n")
@@ -108,24 +112,24 @@ Example:
 )
 @_options
 @click.option("--model", default="", help="The client's name of the model; else the provider's.")
-def stream(source: str, target: str, as_json: bool, file: IO[bytes], model: str) -> None:
+def stream(source: str, target: str, path: str | None, as_json: bool, file: IO[bytes], model: str) -> None:
     """Translate a provider's stream for a client, as it comes."""
-    from ferryllm_proto import DIALECTS
+    from ferryllm_proto import DIALECTS, Answer
 
-    error = _translate_stream(DIALECTS[source], DIALECTS[target], _pieces(file), model, as_json)
+    answer = Answer(model=model, created=int(time.time()), path=path)
+    error = _translate_stream(DIALECTS[source], DIALECTS[target], _pieces(file), answer, as_json)
     if error is not None:
         raise SystemExit(_fail(error, as_json))
 
 
 def _translate_stream(
-    source: Dialect, target: Dialect, pieces: Iterable[bytes], model: str, as_json: bool
+    source: Dialect, target: Dialect, pieces: Iterable[bytes], answer: Answer, as_json: bool
 ) -> str | None:
     """Write the translation piece by piece; returns the sentence of the error the stream ended with."""
-    from ferryllm_proto import Answer
     from ferryllm_proto.events import StreamFailed
 
     decoder = source.stream_decoder()
-    encoder = target.stream_encoder(Answer(model=model, created=int(time.time())))
+    encoder = target.stream_encoder(answer)
     failed: str | None = None
 
     def write(events: Iterable[object]) -> None:

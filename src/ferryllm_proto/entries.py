@@ -160,6 +160,9 @@ def _methods(plain: str, path: str, headers: Headers) -> dict[tuple[str, ...], E
         return {_READ: Entry(Operation.MODELS, _dialect_of(path, headers))}
     if plain in _EXACT:
         return _EXACT[plain]
+    if plain.startswith("/tunedModels/"):
+        _, colon, action = plain.rpartition(":")
+        return {_POST: _GEMINI[action]} if colon and action in _GEMINI else {}
     if plain.startswith("/models/") and len(plain) > len("/models/"):
         _, colon, action = plain.rpartition(":")
         if colon and action in _GEMINI:

@@ -55,16 +55,19 @@ class Opening:
         self._known = b""
         """The bytes so far, from the first that says something on."""
 
-    @property
-    def data(self) -> bytes:
+    def take(self) -> bytes:
         """The bytes so far, blanks before them included, without a BOM: it is no part of any answer."""
-        return b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
+        data, self._pieces = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf"), []
+        self._known = self._known[:MAX_PAGE]
+        return data
 
     def receive_data(self, data: bytes) -> Form:
         """What the answer is, as far as ``data`` and what came before it show."""
         self._pieces.append(data)
         self._size += len(data)
         if not self._known and not data.lstrip(BLANK):
+            if self._size > MAX_UNDECIDED:  # nobody misses blanks, and they could go on for ever
+                self._pieces = []
             return Form.UNKNOWN
         self._known = self._known + data if self._known else b"".join(self._pieces).lstrip(BLANK)
         if self._known[:1] == b"<":

@@ -107,6 +107,8 @@ class Relay:
         """The last byte the client got that is no blank; b"" before the first."""
         self._decoder = decoder
         self._seen = 0
+        self._started = False
+        """Whether the decoder found an answer, content or not."""
         self._suspect = False
         self._tail: list[bytes] = []
         self._size = 0
@@ -124,11 +126,13 @@ class Relay:
             kind = type(event)
             if kind is StreamFailed:
                 error: ir.Error = event.error  # type: ignore[union-attr]  # its type was just compared
-                if error.dialect is not None or error.kind is ir.ErrorKind.TRUNCATED:
+                no_stream = not self._started and error.code == "invalid_json"
+                if error.dialect is not None or error.kind is ir.ErrorKind.TRUNCATED or no_stream:
                     self.failure = error
                 else:  # what is not understood here may be understood there
                     self.begun = True
                 return
+            self._started = True
             if kind not in PREAMBLE:
                 self.begun = True
                 return

@@ -113,7 +113,7 @@ class Translator:
         self._size = 0
         self._held: list[bytes] = []
         self._seen = Observer()
-        self._opening: Opening | None = None
+        self._opening = Opening(self.backend, 0, (), stream=False)
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
@@ -209,7 +209,6 @@ class Translator:
         if state is State.WHOLE:
             return self._end_whole()
         if state is State.SNIFF:
-            assert self._opening is not None
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
@@ -261,7 +260,6 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            assert self._opening is not None
             return self._begin(self._opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
@@ -273,13 +271,11 @@ class Translator:
 
     def _begin(self, form: Form) -> bytes:
         """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
-        opening = self._opening
-        assert opening is not None
         if form is Form.UNKNOWN:
             return b""
         if form in (Form.PAGE, Form.EMPTY):
-            return self._fail(opening.fault())
-        data, whole = opening.data, form is Form.WHOLE
+            return self._fail(self._opening.fault())
+        data, whole = self._opening.take(), form is Form.WHOLE
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
@@ -484,7 +480,7 @@ class Translator:
         return self._fail(error)
 
     def _fail_before_head(self, error: ir.Error) -> None:
-        error = error if self._opening is None else self._opening.explain(error)
+        error = self._opening.explain(error)
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
         # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).

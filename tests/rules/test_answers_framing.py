@@ -13,9 +13,9 @@ from support.answers import (
     CREATED,
     DIALECTS,
     DONE,
+    NATIVE,
     PAIRS,
     ROLE,
-    STOP,
     STREAM,
     TEXT,
     WHOLE,
@@ -34,8 +34,21 @@ from support.answers import (
     text_block,
     through,
 )
+from support.native import (
+    gemini,
+    gemini_call,
+    gemini_chunk,
+    gemini_whole,
+    ollama,
+    ollama_call,
+    ollama_line,
+    ollama_whole,
+)
 
 ALL = [(entry, backend) for entry in DIALECTS for backend in DIALECTS]
+FRAMED = [(entry, backend) for entry, backend in PAIRS if backend != "ollama"]
+"""Those whose provider sends Server-Sent Events."""
+EVENTS = {backend: data.replace(b"\r\n", b"\n") for backend, data in STREAM.items()}
 
 
 def text_of(entry: str, told: Told) -> str:
@@ -48,18 +61,18 @@ def text_of(entry: str, told: Told) -> str:
     return seen.text
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 @pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"])
 def test_s1_line_ends_of_every_kind_and_cut_in_two(entry: str, backend: str, end: bytes) -> None:
-    wanted = through(entry, backend, STREAM[backend]).body
-    data = STREAM[backend].replace(b"\n", end)
+    wanted = through(entry, backend, EVENTS[backend]).body
+    data = EVENTS[backend].replace(b"\n", end)
     assert through(entry, backend, data).body == wanted
     assert through(entry, backend, *(data[n : n + 1] for n in range(len(data)))).body == wanted
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 def test_s1_line_ends_may_be_mixed(entry: str, backend: str) -> None:
-    lines = STREAM[backend].split(b"\n")
+    lines = EVENTS[backend].split(b"\n")
     ends = [b"\r\n", b"\n", b"\r"]
     mixed = b"".join(line + ends[n % 3] for n, line in enumerate(lines[:-1]))
     # A CR before an empty line's LF would be one CRLF: that reading has an event less to end, so mind the order.
@@ -67,11 +80,11 @@ def test_s1_line_ends_may_be_mixed(entry: str, backend: str) -> None:
     assert text_of(entry, through(entry, backend, mixed)) == TEXT
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 def test_s2_data_without_a_space(entry: str, backend: str) -> None:
-    wanted = through(entry, backend, STREAM[backend]).body
+    wanted = through(entry, backend, EVENTS[backend]).body
     assert (
-        through(entry, backend, STREAM[backend].replace(b"data: ", b"data:").replace(b"event: ", b"event:")).body
+        through(entry, backend, EVENTS[backend].replace(b"data: ", b"data:").replace(b"event: ", b"event:")).body
         == wanted
     )
 
@@ -88,30 +101,24 @@ def test_s3_no_split_shows(entry: str, backend: str) -> None:
         assert through(entry, backend, data[:cut], data[cut:]).body == wanted.body
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 def test_s4_s5_comments_and_other_fields_are_no_data(entry: str, backend: str) -> None:
     noise = b": OPENROUTER PROCESSING\n\nid: 7\nretry: 3000\nunknown: x\n\n:\n\n"
-    told = through(entry, backend, noise + STREAM[backend].replace(b"\n\n", b"\n\n" + noise))
+    told = through(entry, backend, noise + EVENTS[backend].replace(b"\n\n", b"\n\n" + noise))
     assert text_of(entry, told) == TEXT
     assert b"OPENROUTER" not in told.body
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 def test_s5_data_on_several_lines_is_one_event(entry: str, backend: str) -> None:
     data = (
-        STREAM[backend]
+        EVENTS[backend]
         .replace(b'"type": ', b'\ndata: "type":\ndata: ')
         .replace(b'"model": ', b'\ndata: "model":\ndata: ')
+        .replace(b'"modelVersion": ', b'\ndata: "modelVersion":\ndata: ')
     )
-    assert data != STREAM[backend]
+    assert data != EVENTS[backend]
     assert text_of(entry, through(entry, backend, data)) == TEXT
-
-
-LAST = {
-    "openai": chunk({}, "stop"),
-    "anthropic": STOP,
-    "openai_responses": event("response.completed", response=response_object(output=[message_item(TEXT)])),
-}
 
 
 @pytest.mark.parametrize(("entry", "backend"), PAIRS)
@@ -121,6 +128,8 @@ def test_s6_a_last_event_without_its_blank_line_counts(entry: str, backend: str,
         "openai": ROLE + chunk({"content": TEXT}) + chunk({}, "stop"),
         "anthropic": messages(text_block(0, TEXT)),
         "openai_responses": responses(message_item(TEXT)),
+        "gemini": gemini({"text": TEXT}),
+        "ollama": ollama({"content": TEXT}) + b"\n",
     }[backend]
     assert text_of(entry, through(entry, backend, data[:-missing])) == TEXT
 
@@ -140,13 +149,13 @@ def test_s7_what_follows_done_is_dropped(entry: str) -> None:
     assert through(entry, "openai", chat({"content": TEXT}), more).body == wanted
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), FRAMED)
 @pytest.mark.parametrize(
     "noise", [b"data:\n\n", b"data: prose\n\n", b"data: {}\n\n", b"data: []\n\n", b"data: null\n\n", b"data: 1\n\n"]
 )
 def test_s8_empty_and_foreign_data_do_not_kill_the_stream(entry: str, backend: str, noise: bytes) -> None:
-    first, rest = STREAM[backend].split(b"\n\n", 1)
-    for data in (noise + STREAM[backend], first + b"\n\n" + noise + rest):
+    first, rest = EVENTS[backend].split(b"\n\n", 1)
+    for data in (noise + EVENTS[backend], first + b"\n\n" + noise + rest):
         assert text_of(entry, through(entry, backend, data)) == TEXT
 
 
@@ -154,34 +163,51 @@ def test_s8_empty_and_foreign_data_do_not_kill_the_stream(entry: str, backend: s
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("lead", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n\r\n", b"\n\n \n", b": wait\n\n"])
 def test_s9_s10_what_may_come_before_the_answer(entry: str, backend: str, stream: bool, lead: bytes) -> None:
+    if b":" in lead and backend == "ollama":
+        pytest.skip("lines of JSON have no comments")
+    if entry == backend == "gemini" and stream and b"\xef" not in lead:
+        pytest.skip("the provider's bytes pass, and the SDK of this dialect reads no comments and no blanks")
     if b":" in lead:
         told = through(entry, backend, lead + STREAM[backend], stream=stream, rename=True)
     else:
         told = through(entry, backend, lead + (STREAM if stream else WHOLE)[backend], stream=stream, rename=True)
     if entry == backend:  # bytes pass with the label they came with
-        told.headers["content-type"] = "text/event-stream" if stream else "application/json"
+        told.headers["content-type"] = _type(entry, stream)
     assert _folded(entry, told, stream).model == "asked"
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in _strings(one)]
+
+
+def _type(entry: str, stream: bool) -> str:
+    if not stream:
+        return "application/json"
+    return "application/x-ndjson" if entry == "ollama" else "text/event-stream"
 
 
 def _folded(entry: str, told: Told, stream: bool) -> oracles.Answer:
     assert told.state is State.DONE, told.error
     assert told.status == 200
-    assert told.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
+    assert told.headers["content-type"].startswith(_type(entry, stream))
     return oracles.stream(entry, told.body) if stream else oracles.whole(entry, told.body)
 
 
 @pytest.mark.parametrize(("entry", "backend"), ALL)
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("came", [True, False])
-@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "text/plain"])
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream", "application/x-ndjson"])
 def test_s10_the_body_decides_and_not_its_label(entry: str, backend: str, stream: bool, came: bool, kind: str) -> None:
     data = (STREAM if came else WHOLE)[backend]
     translator = ask(entry, backend, stream=stream, rename=True)
     told = tell(translator, *(data[n : n + 11] for n in range(0, len(data), 11)), headers=[("content-type", kind)])
-    if entry == backend and came is stream:  # bytes pass with the label they came with
-        told.headers["content-type"] = "text/event-stream" if stream else "application/json"
+    if entry == backend and (came is stream or (entry == "ollama" and stream)):  # one line is a stream too
+        told.headers["content-type"] = _type(entry, stream)  # bytes pass with the label they came with
     folded = _folded(entry, told, stream)
-    assert TEXT in folded.model_dump_json().replace("\\u2028", "\u2028")
+    assert TEXT in "".join(_strings(folded.model_dump()))
     assert folded.model == "asked"
     assert told.usage is not None
     assert told.usage.output == 7
@@ -190,16 +216,16 @@ def test_s10_the_body_decides_and_not_its_label(entry: str, backend: str, stream
 
 @pytest.mark.parametrize(("entry", "backend"), ALL)
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("page", [b"<html><body>Bad Gateway</body></html>", b": Bad Gateway", b"OK", b"", b"  \n"])
+@pytest.mark.parametrize("page", [b": Bad Gateway", b"OK", b"", b"  \n"])
 def test_s10_t4_prose_with_a_good_status_is_an_error(entry: str, backend: str, stream: bool, page: bytes) -> None:
     told = through(entry, backend, page, stream=stream)
     assert told.state is State.FAILED
     assert told.status == 502
     assert isinstance(oracles.error(entry, told.status, told.headers, told.body), Exception)
-    assert told.json()["error"]["message"]
+    assert told.message
 
 
-@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+@pytest.mark.parametrize(("entry", "backend"), [pair for pair in PAIRS if pair[0] not in NATIVE])
 def test_s12_event_lines_are_the_types_and_chat_has_none(entry: str, backend: str) -> None:
     frames = grammar.frames(through(entry, backend, STREAM[backend]).body)
     for name, payload in frames:
@@ -232,6 +258,8 @@ def test_s13_every_event_leaves_before_the_next_one_comes(entry: str, backend: s
                 for c in letters
             ),
         ],
+        "gemini": [gemini_chunk({"text": ""}), *(gemini_chunk({"text": c}) for c in letters)],
+        "ollama": [ollama_line(), *(ollama_line({"content": c}) for c in letters)],
     }[backend]
     translator.receive_data(data[0])
     for letter, piece in zip(letters, data[1:], strict=True):
@@ -246,7 +274,7 @@ PRETTY_TOOL = {
 }
 
 
-@pytest.mark.parametrize("backend", ["openai", "anthropic"])
+@pytest.mark.parametrize("backend", ["openai", "anthropic", "gemini", "ollama"])
 def test_s14_a_request_over_several_lines_is_echoed_on_one(backend: str) -> None:
     body = {"model": "asked", "input": "hi", "stream": True, "tools": [PRETTY_TOOL], "metadata": {"a": "b\r\nc"}}
     translator = Translator(entry="openai_responses", backend=backend, model="real")
@@ -317,7 +345,11 @@ def test_s14_an_answer_over_several_lines_is_streamed_on_one_each(entry: str, ba
                 },
             ]
         ),
+        "gemini": json.loads(gemini_whole({"text": TEXT}, gemini_call("f", {"a": {"b": [1, 2]}}))),
+        "ollama": json.loads(ollama_whole({"content": TEXT, "tool_calls": [ollama_call("f", {"a": [1, {"b": 2}]})]})),
     }[backend]
+    if entry == backend == "ollama":
+        pytest.skip("the provider's bytes pass")
     told = through(entry, backend, json.dumps(whole, indent=1).encode())
     assert text_of(entry, told) == TEXT
     oracles.stream(entry, told.body)
@@ -332,6 +364,8 @@ def test_s14_lone_surrogates_leave_as_the_escapes_they_came_as(entry: str, backe
         "openai_responses": responses(
             message_item("a\ud83d\ude00b".encode("utf-16", "surrogatepass").decode("utf-16"))
         ),
+        "gemini": gemini({"text": "a\ud83d"}, {"text": "\ude00b"}),
+        "ollama": ollama({"content": "a\ud83d"}, {"content": "\ude00b"}),
     }[backend]
     told = through(entry, backend, data, stream=stream)
     told.body.decode()
@@ -355,7 +389,15 @@ def test_s16_s18_signs_of_life_are_legal_and_only_behind_the_beginning() -> None
         assert translator.ping() == b""
         data = b"".join(out)
         assert grammar.validate(entry, data).text == TEXT
-        assert (b"event: ping" if entry == "anthropic" else b"\n: ") in data or entry == "openai"
+        signs = {"anthropic": b"event: ping", "openai_responses": b"\n: "}
+        assert signs.get(entry, b"") in data
+
+
+BEGINNING = {
+    **{name: data.split(b"\n\n")[0] + b"\n\n" for name, data in STREAM.items() if name not in NATIVE},
+    "gemini": gemini_chunk({"text": ""}),
+    "ollama": ollama_line(),
+}
 
 
 @pytest.mark.parametrize("entry", DIALECTS)
@@ -363,15 +405,16 @@ def test_s18_a_held_head_can_be_sent_without_content(entry: str) -> None:
     for backend in DIALECTS:
         translator = ask(entry, backend, rename=True)
         translator.receive_response_head(200, [])
-        start = STREAM[backend].split(b"\n\n")[0] + b"\n\n"
+        start = BEGINNING[backend]
         assert translator.receive_data(start) == b""
         assert translator.head is None
         held = translator.commit()
         assert translator.head is not None
         assert translator.commit() == b""
-        rest = translator.receive_data(STREAM[backend][len(start) :]) + translator.receive_eof()
+        whole = start + STREAM[backend] if backend in NATIVE else STREAM[backend]
+        rest = translator.receive_data(whole[len(start) :]) + translator.receive_eof()
         if entry == backend:
-            assert held + rest == STREAM[backend].replace(b'"real"', b'"asked"')
+            assert held + rest == whole.replace(b'"real"', b'"asked"')
         else:
             assert grammar.validate(entry, held + rest).text == TEXT
 

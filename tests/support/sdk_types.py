@@ -23,6 +23,8 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 
+from . import client_types
+
 _PARAMS: dict[str, tuple[Any, Any]] = {
     "openai": (CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming),
     "openai_responses": (ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming),
@@ -32,6 +34,8 @@ _PARAMS: dict[str, tuple[Any, Any]] = {
 
 def problems(dialect: str, body: dict[str, Any]) -> list[str]:
     """What the SDK's types do not allow in ``body``; empty when it is well-formed."""
+    if dialect in client_types.CHECKS:
+        return client_types.CHECKS[dialect](body)
     return _check(body, _PARAMS[dialect][1 if body.get("stream") else 0], "")
 
 

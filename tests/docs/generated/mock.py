@@ -8,7 +8,7 @@ _HEAD = """\
 # The mock provider
 
 `ferryllm mock` is a provider that answers from a script, without a model and without keys, for tests and for trying
-things out. It speaks Chat Completions, Responses and Messages, whole and streamed. What it answers is decided by
+things out. It speaks all five dialects, whole and streamed. What it answers is decided by
 directives: options of the [command](cli.md#ferryllm-mock), or lines of the prompt that begin with `mock:`. A prompt's
 own directives go before those of the command line. Without any it says `pong` to whoever asks for pong, and otherwise
 that it is a demo. `ferryllm serve` without a configuration and without keys runs it inside the gateway.

@@ -14,7 +14,7 @@ from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import DIALECT
 from ferryllm_proto.dialects.anthropic.stream_encoder import TRANSITIONS, State
-from ferryllm_proto.errors import LocalProtocolError
+from ferryllm_proto.errors import LocalProtocolError, RemoteProtocolError
 from ferryllm_proto.events import (
     ArgsDelta,
     BlockEnd,
@@ -467,3 +467,23 @@ def test_g6_stream_and_body_say_the_same(response: ir.Response) -> None:
     for event in decoder.receive_data(data) + decoder.receive_eof():
         folded.send(event)
     assert folded.response() == DIALECT.decode_response(DIALECT.encode_response(response)) == response
+
+
+def call_with(arguments: str) -> list[Event]:
+    start = BlockStart(0, BlockKind.TOOL, id="t1", name="f")
+    return [Start("1", "m"), start, ArgsDelta(0, arguments), BlockEnd(0), Finish(ir.FinishReason.TOOL_USE), End()]
+
+
+def test_x18_half_a_call_is_not_told_as_one_to_be_made() -> None:
+    encoder = DIALECT.stream_encoder(Answer())
+    out = b"".join(encoder.send(event) for event in call_with('{"a":"b'))
+    assert b'"stop_reason":"max_tokens"' in out
+    assert [loss.path for loss in encoder.losses if loss.path != "usage"] == ["stop_reason"]
+
+
+def test_z12_a_call_no_client_can_read_is_an_error() -> None:
+    encoder = DIALECT.stream_encoder(Answer())
+    with pytest.raises(RemoteProtocolError, match="no JSON"):
+        for event in call_with('{"a"*1}'):
+            encoder.send(event)
+    assert b"event: error" in encoder.send(StreamFailed(ir.Error(ir.ErrorKind.UPSTREAM, "no")))
