@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const [base, model] = process.argv.slice(2);
+globalThis.AI_SDK_LOG_WARNINGS = false; // they go where the answers go
 const require = createRequire(pathToFileURL(process.env.NODE_SDKS + "/x.js"));
 const load = async (name) => {
   const found = require(name);

@@ -44,6 +44,18 @@ from support.answers import (
     through,
     tool_block,
 )
+from support.native import (
+    gemini,
+    gemini_chunk,
+    gemini_error,
+    gemini_event,
+    gemini_usage,
+    gemini_whole,
+    ollama,
+    ollama_end,
+    ollama_line,
+    ollama_whole,
+)
 
 ALL = [(entry, backend) for entry in DIALECTS for backend in DIALECTS]
 OTHERS = {name: [other for other in DIALECTS if other != name] for name in DIALECTS}
@@ -56,12 +68,16 @@ TORN = {
     "openai_responses": CREATED
     + event("response.output_item.added", output_index=0, item={**message_item(), "status": "in_progress"})
     + event("response.output_text.delta", output_index=0, item_id="msg_1", content_index=0, delta="par"),
+    "gemini": gemini_chunk({"text": "par"}, usage=gemini_usage(10, 1)),
+    "ollama": ollama_line({"content": "par"}),
 }
 """Streams that stop in the middle of their text."""
 OPENING = {
     "openai": ROLE,
     "anthropic": message_start() + event("ping"),
     "openai_responses": CREATED + event("response.in_progress", response=response_object("in_progress")),
+    "gemini": gemini_chunk({"text": ""}, usage=gemini_usage(10, 0)),
+    "ollama": ollama_line(),
 }
 """Streams that stop before anything was said."""
 
@@ -73,6 +89,15 @@ def failed(entry: str, told: Told, status: int = 200) -> grammar.Seen:
     assert seen.failed
     assert not seen.ended
     return seen
+
+
+def last_of(entry: str, told: Told) -> Any:
+    """The JSON of the last event."""
+    if entry == "gemini":
+        return json.loads(told.body.split(b"\r\n\r\n")[-2].removeprefix(b"data: "))
+    if entry == "ollama":
+        return json.loads(told.body.splitlines()[-1])
+    return json.loads(grammar.frames(told.body)[-1][1])
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -95,6 +120,10 @@ def test_t1_a_cut_is_an_error_and_no_end(entry: str, backend: str, lost: bool) -
         last = json.loads(grammar.frames(told.body)[-1][1])
         assert last["error"]["code"] == "stream_incomplete"
         assert b"[DONE]" not in told.body
+    elif entry == "gemini":
+        assert last_of(entry, told)["error"]["status"] == "INTERNAL"
+    elif entry == "ollama":
+        assert isinstance(last_of(entry, told)["error"], str)
 
 
 @pytest.mark.parametrize("entry", ["openai_responses", "anthropic"])
@@ -200,6 +229,8 @@ HOLLOW = {
         messages_whole(usage={"input_tokens": 3, "output_tokens": 12}),
     ),
     "openai_responses": (responses(), responses_whole()),
+    "gemini": (gemini(), gemini_whole()),
+    "ollama": (ollama(), ollama_whole({"content": ""})),
 }
 
 
@@ -234,7 +265,14 @@ def test_t5_x19_an_empty_turn_that_explains_itself_is_a_turn(entry: str, stream:
         assert b"content_block" not in told.body
         assert b"output_item" not in told.body
     else:
-        assert told.json()["content" if entry == "anthropic" else "output"] == []
+        value = told.json()
+        empty = {
+            "anthropic": value.get("content"),
+            "openai_responses": value.get("output"),
+            "gemini": value.get("candidates", [{}])[0].get("content", {}).get("parts", []),
+            "ollama": list(value.get("message", {}).get("content", "")),
+        }
+        assert empty[entry] == []
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -330,8 +368,39 @@ IN_BAND: list[tuple[str, bytes, ir.ErrorKind, int]] = [
         ir.ErrorKind.RATE_LIMIT,
         429,
     ),
+    (
+        "gemini",
+        gemini_event(json.loads(gemini_error(429, "BOOM", "RESOURCE_EXHAUSTED"))),
+        ir.ErrorKind.RATE_LIMIT,
+        429,
+    ),
+    (
+        "gemini",
+        b"data: [%b]\r\n\r\n" % gemini_error(503, "BOOM", "UNAVAILABLE"),
+        ir.ErrorKind.OVERLOADED,
+        503,
+    ),
+    (
+        "gemini",
+        gemini_event(
+            json.loads(
+                gemini_error(
+                    400,
+                    "BOOM The input token count (9001) exceeds the maximum number of tokens allowed (8192).",
+                    "INVALID_ARGUMENT",
+                )
+            )
+        ),
+        ir.ErrorKind.CONTEXT_LENGTH,
+        400,
+    ),
+    ("gemini", gemini_event(json.loads(gemini_error(500, "BOOM", "INTERNAL"))), ir.ErrorKind.SERVER, 500),
+    ("ollama", b'{"error":"BOOM: an error was encountered while running the model"}\n', ir.ErrorKind.UPSTREAM, 502),
+    ("ollama", b'{"error":"BOOM: server busy, please try again"}\n', ir.ErrorKind.OVERLOADED, 503),
+    ("ollama", b'{"error":"BOOM","status_code":429}\n', ir.ErrorKind.RATE_LIMIT, 429),
+    ("ollama", b'{"error":"BOOM: prompt is too long"}\n', ir.ErrorKind.CONTEXT_LENGTH, 400),
 ]
-STATUS_SHOWN = {("anthropic", 503): 529, ("openai", 529): 503, ("openai_responses", 529): 503}
+STATUS_SHOWN = {("anthropic", 503): 529, **{(name, 529): 503 for name in DIALECTS if name != "anthropic"}}
 
 
 @pytest.mark.parametrize("entry", DIALECTS)
@@ -349,8 +418,19 @@ def test_t6_t8_an_error_behind_content_is_the_clients_error_event(
     if entry == backend:
         return
     failed(entry, told)
-    last = json.loads(grammar.frames(told.body)[-1][1])
-    if entry == "anthropic":
+    last = last_of(entry, told)
+    if entry == "gemini":
+        wanted = {
+            ir.ErrorKind.RATE_LIMIT: "RESOURCE_EXHAUSTED",
+            ir.ErrorKind.OVERLOADED: "UNAVAILABLE",
+            ir.ErrorKind.BAD_REQUEST: "INVALID_ARGUMENT",
+            ir.ErrorKind.CONTEXT_LENGTH: "INVALID_ARGUMENT",
+        }
+        assert last["error"]["status"] == wanted.get(kind, "INTERNAL")
+        assert last["error"]["code"] == STATUS_SHOWN.get((entry, status), status)
+    elif entry == "ollama":
+        assert "BOOM" in last["error"]
+    elif entry == "anthropic":
         wanted = {
             ir.ErrorKind.RATE_LIMIT: "rate_limit_error",
             ir.ErrorKind.OVERLOADED: "overloaded_error",
@@ -423,6 +503,8 @@ def test_t10_said_twice_is_told_once(entry: str, backend: str) -> None:
         + CREATED
         + item_events(0, message_item(TEXT)) * 2
         + event("response.completed", response=response_object(output=[message_item(TEXT)])) * 2,
+        "gemini": gemini({"text": TEXT}) + gemini_chunk({"text": ""}, finish="STOP"),
+        "ollama": ollama({"content": TEXT}) + ollama_line(**ollama_end()),
     }[backend]
     told = through(entry, backend, data)
     assert told.state is State.DONE
@@ -432,7 +514,7 @@ def test_t10_said_twice_is_told_once(entry: str, backend: str) -> None:
 @pytest.mark.parametrize("entry", DIALECTS)
 @pytest.mark.parametrize("backend", DIALECTS)
 def test_t12_the_usage_so_far_is_known_at_every_moment(entry: str, backend: str) -> None:
-    if backend == "openai_responses":
+    if backend in ("openai_responses", "ollama"):
         pytest.skip("tells its usage at the very end")
     translator = ask(entry, backend)
     translator.receive_response_head(200, [])

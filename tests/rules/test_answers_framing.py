@@ -97,7 +97,7 @@ def test_s3_no_split_shows(entry: str, backend: str) -> None:
     assert text_of(entry, wanted) == TEXT
     for size in (1, 2, 3, 5, 7):
         assert through(entry, backend, *(data[n : n + size] for n in range(0, len(data), size))).body == wanted.body
-    for cut in range(1, len(data)):
+    for cut in range(1, len(data), 1 + len(data) // 1000):
         assert through(entry, backend, data[:cut], data[cut:]).body == wanted.body
 
 
@@ -165,8 +165,8 @@ def test_s8_empty_and_foreign_data_do_not_kill_the_stream(entry: str, backend: s
 def test_s9_s10_what_may_come_before_the_answer(entry: str, backend: str, stream: bool, lead: bytes) -> None:
     if b":" in lead and backend == "ollama":
         pytest.skip("lines of JSON have no comments")
-    if entry == backend == "gemini" and stream and b"\xef" not in lead:
-        pytest.skip("the provider's bytes pass, and the SDK of this dialect reads no comments and no blanks")
+    if entry == backend and entry in NATIVE and stream and lead != b"\xef\xbb\xbf":
+        pytest.skip("the provider's bytes pass, and the SDKs of these dialects read no comments and no blanks")
     if b":" in lead:
         told = through(entry, backend, lead + STREAM[backend], stream=stream, rename=True)
     else:

@@ -48,7 +48,9 @@ def of_ollama(body: dict[str, Any]) -> list[str]:
     found += _validated(ollama._types.ChatRequest, body, "")
     for n, message in enumerate(body.get("messages") or []):
         at = f".messages[{n}]"
-        found += _validated(ollama.Message, message, at)
+        # The client turns its own type of images into the texts that are sent.
+        pictures = {"images": [{"value": one} for one in message["images"]]} if "images" in message else {}
+        found += _validated(ollama.Message, {**message, **pictures}, at)
         found += _unknown(message, ollama.Message.model_fields, at, ("tool_call_id",))
         for m, call in enumerate(message.get("tool_calls") or []):
             found += _unknown(call, ("id", "type", "function"), f"{at}.tool_calls[{m}]")

@@ -59,14 +59,16 @@ def reasoning(text: str, material: ir.Opaque, path: str) -> ir.Reasoning:
     return ir.Reasoning(text, opaque=(material,), path=path)
 
 
-def attach(parts: list[ir.Part], material: ir.Opaque, path: str, *, text: str = "") -> None:
+def attach(parts: list[ir.Part], material: ir.Opaque, path: str, *, text: str = "", floor: int = 0) -> None:
     """Put ``material`` before the part that is about to be added to ``parts`` (``text``: thoughts that come with it).
 
     Thoughts that stand there already get it. A client has streamed thoughts in pieces: where another provider has
-    signed them they are one again, because it signed all of them at once.
+    signed them they are one again, because it signed all of them at once, and be it over several contents. Gemini's own
+    stay within the content that begins at ``floor``.
     """
+    first = floor if is_own(material) else 0
     taken: list[ir.Reasoning] = []
-    while parts and isinstance(last := parts[-1], ir.Reasoning) and not last.opaque and last.ext is None:
+    while len(parts) > first and isinstance(last := parts[-1], ir.Reasoning) and not last.opaque and last.ext is None:
         taken.insert(0, last)
         parts.pop()
         if is_own(material):

@@ -7,6 +7,8 @@ that begins with a dot.
 
 from __future__ import annotations
 
+import msgspec
+
 from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...json import Raw
@@ -34,6 +36,15 @@ _KEPT_HERE = ("generativelanguage.googleapis.com/", "://aiplatform.googleapis.co
 _VIDEOS = ("youtube.com/", "youtu.be/")
 
 
+CUTS = ".cuts"
+"""In ``ext`` of a turn: where in its parts the client has begun further contents."""
+
+
+def _goes_on(turn: ir.Turn) -> bool:
+    """Whether the next content of the model continues ``turn``."""
+    return turn.role is ir.Role.ASSISTANT and (turn.ext is None or turn.ext.fields.keys() == {CUTS})
+
+
 class ContentReader:
     """Reads the contents of one request; ``model`` is the one the client talks to."""
 
@@ -50,17 +61,34 @@ class ContentReader:
         items = json.items(data, path)
         if len(items) > MAX_CONTENTS:
             raise json.bad_field(path, f"at most {MAX_CONTENTS} contents", str(len(items)))
-        return tuple(self._turn(item, f"{path}[{n}]") for n, item in enumerate(items))
+        turns: list[ir.Turn] = []
+        for n, item in enumerate(items):
+            turn = self._turn(item, f"{path}[{n}]", turns[-1] if turns else None)
+            if turn.path != f"{path}[{n}]":
+                turns.pop()
+            turns.append(turn)
+        return tuple(turns)
 
-    def _turn(self, raw: Raw, path: str) -> ir.Turn:
+    def _turn(self, raw: Raw, path: str, before: ir.Turn | None = None) -> ir.Turn:
+        """The content; or ``before``, the turn of the model before it, with this content's parts behind its own.
+
+        The SDK's chats keep a content for each chunk of a stream: all of them are one answer, whose proofs may stand in
+        another chunk than what they prove.
+        """
         content, extra = wire.known(raw, wire.content, path)
         fields = dict(extra)
         role = self._role(content.role, path, fields)
         self._pairing.turn(model=role is ir.Role.ASSISTANT)
-        parts: list[ir.Part] = []
+        more = before if role is ir.Role.ASSISTANT and not fields and before is not None and _goes_on(before) else None
+        parts: list[ir.Part] = list(more.parts) if more is not None else []
+        floor = len(parts)
         for n, item in enumerate(part_list(content.parts, f"{path}.parts")):
-            self._part(item, f"{path}.parts[{n}]", parts)
-        return ir.Turn(role, tuple(parts), path=path, ext=ext(fields))
+            self._part(item, f"{path}.parts[{n}]", parts, floor)
+        if more is None:
+            return ir.Turn(role, tuple(parts), path=path, ext=ext(fields))
+        known = more.ext.fields[CUTS].decode().strip("[]") if more.ext is not None else ""
+        cuts = [min(int(cut), len(parts)) for cut in known.split(",") if cut] + [min(floor, len(parts))]
+        return msgspec.structs.replace(more, parts=tuple(parts), ext=ext({CUTS: json.encode(cuts)}))
 
     def _role(self, raw: Raw, path: str, fields: dict[str, bytes]) -> ir.Role:
         data = given(raw)
@@ -76,7 +104,8 @@ class ContentReader:
 
     # --- parts ---
 
-    def _part(self, raw: Raw, path: str, parts: list[ir.Part]) -> None:
+    def _part(self, raw: Raw, path: str, parts: list[ir.Part], floor: int = 0) -> None:
+        """Read a part and add it to ``parts``, of which those from ``floor`` on are in the same content."""
         part, extra = wire.known(raw, wire.part, path)
         present = [name for name in _PAYLOADS if given(getattr(part, name)) is not None]
         if len(present) > 1:
@@ -103,7 +132,7 @@ class ContentReader:
                 marked = ir.Ext(NAME, {".signs": b'"next"'})
                 parts.append(ir.Reasoning(opaque=(material,), path=signature_path, ext=marked))
             else:
-                carrier.attach(parts, material, signature_path)
+                carrier.attach(parts, material, signature_path, floor=floor)
         parts.append(self._payload(kind, part, raw, path, fields))
 
     def _thought(

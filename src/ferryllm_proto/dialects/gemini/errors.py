@@ -265,10 +265,15 @@ def encode(error: ir.Error, request_id: str | None) -> tuple[ClientHead, bytes]:
         headers.append(("x-request-id", request_id))
     if error.retry_after is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after))))
-    head = ClientHead(error.http_status, tuple(headers))
+    head = ClientHead(_status(error), tuple(headers))
     if error.dialect == NAME and error.raw is not None and _is_ours(error.raw):
         return head, error.raw
     return head, body(error)
+
+
+def _status(error: ir.Error) -> int:
+    # 529 is Anthropic's own; a server of this protocol that has too much to do says 503.
+    return 503 if error.http_status == 529 else error.http_status
 
 
 def _is_ours(raw: bytes) -> bool:
@@ -280,7 +285,7 @@ def _is_ours(raw: bytes) -> bool:
 def body(error: ir.Error) -> bytes:
     """The error object: ``{"error": {"code", "message", "status"}}``; it is the same inside a stream."""
     inner: dict[str, object] = {
-        "code": error.http_status,
+        "code": _status(error),
         "message": error.message,
         "status": _WORD_OF_KIND[error.kind],
     }

@@ -60,7 +60,8 @@ class _Scan:
             self._candidates(chunk, data)
         except RemoteProtocolError:
             if b'"error"' in data:
-                self.error, self.complete = errors.in_band(data), False
+                whole = b"[" + data if data.endswith(b"]") else data  # an error of the array form in an event
+                self.error, self.complete = errors.in_band(whole), False
             return
         counted = chunk.usageMetadata if len(chunk.usageMetadata) else chunk.usage_metadata
         if len(counted) and bytes(counted) != self._counted:
