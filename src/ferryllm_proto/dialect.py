@@ -185,11 +185,11 @@ class Dialect(abc.ABC):
         return data[:1] in (b"{", b"[")
 
     def is_framed(self, data: bytes, path: str | None) -> bool:
-        """Whether a provider's stream that begins with ``data`` is framed as a client that asked for ``path`` reads it.
+        """Whether a provider's answer that begins with ``data`` is framed as a client that asked for ``path`` reads it.
 
-        Where it is not, it is translated although both sides speak this dialect.
+        Where it is not, it is translated although both sides speak this dialect. Only errors come in arrays.
         """
-        return True
+        return data[:1] != b"["
 
     def pass_request(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from . import json
+from .errors import RemoteProtocolError
 from .sse import FrameDecoder
 
 MAX_MESSAGE = 2000
@@ -34,6 +35,45 @@ def page(body: bytes) -> str:
     """HTML or plain text as a sentence, "" when it has no words; hosts of somebody's network are not shown."""
     text = body[: 16 * MAX_MESSAGE].decode("utf-8", "replace")
     return trimmed(_HOST.sub("[host]", " ".join(_MARKUP.sub(" ", text).split())))
+
+
+_SAID = ("message", "detail", "error_message", "msg", "error_description")
+"""Members in which servers and proxies of every kind say what went wrong."""
+
+
+def spoken(body: bytes) -> str:
+    """The words of an error object of any server, "" where there are none.
+
+    For what proxies of other makers answer in the place of a provider's own error: FastAPI's ``detail``, ``{"error":
+    {"message": ...}}``, ``{"errors": [...]}``, all of them also as the first item of an array.
+    """
+    try:
+        return trimmed(_spoken(json.loads(body), 0))
+    except RemoteProtocolError:
+        return ""
+
+
+def unsuccessful(body: bytes) -> bool:
+    """Whether an object says nothing but that there is no answer: ``{"success": false, ...}`` (E8)."""
+    if b'"success"' not in body:
+        return False
+    try:
+        return bytes(json.fields(body).get("success", b"")) == b"false"
+    except RemoteProtocolError:
+        return False
+
+
+def _spoken(value: object, depth: int) -> str:
+    if isinstance(value, str):
+        return value
+    if depth > 4:  # no server says it deeper
+        return ""
+    if isinstance(value, list):
+        return _spoken(value[0], depth + 1) if value else ""
+    if not isinstance(value, dict):
+        return ""
+    inner = (value.get(name) for name in ("error", "errors", *_SAID))
+    return next((text for one in inner if one and (text := _spoken(one, depth + 1))), "")
 
 
 def unframed(body: bytes) -> bytes:

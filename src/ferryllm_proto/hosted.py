@@ -18,7 +18,7 @@ _REFERENCES = frozenset({"item_reference"})
 """What only the other provider keeps: never answered without it (R10)."""
 
 _SEALED = frozenset({"compaction"})
-"""What stands for a part of the conversation; where all that it says is encrypted, its maker alone can read it (R17)."""
+"""What stands for a part of the conversation. Where all that it says is encrypted, only its maker can read it (R17)."""
 
 _UNREADABLE = frozenset(
     {"type", "id", "signature", "data", "tool_use_id", "cache_control", "file_id", "caller", "status"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-
 ITEM_COST = 250
 """Bytes that a store needs to find an item by its id, about."""
 

@@ -11,9 +11,10 @@ import re
 
 import msgspec
 
-from . import ir
+from . import ir, json
 from .dialect import Dialect, Headers
 from .error_text import page
+from .errors import RemoteProtocolError
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may come before an answer and says nothing; the last three are a BOM (S9)."""
@@ -26,6 +27,7 @@ MAX_SHOWN = 300
 
 _GZIP = b"\x1f\x8b"
 _EVENTS = re.compile(rb"(?:data|event|id|retry)\s*:|:|[{\[]")
+_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
 
@@ -96,6 +98,8 @@ class Opening:
         """``error``, with the words that came where they are of no protocol at all."""
         if error.dialect is not None or error.kind not in _FAULTS or not self._known or _EVENTS.match(self._known):
             return error
+        if any(word.startswith(self._known) for word in _BEGINNINGS):
+            return error  # the first read was too short to say that
         said = error.message if self._known[:1] == b"<" else f"{error.message}: it sent {described(self._known)}"
         return msgspec.structs.replace(error, message=said)
 
@@ -111,3 +115,14 @@ def described(body: bytes) -> str:
     if not words:
         return kind
     return f"{kind} ({words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 3] + '...'})"
+
+
+def unwrapped(body: bytes) -> bytes:
+    """``body`` without the array around it: proxies of Google's put their errors into one, whatever was asked for."""
+    if body[:1] != b"[" or b'"error"' not in body:
+        return body
+    try:
+        found = json.items(body)
+    except RemoteProtocolError:
+        return body
+    return bytes(found[0]) if found else body

@@ -171,6 +171,10 @@ class Relay:
 
     def receive_eof(self) -> bytes:
         """What was held; the last event may lack its blank line. Then, behind whole events, what is missing (T3)."""
+        if self.stream and not self.begun and self._decoder is not None:
+            for event in self._decoder.receive_eof():
+                if type(event) is StreamFailed and event.error.dialect is not None:
+                    self.failure = event.error
         shown = self.last_shown
         rest = self._released(self.scanner.receive_eof())
         if not self.stream:

@@ -30,8 +30,8 @@ class Remembering:
         self._created = created
         self._body = b""
         self._wishes = Wishes()
-        self._references: tuple[str, ...] = ()
-        """The items it refers to."""
+        self._references: dict[str, int] = {}
+        """The items it refers to, and where."""
         self._pointing: NativeTranslator | None = None
         """The conversation whose answer's place is still to be told."""
         self._last = (b"", False)
@@ -42,7 +42,8 @@ class Remembering:
         if not self._gateway.keeps_responses:
             return None
         previous, self._references = self._wishes.previous_response_id, references(body)
-        return Recall(previous, self._owner, self._references) if previous is not None or self._references else None
+        items = tuple(self._references)
+        return Recall(previous, self._owner, items) if previous is not None or items else None
 
     def resume(self, recalled: Recalled | None, provider: Provider) -> bytes:
         """The body as it is to be answered, with what was ``recalled``. Raises `RemoteProtocolError`."""

@@ -11,7 +11,7 @@ A request may also refer to single items of kept answers. Where the gateway has 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +19,13 @@ import msgspec
 from . import dialect, ir, json
 from .dialect import Answer, Headers, UpstreamRequest
 from .dialects.openai_responses.history import input_items, output_items, put_back, resume
+from .dialects.openai_responses.memory import unproven
 from .dialects.openai_responses.scan import Scanner
 from .dialects.openai_responses.wire import NAME
 from .errors import RemoteProtocolError
 from .inputs import Recalled
 from .kept import KeptResponse
+from .loss import Disposition, Loss
 from .snapshot import Provider
 from .translate import State, Translator
 
@@ -49,8 +51,12 @@ class Memory(msgspec.Struct, frozen=True):
     """The answer it goes on from."""
     items: tuple[bytes, ...] | None = None
     """What stands before its own input; None when the gateway has nothing to put there."""
+    lost: tuple[int, ...] = ()
+    """Places among them of reasoning that this provider would look up by an id it does not know: left out (R8)."""
     found: Mapping[str, bytes] = {}
-    """Items that its input refers to and the gateway has, by their ids."""
+    """Items that its input refers to and the gateway has, by their ids; empty where one is left out."""
+    found_lost: tuple[int, ...] = ()
+    """Places in its input of references to such reasoning."""
     kept: bool = False
     """The gateway keeps this conversation."""
     keep: bool = False
@@ -70,13 +76,18 @@ def read_wishes(body: bytes) -> Wishes:
 
 
 def plan(
-    wishes: Wishes, provider: Provider, recalled: Recalled | None, *, store: bool, references: Sequence[str] = ()
+    wishes: Wishes,
+    provider: Provider,
+    recalled: Recalled | None,
+    *,
+    store: bool,
+    references: Mapping[str, int] = {},
 ) -> Memory:
     """What to do for one request towards ``provider``.
 
-    ``recalled`` is the store's answer where the request goes on from something or has ``references`` to items,
-    ``store`` whether there is a store. Raises `RemoteProtocolError` for an earlier answer or an item that is not there,
-    and for what the gateway cannot keep.
+    ``recalled`` is the store's answer where the request goes on from something or has ``references`` to items (their
+    ids and places), ``store`` whether there is a store. Raises `RemoteProtocolError` for an earlier answer or an item
+    that is not there, and for what the gateway cannot keep.
     """
     native = provider.dialect == NAME
     passes = native and provider.keeps_responses
@@ -95,11 +106,18 @@ def plan(
     else:
         found = _found(previous, recalled, provider, passes=passes)
         items = None if found is None or found.native else found.items
+        lost = unproven(items) if native and items is not None else ()
+        if items is not None and lost:
+            items = tuple(item for n, item in enumerate(items) if n not in lost)
         memory = Memory(
-            previous, items, kept=not passes, keep=keep and not passes, point=keep and passes, native=native
+            previous, items, lost=lost, kept=not passes, keep=keep and not passes, point=keep and passes, native=native
         )
     if references and store:
-        memory = msgspec.structs.replace(memory, found=_referred(references, recalled, passes=passes))
+        found_ = _referred(references, recalled, passes=passes)
+        lost_ = {id_: references[id_] for id_, item in found_.items() if unproven((item,))} if native else {}
+        memory = msgspec.structs.replace(
+            memory, found={**found_, **dict.fromkeys(lost_, b"")}, found_lost=tuple(lost_.values())
+        )
     if memory.kept and native:  # towards the others the encoders of requests refuse them
         if wishes.background:
             raise _refused("background", "the gateway keeps the answers of this provider and makes none in background")
@@ -129,7 +147,7 @@ def _found(previous: str, recalled: Recalled | None, provider: Provider, *, pass
     return found
 
 
-def _referred(references: Sequence[str], recalled: Recalled | None, *, passes: bool) -> Mapping[str, bytes]:
+def _referred(references: Mapping[str, int], recalled: Recalled | None, *, passes: bool) -> Mapping[str, bytes]:
     """The items a request refers to; a provider that keeps its answers may know those that are not here."""
     found = _read(recalled).items
     gone = None if passes else next((id_ for id_ in references if id_ not in found), None)
@@ -168,6 +186,13 @@ def prepare(body: bytes, memory: Memory) -> bytes:
 _ITEM = re.compile(r"\binput\[(\d+)\]")
 
 
+def _losses(memory: Memory, before: int = 0) -> list[Loss]:
+    """What is left out of a request, ``before`` of whose items are not the client's."""
+    reason = "reasoning without its proof, whose id the provider does not know"
+    places = [f"{PREVIOUS}.items[{n}]" for n in memory.lost] + [f"input[{n + before}]" for n in memory.found_lost]
+    return [Loss(place, Disposition.DROPPED, reason) for place in places]
+
+
 class KeptTranslator(Translator):
     """A `Translator` of Responses clients whose conversation the gateway keeps; give it a prepared body."""
 
@@ -177,6 +202,7 @@ class KeptTranslator(Translator):
         self._memory = memory
         self._known = len(memory.items or ())
         self.keep = memory.keep
+        self.losses.extend(_losses(memory, self._known))
 
     def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
         """As `Translator.receive_request`, with a body from `prepare`."""
@@ -264,6 +290,7 @@ class NativeTranslator(Translator):
     def __init__(self, memory: Memory, **options: Any) -> None:
         super().__init__(**options)
         self._memory = memory
+        self.losses.extend(_losses(memory))
 
     @property
     def answer_id(self) -> str | None:

@@ -22,7 +22,7 @@ from .estimate import estimate_input
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
-from .opening import BLANK, Form, Opening
+from .opening import BLANK, Form, Opening, unwrapped
 from .prepare import Target, prepare, refusal, understand
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
@@ -405,7 +405,7 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(json.mend_utf8(b"".join(self._buffer)))
+            response = self.backend.decode_response(json.mend_utf8(unwrapped(b"".join(self._buffer))))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)
@@ -457,8 +457,8 @@ class Translator:
         scanner = relay.scanner
         cut = self.stream and not scanner.complete and scanner.error is None
         if self.head is None:
-            if scanner.error is not None:
-                self._fail_before_head(blame_upstream(scanner.error))
+            if (found := scanner.error or relay.failure) is not None:
+                self._fail_before_head(blame_upstream(found))
                 return self._flush()
             if cut:
                 return self._fail(_CUT)

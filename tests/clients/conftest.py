@@ -30,12 +30,12 @@ def mock() -> Iterator[tuple[MockProvider, int]]:
 def served(
     request: pytest.FixtureRequest, mock: tuple[MockProvider, int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    """Routes ``<dialect>-...``: a slash would end the name in some clients."""
-    lines = [
-        f'[[providers]]\nname = "{backend}"\ntype = "{backend}"\nbase_url = "http://127.0.0.1:{mock[1]}"\n'
-        f'[[routes]]\nmatch = "{backend}-"\nprovider = "{backend}"\nrewrite_model = "demo"'
-        for backend in BACKENDS
-    ]
+    """Routes ``<dialect>-...``, for a slash would end the name in some clients, and ``<dialect>/...``, behind which
+    Codex still knows the model's family."""
+    provider = '[[providers]]\nname = "{0}"\ntype = "{0}"\nbase_url = "http://127.0.0.1:{1}"'
+    route = '[[routes]]\nmatch = "{0}{1}"\nprovider = "{0}"\nrewrite_model = "demo"'
+    lines = [provider.format(backend, mock[1]) for backend in BACKENDS]
+    lines += [route.format(backend, mark) for backend in BACKENDS for mark in "-/"]
     config = tmp_path_factory.mktemp("gateway") / "ferryllm.toml"
     config.write_text("\n".join(lines))
     with gateway(config, backend=request.param) as running:

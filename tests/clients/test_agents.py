@@ -1,93 +1,28 @@
 """Claude Code and Codex themselves, driven against the gateway with a scripted provider of each dialect behind it.
 
-Run by ``scripts/test --clients``. Node has to be there; the agents are installed with npm into ``.clients`` beside the
-checkout, or taken from the folder ``FERRYLLM_CLIENTS`` names (the one that holds ``node_modules``).
+Run by ``scripts/test --clients``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import shutil
-import subprocess
-from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-import anyio.from_thread
 import pytest
 
-from ferryllm_net.mock import MockProvider, serve_mock
-from support.processes import Gateway, gateway
+from ferryllm_net.mock import MockProvider, Received
+from support.agents import installed, run
+from support.processes import Gateway
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = ("@anthropic-ai/claude-code@2.1.197", "@openai/codex@0.169.0")
-BACKENDS = ("openai", "openai_responses", "anthropic")
+BACKENDS = ("openai", "openai_responses", "anthropic", "gemini", "ollama")
 
 
 @pytest.fixture(scope="session")
 def agents() -> pathlib.Path:
     """The folder with the programs."""
-    folder = pathlib.Path(os.environ.get("FERRYLLM_CLIENTS") or ROOT / ".clients")
-    programs = folder / "node_modules" / ".bin"
-    if not (programs / "claude").exists() or not (programs / "codex").exists():
-        if shutil.which("npm") is None:
-            pytest.skip("Node is not here: install it, or set FERRYLLM_CLIENTS to a folder with both agents")
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES], check=True, timeout=280
-        )
-    return programs
-
-
-@pytest.fixture(scope="module")
-def mock() -> Iterator[tuple[MockProvider, int]]:
-    provider = MockProvider()
-    with (
-        anyio.from_thread.start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serve_mock(provider)) as base_url,
-    ):
-        port = urlsplit(base_url).port
-        assert port is not None
-        yield provider, port
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def served(
-    request: pytest.FixtureRequest, mock: tuple[MockProvider, int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    lines = []
-    for backend in BACKENDS:
-        lines.append(
-            f'[[providers]]\nname = "{backend}"\ntype = "{backend}"\nbase_url = "http://127.0.0.1:{mock[1]}"\n'
-            f'[[routes]]\nmatch = "{backend}/"\nprovider = "{backend}"\nrewrite_model = "demo"'
-        )
-    config = tmp_path_factory.mktemp("gateway") / "ferryllm.toml"
-    config.write_text("\n".join(lines))
-    with gateway(config, backend=request.param) as running:
-        yield running
-
-
-def run(command: list[str], folder: pathlib.Path, environ: dict[str, str]) -> str:
-    """Run an agent in ``folder`` with a home of its own; returns what it printed."""
-    home = folder / "home"
-    home.mkdir()
-    wanted = ("PATH", "LANG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-    kept = {name: os.environ[name] for name in wanted if name in os.environ}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**kept, "HOME": str(home), "TERM": "dumb", "NO_COLOR": "1", **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout + done.stderr
+    return installed("claude", "codex")
 
 
 def claude(programs: pathlib.Path, served: Gateway, folder: pathlib.Path, model: str, prompt: str, *more: str) -> str:
@@ -120,6 +55,13 @@ def codex_built_in(programs: pathlib.Path, served: Gateway, folder: pathlib.Path
     return run([*command, *options, prompt], folder, {"CODEX_API_KEY": "any"})
 
 
+def is_streamed(received: Received) -> bool:
+    """Whether it asks for a stream, or is no question to the model."""
+    if received.method != "POST" or "count_tokens" in received.path or ":countTokens" in received.path:
+        return True
+    return ":streamGenerateContent" in received.path or received.json().get("stream") is True
+
+
 def bodies(mock: MockProvider) -> list[dict[str, object]]:
     return [received.json() for received in mock.requests if received.method == "POST"]
 
@@ -132,9 +74,8 @@ def test_claude_code_answers_and_repeats_nothing(
     out = claude(agents, served, tmp_path, f"{backend}/claude", "Reply with one word: pong", "--bare")
     assert "pong" in out
     # It hides a stream it can not parse by asking again without one: every request has to be a stream.
-    asked = bodies(mock[0])
-    assert asked
-    assert all(body.get("stream") is True for body in asked)
+    assert mock[0].requests
+    assert all(map(is_streamed, mock[0].requests))
     assert "request handler failed" not in served.log
 
 
@@ -146,7 +87,7 @@ def test_claude_code_writes_a_file(
     prompt = f"mock: write {tmp_path}/hello.txt ferried well"
     claude(agents, served, tmp_path, f"{backend}/claude", prompt, "--dangerously-skip-permissions")
     assert (tmp_path / "hello.txt").read_text().strip() == "ferried well"
-    assert all(body.get("stream") is True for body in bodies(mock[0]))
+    assert all(map(is_streamed, mock[0].requests))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -21,21 +21,11 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 BACKENDS = ("openai", "openai_responses", "anthropic", "gemini", "ollama")
 HERE = pathlib.Path(__file__).parent
 BOTH = ("whole", "loop")
-NODE = {
-    name: BOTH
-    for name in (
-        "openai.chat",
-        "openai.responses",
-        "anthropic",
-        "google",
-        "ollama",
-        "ai.chat",
-        "ai.responses",
-        "ai.anthropic",
-        "ai.google",
-    )
+NODE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("openai.chat", "openai.responses", "anthropic", "google", "ollama"), BOTH),
+    **{f"ai.{kind}": BOTH for kind in ("chat", "responses", "anthropic", "google")},
 }
-FRAMEWORKS = {
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
     **{f"litellm.{kind}": BOTH for kind in ("openai", "anthropic", "gemini", "ollama")},
     **{f"langchain.{kind}": BOTH for kind in ("chat", "responses", "anthropic", "google", "ollama")},
     **{f"pydantic_ai.{kind}": ("loop",) for kind in ("chat", "responses", "anthropic")},

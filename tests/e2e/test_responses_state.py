@@ -165,8 +165,36 @@ def test_the_output_of_a_call_finds_its_call(served: Served, model: str) -> None
 def test_a_conversation_may_change_its_provider(served: Served) -> None:
     first = served.client.responses.create(model="chat-model", input="mock: text=one")
     second = served.client.responses.create(model="msg-model", input="mock: text=two", previous_response_id=first.id)
-    served.client.responses.create(model="resp-model", input="mock: text=three", previous_response_id=second.id)
+    third = served.client.responses.create(model="resp-model", input="mock: text=three", previous_response_id=second.id)
     assert said(served.asked) == ["mock: text=one", "one", "mock: text=two", "two", "mock: text=three"]
+    assert (third.previous_response_id, kept(third)) == (second.id, True)
+    fourth = served.client.responses.create(model="resp-model", input="mock: text=four", previous_response_id=third.id)
+    assert fourth.previous_response_id == served.asked["previous_response_id"] == third.id
+
+
+def test_items_of_earlier_answers_can_be_referred_to(served: Served, model: str) -> None:
+    first = served.client.responses.create(model=model, input="mock: text=Lyon\nmock: reasoning=a city in France")
+    asked = served.client.responses.input_items.list(first.id).data[0]
+    references: Any = [{"type": "item_reference", "id": item.id} for item in (asked, *first.output)]
+    for client in (served.client, served.other):
+        ask: Any = {"model": model, "input": [*references, {"role": "user", "content": "mock: text=sunny"}]}
+        if client is served.client:
+            second = client.responses.create(**ask)
+            assert said(served.asked)[-3:] == [
+                "mock: text=Lyon\nmock: reasoning=a city in France",
+                "Lyon",
+                "mock: text=sunny",
+            ]
+            assert second.output_text == "sunny"
+        else:
+            with pytest.raises(openai.NotFoundError) as caught:
+                client.responses.create(**ask)
+            assert caught.value.param == "input"
+            assert f"Item with id '{references[0]['id']}' not found." in caught.value.message
+    served.client.responses.delete(first.id)
+    third: Any = {"model": model, "input": [references[-1], {"role": "user", "content": "mock: text=bye"}]}
+    assert served.client.responses.create(**third).output_text == "bye", "the second answer has them too"
+    served.client.responses.delete(second.id)
 
 
 def test_what_is_not_to_be_kept_is_not(served: Served, model: str) -> None:

@@ -103,7 +103,7 @@ def test_an_answer_without_a_kept_id_has_none(response: bytes, model: str | None
 # --- references to items ---------------------------------------------------------------------------------
 
 REFERRING = b'{"model":"m","input":[{"type":"item_reference","id":"rs_1"},{"type":"item_reference","id":"fc_1"}]}'
-REFERENCES = ("rs_1", "fc_1")
+REFERENCES = {"rs_1": 0, "fc_1": 1}
 
 
 @pytest.mark.parametrize("provider", [CHAT, NATIVE, FORGETFUL])
@@ -121,6 +121,21 @@ def test_items_come_behind_the_answer_that_is_gone_on_from() -> None:
     assert json.loads(prepare(body, memory)) == {"model": "m", "input": [{"first": 0}, {"a": 1}, {"b": 1}]}
 
 
+@pytest.mark.parametrize("provider", [NATIVE, FORGETFUL])
+def test_r8_reasoning_that_the_next_provider_would_look_up_in_vain_is_left_out_and_reported(provider: Provider) -> None:
+    body = b'{"model":"m","input":"hi","previous_response_id":"resp_1"}'
+    sealed = b'{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}'
+    bare = b'{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"s"}]}'
+    recalled = Recalled(KeptResponse("resp_1", "", 0.0, "oll", input=(b'{"role":"user"}',), output=(bare, sealed)))
+    memory = plan(read_wishes(body), provider, recalled, store=True)
+    assert [item.get("id") for item in json.loads(prepare(body, memory))["input"]] == [None, "rs_2", None]
+    talk = translator_for(memory)(**OPTIONS)
+    assert [(loss.path, loss.disposition.value) for loss in talk.losses] == [
+        ("previous_response_id.items[1]", "dropped")
+    ]
+    assert plan(read_wishes(body), CHAT, recalled, store=True).lost == ()
+
+
 @pytest.mark.parametrize("provider", [CHAT, FORGETFUL])
 def test_an_item_that_is_not_there_is_said_as_openai_says_it(provider: Provider) -> None:
     recalled = Recalled(None, items={"rs_1": b"{}"})
@@ -135,7 +150,7 @@ def test_a_provider_that_keeps_its_answers_is_asked_for_what_is_not_here() -> No
     memory = plan(read_wishes(REFERRING), NATIVE, Recalled(None), store=True, references=REFERENCES)
     assert prepare(REFERRING, memory) is REFERRING
     memory = plan(
-        read_wishes(REFERRING), NATIVE, Recalled(None, items={"fc_1": b"{}"}), store=True, references=["fc_1"]
+        read_wishes(REFERRING), NATIVE, Recalled(None, items={"fc_1": b"{}"}), store=True, references={"fc_1": 1}
     )
     assert json.loads(prepare(REFERRING, memory))["input"] == [{"type": "item_reference", "id": "rs_1"}, {}]
 
@@ -145,6 +160,14 @@ def test_items_that_could_not_be_looked_for_are_the_gateways_fault() -> None:
         with pytest.raises(RemoteProtocolError) as caught:
             plan(read_wishes(REFERRING), NATIVE, recalled, store=True, references=REFERENCES)
         assert caught.value.error.kind is ir.ErrorKind.SERVER
+
+
+@pytest.mark.parametrize("provider", [NATIVE, FORGETFUL])
+def test_r8_a_reference_to_reasoning_without_its_proof_is_left_out_and_reported(provider: Provider) -> None:
+    found = {"rs_1": b'{"type":"reasoning","id":"rs_1","summary":[]}', "fc_1": b'{"b":1}'}
+    memory = plan(read_wishes(REFERRING), provider, Recalled(None, items=found), store=True, references=REFERENCES)
+    assert json.loads(prepare(REFERRING, memory))["input"] == [{"b": 1}]
+    assert [str(loss).partition(":")[0] for loss in translator_for(memory)(**OPTIONS).losses] == ["dropped input[0]"]
 
 
 def test_without_a_store_references_are_the_providers_business() -> None:

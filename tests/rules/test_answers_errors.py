@@ -13,7 +13,8 @@ from ferryllm_proto import DIALECTS as TABLE
 from ferryllm_proto import ir
 from ferryllm_proto.translate import State
 from support import grammar, oracles
-from support.answers import DIALECTS, PAIRS, STREAM, WHOLE, Told, ask, tell, through
+from support.answers import DIALECTS, NATIVE, PAIRS, STREAM, WHOLE, Told, ask, tell, through
+from support.native import gemini_error
 
 ALL = [(entry, backend) for entry in DIALECTS for backend in DIALECTS]
 MESSAGE = "the words of the provider"
@@ -21,7 +22,9 @@ OPENAI = b'{"error":{"message":"the words of the provider","type":"some_error","
 ANTHROPIC = (
     b'{"type":"error","error":{"type":"some_error","message":"the words of the provider"},"request_id":"req_up"}'
 )
-OWN = {"openai": OPENAI, "openai_responses": OPENAI, "anthropic": ANTHROPIC}
+GEMINI = gemini_error(400, MESSAGE, "SOME_STATUS")
+OLLAMA = b'{"error":"the words of the provider"}'
+OWN = {"openai": OPENAI, "openai_responses": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
 
 
 def refused(
@@ -31,8 +34,14 @@ def refused(
     assert told.state is State.FAILED
     seen = oracles.error(entry, told.status, told.headers, told.body)
     value = told.json()
-    assert isinstance(value["error"]["message"], str)
-    assert value["error"]["message"]
+    assert told.message
+    if isinstance(value, list):
+        assert entry == backend == "gemini"  # relayed as it came
+        (value,) = value
+    assert isinstance(value["error"], str if entry == "ollama" else dict)
+    if entry == "gemini" and value["error"]["status"] != "SOME_STATUS":
+        assert set(value["error"]) <= {"code", "message", "status", "details"}
+        assert value["error"]["status"].isupper()
     if entry == "anthropic":
         assert value["type"] == "error"
         assert isinstance(value["error"]["type"], str)
@@ -55,6 +64,9 @@ SHAPES: dict[str, bytes] = {
     "text": b"the words\nof the provider\n",
     "sse": b'event: error\ndata: {"error":{"message":"the words of the provider"}}\n\n',
     "list": b'[{"error":{"message":"the words of the provider"}}]',
+    "gemini": GEMINI,
+    "gemini list": b"[%b]\n" % GEMINI,
+    "ollama": OLLAMA,
 }
 BROKEN = [
     b"",
@@ -82,7 +94,7 @@ def test_e1_e9_e10_every_shape_of_an_error_keeps_its_words_and_status(
         told, seen = refused(entry, backend, status, SHAPES[shape], stream=stream)
         assert told.status == status
         assert MESSAGE in str(seen)
-        assert told.headers["content-type"] == "application/json"
+        assert told.headers["content-type"].partition(";")[0] == "application/json"
 
 
 @pytest.mark.parametrize(("entry", "backend"), ALL)
@@ -195,6 +207,24 @@ def test_e4_what_says_when_to_come_back_survives(entry: str, backend: str) -> No
 
 OVERFLOWS: list[tuple[str, bytes]] = [
     (
+        "gemini",
+        gemini_error(
+            400,
+            "The input token count (9001) exceeds the maximum number of tokens allowed (8192).",
+            "INVALID_ARGUMENT",
+        ),
+    ),
+    (
+        "gemini",
+        b"[%b]" % gemini_error(400, "The input token count exceeds the maximum number of tokens", "INVALID_ARGUMENT"),
+    ),
+    ("ollama", b'{"error":"prompt is too long"}'),
+    ("ollama", b'{"error":"the input length exceeds the context length"}'),
+    (
+        "ollama",
+        b'{"error":"{\\"error\\":{\\"code\\":400,\\"message\\":\\"request (9001 tokens) exceeds the available context size (8192 tokens)\\"}}"}',  # noqa: E501 - one error, as it came
+    ),
+    (
         "openai",
         b'{"error":{"message":"This model\'s maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}',  # noqa: E501 - one error, as it came
     ),
@@ -243,14 +273,17 @@ def test_e5_e6_an_overflow_is_said_so_that_agents_compact(entry: str, backend: s
     assert told.status == 400
     assert told.error is not None
     assert told.error.kind is ir.ErrorKind.CONTEXT_LENGTH
-    error = told.json()["error"]
+    value = told.json()
+    error = value[0]["error"] if isinstance(value, list) else value["error"]
     if entry == "anthropic":
         assert error["type"] == "invalid_request_error"
         known = ("prompt is too long", "input length and `max_tokens` exceed context limit")
         assert any(words in error["message"].lower() for words in known)
         if b"9001" in body and b"However" in body:
             assert "9001 tokens > 8192 maximum" in error["message"]
-    elif entry != backend:
+    elif entry == "gemini":
+        assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    elif entry not in (backend, "ollama"):
         assert error["code"] == "context_length_exceeded"
         assert isinstance(seen, openai.BadRequestError)
 
@@ -263,6 +296,8 @@ def test_e5_e6_an_overflow_is_said_so_that_agents_compact(entry: str, backend: s
     [
         OPENAI,
         ANTHROPIC,
+        GEMINI,
+        b"[%b]" % GEMINI,
         b'{"success":false,"message":"the words of the provider"}',
         b'{"error":"the words of the provider"}',
     ],
@@ -306,7 +341,11 @@ def test_m1_the_clients_name_is_everywhere_and_the_providers_nowhere(entry: str,
     told = tell(translator, data)
     assert told.state is State.DONE
     assert b"Real-2026-01-01" not in told.body
-    if stream:
+    if entry in NATIVE:
+        lines = told.body.split(b"\r\n\r\n" if entry == "gemini" else b"\n") if stream else [told.body]
+        found = [json.loads(line.removeprefix(b"data: ")) for line in lines if line]
+        assert {value.get("modelVersion") or value.get("model") for value in found} == {"asked"}
+    elif stream:
         found = [json.loads(payload) for _, payload in _frames(told.body) if payload.startswith("{")]
         models = [
             value.get("model") or (value.get("message") or value.get("response") or {}).get("model") for value in found
@@ -329,7 +368,7 @@ def test_m1_a_name_inside_the_text_stays() -> None:
     assert told.body == data.replace(b'"model":"real"}', b'"model":"asked"}') * 3 + b"data: [DONE]\n\n"
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", [name for name in DIALECTS if name not in NATIVE])
 def test_m4_models_lists_in_the_shape_of_the_client(name: str) -> None:
     models = [ir.Model("a/b:c", created=1_760_000_000), ir.Model("z")]
     value = json.loads(TABLE[name].encode_models(models))

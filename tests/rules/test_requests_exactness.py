@@ -106,7 +106,11 @@ def test_g3_no_value_is_without_effect_and_without_a_report(entry: str, backend:
     assert base.refused == ""
     silent = []
     for path, value in walk(body):
-        if isinstance(value, (dict, list)) or {path[-1], path[-2:]} & _SPELLED[entry] or path[-2:-1] == ("cache_control",):
+        if (
+            isinstance(value, (dict, list))
+            or {path[-1], path[-2:]} & _SPELLED[entry]
+            or path[-2:-1] == ("cache_control",)
+        ):
             continue
         other: Any = f"{value}q" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
         sent = Sent(entry, backend, put(body, path, other))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support import turns
-from support.sent import NAMES, PAIRS, Sent, spoken
+from support.sent import NAMES, PAIRS, spoken
 
 KEPT = ("all", "chunks", "known")
 """How a client keeps an answer: all of it, each chunk by itself, only the fields it knows."""

@@ -52,7 +52,8 @@ class Told(msgspec.Struct):
     @property
     def message(self) -> str:
         """The words of an error that came instead of an answer."""
-        error = self.json()["error"]
+        value = self.json()
+        error = (value[0] if isinstance(value, list) else value)["error"]
         return str(error if isinstance(error, str) else error["message"])
 
     @property

@@ -110,7 +110,10 @@ def test_a_bad_one_is_refused_with_the_place(dialect: str, change: dict[str, Any
     assert any(where in problem for problem in found), found
 
 
-@pytest.mark.parametrize(("dialect", "key"), [("openai", "messages"), ("openai", "model"), ("anthropic", "max_tokens"), ("gemini", "contents")])
+@pytest.mark.parametrize(
+    ("dialect", "key"),
+    [("openai", "messages"), ("openai", "model"), ("anthropic", "max_tokens"), ("gemini", "contents")],
+)
 def test_what_is_missing_is_named(dialect: str, key: str) -> None:
     body = {name: value for name, value in GOOD[dialect].items() if name != key}
     assert problems(dialect, body) == [f".{key}: missing"]

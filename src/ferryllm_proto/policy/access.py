@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 
 import msgspec
 
@@ -50,7 +51,15 @@ _KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
 def query_keys(target: str) -> list[str]:
     """The values of ``key`` in a query: how Google's REST examples authenticate (translation.md N5)."""
     pairs = (pair.partition("=") for pair in target.partition("?")[2].split("&"))
-    return [value for name, _, value in pairs if name == "key" and value]
+    # Escapes only: a plus is a plus in keys, whatever forms make of it.
+    return [_unescaped(value) for name, _, value in pairs if _unescaped(name) == "key" and value]
+
+
+_ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text)
 
 
 def owner(rules: AccessRules, headers: Headers, target: str = "") -> str:

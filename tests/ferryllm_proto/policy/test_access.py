@@ -127,6 +127,13 @@ def test_an_owner_is_the_same_by_every_way_a_key_can_come() -> None:
     assert ways[0] != owner(KEYS, [("x-api-key", "fk-two-0123456789")])
 
 
+def test_n5_a_key_in_a_query_is_read_with_its_escapes_undone() -> None:
+    rules = AccessRules((key_digest("fk+one/0=12\u00e9"),))
+    for query in ("key=fk+one/0=12%C3%A9", "alt=sse&key=fk%2Bone%2F0%3D12%c3%a9", "%6bey=fk%2bone%2f0%3d12%C3%A9"):
+        assert check(rules, "POST", [], f"/v1beta/models/m:generateContent?{query}") is None
+    assert check(rules, "POST", [], "/v1beta/models/m:generateContent?key=fk%2520one") is not None
+
+
 def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:
     name = owner(KEYS, [("x-api-key", "fk-one-0123456789")])
     assert "fk-one" not in name

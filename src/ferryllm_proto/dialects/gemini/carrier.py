@@ -69,10 +69,11 @@ def attach(parts: list[ir.Part], material: ir.Opaque, path: str, *, text: str = 
     first = floor if is_own(material) else 0
     taken: list[ir.Reasoning] = []
     while len(parts) > first and isinstance(last := parts[-1], ir.Reasoning) and not last.opaque and last.ext is None:
-        taken.insert(0, last)
+        taken.append(last)
         parts.pop()
         if is_own(material):
             break
+    taken.reverse()
     if not taken:
         parts.append(reasoning(text, material, path))
     elif is_own(material):

@@ -6,12 +6,14 @@ A whole answer and a chunk of a stream are the same object, so both are read her
 from __future__ import annotations
 
 from ... import ir, json
+from ...error_text import unsuccessful
 from ...errors import RemoteProtocolError
 from ...events import (
     ArgsDelta,
     BlockEnd,
     BlockKind,
     BlockStart,
+    Citation,
     Event,
     Finish,
     Logprobs,
@@ -23,6 +25,7 @@ from ...events import (
     UsageUpdate,
 )
 from . import carrier, errors, usage, wire
+from .grounding import Quoted
 from .partial_args import PartialArguments
 from .wire import NAME, given
 
@@ -62,6 +65,9 @@ class ChunkReader:
         self._others = False
         self._usage = b""
         self._partial: tuple[str, str, PartialArguments] | None = None
+        self._quoted = Quoted()
+        self._logprobs: bytes | None = None
+        """Probabilities that wait for the end of the text they are of."""
 
     @property
     def complete(self) -> bool:
@@ -89,6 +95,8 @@ class ChunkReader:
         if not self.started:
             id_ = chunk.responseId or chunk.response_id
             if chunk.candidates is None and feedback is None and not len(counted) and not id_:
+                if unsuccessful(data):
+                    raise errors.raised(errors.in_band(data))
                 return  # nothing of an answer: proxies send empty objects to keep a line alive
             self.started = True
             self._model = chunk.modelVersion or chunk.model_version or ""
@@ -125,13 +133,23 @@ class ChunkReader:
     def _candidate(self, found: wire.Candidate, out: list[Event]) -> bool:
         """Read one; returned is whether it brought a reason to stop and nothing to show."""
         visible = False
+        grounding = given(found.groundingMetadata) or given(found.grounding_metadata)
+        citations = given(found.citationMetadata) or given(found.citation_metadata)
+        if grounding is not None or citations is not None:
+            self._quoted.expect(grounding, citations)
+        logprobs = found.logprobsResult if len(found.logprobsResult) else found.logprobs_result
+        if len(logprobs):
+            self._logprobs = usage.decode_logprobs(logprobs)
         if found.content is not None and found.content.parts:
+            self._quoted.chunk()
             for raw in found.content.parts:
                 visible = self._part(raw, out) or visible
-        if self._kind is _TEXT and self._open is not None:
-            logprobs = found.logprobsResult if len(found.logprobsResult) else found.logprobs_result
-            if len(logprobs) and (tokens := usage.decode_logprobs(logprobs)) is not None:
-                out.append(Logprobs(self._open, tokens))
+        self._remark(out)
+        if self._quoted.drop():
+            out.append(Raw(NAME, "groundingSupports", grounding or citations or b"{}"))
+        if self._logprobs is not None:
+            self._logprobs = None
+            out.append(Raw(NAME, "logprobsResult", bytes(logprobs)))
         if not self.finished:
             for name, snake in _METADATA:
                 data = given(getattr(found, name)) or given(getattr(found, snake))
@@ -144,6 +162,16 @@ class ChunkReader:
         message = given(found.finishMessage) or given(found.finish_message)
         self._finish = (reason, _text(message), False)
         return not visible
+
+    def _remark(self, out: list[Event]) -> None:
+        """What is said of the open text beside it: while it is open, and after all of it that has come."""
+        if self._open is None or self._kind is not _TEXT:
+            return
+        if self._logprobs is not None:
+            out.append(Logprobs(self._open, self._logprobs))
+            self._logprobs = None
+        if self._quoted.waiting:
+            out.extend(Citation(self._open, NAME, raw) for raw in self._quoted.take())
 
     def _feedback(self, found: wire.PromptFeedback) -> None:
         reason = usage.word(found.blockReason if len(found.blockReason) else found.block_reason)
@@ -209,7 +237,11 @@ class ChunkReader:
             signature = None
         if text:
             ix = self._open if self._kind is _TEXT else None
-            out.append(TextDelta(self._block(_TEXT, out) if ix is None else ix, text))
+            if ix is None:
+                ix = self._block(_TEXT, out)
+                self._quoted.open()
+            self._quoted.add(text)
+            out.append(TextDelta(ix, text))
         if signature:  # the text it belongs to is out already
             self._sign(signature, out)
         return bool(text)
@@ -239,6 +271,7 @@ class ChunkReader:
 
     def _close(self, out: list[Event]) -> None:
         if self._open is not None:
+            self._remark(out)
             out.append(BlockEnd(self._open))
             self._open, self._kind = None, None
 

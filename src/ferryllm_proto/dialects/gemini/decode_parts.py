@@ -7,6 +7,8 @@ that begins with a dot.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ... import ir, json
@@ -38,11 +40,93 @@ _VIDEOS = ("youtube.com/", "youtu.be/")
 
 CUTS = ".cuts"
 """In ``ext`` of a turn: where in its parts the client has begun further contents."""
+PIECES = ".pieces"
+"""In ``ext`` of a text or thought that stood in several contents: the number of characters in each."""
+
+_counts = json.decoder(list[int])
 
 
-def _goes_on(turn: ir.Turn) -> bool:
-    """Whether the next content of the model continues ``turn``."""
-    return turn.role is ir.Role.ASSISTANT and (turn.ext is None or turn.ext.fields.keys() == {CUTS})
+def _joined(parts: list[ir.Part], cuts: frozenset[int]) -> Iterator[ir.Part]:
+    """``parts`` in which the pieces of one text, or of one thought, in several contents are one again."""
+    pieces: list[ir.Text | ir.Reasoning] = []
+    for n, part in enumerate(parts):
+        plain = _is_plain(part)
+        if pieces and not (n in cuts and plain and type(part) is type(pieces[0])):
+            yield _one(pieces)
+            pieces = []
+        if plain:
+            assert isinstance(part, (ir.Text, ir.Reasoning))
+            pieces.append(part)
+        else:
+            yield part
+    if pieces:
+        yield _one(pieces)
+
+
+def _is_plain(part: ir.Part) -> bool:
+    if isinstance(part, ir.Reasoning):
+        return not (part.opaque or part.summary or part.ext is not None)
+    return isinstance(part, ir.Text) and part.ext is None
+
+
+def _one(pieces: list[ir.Text | ir.Reasoning]) -> ir.Part:
+    if len(pieces) == 1:
+        return pieces[0]
+    text = "".join(piece.text for piece in pieces)
+    return msgspec.structs.replace(pieces[0], text=text, ext=ext({PIECES: json.encode([len(p.text) for p in pieces])}))
+
+
+def in_pieces(turn: ir.Turn) -> list[tuple[ir.Part, ...]]:
+    """The parts of each content the client has made of a turn; one item for a turn of one content."""
+    cuts = _numbers(turn.ext, CUTS)
+    if not cuts:
+        return [turn.parts]
+    parts: list[ir.Part] = []
+    for part in turn.parts:
+        lengths = _numbers(part.ext, PIECES) if isinstance(part, (ir.Text, ir.Reasoning)) else []
+        if not lengths:
+            parts.append(part)
+            continue
+        assert isinstance(part, (ir.Text, ir.Reasoning))
+        start = 0
+        for length in lengths:
+            parts.append(msgspec.structs.replace(part, text=part.text[start : start + length], ext=None))
+            start += length
+    return [tuple(parts[start:end]) for start, end in zip([0, *cuts], [*cuts, len(parts)], strict=True)]
+
+
+def _numbers(found: ir.Ext | None, name: str) -> list[int]:
+    known = found.fields.get(name) if found is not None and found.dialect == NAME else None
+    return [] if known is None else json.decode(known, _counts)
+
+
+class _Open:
+    """A turn being read, of one content or of several."""
+
+    def __init__(self, role: ir.Role, path: str, fields: dict[str, bytes]) -> None:
+        self.role = role
+        self.path = path
+        self.fields = fields
+        self.parts: list[ir.Part] = []
+        self.floor = 0
+        """Where the parts of the current content begin."""
+        self.cuts: list[int] = []
+
+    def goes_on(self, role: ir.Role, fields: dict[str, bytes]) -> bool:
+        """Begin another content where it is more of the same answer."""
+        if role is not ir.Role.ASSISTANT or self.role is not role or fields or self.fields:
+            return False
+        self.floor = len(self.parts)
+        self.cuts.append(self.floor)
+        return True
+
+    def turn(self) -> ir.Turn:
+        """All that was read."""
+        if self.cuts:  # a proof may have taken thoughts of earlier contents with it
+            self.cuts = [min(cut, len(self.parts)) for cut in self.cuts]
+            self.fields[CUTS] = json.encode(self.cuts)
+            self.parts = list(_joined(self.parts, frozenset(self.cuts)))
+        return ir.Turn(self.role, tuple(self.parts), path=self.path, ext=ext(self.fields))
 
 
 class ContentReader:
@@ -55,22 +139,21 @@ class ContentReader:
     def turns(self, data: bytes, path: str) -> tuple[ir.Turn, ...]:
         """All contents."""
         if json.kind(data) == "object":  # one content that is no list: servers take it
-            return (self._turn(json.raw(data), path),)
+            alone: list[_Open] = []
+            self._content(json.raw(data), path, alone)
+            return (alone[0].turn(),)
         if json.kind(data) != "array":
             raise json.bad_field(path, "an array of contents", json.kind(data))
         items = json.items(data, path)
         if len(items) > MAX_CONTENTS:
             raise json.bad_field(path, f"at most {MAX_CONTENTS} contents", str(len(items)))
-        turns: list[ir.Turn] = []
+        turns: list[_Open] = []
         for n, item in enumerate(items):
-            turn = self._turn(item, f"{path}[{n}]", turns[-1] if turns else None)
-            if turn.path != f"{path}[{n}]":
-                turns.pop()
-            turns.append(turn)
-        return tuple(turns)
+            self._content(item, f"{path}[{n}]", turns)
+        return tuple(turn.turn() for turn in turns)
 
-    def _turn(self, raw: Raw, path: str, before: ir.Turn | None = None) -> ir.Turn:
-        """The content; or ``before``, the turn of the model before it, with this content's parts behind its own.
+    def _content(self, raw: Raw, path: str, turns: list[_Open]) -> None:
+        """Add a content to ``turns``, or to the last of them.
 
         The SDK's chats keep a content for each chunk of a stream: all of them are one answer, whose proofs may stand in
         another chunk than what they prove.
@@ -79,16 +162,10 @@ class ContentReader:
         fields = dict(extra)
         role = self._role(content.role, path, fields)
         self._pairing.turn(model=role is ir.Role.ASSISTANT)
-        more = before if role is ir.Role.ASSISTANT and not fields and before is not None and _goes_on(before) else None
-        parts: list[ir.Part] = list(more.parts) if more is not None else []
-        floor = len(parts)
+        if not turns or not turns[-1].goes_on(role, fields):
+            turns.append(_Open(role, path, fields))
         for n, item in enumerate(part_list(content.parts, f"{path}.parts")):
-            self._part(item, f"{path}.parts[{n}]", parts, floor)
-        if more is None:
-            return ir.Turn(role, tuple(parts), path=path, ext=ext(fields))
-        known = more.ext.fields[CUTS].decode().strip("[]") if more.ext is not None else ""
-        cuts = [min(int(cut), len(parts)) for cut in known.split(",") if cut] + [min(floor, len(parts))]
-        return msgspec.structs.replace(more, parts=tuple(parts), ext=ext({CUTS: json.encode(cuts)}))
+            self._part(item, f"{path}.parts[{n}]", turns[-1].parts, turns[-1].floor)
 
     def _role(self, raw: Raw, path: str, fields: dict[str, bytes]) -> ir.Role:
         data = given(raw)

@@ -12,7 +12,7 @@ import msgspec
 from ... import ir, json, tools
 from ...loss import Report
 from . import carrier
-from .decode_parts import CUTS
+from .decode_parts import in_pieces
 from .encode_parts import Block, PartWriter
 from .wire import NAME
 
@@ -26,12 +26,9 @@ def as_written(turns: tuple[ir.Turn, ...], writer: PartWriter) -> list[Block]:
     contents: list[Block] = []
     for turn in turns:
         role = "model" if turn.role is ir.Role.ASSISTANT else "user"
-        cuts = json.loads(_cuts(turn)) if _cuts(turn) else []
-        if isinstance(cuts, list) and cuts:  # one answer in several contents
-            for start, end in zip([0, *cuts], [*cuts, len(turn.parts)], strict=True):
-                contents.append({"role": role, "parts": parts(turn.parts[start:end], writer)})
-            continue
-        content: Block = {"role": role, "parts": parts(turn.parts, writer)}
+        *others, last = in_pieces(turn)
+        contents.extend({"role": role, "parts": parts(found, writer)} for found in others)
+        content: Block = {"role": role, "parts": parts(last, writer)}
         if turn.ext is not None and turn.ext.dialect == NAME:
             for name, value in turn.ext.fields.items():
                 if name == ".role":
@@ -42,10 +39,6 @@ def as_written(turns: tuple[ir.Turn, ...], writer: PartWriter) -> list[Block]:
                     content[name] = json.raw(value)
         contents.append(content)
     return contents
-
-
-def _cuts(turn: ir.Turn) -> bytes:
-    return turn.ext.fields.get(CUTS, b"") if turn.ext is not None and turn.ext.dialect == NAME else b""
 
 
 def shaped(turns: tuple[ir.Turn, ...], writer: PartWriter, report: Report, *, prefill: bool) -> list[Block]:

@@ -12,7 +12,7 @@ import msgspec
 
 from ... import ir, json
 from ...dialect import ClientHead, Headers
-from ...error_text import page, trimmed, unframed
+from ...error_text import page, spoken, trimmed, unframed
 from ...errors import RemoteProtocolError
 from . import wire
 from .wire import NAME, given
@@ -120,7 +120,7 @@ def decode(status: int, headers: Headers, body: bytes) -> ir.Error:
     """An error answer with an HTTP status; ``body`` may be anything."""
     body = unframed(body)
     said = _read(body)
-    message = said.message if said is not None else page(body)
+    message = (said.message or spoken(body)) if said is not None else spoken(body) or page(body)
     return _error(
         said or _NOTHING, status, message or f"the provider answered with status {status}", headers, body, said
     )
@@ -131,7 +131,7 @@ def in_band(raw: bytes) -> ir.Error:
     said = _read(raw)
     known = said or _NOTHING
     status = known.code if known.code is not None and 400 <= known.code <= 599 else None
-    return _error(known, status, known.message or "the provider reported an error", (), raw, said)
+    return _error(known, status, known.message or spoken(raw) or "the provider reported an error", (), raw, said)
 
 
 def says_error(raw: json.Raw) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import ir, json
 from ...dialect import Scanner
+from ...error_text import unsuccessful
 from ...errors import RemoteProtocolError
 from ...sse import MAX_EVENT_SIZE
 from . import errors, usage, wire
@@ -54,7 +55,7 @@ class _Scan:
             if chunk.candidates is None and json.kind(chunk.response) == "object":
                 data = bytes(chunk.response)
                 chunk = json.decode(data, wire.chunk)
-            if len(chunk.error) and errors.says_error(chunk.error):
+            if (len(chunk.error) and errors.says_error(chunk.error)) or unsuccessful(data):
                 self.error, self.complete = errors.in_band(data), False
                 return
             self._candidates(chunk, data)

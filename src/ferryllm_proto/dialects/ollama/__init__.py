@@ -64,6 +64,8 @@ class Ollama(Dialect):
 
         Where a stream was asked for its decoder reads an error, or an answer in one piece, as well.
         """
+        if data[:1] == b"[":
+            return True  # nothing of this protocol; an error may be in it
         if stream or data[:1] != b"{":
             return False
         if any(name.lower() == "content-type" and "ndjson" in value.lower() for name, value in headers):

@@ -11,7 +11,7 @@ import re
 
 from ... import ir, json
 from ...dialect import ClientHead, Headers
-from ...error_text import page, trimmed, unframed
+from ...error_text import page, spoken, trimmed, unframed
 from ...errors import RemoteProtocolError
 from . import wire
 from .wire import NAME, given
@@ -60,7 +60,7 @@ def decode(status: int, headers: Headers, body: bytes) -> ir.Error:
     """An error answer with an HTTP status; ``body`` may be anything."""
     body = unframed(body)
     found = _said(body)
-    message = found[0] if found is not None else page(body)
+    message = found[0] if found is not None else spoken(body) or page(body)
     kind = _KIND_OF_STATUS.get(status)
     if kind is None:
         kind = ir.ErrorKind.BAD_REQUEST if 400 <= status < 500 else ir.ErrorKind.UPSTREAM
@@ -72,7 +72,7 @@ def decode(status: int, headers: Headers, body: bytes) -> ir.Error:
 def in_band(body: bytes) -> ir.Error:
     """The line of a stream, or the body of a good answer, that is an error."""
     found = _said(body)
-    message, status = found if found is not None else ("", None)
+    message, status = found if found is not None else (spoken(body), None)
     kind = _KIND_OF_STATUS.get(status or 0) or _kind_of(message)
     return _error(kind, message or "the provider reported an error", status, (), body, found)
 

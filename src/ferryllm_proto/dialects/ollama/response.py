@@ -4,6 +4,7 @@ put together (S10)."""
 from __future__ import annotations
 
 from ... import ir, json
+from ...error_text import unsuccessful
 from ...errors import RemoteProtocolError
 from ...json import Raw
 from . import errors, wire
@@ -21,8 +22,10 @@ def decode(body: bytes) -> ir.Response:
     try:
         line = json.decode(body, wire.line)
     except RemoteProtocolError as exc:
+        if unsuccessful(body):
+            raise errors.raised(errors.in_band(body)) from None
         raise _upstream(f"the provider's answer is none of Ollama: {exc}") from None
-    if errors.has_error(line.error):
+    if errors.has_error(line.error) or unsuccessful(body):
         raise errors.raised(errors.in_band(body))
     if line.message is None and line.response is None:
         raise _upstream("the provider's answer has neither a message nor a response")

@@ -8,6 +8,7 @@ import msgspec
 
 from ... import ir, json
 from ...accumulate import Accumulator, play
+from ...error_text import unsuccessful
 from ...errors import RemoteProtocolError
 from ...events import (
     ArgsDelta,
@@ -112,7 +113,7 @@ class StreamDecoder:
         try:
             line = json.decode(data, wire.line)
         except RemoteProtocolError:
-            if b'"error"' in data and data[:1] == b"{" and data[-1:] == b"}":
+            if data[:1] == b"{" and data[-1:] == b"}" and (b'"error"' in data or unsuccessful(data)):
                 self._fail(errors.in_band(data), out)
                 return
             raise
@@ -121,6 +122,8 @@ class StreamDecoder:
             return
         message = line.message
         if message is None and line.response is None and not line.done:
+            if unsuccessful(data):
+                self._fail(errors.in_band(data), out)
             return  # progress of loading, and what else servers tell
         if self.state is _HEAD:
             self.state = _STREAM

@@ -71,25 +71,31 @@ def input_items(body: bytes) -> tuple[bytes, ...]:
     return tuple(_items_of(json.decode(body, _input_decoder).input))
 
 
-def references(body: bytes) -> tuple[str, ...]:
-    """The ids of the items that a request's input refers to; each once. Raises `RemoteProtocolError`."""
+def references(body: bytes) -> dict[str, int]:
+    """The ids of the items that a request's input refers to, and the first place of each.
+
+    Raises `RemoteProtocolError`.
+    """
     if REFERENCE.encode() not in body and _BARE.search(body) is None:
-        return ()  # nearly always: the items are not looked at one by one for it
+        return {}  # nearly always: the items are not looked at one by one for it
     value = json.decode(body, _input_decoder).input
-    if json.kind(value) != "array":
-        return ()
-    found = (_referred(item) for item in json.items(value, "input"))
-    return tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
+    found: dict[str, int] = {}
+    for place, item in enumerate(json.items(value, "input") if json.kind(value) == "array" else ()):
+        id_ = _referred(item)
+        if id_ is not None:
+            found.setdefault(id_, place)
+    return found
 
 
 def put_back(body: bytes, found: Mapping[str, bytes]) -> bytes:
     """``body`` with the items ``found``, by their ids, in the place of references to them; others stay.
 
-    Raises `RemoteProtocolError` for an ``input`` that is no list.
+    An item that is empty leaves the place empty. Raises `RemoteProtocolError` for an ``input`` that is no list.
     """
     fields = json.fields(body)
-    items = [found.get(_referred(item) or "") or json.encode(item) for item in json.items(fields["input"], "input")]
-    fields["input"] = json.raw(b"[%b]" % b",".join(items))
+    own = json.items(fields["input"], "input")
+    items = [found.get(_referred(item) or "", json.encode(item)) for item in own]
+    fields["input"] = json.raw(b"[%b]" % b",".join(filter(None, items)))
     return json.encode(fields)
 
 

@@ -87,13 +87,24 @@ def replayable(output: Iterable[bytes], *, stored: bool) -> tuple[bytes, ...]:
 
 
 def _unstored(item: bytes) -> bytes:
-    if json.decode(item, wire.tag_decoder).type != "reasoning":
-        return item
-    found = json.decode(item, _reasoning_decoder)
-    if json.kind(found.encrypted_content) == "string":
+    found = _bare(item)
+    if found is None:
         return item
     if not any(json.kind(part) == "array" and json.items(part) for part in (found.summary, found.content)):
         return b""
     fields = json.fields(item)
     fields.pop("id", None)
     return json.encode(fields)
+
+
+def unproven(items: Iterable[bytes]) -> tuple[int, ...]:
+    """The places of reasoning without encrypted content. Raises `RemoteProtocolError`."""
+    return tuple(n for n, item in enumerate(items) if _bare(item) is not None)
+
+
+def _bare(item: bytes) -> _Reasoning | None:
+    """Reasoning without encrypted content; None for any other item."""
+    if json.decode(item, wire.tag_decoder).type != "reasoning":
+        return None
+    found = json.decode(item, _reasoning_decoder)
+    return None if json.kind(found.encrypted_content) == "string" else found

@@ -25,6 +25,8 @@ from .stream_encoder import StreamEncoder
 
 MAX_WAITING = 16
 """Turns that wait for the one under way: Codex sends one at a time, an SDK's user rarely more than a few."""
+MAX_LANE = 256
+"""Characters of a ``stream_id``, which every event of its turn repeats."""
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that is no stream: an error; none is as long."""
 
@@ -96,6 +98,9 @@ class Turns:
             found = _Message()  # refused when its turn has come
         if found.type == "response.steer":
             return steer_failed(message)
+        if found.stream_id is not None and len(found.stream_id) > MAX_LANE:
+            what = f"stream_id: at most {MAX_LANE} characters"
+            return error_message(ir.Error(ir.ErrorKind.BAD_REQUEST, what, param="stream_id", code="invalid_value"))
         if len(self._waiting) >= MAX_WAITING or self._size + len(message) > self._limit:
             return error_message(
                 ir.Error(

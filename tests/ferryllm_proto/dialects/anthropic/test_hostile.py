@@ -113,7 +113,8 @@ def test_damaged_events_end_in_one_terminal(n: int) -> None:
         assert [type(event) in (End, StreamFailed) for event in found].count(True) == 1
         assert type(found[-1]) in (End, StreamFailed)
         encoder = DIALECT.stream_encoder()
-        for event in found:
-            encoder.send(event)
+        with contextlib.suppress(RemoteProtocolError):  # a call whose arguments are no JSON; then the error follows
+            for event in found:
+                encoder.send(event)
         scanner = DIALECT.scanner(stream=True, model="alias")
         assert scanner.receive_data(data) + scanner.receive_eof()

@@ -125,12 +125,17 @@ def test_an_item_that_has_all_of_it_stays_as_it_is() -> None:
     ],
 )
 def test_references_are_items_that_are_an_id_alone(items: bytes, ids: tuple[str, ...]) -> None:
-    assert references(b'{"model":"m","input":[%b]}' % items) == ids
+    assert tuple(references(b'{"model":"m","input":[%b]}' % items)) == ids
 
 
 @pytest.mark.parametrize("body", [b'{"input":"item_reference"}', b'{"x":"item_reference"}', b'{"input":null}', b"{}"])
 def test_an_input_without_items_refers_to_nothing(body: bytes) -> None:
-    assert references(body) == ()
+    assert references(body) == {}
+
+
+def test_a_reference_has_its_first_place() -> None:
+    body = b'{"input":["hi",{"id":"b"},{"id":"a"},{"type":"item_reference","id":"b"}]}'
+    assert references(body) == {"b": 1, "a": 2}
 
 
 def test_items_are_put_in_the_place_of_references_and_nothing_else_is_changed() -> None:
@@ -143,6 +148,7 @@ def test_items_are_put_in_the_place_of_references_and_nothing_else_is_changed() 
         + ODD
         + b'],"temperature":1.0}'
     )
+    assert put_back(b'{"input":[{"id":"a"},{"id":"b"}]}', {"a": b""}) == b'{"input":[{"id":"b"}]}'
 
 
 def test_items_are_found_by_the_ids_that_are_listed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.dialects.openai_responses.memory import MAX_RESPONSES, Memory, replayable
+from ferryllm_proto.dialects.openai_responses.memory import MAX_RESPONSES, Memory, replayable, unproven
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
@@ -66,6 +66,7 @@ MESSAGE = b'{"type":"message","id":"msg_1"}'
 def test_r8_reasoning_that_nobody_can_look_up_goes_without_its_id(item: bytes, kept: bytes | None) -> None:
     assert replayable([item], stored=False) == (() if kept is None else (kept,))
     assert replayable([item], stored=True) == (item,)
+    assert unproven([item]) == (() if kept == item else (0,))
 
 
 def test_items_are_found_by_their_ids_in_the_response_used_last() -> None:

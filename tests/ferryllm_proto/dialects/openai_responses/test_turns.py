@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryllm_proto import sse
-from ferryllm_proto.dialects.openai_responses.turns import MAX_WAITING, Turn, Turns
+from ferryllm_proto.dialects.openai_responses.turns import MAX_LANE, MAX_WAITING, Turn, Turns
 from ferryllm_proto.entries import find
 
 STREAM = (("content-type", "text/event-stream; charset=utf-8"),)
@@ -179,6 +179,13 @@ def test_messages_carry_the_lane_of_their_turn() -> None:
     assert [message["stream_id"] for message in complete(turn)] == ["lane 1"] * 2
     _, turn = begin(input="hi")
     assert not any("stream_id" in message for message in complete(turn))
+
+
+def test_a_lane_is_bounded_because_every_event_repeats_its_name() -> None:
+    turns = Turns(body_limit=LIMIT)
+    assert turns.receive(create(input="hi", stream_id="a" * MAX_LANE)) is None
+    refused = json.loads(turns.receive(create(input="hi", stream_id="a" * (MAX_LANE + 1))) or b"")
+    assert (refused["status"], refused["error"]["param"], "stream_id" in refused) == (400, "stream_id", False)
 
 
 def test_g4_losses_are_told_in_the_next_event() -> None:
