@@ -1,6 +1,10 @@
-"""An ASGI application, without a framework, that answers `/v1/messages` from a provider of Chat Completions.
+"""An ASGI application, without a framework, that answers clients of all five protocols from one provider.
 
     UPSTREAM=http://127.0.0.1:8080 uvicorn --app-dir examples asgi_app:app
+
+The path says which protocol a client speaks: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`,
+`/v1beta/models/{model}:generateContent` and `:streamGenerateContent`, `/api/chat`. The provider here speaks Chat
+Completions; `backend` names another protocol.
 
 `application` takes any HTTP client that can be written as `Send` below; the one at the end is the standard library's,
 in a thread, so that the example needs nothing more.
@@ -10,12 +14,13 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import anyio.to_thread
 
-from ferryllm_proto import Translator, UpstreamRequest
+from ferryllm_proto import DIALECTS, Translator, UpstreamRequest, ir
+from ferryllm_proto.entries import NoEntry, Operation, find
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
@@ -23,7 +28,7 @@ Answer = tuple[int, list[tuple[str, str]], AsyncIterator[bytes]]
 Send = Callable[[UpstreamRequest], Awaitable[Answer]]
 
 
-def application(upstream: Send, *, entry: str = "anthropic", backend: str = "openai") -> App:
+def application(upstream: Send, *, backend: str = "openai") -> App:
     """The ASGI callable. ``upstream`` sends a request and answers with status, headers and the body's chunks."""
 
     async def app(
@@ -38,8 +43,16 @@ def application(upstream: Send, *, entry: str = "anthropic", backend: str = "ope
             if not message.get("more_body"):
                 break
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        talk = Translator(entry=entry, backend=backend, now=time.time(), seed=time.time_ns())
-        request = talk.receive_request(body, headers)
+        found = find(scope["method"], scope["path"], headers)
+        if isinstance(found, NoEntry) or found.operation is not Operation.GENERATE:
+            error = ir.Error(ir.ErrorKind.NOT_FOUND, "nothing answers at this path")
+            refused, text = DIALECTS[found.dialect].encode_error(error)
+            await send({"type": "http.response.start", "status": refused.status, "headers": raw(refused.headers)})
+            await send({"type": "http.response.body", "body": text, "more_body": False})
+            return
+        talk = Translator(entry=found.dialect, backend=backend, now=time.time(), seed=time.time_ns())
+        # Gemini's clients name the model in the path, and for Ollama's it decides the form of the answer.
+        request = talk.receive_request(body, headers, path=f"{scope['path']}?{scope['query_string'].decode('latin-1')}")
         begun = False
 
         async def pass_on(data: bytes, *, last: bool = False) -> None:
@@ -49,8 +62,8 @@ def application(upstream: Send, *, entry: str = "anthropic", backend: str = "ope
                 return
             if not begun:
                 begun = True
-                fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in talk.head.headers]
-                await send({"type": "http.response.start", "status": talk.head.status, "headers": fields})
+                head = raw(talk.head.headers)
+                await send({"type": "http.response.start", "status": talk.head.status, "headers": head})
             if data or last:
                 await send({"type": "http.response.body", "body": data, "more_body": not last})
 
@@ -64,12 +77,18 @@ def application(upstream: Send, *, entry: str = "anthropic", backend: str = "ope
     return app
 
 
+def raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI wants them."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
 def with_urllib(base_url: str) -> Send:
     """A client of the standard library. Its reads block, so they run in a thread."""
 
     async def send(request: UpstreamRequest) -> Answer:
+        query = f"?{request.query}" if request.query else ""
         wanted = urllib.request.Request(
-            base_url + request.path, request.body, dict(request.headers), method=request.method
+            base_url + request.path + query, request.body, dict(request.headers), method=request.method
         )
 
         def open_() -> Any:

@@ -40,8 +40,8 @@ class Recalled(msgspec.Struct, frozen=True):
     response: KeptResponse | None
     foreign: bool = False
     """There is one of this id, and it belongs to somebody else."""
-    items: dict[str, bytes] = {}
-    """Items by their ids; those that are not there are not in it."""
+    items: tuple[tuple[str, bytes], ...] = ()
+    """Items behind their ids; those that are not there are not in it."""
     failed: bool = False
     """The store could not be read."""
 

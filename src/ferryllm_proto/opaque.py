@@ -46,7 +46,7 @@ class Thought(Struct, frozen=True):
 
 def wrap(opaque: Opaque) -> str:
     """``opaque`` as one token of [A-Za-z0-9_.-]."""
-    payload = json.encode((opaque.provider, opaque.model, opaque.kind.value, opaque.id or "", opaque.data))
+    payload = json.encode(_token(opaque))
     text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
     return f"{PREFIX}{text}.{_check(text)}"
 
@@ -74,9 +74,7 @@ def carry(id_: str, thoughts: list[Thought]) -> str:
     For clients that drop every field they do not know: an id they keep, in the call and in its result. "" when it
     would be longer than `MAX_CARRIER`.
     """
-    payload = json.encode(
-        [((o.provider, o.model, o.kind.value, o.id or "", o.data), t.text, t.late) for t in thoughts for o in (t.opaque,)]
-    )
+    payload = json.encode([(_token(one.opaque), one.text, one.late) for one in thoughts])
     text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
     carrier = f"{id_}{_JOINT}{PREFIX}{text}.{_check(text)}"
     return carrier if len(carrier) <= MAX_CARRIER else ""
@@ -98,6 +96,10 @@ def uncarry(id_: str) -> tuple[str, list[Thought]]:
         ]
     except (RemoteProtocolError, ValueError):
         return plain, []
+
+
+def _token(opaque: Opaque) -> _Token:
+    return opaque.provider, opaque.model, opaque.kind.value, opaque.id or "", opaque.data
 
 
 _JOINT = "~"

@@ -126,3 +126,12 @@ def unwrapped(body: bytes) -> bytes:
     except RemoteProtocolError:
         return body
     return bytes(found[0]) if found else body
+
+
+def broken(body: bytes) -> ir.Error | None:
+    """What is wrong with a whole answer that passes through: None where it is one JSON object and nothing else."""
+    try:
+        json.fields(body.lstrip(BLANK))
+    except RemoteProtocolError as exc:
+        return ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer could not be read: {exc.error.message}")
+    return None

@@ -73,10 +73,9 @@ def answer_headers(
     return (*headers, ("x-ferryllm-loss", lost)) if lost else tuple(headers)
 
 
-_HEAD_BYTES = 64
-"""Bytes of a whole body in which an error shows: it is the first member, or the second behind the type."""
-MAX_SUSPECT = 1 << 20
-"""Bytes of a whole body that are held because it may be an error: no error is as long."""
+MAX_WHOLE = 1 << 20
+"""Bytes of a whole body that are held until it is complete: it may be an error with a good status, or half an answer.
+No error is longer, and hardly an answer."""
 
 
 class Relay:
@@ -102,24 +101,21 @@ class Relay:
         self.failure: ir.Error | None = None
         """The error the provider began with."""
         self.torn = False
-        """Whether the provider ended inside an event."""
+        """Whether the provider ended inside an event, or inside a whole answer."""
         self.last_shown = b""
         """The last byte the client got that is no blank; b"" before the first."""
         self._decoder = decoder
         self._seen = 0
         self._started = False
         """Whether the decoder found an answer, content or not."""
-        self._suspect = False
         self._tail: list[bytes] = []
         self._size = 0
         self._last = b""
 
     def _look(self, data: bytes) -> None:
         if not self.stream:
-            if not self._seen:
-                self._suspect = any(word in data[:_HEAD_BYTES] for word in (b'"error"', b'"success"'))
             self._seen += len(data)
-            self.begun = not self._suspect or self._seen > MAX_SUSPECT
+            self.begun = self._seen > MAX_WHOLE
             return
         assert self._decoder is not None  # else it had begun
         for event in self._decoder.receive_data(data):
@@ -142,7 +138,10 @@ class Relay:
         if not self.begun:
             self._look(data)
         data = self.scanner.receive_data(data)
-        if not self.stream or not data:
+        if not data:
+            return data
+        if not self.stream:
+            self.last_shown = data.rstrip()[-1:] or self.last_shown
             return data
         if data.endswith(self._ends):
             return self._released(data)
@@ -178,6 +177,7 @@ class Relay:
         shown = self.last_shown
         rest = self._released(self.scanner.receive_eof())
         if not self.stream:
+            self.torn = self.last_shown != b"}"
             return rest
         self.torn = _is_torn(rest)
         if self.torn:

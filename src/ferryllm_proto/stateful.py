@@ -149,7 +149,7 @@ def _found(previous: str, recalled: Recalled | None, provider: Provider, *, pass
 
 def _referred(references: Mapping[str, int], recalled: Recalled | None, *, passes: bool) -> Mapping[str, bytes]:
     """The items a request refers to; a provider that keeps its answers may know those that are not here."""
-    found = _read(recalled).items
+    found = dict(_read(recalled).items)
     gone = None if passes else next((id_ for id_ in references if id_ not in found), None)
     if gone is not None:
         raise RemoteProtocolError(f"Item with id '{gone:.100}' not found.", kind=ir.ErrorKind.NOT_FOUND, param="input")

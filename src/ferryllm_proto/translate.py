@@ -22,7 +22,7 @@ from .estimate import estimate_input
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
-from .opening import BLANK, Form, Opening, unwrapped
+from .opening import BLANK, Form, Opening, broken, unwrapped
 from .prepare import Target, prepare, refusal, understand
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
@@ -458,11 +458,14 @@ class Translator:
         cut = self.stream and not scanner.complete and scanner.error is None
         if self.head is None:
             if (found := scanner.error or relay.failure) is not None:
-                self._fail_before_head(blame_upstream(found))
-                return self._flush()
+                return self._fail(blame_upstream(found))
             if cut:
                 return self._fail(_CUT)
+            if not self.stream and (fault := broken(b"".join(self._held) + rest)) is not None:
+                return self._fail(fault)
             self._decide_relay()
+        elif not self.stream and relay.torn:
+            return self._fail(_CUT)
         out = self._flush() + (b"" if relay.torn and not scanner.missing_end else rest)
         if cut:
             return out + self._fail(_CUT)

@@ -60,6 +60,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/howto/chat-agents.md", _AIDER_PONG): "needs aider; scripts/test --clients drives it",
     ("docs/howto/run-as-a-service.md", "$ python3 -m venv /opt/ferryllm"): "installs into the system",
     ("docs/development.md", "$ scripts/test"): "would run this test",
+    ("docs/development.md", "$ python -m venv .frameworks"): "installs a gigabyte of frameworks",
     ("docs/development.md", "$ pip download --no-deps --no-binary :all: llama-cpp-python"): _BUILD,
     ("docs/development.md", "$ pip install numpy gguf"): _BUILD,
     ("docs/development.md", "$ FERRYLLM_LLAMA_SERVER=build/bin/llama-server FERRYLLM_LLAMA_MODELS=models \\"): _BUILD,

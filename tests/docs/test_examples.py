@@ -21,7 +21,13 @@ from ferryllm_net.config import load_settings
 from support.processes import free_port
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-KEYS = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"), "secret-key-1")
+KEYS = dict.fromkeys(
+    (
+        *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"),
+        "FERRYLLM_API_KEYS",
+    ),
+    "secret-key-1",
+)
 ASK = {"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": "Say pong"}]}
 
 
@@ -97,6 +103,43 @@ async def test_the_asgi_example_answers_messages(upstream: tuple[str, list[dict[
         assert json.loads(body)["content"] == [{"type": "text", "text": "pong"}]
 
 
+CONTENTS = {"contents": [{"parts": [{"text": "Say pong"}]}]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "query", "body"),
+    [
+        ("/v1/chat/completions", "", ASK),
+        ("/v1/responses", "", {"model": "demo", "input": "Say pong"}),
+        ("/v1beta/models/demo:generateContent", "", CONTENTS),
+        ("/v1beta/models/demo:streamGenerateContent", "alt=sse", CONTENTS),
+        ("/api/chat", "", {**ASK, "stream": False}),
+        ("/api/chat", "", ASK),
+    ],
+)
+async def test_the_asgi_example_answers_every_protocol(
+    upstream: tuple[str, list[dict[str, Any]]], path: str, query: str, body: dict[str, Any]
+) -> None:
+    module = load("asgi_app")
+    app = module.application(module.with_urllib(f"http://{upstream[0]}"))
+    status, answer = await call(app, json.dumps(body).encode(), path, query)
+    assert status == 200
+    assert b"po" in answer
+    assert b"error" not in answer.replace(b'"error":null', b"")
+    assert upstream[1][-1]["model"] == "demo"
+    assert upstream[1][-1]["messages"] == [{"role": "user", "content": "Say pong"}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/v1/models", "/v2/messages", "/v1beta/models/demo:countTokens"])
+async def test_the_asgi_example_has_no_other_paths(path: str) -> None:
+    module = load("asgi_app")
+    status, body = await call(module.application(module.with_urllib("http://127.0.0.1:9")), b"{}", path)
+    assert status == 404
+    assert json.loads(body)["error"]["message"] == "nothing answers at this path"
+
+
 @pytest.mark.anyio
 async def test_the_asgi_example_refuses_in_the_dialect_of_its_clients() -> None:
     module = load("asgi_app")
@@ -105,7 +148,7 @@ async def test_the_asgi_example_refuses_in_the_dialect_of_its_clients() -> None:
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
 
 
-async def call(app: Any, body: bytes) -> tuple[int, bytes]:
+async def call(app: Any, body: bytes, path: str = "/v1/messages", query: str = "") -> tuple[int, bytes]:
     """One request to an ASGI application."""
     sent: list[dict[str, Any]] = []
 
@@ -116,7 +159,8 @@ async def call(app: Any, body: bytes) -> tuple[int, bytes]:
         sent.append(message)
 
     with anyio.fail_after(20):
-        await app({"type": "http", "method": "POST", "path": "/v1/messages", "headers": []}, receive, send)
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": query.encode(), "headers": []}
+        await app(scope, receive, send)
     assert sent[0]["type"] == "http.response.start"
     assert [message.get("more_body") for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
     return sent[0]["status"], b"".join(message["body"] for message in sent[1:])

@@ -41,6 +41,7 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.relay import MAX_WHOLE
 from ferryllm_proto.snapshot import Gateway, Provider
 from ferryllm_proto.stages import TRANSITIONS, State
 from support import grammar
@@ -397,10 +398,21 @@ def test_half_of_a_whole_pass_through_answer_is_cut_not_ended() -> None:
     driver = Driver()
     driver.ask(model="same-x", stream=False)
     driver.feed(UpstreamHead(200, (JSON,)))
-    driver.feed(UpstreamData(b'{"id":"msg_1",'))
+    driver.feed(UpstreamData(b'{"id":"msg_1",' + b" " * MAX_WHOLE))
     driver.feed(UpstreamLost("reset"))
     assert Cut in kinds(driver.actions)
     assert Finish not in kinds(driver.actions)
+    assert_invariants(driver)
+
+
+def test_half_of_a_short_whole_answer_is_a_true_error() -> None:
+    driver = Driver()
+    driver.ask(model="same-x", stream=False)
+    driver.feed(UpstreamHead(200, (JSON,)))
+    driver.feed(UpstreamData(b'{"id":"msg_1",'))
+    driver.feed(UpstreamLost("reset"))
+    assert Cut not in kinds(driver.actions)
+    assert only(driver.actions, SendHead)[0].status == 502
     assert_invariants(driver)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Disposition, Loss, ir
-from ferryllm_proto.relay import MAX_LOSS_HEADER, MAX_SUSPECT, Relay, client_headers, loss_header
+from ferryllm_proto.relay import MAX_LOSS_HEADER, MAX_WHOLE, Relay, client_headers, loss_header
 from ferryllm_proto.sse import MAX_EVENT_SIZE
 
 
@@ -142,15 +142,20 @@ def test_what_the_decoder_does_not_understand_passes() -> None:
     assert relay.failure is None
 
 
-def test_e8_a_whole_body_that_may_be_an_error_waits_but_not_for_ever() -> None:
+def test_e8_a_whole_body_waits_for_its_end_but_not_for_ever() -> None:
     relay = Relay(Nothing(), stream=False, decoder=DIALECTS["openai"].stream_decoder())
     relay.receive_data(b'{"error":null,')
     assert not relay.begun
-    relay.receive_data(b" " * MAX_SUSPECT)
+    relay.receive_data(b" " * MAX_WHOLE)
     assert relay.begun
-    good = Relay(Nothing(), stream=False, decoder=DIALECTS["openai"].stream_decoder())
-    good.receive_data(b'{"id":"chatcmpl-1"')
-    assert good.begun
+
+
+@pytest.mark.parametrize(("body", "torn"), [(b'{"a":1}', False), (b'{"a":1} \r\n', False), (b'{"a":', True)])
+def test_t1_half_of_a_whole_body_is_torn(body: bytes, torn: bool) -> None:
+    relay = Relay(Nothing(), stream=False, decoder=DIALECTS["openai"].stream_decoder())
+    relay.receive_data(body)
+    relay.receive_eof()
+    assert relay.torn is torn
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_items_are_looked_for_by_their_ids_and_kept_with_them() -> None:
     actions = driver.ask(input=[reference, {"role": "user", "content": "ping"}])
     (recall,) = only(actions, Recall)
     assert recall == Recall(None, OWNER, ("msg_1",))
-    driver.feed(Recalled(None, items={"msg_1": ITEM}))
+    driver.feed(Recalled(None, items=(("msg_1", ITEM),)))
     assert [message["content"] for message in driver.sent["messages"]] == ["before", "ping"]
     driver.feed(UpstreamHead(200, JSON))
     driver.feed(UpstreamData(WHOLE))

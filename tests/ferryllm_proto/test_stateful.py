@@ -108,7 +108,7 @@ REFERENCES = {"rs_1": 0, "fc_1": 1}
 
 @pytest.mark.parametrize("provider", [CHAT, NATIVE, FORGETFUL])
 def test_items_that_are_kept_take_the_place_of_references(provider: Provider) -> None:
-    recalled = Recalled(None, items={"rs_1": b'{"a":1}', "fc_1": b'{"b":1.0}'})
+    recalled = Recalled(None, items=(("rs_1", b'{"a":1}'), ("fc_1", b'{"b":1.0}')))
     memory = plan(read_wishes(REFERRING), provider, recalled, store=True, references=REFERENCES)
     assert b'"input":[{"a":1},{"b":1.0}]' in prepare(REFERRING, memory)
 
@@ -116,7 +116,7 @@ def test_items_that_are_kept_take_the_place_of_references(provider: Provider) ->
 def test_items_come_behind_the_answer_that_is_gone_on_from() -> None:
     body = REFERRING[:-1] + b',"previous_response_id":"resp_1"}'
     kept = KeptResponse("resp_1", "", 0.0, "chat", input=(b'{"first":0}',))
-    recalled = Recalled(kept, items={"rs_1": b'{"a":1}', "fc_1": b'{"b":1}'})
+    recalled = Recalled(kept, items=(("rs_1", b'{"a":1}'), ("fc_1", b'{"b":1}')))
     memory = plan(read_wishes(body), CHAT, recalled, store=True, references=REFERENCES)
     assert json.loads(prepare(body, memory)) == {"model": "m", "input": [{"first": 0}, {"a": 1}, {"b": 1}]}
 
@@ -138,7 +138,7 @@ def test_r8_reasoning_that_the_next_provider_would_look_up_in_vain_is_left_out_a
 
 @pytest.mark.parametrize("provider", [CHAT, FORGETFUL])
 def test_an_item_that_is_not_there_is_said_as_openai_says_it(provider: Provider) -> None:
-    recalled = Recalled(None, items={"rs_1": b"{}"})
+    recalled = Recalled(None, items=(("rs_1", b"{}"),))
     with pytest.raises(RemoteProtocolError) as caught:
         plan(read_wishes(REFERRING), provider, recalled, store=True, references=REFERENCES)
     error = caught.value.error
@@ -150,7 +150,7 @@ def test_a_provider_that_keeps_its_answers_is_asked_for_what_is_not_here() -> No
     memory = plan(read_wishes(REFERRING), NATIVE, Recalled(None), store=True, references=REFERENCES)
     assert prepare(REFERRING, memory) is REFERRING
     memory = plan(
-        read_wishes(REFERRING), NATIVE, Recalled(None, items={"fc_1": b"{}"}), store=True, references={"fc_1": 1}
+        read_wishes(REFERRING), NATIVE, Recalled(None, items=(("fc_1", b"{}"),)), store=True, references={"fc_1": 1}
     )
     assert json.loads(prepare(REFERRING, memory))["input"] == [{"type": "item_reference", "id": "rs_1"}, {}]
 
@@ -164,7 +164,7 @@ def test_items_that_could_not_be_looked_for_are_the_gateways_fault() -> None:
 
 @pytest.mark.parametrize("provider", [NATIVE, FORGETFUL])
 def test_r8_a_reference_to_reasoning_without_its_proof_is_left_out_and_reported(provider: Provider) -> None:
-    found = {"rs_1": b'{"type":"reasoning","id":"rs_1","summary":[]}', "fc_1": b'{"b":1}'}
+    found = (("rs_1", b'{"type":"reasoning","id":"rs_1","summary":[]}'), ("fc_1", b'{"b":1}'))
     memory = plan(read_wishes(REFERRING), provider, Recalled(None, items=found), store=True, references=REFERENCES)
     assert json.loads(prepare(REFERRING, memory))["input"] == [{"b": 1}]
     assert [str(loss).partition(":")[0] for loss in translator_for(memory)(**OPTIONS).losses] == ["dropped input[0]"]

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import collections
 import json
-import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from ferryllm_net.mock import chat_rules, gemini_rules, messages_rules, ollama_rules, responses_rules
-from ferryllm_net.mock.complaint import Complaint
 from ferryllm_proto import DIALECTS, Translator
 from ferryllm_proto.translate import State
-from support import recorded, sdk_types
+from support import judges, recorded
 from support.sent import NAMES, PAIRS
 
 pytestmark = pytest.mark.recorded
@@ -59,14 +55,6 @@ MODELS = {
 OLDER = {"anthropic": "claude-sonnet-4-5", "gemini": "gemini-1.5-pro", "ollama": "gpt-oss:20b"}
 """Models that are asked in another way."""
 
-# What the APIs take and the SDKs' types do not know (any more), by backend.
-_TAKEN = {
-    "anthropic": re.compile(r"^\.(temperature|top_p|top_k): unknown"),
-    "openai": re.compile(r"(?!)"),
-    "openai_responses": re.compile(r"\.input_audio: unknown|'input_audio' is none of"),
-    "gemini": re.compile(r"(?!)"),
-    "ollama": re.compile(r"(?!)"),
-}
 _EVERY = 5
 """One recorded request of so many in the default run."""
 
@@ -100,27 +88,6 @@ def client_bodies(name: str) -> list[Found]:
     return out
 
 
-def judged(backend: str, model: str, body: dict[str, Any]) -> list[str]:
-    """What the official client's types and a strict provider have against a body."""
-    wrong = [p for p in sdk_types.problems(backend, body) if not _TAKEN[backend].search(p)]
-    try:
-        if backend == "gemini":
-            gemini_rules.check(body, model)
-        else:
-            _RULES[backend](body)
-    except Complaint as exc:
-        wrong.append(f"refused: {exc}")
-    return wrong
-
-
-_RULES: dict[str, Callable[[dict[str, Any]], None]] = {
-    "openai": chat_rules.check,
-    "openai_responses": responses_rules.check,
-    "anthropic": messages_rules.check,
-    "ollama": ollama_rules.check,
-}
-
-
 def check(backend: str, model: str, found: list[Found], *, accepted: bool) -> collections.Counter[str]:
     """Returns what was refused, by reason."""
     refused: collections.Counter[str] = collections.Counter()
@@ -138,7 +105,7 @@ def check(backend: str, model: str, found: list[Found], *, accepted: bool) -> co
             continue
         sent = json.loads(upstream.body)
         if not one.wrong:
-            wrong += [f"{one.name}: {problem}" for problem in judged(backend, model, sent)[:1]]
+            wrong += [f"{one.name}: {problem}" for problem in judges.problems(backend, model, sent)[:1]]
         again = DIALECTS[backend].decode_request(upstream.body, path=f"{upstream.path}?{upstream.query}")
         assert again.model == model
         assert b"ferry1." not in upstream.body

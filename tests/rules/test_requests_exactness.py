@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import Translator
-from support import turns
+from support import judges, turns
 from support.rich_requests import BODIES, accepted
 from support.rounds import NAMES as TOOL_NAMES
 from support.rounds import conversation, tool_names
-from support.sent import NAMES, PAIRS, Sent, door, spoken
+from support.sent import MODELS, NAMES, PAIRS, Sent, door, spoken
 
 _FREE = {
     "arguments",
@@ -104,6 +104,7 @@ def test_g3_no_value_is_without_effect_and_without_a_report(entry: str, backend:
     body = accepted(entry, backend)
     base = Sent(entry, backend, body)
     assert base.refused == ""
+    assert judges.problems(backend, MODELS[backend], base.body) == []
     silent = []
     for path, value in walk(body):
         if (
@@ -145,6 +146,7 @@ def test_g10_a_longer_conversation_begins_with_the_bytes_of_the_shorter_one(entr
     before = None
     for length in range(5):
         body = Sent(entry, backend, conversation(entry, length)).body
+        assert judges.problems(backend, MODELS[backend], body) == []
         prefix = json.dumps([body["tools"], *spoken(body)])
         assert before is None or prefix.startswith(before[:-1])
         before = prefix
@@ -237,8 +239,7 @@ def test_g9_m1_equal_seeds_give_equal_answers_under_the_clients_name_of_the_mode
         b'{"model":"m"' + b',"x":' + b"[" * 100_000,
         b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"\xff"}],"input":"\xff","contents":[]}',
         b'{"model":"m","max_tokens":9,"messages":[3],"input":[3],"contents":[3]}',
-        b'{"model":"m","max_tokens":9,"messages":[{"role":"martian","content":"x"}],"input":[{"role":"martian"}],'
-        b'"contents":[{"role":"martian"}]}',
+        b'{"model":"m","max_tokens":9,"messages":[{"role":"martian"}],"input":[{"role":"martian"}],"contents":[{"role":5}]}',
         b'{"model":"m","max_tokens":9,"messages":{},"input":{},"contents":3}',
     ],
     ids=range(10),

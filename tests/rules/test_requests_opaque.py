@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support import turns
+from support import judges, turns
 from support.sent import NAMES, PAIRS, spoken
 
 KEPT = ("all", "chunks", "known")
@@ -25,15 +25,28 @@ CASES = [
 ]
 
 
-def second(entry: str, backend: str, stream: bool, kept: str) -> dict[str, Any]:
-    body = turns.second(entry, backend, stream, chunks=kept == "chunks")
+def second(entry: str, backend: str, stream: bool, kept: str, wire: bool = False) -> dict[str, Any]:
+    body = turns.second(entry, backend, stream, chunks=kept == "chunks", wire=wire)
     return turns.forgetful(entry, body) if kept == "known" else body
 
 
+@pytest.fixture(params=[False, True], ids=["replayed", "wire"])
+def wire(request: pytest.FixtureRequest) -> bool:
+    """Whether the provider streamed its answer itself."""
+    found: bool = request.param
+    return found
+
+
 def check_anthropic(conversation: list[Any]) -> None:
+    blocks: list[dict[str, Any]] = []
+    for block in conversation[1]["content"]:
+        if blocks and blocks[-1]["type"] == block["type"] == "text":  # a Gemini client keeps a stream's pieces
+            blocks[-1] = {**block, "text": blocks[-1]["text"] + block["text"]}
+        else:
+            blocks.append(block)
     # What was thought before the text and what was thought behind it stand where they stood.
-    assert conversation[1]["content"][:4] == turns.ANSWERS["anthropic"]["content"][:4]
-    assert [block["type"] for block in conversation[1]["content"][4:]] == ["tool_use", "tool_use"]
+    assert blocks[:4] == turns.ANSWERS["anthropic"]["content"][:4]
+    assert [block["type"] for block in blocks[4:]] == ["tool_use", "tool_use"]
     assert [result["content"] for result in conversation[2]["content"]] == ["sunny", "rainy"]
 
 
@@ -41,9 +54,10 @@ def check_responses(conversation: list[Any]) -> None:
     kinds = [item.get("type", "message") for item in conversation[1:]]
     calls = ["function_call", "function_call", "function_call_output", "function_call_output"]
     assert kinds == ["reasoning", "message", "reasoning", *calls]
-    assert conversation[1]["encrypted_content"] == "ENCRYPTED-1"
+    sealed = [item["encrypted_content"] for item in conversation if item.get("type") == "reasoning"]
+    assert sealed == list(turns.SECRETS["openai_responses"])
     assert [one["text"] for one in conversation[1]["summary"]] in ([], ["first thought"])
-    assert (conversation[3]["encrypted_content"], conversation[3]["summary"]) == ("ENCRYPTED-2", [])
+    assert conversation[3]["summary"] == []
     assert [item["output"] for item in conversation[-2:]] == ["sunny", "rainy"]
 
 
@@ -87,8 +101,10 @@ def words(entry: str, backend: str, kept: str) -> int:
 
 
 @pytest.mark.parametrize(("entry", "backend", "stream", "kept"), CASES)
-def test_b9_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str, stream: bool, kept: str) -> None:
-    sent = turns.send(entry, backend, second(entry, backend, stream, kept))
+def test_b9_opaque_material_goes_back_to_who_minted_it(
+    entry: str, backend: str, stream: bool, kept: str, wire: bool
+) -> None:
+    sent = turns.send(entry, backend, second(entry, backend, stream, kept, wire))
     raw = sent.raw.decode()
     assert [raw.count(f'"{secret}"') for secret in turns.SECRETS[backend]] == [1] * len(turns.SECRETS[backend])
     assert "ferry1." not in raw
@@ -96,6 +112,7 @@ def test_b9_opaque_material_goes_back_to_who_minted_it(entry: str, backend: str,
     assert raw.count("first thought") == words(entry, backend, kept)
     assert "12345678901234567890" in raw
     CHECKS[backend](spoken(sent.body))
+    assert judges.rules(backend, turns.MODELS[backend], sent.body) == []
 
 
 def place(entry: str) -> str:
@@ -116,9 +133,98 @@ def test_a26_a28_nobody_else_gets_it_and_the_loss_is_reported(
     for target, model in elsewhere(backend):
         sent = turns.send(entry, target, body, model)
         assert sent.refused == "", (target, model)
+        assert judges.rules(target, model, sent.body) == [], (target, model)
         raw = sent.raw.decode()
         assert [secret for secret in turns.SECRETS[backend] if secret in raw] == [], (target, model)
         assert "ferry1." not in raw
         assert "ZmVycnkx" not in raw
         if turns.SECRETS[backend]:
             assert any(loss.partition(" ")[2].startswith(place(entry)) for loss in sent.losses), (target, sent.losses)
+
+
+@pytest.mark.parametrize(("entry", "backend", "stream", "kept"), CASES)
+def test_b9_material_of_several_answers_stands_in_each_of_them(
+    entry: str, backend: str, stream: bool, kept: str
+) -> None:
+    body = turns.third(entry, backend, stream, chunks=kept == "chunks")
+    sent = turns.send(entry, backend, turns.forgetful(entry, body) if kept == "known" else body)
+    raw = sent.raw.decode()
+    assert sent.refused == ""
+    assert "ferry1." not in raw
+    assert judges.rules(backend, turns.MODELS[backend], sent.body) == []
+    places = [raw.find(f'"{secret}"') for secret in turns.SECRETS[backend]]
+    later = [raw.find(f'"{secret}"') for secret in turns.LATER[backend]]
+    results = [raw.find(f'"{result}"') for result in ("sunny", "rainy", "cloudy", "foggy")]
+    order = [*places, *results[:2], *later, *results[2:]]
+    assert -1 not in order
+    assert order == sorted(order)
+    for secret in (*turns.SECRETS[backend], *turns.LATER[backend]):
+        assert raw.count(f'"{secret}"') == 1
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("entry", [name for name in NAMES if turns.SECRETS[name]])
+def test_a26_what_a_client_got_from_a_provider_of_its_own_dialect_is_for_no_other(entry: str, target: str) -> None:
+    body = turns.native(entry)
+    for model in (turns.MODELS[target], turns.OTHER_FAMILY[target]):
+        sent = turns.send(entry, target, body, model)
+        raw = sent.raw.decode()
+        assert sent.refused == ""
+        assert judges.rules(target, model, sent.body) == []
+        if target == entry:
+            assert all(secret in raw for secret in turns.SECRETS[entry])
+            assert sent.losses == []
+        else:
+            assert [secret for secret in turns.SECRETS[entry] if secret in raw] == []
+            assert any(loss.partition(" ")[2].startswith(place(entry)) for loss in sent.losses), sent.losses
+
+
+MINTERS = [name for name in NAMES if turns.SECRETS[name]]
+
+
+@pytest.mark.parametrize(("first", "then"), [(a, b) for a in MINTERS for b in MINTERS if a != b])
+@pytest.mark.parametrize("entry", NAMES)
+def test_a26_who_comes_back_to_a_provider_brings_what_was_its_own(entry: str, first: str, then: str) -> None:
+    """The conversation began with one provider and went on with another: each gets its own, and only its own."""
+    body = turns.second(entry, first)
+    body = turns.echo(entry, body, turns.answer(entry, then, body, turns.again(then)), ("cloudy", "foggy"))
+    for backend, secrets in (
+        (first, turns.SECRETS[first]),
+        (then, turns.LATER[then]),
+    ):
+        sent = turns.send(entry, backend, body)
+        raw = sent.raw.decode()
+        assert sent.refused == ""
+        assert judges.rules(backend, turns.MODELS[backend], sent.body) == []
+        assert [raw.count(f'"{secret}"') for secret in secrets] == [1] * len(secrets)
+        others = [*turns.SECRETS[first], *turns.LATER[then]]
+        assert [secret for secret in others if secret not in secrets and f'"{secret}"' in raw] == []
+        assert "ferry1." not in raw
+        assert sent.losses != []
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_a26_material_of_an_answer_without_calls_comes_back_too(entry: str, backend: str, stream: bool) -> None:
+    body = turns.went_on(entry, backend, stream)
+    sent = turns.send(entry, backend, body)
+    raw = sent.raw.decode()
+    assert sent.refused == ""
+    assert "ferry1." not in raw
+    assert raw.count("I call two.") == 1
+    found = [secret for secret in turns.SECRETS[backend] if f'"{secret}"' in raw]
+    if entry == "ollama":  # without a call a message has nothing that brings it
+        assert found == []
+        return
+    before_calls = {"openai": 2, "anthropic": 2}.get(backend, 1)
+    assert found == list(turns.SECRETS[backend][:before_calls])
+    conversation = spoken(sent.body)
+    if backend == "anthropic":
+        assert conversation[1]["content"] == turns.talking("anthropic")["content"]
+    elif backend == "gemini":
+        assert [p for p in conversation[1]["parts"] if not p.get("thought")] == [
+            {"text": "I call two.", "thoughtSignature": turns.SECRETS["gemini"][0]}
+        ]
+    elif backend == "openai_responses":
+        kinds = [item.get("type", "message") for item in conversation[1:]]
+        assert kinds[:2] == ["reasoning", "message"]

@@ -8,19 +8,35 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ferryllm_proto import Translator
+import msgspec
+
+from ferryllm_net.mock.proofs import encrypt, sign
+from ferryllm_proto import DIALECTS, Translator
+from ferryllm_proto.accumulate import play
+from ferryllm_proto.dialect import Answer
+from ferryllm_proto.events import ReasoningDelta, TextDelta
 
 from . import oracles
 from .sent import Sent, door
 
+# What the strict mock takes for its own: it looks whether a signature is over the words beside it.
 SECRETS = {
-    "anthropic": ("SIGNATURE-1", "REDACTED-1", "SIGNATURE-2"),
-    "openai_responses": ("ENCRYPTED-1", "ENCRYPTED-2"),
-    "openai": ("DETAIL-SIGNATURE", "DETAIL-DATA"),
+    "anthropic": (sign("first thought"), encrypt("hidden"), sign("second thought")),
+    "openai_responses": (encrypt("first"), encrypt("second")),
+    "openai": (sign("first thought"), encrypt("hidden")),
     "gemini": ("VEVYVFNJRw==", "Q0FMTFNJRw=="),
     "ollama": (),
 }
 """The opaque material in the answer of each provider."""
+
+LATER = {
+    "anthropic": (sign("later thought"), encrypt("hidden later"), sign("another thought")),
+    "openai_responses": (encrypt("third"), encrypt("fourth")),
+    "openai": (sign("later thought"), encrypt("hidden later")),
+    "gemini": ("TEFURVIgVEVYVFNJRw==", "TEFURVIgQ0FMTFNJRw=="),
+    "ollama": (),
+}
+"""The same in its next answer."""
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "anthropic": {
@@ -29,10 +45,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "role": "assistant",
         "model": "claude-opus-4-5-20251101",
         "content": [
-            {"type": "thinking", "thinking": "first thought", "signature": "SIGNATURE-1"},
-            {"type": "redacted_thinking", "data": "REDACTED-1"},
+            {"type": "thinking", "thinking": "first thought", "signature": SECRETS["anthropic"][0]},
+            {"type": "redacted_thinking", "data": SECRETS["anthropic"][1]},
             {"type": "text", "text": "I call two."},
-            {"type": "thinking", "thinking": "second thought", "signature": "SIGNATURE-2"},
+            {"type": "thinking", "thinking": "second thought", "signature": SECRETS["anthropic"][2]},
             {
                 "type": "tool_use",
                 "id": "toolu_1",
@@ -56,7 +72,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "type": "reasoning",
                 "id": "rs_1",
                 "summary": [{"type": "summary_text", "text": "first thought"}],
-                "encrypted_content": "ENCRYPTED-1",
+                "encrypted_content": SECRETS["openai_responses"][0],
             },
             {
                 "type": "message",
@@ -65,7 +81,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "status": "completed",
                 "content": [{"type": "output_text", "text": "I call two.", "annotations": []}],
             },
-            {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "ENCRYPTED-2"},
+            {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": SECRETS["openai_responses"][1]},
             {
                 "type": "function_call",
                 "id": "fc_1",
@@ -88,7 +104,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "tools": [],
         "usage": {
             "input_tokens": 5,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": 6,
             "output_tokens_details": {"reasoning_tokens": 2},
             "total_tokens": 11,
@@ -111,10 +127,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
                         {
                             "type": "reasoning.text",
                             "text": "first thought",
-                            "signature": "DETAIL-SIGNATURE",
+                            "signature": SECRETS["openai"][0],
                             "index": 0,
                         },
-                        {"type": "reasoning.encrypted", "data": "DETAIL-DATA", "index": 1},
+                        {"type": "reasoning.encrypted", "data": SECRETS["openai"][1], "index": 1},
                     ],
                     "tool_calls": [
                         {
@@ -235,21 +251,24 @@ def answer(
     entry: str,
     backend: str,
     body: dict[str, Any],
-    reply: dict[str, Any],
+    reply: dict[str, Any] | bytes,
     model: str | None = None,
     *,
     chunks: bool = False,
 ) -> Any:
     """The client's answer to ``body`` as its SDK has it, as plain JSON.
 
+    ``reply`` as bytes is a stream.
     ``chunks``: a Gemini client keeps each chunk of a stream as a content of its own, as the chats of the SDK do.
     """
     translator = Translator(entry=entry, backend=backend, model=model or MODELS[backend])
     data, path = door(entry, body)
     upstream = translator.receive_request(data, path=path)
     assert upstream is not None, translator.error
-    translator.receive_response_head(200, (("content-type", "application/json"),))
-    data = translator.receive_data(json.dumps(reply).encode()) + translator.receive_eof()
+    type_ = "application/json" if isinstance(reply, dict) else DIALECTS[backend].stream_type(None)
+    translator.receive_response_head(200, (("content-type", type_),))
+    pieces = [json.dumps(reply).encode()] if isinstance(reply, dict) else reply.splitlines(keepends=True)
+    data = b"".join(translator.receive_data(piece) for piece in pieces) + translator.receive_eof()
     assert translator.error is None
     found = oracles.stream(entry, data) if body.get("stream") else oracles.whole(entry, data)
     if entry == "gemini" and chunks:
@@ -322,10 +341,107 @@ def forgetful(entry: str, body: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def second(entry: str, backend: str, stream: bool = False, *, chunks: bool = False) -> dict[str, Any]:
-    """The client's second request after the answer of ``backend`` to the first."""
+def second(
+    entry: str, backend: str, stream: bool = False, *, chunks: bool = False, wire: bool = False
+) -> dict[str, Any]:
+    """The client's second request after the answer of ``backend`` to the first; ``wire``: which was a stream itself."""
     body = {**FIRST[entry], "stream": True} if stream else FIRST[entry]
-    return echo(entry, body, answer(entry, backend, body, ANSWERS[backend], chunks=chunks))
+    reply = streamed(backend) if wire else ANSWERS[backend]
+    return echo(entry, body, answer(entry, backend, body, reply, chunks=chunks))
+
+
+def streamed(backend: str) -> bytes:
+    """The provider's answer as it streams it, in pieces."""
+    if backend == "gemini":
+        return _gemini_stream()
+    dialect = DIALECTS[backend]
+    encoder = dialect.stream_encoder(Answer())
+    out = []
+    for event in play(dialect.decode_response(json.dumps(ANSWERS[backend]).encode())):
+        if isinstance(event, (TextDelta, ReasoningDelta)):
+            half = len(event.text) // 2
+            for text in (event.text[:half], event.text[half:]):
+                out.append(encoder.send(msgspec.structs.replace(event, text=text)))
+        else:
+            out.append(encoder.send(event))
+    return b"".join(out)
+
+
+def _gemini_stream() -> bytes:
+    """As Google streams it: whole calls, and the proof of a text behind it on an empty one."""
+    first, text, *calls = ANSWERS["gemini"]["candidates"][0]["content"]["parts"]
+    parts = [
+        {**first, "text": "first "},
+        {**first, "text": "thought"},
+        {"text": "I call "},
+        {"text": "two."},
+        {**text, "text": ""},
+        *calls,
+    ]
+    out = []
+    for part in parts:
+        chunk = {**ANSWERS["gemini"], "candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}}]}
+        if part is parts[-1]:
+            chunk["candidates"][0]["finishReason"] = "STOP"
+        out.append(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+    return b"".join(out)
+
+
+def again(backend: str) -> dict[str, Any]:
+    """The provider's next answer: as the first, with other material."""
+    text = json.dumps(ANSWERS[backend]).replace("first thought", "later thought")
+    text = text.replace("second thought", "another thought")
+    for secret, later in zip(SECRETS[backend], LATER[backend], strict=True):
+        text = text.replace(f'"{secret}"', f'"{later}"')
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def third(entry: str, backend: str, stream: bool = False, *, chunks: bool = False) -> dict[str, Any]:
+    """The client's third request, after two answers of ``backend`` with calls of the same ids."""
+    body = second(entry, backend, stream, chunks=chunks)
+    return echo(entry, body, answer(entry, backend, body, again(backend), chunks=chunks), ("cloudy", "foggy"))
+
+
+def native(entry: str) -> dict[str, Any]:
+    """The second request of a client that spoke with a provider of its own dialect before."""
+    found = oracles.whole(entry, json.dumps(ANSWERS[entry]).encode())
+    return echo(entry, FIRST[entry], found.model_dump(mode="json", exclude_unset=True, warnings=False))
+
+
+def talking(backend: str) -> dict[str, Any]:
+    """The provider's answer up to its text: without its calls and what was thought before them."""
+    found: dict[str, Any] = json.loads(json.dumps(ANSWERS[backend]))
+    if backend == "anthropic":
+        del found["content"][3:]
+        found["stop_reason"] = "end_turn"
+    elif backend == "openai_responses":
+        del found["output"][2:]
+    elif backend == "openai":
+        del found["choices"][0]["message"]["tool_calls"]
+        found["choices"][0]["finish_reason"] = "stop"
+    elif backend == "gemini":
+        content = found["candidates"][0]["content"]
+        content["parts"] = [part for part in content["parts"] if "functionCall" not in part]
+    else:
+        del found["message"]["tool_calls"]
+    return found
+
+
+def went_on(entry: str, backend: str, stream: bool = False) -> dict[str, Any]:
+    """The client's second request after an answer without calls: it says "more"."""
+    body = {**FIRST[entry], "stream": True} if stream else FIRST[entry]
+    found = answer(entry, backend, body, talking(backend))
+    out: dict[str, Any] = json.loads(json.dumps(body))
+    if entry == "gemini":
+        out["contents"] += [found, {"role": "user", "parts": [{"text": "more"}]}]
+    elif entry == "openai_responses":
+        out["input"] += [*found["output"], {"role": "user", "content": "more"}]
+    else:
+        said = found["choices"][0]["message"] if entry == "openai" else found
+        said = {"role": "assistant", "content": found["content"]} if entry == "anthropic" else said
+        out["messages"] += [said, {"role": "user", "content": "more"}]
+    return out
 
 
 def send(entry: str, backend: str, body: dict[str, Any], model: str | None = None) -> Sent:

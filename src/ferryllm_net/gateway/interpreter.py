@@ -243,7 +243,8 @@ class Interpreter:
             return Stored(ok=False) if isinstance(action, Keep) else Recalled(None, failed=True)
 
     async def _recall(self, action: Recall, now: float) -> Recalled:
-        items = await self._store.find_items(action.owner, action.items, now) if action.items else {}
+        referred = await self._store.find_items(action.owner, action.items, now) if action.items else {}
+        items = tuple(referred.items())
         if action.id is None:
             return Recalled(None, items=items)
         found = await self._store.get(action.owner, action.id, now)

@@ -111,9 +111,23 @@ def read(request: ir.Request, defaults: Directives) -> Scene:
 
 def _words(turns: list[ir.Turn]) -> tuple[str, str]:
     """What the user wrote but for directives, and all text; agents put what they add themselves into tags."""
-    texts = [part.text for turn in turns for part in turn.parts if isinstance(part, ir.Text)]
+    texts = [
+        piece for turn in turns for part in turn.parts if isinstance(part, ir.Text) for piece in _pieces(part.text)
+    ]
     own = [own for text in texts if (own := without_directives(text).strip()) and not own.startswith("<")]
     return (own[-1] if own else ""), "\n".join(texts)
+
+
+_ADDED = re.compile(r"\s*<([A-Za-z_-]+)(?:\s[^<>]*)?>.*?</\1>", re.DOTALL)
+
+
+def _pieces(text: str) -> list[str]:
+    """What stands in tags at the beginning of ``text``, and the rest: Ollama has one text for all of a message."""
+    pieces = []
+    while (added := _ADDED.match(text)) is not None:
+        pieces.append(added[0])
+        text = text[added.end() :]
+    return [*pieces, text]
 
 
 # --- errors ----------------------------------------------------------------------------------------------

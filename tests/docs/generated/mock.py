@@ -25,7 +25,8 @@ This page is made from the code by `python docs/generate.py`.
 _TAIL = """
 Several directives may stand on one line; one whose value is a text takes the rest of the line. A directive that cannot
 be followed is answered with an error that names it. What the mock was asked is at `GET /__mock/requests`; `DELETE` on
-the same path forgets it. Answers of Responses are kept as the real API keeps them (`store`), in memory. A request that the real API would refuse is refused here too, unless `--no-check` is given.
+the same path forgets it. Answers of Responses are kept in memory as the real API keeps them, unless `store` is false.
+A request that the real API would refuse is refused here too, unless `--no-check` is given.
 """
 
 

@@ -40,6 +40,13 @@ def test_what_agents_add_in_tags_is_not_the_prompt() -> None:
     assert text(asked).endswith("You said: hello")
 
 
+@pytest.mark.parametrize("said", ["mock: text=here", "hello\nmock: text=here"])
+def test_what_stands_behind_tags_in_one_text_is_the_prompt(said: str) -> None:
+    asked = request(user(f"<context>\nmany <b>files</b>\n</context><env a='b'>x</env>{said}"))
+    assert text(asked) == "here"
+    assert text(request(user("<env>x</env>hello"))).endswith("You said: hello")
+
+
 def test_directives_are_read_from_every_text_of_the_last_user_turns() -> None:
     asked = request(user("<x>"), user("mock: text=hi there", "trailing"))
     assert text(asked) == "hi there"

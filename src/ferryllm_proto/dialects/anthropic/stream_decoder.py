@@ -71,7 +71,7 @@ _KIND_OF = {
 class _Open:
     """A block that has started and not ended."""
 
-    __slots__ = ("args", "hosted", "ix", "kind", "seen", "size", "start_input")
+    __slots__ = ("args", "citations", "hosted", "ix", "kind", "seen", "size", "start_input")
 
     def __init__(self, ix: int, kind: BlockKind) -> None:
         self.ix = ix
@@ -81,6 +81,8 @@ class _Open:
         """Input that came with the start; it counts when no fragment follows."""
         self.args: list[str] = []
         """Fragments of a server tool's input."""
+        self.citations: list[Citation] = []
+        """Of a text, until it is whole."""
         self.size = 0
         self.seen = False
 
@@ -269,7 +271,8 @@ class StreamDecoder:
     def _citations(self, held: _Open, block: wire.Block, out: list[Event]) -> None:
         data = given(block.citations)
         if data is not None and json.kind(data) == "array":
-            out.extend(Citation(held.ix, NAME, bytes(item)) for item in json.items(data))
+            for item in json.items(data):
+                self._cite(held, bytes(item), out)
 
     def _block_stop(self, event: wire.StreamEvent, data: bytes, out: list[Event]) -> None:
         index = event.index if event.index is not None else next(reversed(self._open), None)
@@ -280,6 +283,7 @@ class StreamDecoder:
         held = self._open.pop(index)
         if held.kind is BlockKind.TOOL and not held.seen and held.start_input:
             out.append(ArgsDelta(held.ix, held.start_input))
+        out.extend(held.citations)
         hosted = held.hosted
         if hosted is not None and held.args:
             hosted = _with_input(hosted, "".join(held.args))
@@ -340,6 +344,14 @@ class StreamDecoder:
     def _citation(self, held: _Open, delta: wire.Delta, out: list[Event]) -> None:
         data = given(delta.citation)
         if data is not None:
+            self._cite(held, data, out)
+
+    def _cite(self, held: _Open, data: bytes, out: list[Event]) -> None:
+        """The API sends citations before the text they are about; other dialects say where it ends."""
+        held.size += len(data)
+        if held.size <= MAX_HOSTED:
+            held.citations.append(Citation(held.ix, NAME, data))
+        else:
             out.append(Citation(held.ix, NAME, data))
 
     def _hosted_delta(self, held: _Open, delta: wire.Delta, data: bytes, out: list[Event]) -> None:

@@ -78,7 +78,8 @@ class Gemini(Dialect):
         return data[:1] == b"{"  # an array is a stream here
 
     def is_framed(self, data: bytes, path: str | None) -> bool:
-        return (data[:1] != b"[") == paths.read(path).sse
+        asked = paths.read(path)
+        return (data[:1] == b"[") == (asked.stream and not asked.sse)
 
     def pass_request(
         self,

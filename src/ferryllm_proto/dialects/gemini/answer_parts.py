@@ -30,16 +30,22 @@ from ...events import (
 from ...loss import Report
 from . import carrier, usage
 from .chunks import METADATA
+from .grounding import Grounds
 from .wire import NAME
 
 MAX_ARGUMENTS = 64 << 20
 """Characters of one call's arguments: as much as one upstream JSON may be long. A sequencer before bounds them too."""
 
+GROUNDING = "groundingMetadata"
+
 
 class AnswerParts:
-    """Takes the events of one answer, one block at a time; gives the parts that are whole."""
+    """Takes the events of one answer, one block at a time; gives the parts that are whole.
 
-    def __init__(self, seed: int) -> None:
+    ``whole``: the parts will stand in one content; else each in a chunk of a stream.
+    """
+
+    def __init__(self, seed: int, *, whole: bool = False) -> None:
         self.report = Report()
         self.usage: ir.Usage | None = None
         self.finish: Finish | None = None
@@ -58,6 +64,9 @@ class AnswerParts:
         """That of the text that comes next."""
         self._summary: int | None = None
         self._logprobs: list[bytes] = []
+        self._grounds = Grounds()
+        self._whole = whole
+        self._written = 0
         self._handlers: dict[type, Callable[[Event], list[bytes]]] = {
             BlockStart: self._start,
             TextDelta: self._text,
@@ -78,7 +87,11 @@ class AnswerParts:
     def send(self, event: Event) -> list[bytes]:
         """The parts completed by ``event``."""
         handler = self._handlers.get(type(event))
-        return [] if handler is None else handler(event)
+        if handler is None:
+            return []
+        out = handler(event)
+        self._written += len(out)
+        return out
 
     def _begin(self, event: Event) -> list[bytes]:
         assert type(event) is Start
@@ -97,6 +110,8 @@ class AnswerParts:
             out = self._flush()
             self._opaque = last
             return out
+        if kind is BlockKind.TEXT:
+            self._grounds.open()
         if kind in (BlockKind.TEXT, BlockKind.REFUSAL) and self._pending and carrier.is_own(self._pending[-1]):
             self._signature = self._pending.pop().data
         return self._flush()
@@ -115,6 +130,9 @@ class AnswerParts:
 
     def _text(self, event: Event) -> list[bytes]:
         assert type(event) is TextDelta
+        if self._whole:
+            self._grounds.place(self._written)
+        self._grounds.add(event.text)
         if self._signature is None:
             return [b'{"text":%b}' % json.encode_str(event.text)]
         signature, self._signature = self._signature, None
@@ -189,14 +207,19 @@ class AnswerParts:
             self.report.dropped(hosted.type, f"{NAME} has no place for this block of {hosted.dialect}")
             return []
         if hosted.type in METADATA:
-            self.metadata.update({name: bytes(value) for name, value in json.fields(hosted.raw).items()})
+            for name, value in json.fields(hosted.raw).items():
+                if name != GROUNDING or not self._grounds.search(bytes(value)):
+                    self.metadata[name] = bytes(value)
             return []
         return [json.one_line(hosted.raw)]
 
     # --- the rest ----------------------------------------------------------------------------------------
 
     def _citation(self, event: Event) -> list[bytes]:
-        self.report.dropped("citations", f"{NAME} can not say these citations")
+        assert type(event) is Citation
+        # A provider's own citations stand in its metadata too, which is a block of its own.
+        if event.dialect != NAME and not self._grounds.cite(event.raw):
+            self.report.dropped("citations", f"{NAME} has no word for sources that are no pages")
         return []
 
     def _probabilities(self, event: Event) -> list[bytes]:
@@ -233,6 +256,9 @@ class AnswerParts:
         if message is not None:
             out += b',"finishMessage":%b' % json.encode_str(message)
         out += b',"index":0'
+        grounds = self._grounds.metadata()
+        if grounds is not None:
+            self.metadata.setdefault(GROUNDING, grounds)
         for name, value in self.metadata.items():
             out += b',"%b":%b' % (name.encode(), json.one_line(value))
         tokens = usage.encode_logprobs(self._logprobs)

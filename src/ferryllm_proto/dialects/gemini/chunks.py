@@ -143,6 +143,7 @@ class ChunkReader:
         if found.content is not None and found.content.parts:
             self._quoted.chunk()
             for raw in found.content.parts:
+                self._quoted.part()
                 visible = self._part(raw, out) or visible
         self._remark(out)
         if self._quoted.drop():

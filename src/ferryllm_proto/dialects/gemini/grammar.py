@@ -111,7 +111,7 @@ class StreamGrammar:
         else:
             self._array(rest)
         if not self.seen.ended and not self.seen.failed:
-            self._problem("terminal", "the stream has neither a finishReason nor an error")
+            self._problem("cut", "the stream has neither a finishReason nor an error")
 
     def _problem(self, rule: str, message: str) -> None:
         self.problems.append(Problem(self._event, rule, message))

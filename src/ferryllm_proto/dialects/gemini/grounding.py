@@ -20,17 +20,16 @@ class _Page(msgspec.Struct, frozen=True):
     title: str | None = None
 
 
-class _Chunk(msgspec.Struct, frozen=True):
-    """Where a source was found; not in it: images, which have no page of their own in every version."""
+class _Chunk(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a source was found; one of them."""
 
     web: _Page | None = None
-    retrievedContext: _Page | None = None
     retrieved_context: _Page | None = None
     maps: _Page | None = None
 
     @property
     def page(self) -> _Page | None:
-        return self.web or self.retrievedContext or self.retrieved_context or self.maps
+        return self.web or self.retrieved_context or self.maps
 
 
 class _Segment(msgspec.Struct, frozen=True, rename="camel"):
@@ -175,9 +174,13 @@ class Quoted:
         return _characters(data[:start]), _characters(data[:end])
 
 
+_CONTINUED = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that begin no character."""
+
+
 def _characters(data: bytes) -> int:
     """How many characters begin in ``data``."""
-    return sum(1 for byte in data if byte & 0xC0 != 0x80) if not data.isascii() else len(data)
+    return len(data.translate(None, _CONTINUED))
 
 
 # --- to a client -----------------------------------------------------------------------------------------
@@ -195,12 +198,16 @@ _cited = json.decoder(_Cited)
 
 
 class Grounds:
-    """Collects what a client is told of the sources of one answer: ``groundingMetadata``."""
+    """Collects what a client is told of the sources of one answer: ``groundingMetadata``.
+
+    Offsets count in the whole text, as those of a stream have to; with `place` in the part that was named.
+    """
 
     def __init__(self) -> None:
         self._block: list[str] = []
         self._before = 0
         """Bytes of the text before the open block."""
+        self._part: int | None = None
         self._queries: list[str] = []
         self._pages: dict[str, str] = {}
         self._supports: list[dict[str, object]] = []
@@ -209,6 +216,10 @@ class Grounds:
         """A block of text begins."""
         self._before += len("".join(self._block).encode("utf-8", "surrogatepass"))
         self._block = []
+
+    def place(self, part: int) -> None:
+        """The open block is one part of a whole answer: that many came before it."""
+        self._before, self._part = 0, part
 
     def add(self, text: str) -> None:
         """The text goes on."""
@@ -230,7 +241,9 @@ class Grounds:
         first = self._before + len(text[:start].encode("utf-8", "surrogatepass"))
         quote = text[start:end]
         last = first + len(quote.encode("utf-8", "surrogatepass"))
-        segment: dict[str, object] = {"startIndex": first} if first else {}
+        segment: dict[str, object] = {"partIndex": self._part} if self._part else {}
+        if first:
+            segment["startIndex"] = first
         segment.update(endIndex=last, text=quote)
         self._support(segment, self._page(found.url, found.title))
         return True

@@ -48,7 +48,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     if len(kept) < len(response.parts):
         report.dropped("parts", f"{NAME} has no place for one of them in an answer")
         response = msgspec.structs.replace(response, parts=kept)
-    parts = AnswerParts(answer.seed)
+    parts = AnswerParts(answer.seed, whole=True)
     written = [part for event in play(response) for part in parts.send(event)]
     for loss in parts.report.losses:
         report.add(loss)

@@ -108,7 +108,8 @@ class StreamEncoder:
         if kind is StreamFailed:
             return self._last(errors.body(event.error))  # type: ignore[union-attr]  # its type was just compared
         if kind is Ping:
-            return self._ping()
+            # Comments are no part of this protocol, and agents take a chunk without content for a broken stream.
+            return b""
         self._check(event, kind)
         chunks = [
             self._framed(b'{"candidates":[{"content":{"parts":[%b%b' % (part, self._behind_part))
@@ -161,9 +162,3 @@ class StreamEncoder:
         content = b'{"parts":[{"text":""}],"role":"model"}'
         end = parts.candidate_end()
         return b'{"candidates":[{"content":%b,%b}]%b%b' % (content, end, parts.usage_metadata(), self._tail)
-
-    def _ping(self) -> bytes:
-        """A sign of life: blanks between elements, or a chunk that says nothing; some SDKs choke on comments."""
-        if not self._sse:
-            return b"\n" if self._begun else b""
-        return b"" if not self._tail else b"data: {%b\r\n\r\n" % self._tail[1:]

@@ -51,7 +51,7 @@ class Grammar:
             self._tail.clear()
             self._line(line)
         if not self.seen.ended and not self.seen.failed:
-            self._problem("terminal", 'found no line with "done": true and no error')
+            self._problem("cut", 'found no line with "done": true and no error')
 
     def _problem(self, rule: str, message: str) -> None:
         self.problems.append(Problem(self._number, rule, message))

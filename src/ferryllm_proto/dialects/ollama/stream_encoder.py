@@ -304,8 +304,8 @@ class StreamEncoder:
         return errors.line(event.error)
 
     def _ping(self, event: Event) -> bytes:
-        """A line without words: blank lines would be read as JSON."""
-        return self._text_line % b'""' if self._head else b""
+        """Nothing: a server of this protocol is silent as long as its model is."""
+        return b""
 
     def _raw(self, event: Event) -> bytes:
         assert type(event) is Raw

@@ -40,11 +40,12 @@ _source = json.decoder(_Source)
 _PAGES = frozenset({"url_citation", "web_search_result_location"})
 
 
-def annotation(dialect: str, raw: bytes, end: int) -> bytes | None:
+def annotation(dialect: str, raw: bytes, end: int, start: int = 0) -> bytes | None:
     """A citation in Chat's words, a JSON object; None where they cannot say it: they know web pages only.
 
     ``end`` is the length, in characters, of the text so far: a source without a span of its own is about all of it.
-    Clients' types want every field.
+    ``start`` is how many characters stand before the text: all texts of an answer are one here. Clients' types want
+    every field.
     """
     try:
         found = json.decode(raw, _source)
@@ -56,8 +57,8 @@ def annotation(dialect: str, raw: bytes, end: int) -> bytes | None:
     if not known or found.url is None:
         return json.one_line(raw) if dialect == NAME and not known and raw[:1] == b"{" else None
     page = {
-        "start_index": 0 if found.start_index is None else found.start_index,
-        "end_index": end if found.end_index is None else found.end_index,
+        "start_index": start + (0 if found.start_index is None else found.start_index),
+        "end_index": start + (end if found.end_index is None else found.end_index),
         "title": found.url if found.title is None else found.title,
         "url": found.url,
     }
@@ -81,7 +82,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
             texts.append(part.text)
             proofs = reasoning.followed(proofs) if part.text else proofs
             for raw in part.citations:
-                found = annotation(part.citations_dialect, raw, len(part.text))
+                found = annotation(part.citations_dialect, raw, len(part.text), sum(map(len, texts[:-1])))
                 if found is None:
                     report.dropped("content.citations", "Chat cannot say this kind of citation")
                 else:

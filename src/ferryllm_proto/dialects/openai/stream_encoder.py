@@ -81,7 +81,7 @@ _AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if 
 
 
 class _Block:
-    __slots__ = ("arguments", "custom", "index", "kind", "length", "opaque", "summary", "text")
+    __slots__ = ("arguments", "custom", "index", "kind", "length", "opaque", "start", "summary", "text")
 
     def __init__(self, start: BlockStart) -> None:
         self.kind = start.kind
@@ -90,6 +90,8 @@ class _Block:
         self.arguments = False
         self.length = 0
         """Characters of a text."""
+        self.start = 0
+        """Characters of the texts before it: they are one in Chat."""
         self.text: list[str] = []
         self.opaque: list[ir.Opaque] = []
         self.summary: int | None = None
@@ -110,6 +112,8 @@ class StreamEncoder:
         self._calls = 0
         self._details = 0
         self._citations = 0
+        self._length = 0
+        """Characters of text so far."""
         self._thoughts: list[opaque.Thought] = []
         """Proofs since the last call: the next call's id carries them."""
         self._said = False
@@ -185,6 +189,7 @@ class StreamEncoder:
             return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
         self._said |= event.kind is not BlockKind.REASONING
         if event.kind is BlockKind.TEXT:
+            block.start = self._length
             self._thoughts = reasoning.followed(self._thoughts)
         if event.kind is not BlockKind.TOOL:
             return b""
@@ -205,6 +210,7 @@ class StreamEncoder:
     def _text(self, event: Event) -> bytes:
         assert type(event) is TextDelta
         self._block(event.ix).length += len(event.text)
+        self._length += len(event.text)
         return self._delta(b'"content":%b' % json.encode_str(event.text))
 
     def _refusal(self, event: Event) -> bytes:
@@ -251,7 +257,8 @@ class StreamEncoder:
 
     def _citation(self, event: Event) -> bytes:
         assert type(event) is Citation
-        found = annotation(event.dialect, event.raw, self._block(event.ix).length)
+        block = self._block(event.ix)
+        found = annotation(event.dialect, event.raw, block.length, block.start)
         if found is None:
             return self._lost("content.citations", "Chat cannot say this kind of citation")
         # What puts deltas together takes the entries of every list by their index.

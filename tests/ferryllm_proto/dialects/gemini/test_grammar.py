@@ -51,8 +51,8 @@ def _last(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "rule"),
     [
-        (b"", "terminal"),
-        (stream(chunk({"text": "a"})), "terminal"),
+        (b"", "cut"),
+        (stream(chunk({"text": "a"})), "cut"),
         (stream(_last(), _last(content={})), "terminal"),
         (stream(_last(), chunk({"text": "b"})), "order"),
         (stream(_last(), ERROR), "order"),

@@ -240,10 +240,11 @@ def test_signs_of_life_change_nothing(answer: Answer) -> None:
         assert parts(written([*events_[:at], Ping(), *events_[at:]], answer)) == plain
 
 
-def test_a_silent_stream_gets_a_sign_of_life() -> None:
-    encoder = DIALECT.stream_encoder(SSE)
+@pytest.mark.parametrize("answer", [SSE, ARRAY])
+def test_s16_a_silent_stream_stays_silent(answer: Answer) -> None:
+    encoder = DIALECT.stream_encoder(answer)
     encoder.send(Start("r", "m"))
-    assert encoder.send(Ping()).startswith(b'data: {"modelVersion"')
+    assert encoder.send(Ping()) == b""
 
 
 def test_the_table_is_the_whole_truth() -> None:

@@ -20,19 +20,33 @@ def test_it_is_registered() -> None:
     assert DIALECT.stream_type("/api/chat") == "application/x-ndjson"
 
 
+LAST = line("a", done=True, done_reason="stop")
+
+
 @pytest.mark.parametrize(
-    ("stream", "headers", "whole"),
+    ("stream", "headers", "data", "whole"),
     [
-        (True, NDJSON, False),
-        (True, JSON, False),
-        (True, [], False),
-        (False, JSON, True),
-        (False, [], True),
-        (False, NDJSON, False),
+        (True, NDJSON, line("a"), False),
+        (True, JSON, line("a"), False),
+        (True, [], LAST, False),
+        (False, JSON, line("a"), False),
+        (False, [], line("a"), False),
+        (False, JSON, line("a")[:-1], False),
+        (False, JSON, LAST, True),
+        (False, JSON, LAST[:-1], True),
+        (False, JSON, LAST[:20], None),
+        (False, JSON, b'{\n "model"', True),
+        (False, JSON, b'{"error":', True),
+        (False, NDJSON, line("a"), False),
+        (False, JSON, b"data: {}", False),
+        (False, JSON, b"[", True),
+        (True, JSON, b"[", True),
     ],
 )
-def test_s10_which_answer_is_whole(stream: bool, headers: list[tuple[str, str]], whole: bool) -> None:
-    assert DIALECT.is_whole(line("a"), stream=stream, headers=headers) is whole
+def test_s10_which_answer_is_whole(
+    stream: bool, headers: list[tuple[str, str]], data: bytes, whole: bool | None
+) -> None:
+    assert DIALECT.is_whole(data, stream=stream, headers=headers) is whole
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/api/generate?x=1", None])

@@ -51,8 +51,8 @@ def changed(**fields: Any) -> bytes:
 
 
 PROBLEMS: list[tuple[bytes, str]] = [
-    (b"", "event 0: terminal: "),
-    (line("a"), "event 1: terminal: "),
+    (b"", "event 0: cut: "),
+    (line("a"), "event 1: cut: "),
     (line(done=True)[:-1], "event 0: framing: the last line has no line feed"),
     (b"\n" + line(done=True), "event 0: framing: a line is no JSON"),
     (b": ping\n" + line(done=True), "event 0: framing: a line is no JSON"),
