@@ -17,10 +17,18 @@ MAX_END_TOKENS = 4
 HOLLOW = ir.Error(ir.ErrorKind.UPSTREAM, "the provider counted output tokens but sent no content")
 
 
-class Observer:
-    """Sees the events of one answer."""
+MALFORMED = ir.Error(ir.ErrorKind.UPSTREAM, "the model wrote a tool call that can not be read")
 
-    def __init__(self) -> None:
+
+class Observer:
+    """Sees the events of one answer.
+
+    ``foreign``: the client speaks another dialect than the provider and may have no word for a call that could not be
+    read; a normal end in its place would look like an answer (X14).
+    """
+
+    def __init__(self, *, foreign: bool = True) -> None:
+        self._foreign = foreign
         self.usage: ir.Usage | None = None
         self.finish: ir.FinishReason | None = None
         self.id: str | None = None
@@ -37,6 +45,8 @@ class Observer:
         kind = type(event)
         if kind is End and self._is_hollow():
             event = StreamFailed(HOLLOW)
+        if kind is Finish and self._is_malformed(event.reason):  # type: ignore[union-attr]  # its type was compared
+            event = StreamFailed(MALFORMED)
         if isinstance(event, UsageUpdate):
             self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
         elif isinstance(event, Start):
@@ -56,6 +66,11 @@ class Observer:
         self.id, self.model = response.id or None, response.model or None
         self.empty = not response.parts
         self.error = HOLLOW if self._is_hollow() else None
+        if self._is_malformed(response.finish):
+            self.error = MALFORMED
+
+    def _is_malformed(self, reason: ir.FinishReason) -> bool:
+        return self._foreign and reason is ir.FinishReason.MALFORMED_TOOL
 
     def _is_hollow(self) -> bool:
         """Whether an answer without any content says that it had some (T5): its content was lost on the way.

@@ -62,7 +62,7 @@ def unwrap(token: str) -> Opaque | None:
         provider, model, kind, id_, data = json.decode(
             base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), _decoder
         )
-        # Without data the envelope only says that these thoughts have no proof, so that nobody takes them for native.
+        # Without data it is `UNPROVEN`.
         return Opaque(provider, model, OpaqueKind(kind), data, id_ or None) if data else None
     except (RemoteProtocolError, ValueError):  # binascii.Error is a ValueError
         return None
@@ -131,3 +131,7 @@ def family(model: str) -> str:
 
 def _check(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:9]).decode()
+
+
+UNPROVEN = wrap(Opaque("", "", OpaqueKind.ENCRYPTED, ""))
+"""Says of thoughts that they have no proof, so that a provider of the client's own dialect is not asked for one."""

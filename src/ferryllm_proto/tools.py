@@ -465,7 +465,9 @@ def _close_run(
         for place, part in enumerate(turn.parts):
             if isinstance(part, ir.ToolCall):
                 first = min(first, number)
-                results.append(answers.get((start + number, place)) or _placeholder(part, report))
+                found = answers.get((start + number, place)) or _placeholder(part, report)
+                # Chat has one form of results for both kinds of calls.
+                results.append(found if found.kind is part.kind else msgspec.structs.replace(found, kind=part.kind))
     # What follows a call in the same run is said in the same breath: nothing may stand between it and its result.
     out.extend(run[:first])
     out.append(_joined(run[first:], report))

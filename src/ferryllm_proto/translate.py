@@ -112,7 +112,7 @@ class Translator:
         self._buffer: list[bytes] = []
         self._size = 0
         self._held: list[bytes] = []
-        self._seen = Observer()
+        self._seen = Observer(foreign=entry != backend)
         self._opening = Opening(self.backend, 0, (), stream=False)
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None

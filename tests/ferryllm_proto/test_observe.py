@@ -103,3 +103,15 @@ def test_what_can_not_be_read_is_the_providers_fault(code: str) -> None:
 )
 def test_what_the_provider_says_itself_stays(error: ir.Error) -> None:
     assert blame_upstream(error) is error
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_x14_a_call_that_could_not_be_read_is_no_answer_for_clients_of_another_dialect(foreign: bool) -> None:
+    seen = Observer(foreign=foreign)
+    event = seen.see(Finish(ir.FinishReason.MALFORMED_TOOL))
+    assert (type(event) is StreamFailed) is foreign
+    assert (seen.error is not None) is foreign
+    assert (seen.finish is None) is foreign
+    whole = Observer(foreign=foreign)
+    whole.see_whole(ir.Response("id", "m", (ir.Text("a"),), ir.FinishReason.MALFORMED_TOOL))
+    assert (whole.error is not None) is foreign

@@ -18,7 +18,7 @@ from ferryllm_proto.entries import Entry, Operation, response_id
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.json import encode, fields, loads, raw
 from ferryllm_proto.kept import KeptResponse
-from ferryllm_proto.policy.access import owner
+from ferryllm_proto.policy.access import owner, without_keys
 from ferryllm_proto.relay import client_headers
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class StoredResponses:
         path = f"/v1/responses/{quote(kept.id, safe='')}"
         if entry.operation in (Operation.CANCEL, Operation.INPUT_ITEMS):
             path = f"{path}/{entry.operation.value}"
-        asked = UpstreamRequest(request.method, path, request.query, _DIALECT.forwarded(request.headers), b"", False)
+        query, headers = without_keys(request.query), _DIALECT.forwarded(request.headers)
+        asked = UpstreamRequest(request.method, path, query, headers, b"", False)
         try:
             response = await upstream.open(self._app.pool, asked, request.header("user-agent"))
             async with response:

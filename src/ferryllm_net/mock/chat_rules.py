@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .complaint import Complaint, Json, function_schema, known, listed, missing, one_of, short, typed, within, words
-from .proofs import is_signature
+from .proofs import is_encrypted, is_signature
 
 MAX_TOOLS = 128
 MAX_CALL_ID = 40
@@ -181,6 +181,9 @@ def _assistant(message: dict[str, Json], path: str) -> None:
 
 
 def _genuine(entry: dict[str, Json]) -> bool:
+    if entry.get("type") == "reasoning.encrypted":
+        data = entry.get("data")
+        return isinstance(data, str) and is_encrypted(data)
     signature = entry.get("signature")
     return isinstance(signature, str) and is_signature(signature, str(entry.get("text") or ""))
 

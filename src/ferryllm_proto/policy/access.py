@@ -55,6 +55,11 @@ def query_keys(target: str) -> list[str]:
     return [_unescaped(value) for name, _, value in pairs if _unescaped(name) == "key" and value]
 
 
+def without_keys(query: str) -> str:
+    """``query`` without what `query_keys` reads: these keys open the gateway and are no provider's business."""
+    return "&".join(pair for pair in query.split("&") if _unescaped(pair.partition("=")[0]) != "key")
+
+
 _ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferryllm_proto import ir
-from ferryllm_proto.policy.access import AccessRules, check, key_digest, owner
+from ferryllm_proto.policy.access import AccessRules, check, key_digest, owner, without_keys
 
 KEYS = AccessRules((key_digest("fk-one-0123456789"), key_digest("fk-two-0123456789")))
 OPEN = AccessRules(hosts=("gateway.local",))
@@ -132,6 +132,12 @@ def test_n5_a_key_in_a_query_is_read_with_its_escapes_undone() -> None:
     for query in ("key=fk+one/0=12%C3%A9", "alt=sse&key=fk%2Bone%2F0%3D12%c3%a9", "%6bey=fk%2bone%2f0%3d12%C3%A9"):
         assert check(rules, "POST", [], f"/v1beta/models/m:generateContent?{query}") is None
     assert check(rules, "POST", [], "/v1beta/models/m:generateContent?key=fk%2520one") is not None
+
+
+def test_n5_keys_of_the_gateway_are_no_part_of_a_providers_query() -> None:
+    assert without_keys("") == ""
+    assert without_keys("key=k") == ""
+    assert without_keys("include=a%20b&key=k&%6Bey=k&monkey=1&limit=2") == "include=a%20b&monkey=1&limit=2"
 
 
 def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:

@@ -50,6 +50,7 @@ def shaped(
         turns = tuple(_reminder(turn, report) if turn.role is ir.Role.SYSTEM else turn for turn in turns)
     messages: list[Message] = []
     for turn in tools.pair_results(turns, report):  # results come first in what it returns (B10)
+        turn = _errors(turn, report)
         blocks = writer.blocks(turn.parts)
         plain = writer.plain(turn.parts) if blocks else None
         _append(messages, turn.role.value, blocks, plain, turn, writer)
@@ -78,6 +79,30 @@ def _append(
     message: Message = {"role": role, "content": plain if plain is not None else blocks}
     writer.ext(message, turn.ext, turn.path)
     messages.append(message)
+
+
+def _errors(turn: ir.Turn, report: Report) -> ir.Turn:
+    """Results that are errors hold nothing but text: what else they hold stands behind all results."""
+    parts: list[ir.Part] = []
+    moved: list[ir.Part] = []
+    for part in turn.parts:
+        media = _media(part) if isinstance(part, ir.ToolResult) and part.is_error else []
+        if not media:
+            parts.append(part)
+            continue
+        assert isinstance(part, ir.ToolResult)
+        for one in media:
+            report.degraded(one.path or part.path, "a result that is an error holds only text: sent behind the results")
+            moved += (ir.Text(f"[part of the result of tool call {part.id}]"), one)
+        parts.append(msgspec.structs.replace(part, parts=tuple(one for one in part.parts if one not in media)))
+    if not moved:
+        return turn
+    behind = next((n for n, one in enumerate(parts) if not isinstance(one, ir.ToolResult)), len(parts))
+    return msgspec.structs.replace(turn, parts=(*parts[:behind], *moved, *parts[behind:]))
+
+
+def _media(result: ir.ToolResult) -> list[ir.Image | ir.Document]:
+    return [part for part in result.parts if isinstance(part, (ir.Image, ir.Document))]
 
 
 def _report_turn(turn: ir.Turn, report: Report) -> None:

@@ -113,6 +113,12 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     content: list[Any] = []
     for position, item in enumerate(response.parts):
         content.extend(_blocks(item, position, answer, report))
+    finish = response.finish
+    last = next((item for item in reversed(response.parts) if isinstance(item, ir.ToolCall)), None)
+    if finish is ir.FinishReason.TOOL_USE and last is not None and last.arguments and json.is_cut(last.arguments):
+        # Some servers say that a call is ready although a limit has cut it (X18).
+        report.degraded("stop_reason", "the last call's arguments are cut: told as max_tokens")
+        finish = ir.FinishReason.LENGTH
     out: dict[str, Any] = {
         "id": message_id(response.id, answer),
         "type": "message",
@@ -120,13 +126,13 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         "model": answer.model or response.model,
         "content": content,
         "stop_reason": stop_reason(
-            response.finish,
+            finish,
             called=any(isinstance(item, ir.ToolCall) for item in response.parts),
             refused=any(isinstance(item, ir.Refusal) for item in response.parts),
         ),
         "stop_sequence": response.stop_sequence,
     }
-    details = stop_details(response.finish, response.finish_details)
+    details = stop_details(finish, response.finish_details)
     if details is not None:
         out["stop_details"] = json.raw(details)
     if response.usage is None or response.usage.input is None:

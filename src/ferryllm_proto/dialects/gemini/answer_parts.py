@@ -195,7 +195,9 @@ class AnswerParts:
             args,
         )
         if not self._opaque:
-            return inner + b"}"
+            # Of the calls of an answer the first is signed. Should Gemini get the next turn, it refuses one that is not.
+            more = b',"thoughtSignature":%b' % json.encode_str(carrier.DUMMY_SAID) if position == 0 else b""
+            return inner + more + b"}"
         if len(self._opaque) > 1:
             self.report.dropped("functionCall.thoughtSignature", "a call has room for one proof")
         return b'%b,"thoughtSignature":%b}' % (inner, json.encode_str(carrier.written(self._opaque[0])))

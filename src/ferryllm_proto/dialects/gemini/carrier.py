@@ -18,18 +18,26 @@ from .wire import PROVIDER
 DUMMY = "skip_thought_signature_validator"
 """What Google documents for calls of a history that no Gemini 3 has made."""
 
+DUMMY_SAID = "skip/thought/signature/validator"
+"""The same bytes as clients get them: in the alphabet of base64 that all of them read."""
+
 _MARK = "ZmVycnkxL"  # base64 of the beginning of every envelope
 
 
 def read(data: str | None, model: str) -> ir.Opaque | None:
     """The material in a ``thoughtSignature``; None where there is none, and for a damaged envelope."""
-    if not data:
+    if not data or is_dummy(data):
         return None
     if data.startswith(_MARK):
         return opaque.unwrap(_decoded(data))
     if opaque.is_envelope(data):
         return opaque.unwrap(data)
     return ir.Opaque(PROVIDER, model, ir.OpaqueKind.THOUGHT_SIGNATURE, data)
+
+
+def is_dummy(data: str | None) -> bool:
+    """Whether a signature only stands for one that is missing."""
+    return data in (DUMMY, DUMMY_SAID)
 
 
 def _decoded(data: str) -> str:

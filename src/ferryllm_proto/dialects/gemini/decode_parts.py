@@ -43,6 +43,9 @@ CUTS = ".cuts"
 PIECES = ".pieces"
 """In ``ext`` of a text or thought that stood in several contents: the number of characters in each."""
 
+DUMMY = ".dummy"
+"""In ``ext`` of a part: its signature only stands for a missing one."""
+
 _counts = json.decoder(list[int])
 
 
@@ -202,6 +205,8 @@ class ContentReader:
             return
         if part.thought is not None:
             fields["thought" if part.thought else ".thought"] = b"true" if part.thought else b"false"
+        if carrier.is_dummy(part.thought_signature):
+            fields[DUMMY] = b"true"
         if material is not None:
             signature_path = f"{path}.thoughtSignature"
             if kind != "function_call" and carrier.is_own(material) and parts and isinstance(parts[-1], ir.Text):

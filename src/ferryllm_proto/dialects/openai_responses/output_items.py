@@ -200,7 +200,9 @@ class ReasoningItem(Item):
 
     def close(self, status: bytes) -> bytes:
         out = self._end_part()
-        more = b"" if self.material is None else b',"encrypted_content":%b' % json.encode_str(_token(self.material))
+        # Without any the API would look for the item by its id in the next turn, should that be its own.
+        token = opaque.UNPROVEN if self.material is None else _token(self.material)
+        more = b',"encrypted_content":%b' % json.encode_str(token)
         if status != b"completed":
             more += b',"status":"%b"' % status
         item = b'{"id":%b,"type":"reasoning","summary":[%b]%b}' % (self.id, b",".join(self._parts), more)
