@@ -64,9 +64,7 @@ Example:
 )
 @_options
 @click.option("--model", help="The provider's name of the model; else the client's.")
-def request(
-    source: str, target: str, path: str | None, as_json: bool, file: IO[bytes], model: str | None
-) -> None:
+def request(source: str, target: str, path: str | None, as_json: bool, file: IO[bytes], model: str | None) -> None:
     """Translate a client's request body for a provider."""
     from ferryllm_proto import DIALECTS, RemoteProtocolError
     from ferryllm_proto.prepare import Target, prepare

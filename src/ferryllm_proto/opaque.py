@@ -30,7 +30,7 @@ MAX_CARRIER = 16 << 10
 _Token = tuple[str, str, str, str, str]
 """Provider, model, kind, item id or "", data."""
 
-_decoder = json.decoder(_Token)
+_decoder = json.decoder(list[str])
 _carried = json.decoder(list[tuple[_Token, str, bool]])
 
 
@@ -98,7 +98,7 @@ def uncarry(id_: str) -> tuple[str, list[Thought]]:
         return plain, []
 
 
-def _token(opaque: Opaque) -> _Token:
+def _token(opaque: Opaque) -> tuple[str, str, str, str, str]:
     return opaque.provider, opaque.model, opaque.kind.value, opaque.id or "", opaque.data
 
 

@@ -24,6 +24,7 @@ from click.testing import CliRunner
 
 from ferryllm_cli import exit_codes
 from ferryllm_cli.serve import command
+from ferryllm_proto.grammar import Seen
 from support import grammar
 from support.answers import DONE, ROLE, chunk
 from support.planted import PROVIDER_KEY, leaks
@@ -93,7 +94,7 @@ class Talk:
         while b"pong" not in self._data:
             self._data += self._answer.read1()
 
-    def rest(self) -> grammar.Seen:
+    def rest(self) -> Seen:
         while piece := self._answer.read1():
             self._data += piece
         self._connection.close()

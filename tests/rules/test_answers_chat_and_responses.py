@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from ferryllm_proto import opaque
-from ferryllm_proto import ir
+from ferryllm_proto import ir, opaque
 from ferryllm_proto.loss import Disposition
 from ferryllm_proto.translate import State
 from support import grammar, oracles

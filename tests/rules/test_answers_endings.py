@@ -9,6 +9,7 @@ import pytest
 
 from ferryllm_proto import ir
 from ferryllm_proto.dialects.anthropic.scan import MESSAGE_STOP
+from ferryllm_proto.grammar import Seen
 from ferryllm_proto.loss import Disposition
 from ferryllm_proto.translate import State
 from support import grammar, oracles
@@ -82,7 +83,7 @@ OPENING = {
 """Streams that stop before anything was said."""
 
 
-def failed(entry: str, told: Told, status: int = 200) -> grammar.Seen:
+def failed(entry: str, told: Told, status: int = 200) -> Seen:
     assert told.state is State.FAILED
     assert told.status == status
     seen = grammar.validate(entry, told.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import anthropic
 import openai
@@ -24,7 +25,13 @@ ANTHROPIC = (
 )
 GEMINI = gemini_error(400, MESSAGE, "SOME_STATUS")
 OLLAMA = b'{"error":"the words of the provider"}'
-OWN = {"openai": OPENAI, "openai_responses": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
+OWN: dict[str, bytes] = {
+    "openai": OPENAI,
+    "openai_responses": OPENAI,
+    "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+}
 
 
 def refused(
@@ -33,12 +40,12 @@ def refused(
     told = tell(ask(entry, backend, stream=stream), body, status=status, headers=list(headers))
     assert told.state is State.FAILED
     seen = oracles.error(entry, told.status, told.headers, told.body)
-    value = told.json()
+    value: Any = told.json()
     assert told.message
     if isinstance(value, list):
         assert entry == backend == "gemini"  # relayed as it came
         (value,) = value
-    assert isinstance(value["error"], str if entry == "ollama" else dict)
+    assert entry == "ollama" or isinstance(value["error"], dict)
     if entry == "gemini" and value["error"]["status"] != "SOME_STATUS":
         assert set(value["error"]) <= {"code", "message", "status", "details"}
         assert value["error"]["status"].isupper()

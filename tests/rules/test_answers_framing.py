@@ -193,7 +193,8 @@ def _folded(entry: str, told: Told, stream: bool) -> oracles.Answer:
     assert told.state is State.DONE, told.error
     assert told.status == 200
     assert told.headers["content-type"].startswith(_type(entry, stream))
-    return oracles.stream(entry, told.body) if stream else oracles.whole(entry, told.body)
+    folded: oracles.Answer = (oracles.stream if stream else oracles.whole)(entry, told.body)
+    return folded
 
 
 @pytest.mark.parametrize(("entry", "backend"), ALL)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import ir, opaque
+from ferryllm_proto.grammar import Seen
 from ferryllm_proto.translate import State
 from support import grammar, oracles
 from support.answers import (
@@ -68,14 +69,14 @@ FG = {
 }
 
 
-def well(entry: str, told: Told) -> grammar.Seen:
+def well(entry: str, told: Told) -> Seen:
     assert told.state is State.DONE, told.error
     seen = grammar.validate(entry, told.body)
     assert seen.ended
     return seen
 
 
-def streamed(entry: str, backend: str, data: bytes, **fields: Any) -> grammar.Seen:
+def streamed(entry: str, backend: str, data: bytes, **fields: Any) -> Seen:
     """What the grammar saw; the SDK has put it together too."""
     told = through(entry, backend, data, tools=FG["tools"][entry], **fields)
     seen = well(entry, told)
@@ -87,7 +88,7 @@ def streamed(entry: str, backend: str, data: bytes, **fields: Any) -> grammar.Se
     return seen
 
 
-def called(seen: grammar.Seen) -> list[tuple[str, Any]]:
+def called(seen: Seen) -> list[tuple[str, Any]]:
     return [(name, json.loads(args or "{}")) for name, args in seen.tools]
 
 
@@ -237,12 +238,12 @@ def test_x6_minted_ids_are_stable_and_different(entry: str) -> None:
     one, two = (through(entry, "openai", data).body for _ in range(2))
     assert one == two
     whole = through(entry, "openai", data, stream=False).json()
-    items = {
-        "anthropic": lambda: whole["content"],
-        "openai_responses": lambda: whole["output"],
-        "gemini": lambda: [part["functionCall"] for part in whole["candidates"][0]["content"]["parts"]],
-        "ollama": lambda: whole["message"]["tool_calls"],
-    }[entry]()
+    if entry == "gemini":
+        items = [part["functionCall"] for part in whole["candidates"][0]["content"]["parts"]]
+    elif entry == "ollama":
+        items = whole["message"]["tool_calls"]
+    else:
+        items = whole["content" if entry == "anthropic" else "output"]
     found = [item.get("call_id") or item["id"] for item in items]
     assert len(set(found)) == 2
     assert all(id_.encode() in one for id_ in found)
@@ -585,9 +586,7 @@ PAGE = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index":
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(
-    ("entry", "backend"), [(e, b) for e in DIALECTS for b in DIALECTS if e != b and b != "ollama"]
-)
+@pytest.mark.parametrize(("entry", "backend"), [(e, b) for e in DIALECTS for b in DIALECTS if e != b and b != "ollama"])
 def test_x17_web_citations_reach_every_client(entry: str, backend: str, stream: bool) -> None:
     second = {"url": "https://b.example"}
     data = {

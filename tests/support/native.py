@@ -1,4 +1,4 @@
-"""Answers of Gemini and of Ollama as bytes, in their own words: see `support.answers`, which has those of the others."""
+"""Answers of Gemini and of Ollama as bytes, in their own words; `support.answers` has those of the others."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ferryllm_net.gateway import Serving, serve
 from ferryllm_net.gateway.app import App
 from ferryllm_net.http import Request, Responder, Server
 from ferryllm_net.telemetry import Log
+from ferryllm_proto.grammar import Seen
 from support import grammar
 from support.answers import DONE, ROLE, chunk
 from support.gateways import gateway, settings, upstream
@@ -104,7 +105,7 @@ async def streaming(
             while b"pong" not in got:
                 got += await stream.receive()
 
-            async def rest() -> grammar.Seen:
+            async def rest() -> Seen:
                 nonlocal got
                 try:
                     while True:

@@ -119,6 +119,15 @@ async def test_another_keys_response_at_the_same_provider_is_not_reached() -> No
     assert len(provider.asked) == 2
 
 
+async def test_the_key_in_a_query_stays_here() -> None:
+    provider = Provider()
+    key = MINE["authorization"].removeprefix("Bearer ")
+    async with upstream(provider) as port, gateway(port, more=AUTH) as running:
+        await running.ask("POST", f"/v1/responses?key={key}", {"model": "resp-x", "input": "hi"})
+        assert (await running.ask("GET", f"/v1/responses/resp_9?limit=1&%6bey={key}&key={key}"))[0] == 200
+    assert [target for _, target, _ in provider.asked] == ["/v1/responses", "/v1/responses/resp_9?limit=1"]
+
+
 async def test_a_response_the_provider_has_forgotten_is_said_in_its_words() -> None:
     provider = Provider()
     async with upstream(provider) as port, gateway(port) as running:

@@ -41,8 +41,8 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
         assert family.documentation
         for sample in family.samples:
             if sample.name.endswith("_total"):
-                labels = (sample.labels[name] for name in sorted(sample.labels))
-                found[(sample.name, *labels)] = sample.value
+                labels = tuple(sample.labels[name] for name in sorted(sample.labels))
+                found[(sample.name,) + labels] = sample.value  # noqa: RUF005 - a star there is Python 3.11's
     return found
 
 

@@ -195,7 +195,7 @@ class AnswerParts:
             args,
         )
         if not self._opaque:
-            # Of the calls of an answer the first is signed. Should Gemini get the next turn, it refuses one that is not.
+            # Of the calls of an answer the first is signed: should Gemini get the next turn, it refuses one without.
             more = b',"thoughtSignature":%b' % json.encode_str(carrier.DUMMY_SAID) if position == 0 else b""
             return inner + more + b"}"
         if len(self._opaque) > 1:

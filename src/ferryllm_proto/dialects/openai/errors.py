@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import msgspec
@@ -232,7 +233,9 @@ def encode_error(error: ir.Error, request_id: str | None) -> tuple[ClientHead, b
     if request_id is not None:
         headers.append(("x-request-id", request_id))
     if error.retry_after is not None:
-        headers.append(("retry-after", f"{error.retry_after:.3f}".rstrip("0").rstrip(".")))
+        headers.append(("retry-after", str(math.ceil(error.retry_after))))
+        if error.retry_after != math.ceil(error.retry_after):
+            headers.append(("retry-after-ms", str(round(error.retry_after * 1000))))
     status = error.http_status
     # 529 is Anthropic's own; OpenAI's clients know 503 (E3).
     return ClientHead(503 if status == 529 else status, tuple(headers)), body(error)

@@ -166,6 +166,8 @@ class ReasoningItem(Item):
         self._text: list[str] = []
         self._head = b""
         self.material: ir.Opaque | None = None
+        self.unproven = ""
+        """What stands for a proof where there is none."""
 
     def open(self) -> bytes:
         return self._added(b'{"id":%b,"type":"reasoning","summary":[]}' % self.id)
@@ -200,9 +202,8 @@ class ReasoningItem(Item):
 
     def close(self, status: bytes) -> bytes:
         out = self._end_part()
-        # Without any the API would look for the item by its id in the next turn, should that be its own.
-        token = opaque.UNPROVEN if self.material is None else _token(self.material)
-        more = b',"encrypted_content":%b' % json.encode_str(token)
+        token = self.unproven if self.material is None else _token(self.material)
+        more = b',"encrypted_content":%b' % json.encode_str(token) if token else b""
         if status != b"completed":
             more += b',"status":"%b"' % status
         item = b'{"id":%b,"type":"reasoning","summary":[%b]%b}' % (self.id, b",".join(self._parts), more)

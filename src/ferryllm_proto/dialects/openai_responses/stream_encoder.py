@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from ... import ids, ir, json
+from ... import ids, ir, json, opaque
 from ...dialect import Answer
 from ...errors import LocalProtocolError
 from ...events import (
@@ -93,6 +93,11 @@ class StreamEncoder:
         self.losses: list[Loss] = self._report.losses
         self._answer = answer
         self._echo = json.one_line(echo_fields(answer.request, kept=answer.kept or answer.kept_upstream))
+        request = answer.request
+        # A client that keeps its reasoning itself sends it back to whoever is asked next. Should that be the API of
+        # this dialect, it would look for an item without a proof by its id, and refuse the request.
+        sealed = request is not None and (request.store is False or wire.ENCRYPTED in request.include)
+        self._unproven = opaque.UNPROVEN if sealed else ""
         self._sequencer = Sequencer()
         self._writer = EventWriter()
         self._head = b""
@@ -333,6 +338,7 @@ class StreamEncoder:
             return self._item, b""
         out = self._close(b"completed")
         item = ReasoningItem(self._writer, self._index, self._id(self._start.id, "rs_"))
+        item.unproven = self._unproven
         self._take(item)
         return item, out + item.open()
 

@@ -66,7 +66,9 @@ def thought(data: str, text: str = "", *, late: bool = False) -> opaque.Thought:
 def test_b9_what_an_id_carries_goes_back_to_its_place() -> None:
     report = Report()
     text = ir.Text("said")
-    carried = reasoning.carrying("c1", [thought("a", "one"), thought("b", "two", late=True), thought("g", late=True)], report)
+    carried = reasoning.carrying(
+        "c1", [thought("a", "one"), thought("b", "two", late=True), thought("g", late=True)], report
+    )
     parts: list[ir.Part] = [text]
     reasoning.carried(parts, ir.ToolCall(carried, "f", "{}", path="messages[1].tool_calls[0]"))
     assert [getattr(part, "text", "call") for part in parts] == ["one", "said", "two", "", "call"]

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from ferryllm_proto import ir, json
+from ferryllm_proto.capabilities import effort_of
 from ferryllm_proto.dialects.openai_responses import DIALECT
-from ferryllm_proto.dialects.openai_responses.encode_request import effort_of
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import Loss
 

@@ -109,7 +109,7 @@ def test_z1_z3_a_message_has_all_its_events() -> None:
         "output_item.done",
     ]
     answer = oracles.stream("openai_responses", stream)
-    assert answer.output_text == "ab"  # type: ignore[union-attr]  # the oracle gives this dialect's answer
+    assert answer.output_text == "ab"
 
 
 def test_m1_the_model_is_the_clients_and_ids_are_of_the_dialect() -> None:
