@@ -18,6 +18,7 @@ from .errors import RemoteProtocolError
 from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish, UsageUpdate
 from .freeform import FreeformInput
 from .loss import Report
+from .made import Made
 
 _Key = tuple[str | None, str]
 
@@ -243,7 +244,7 @@ class Raiser:
         self._given: set[str] = set()
         self._calls = 0
         self._inputs: dict[int, FreeformInput] = {}
-        self._searches = search.Searches(request.dialect, seed)
+        self._searches = Made(request.dialect, seed)
         self._client = request.dialect
         self._held: dict[int, BlockStart] = {}
         self._next = _FIRST_OWN
@@ -274,7 +275,7 @@ class Raiser:
             return [*self._drain(event.ix), event]  # type: ignore[union-attr]  # its type was just compared
         return [event]
 
-    # --- searches the provider made ---
+    # --- what the provider made by itself ---
 
     def _open(self, event: BlockStart) -> list[Event]:
         if event.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect != self._client:

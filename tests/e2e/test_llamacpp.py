@@ -1,4 +1,4 @@
-"""A real, independent provider: llama.cpp's server with tiny random models speaks all three protocols.
+"""A real, independent provider: llama.cpp's server with tiny random models, which speaks three of the protocols.
 
 ``FERRYLLM_LLAMA_SERVER`` is the program, ``FERRYLLM_LLAMA_MODELS`` a folder with tiny-text, tiny-agent and tiny-think
 (.gguf), ``FERRYLLM_LLAMA_TEMPLATE`` a chat template with ``<think>``; docs/development.md tells how to make them.
@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import ollama
 import openai
 import pytest
+from google import genai
+from google.genai import types as genai_types
 
 from support.processes import Gateway, free_port, gateway, program
 
@@ -241,3 +244,79 @@ def test_thinking_reaches_every_client(served: Gateway, backend: str) -> None:
             getattr(choice.delta, "reasoning_content", None) or "" for chunk in chunks for choice in chunk.choices
         )
         assert thought
+
+
+def google_client(served: Gateway) -> genai.Client:
+    return genai.Client(api_key="any", http_options=genai_types.HttpOptions(base_url=served.base_url))
+
+
+def google_parts(served: Gateway, model: str, contents: Any, **config: Any) -> list[genai_types.Part]:
+    """The parts of a streamed answer."""
+    with google_client(served) as client:
+        settings = genai_types.GenerateContentConfig(**config)
+        chunks = list(client.models.generate_content_stream(model=model, contents=contents, config=settings))
+    found = [chunk.candidates[0].content for chunk in chunks if chunk.candidates]
+    assert chunks[-1].model_version == model
+    return [part for content in found if content is not None for part in content.parts or []]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_and_thinking_through_gemini(served: Gateway, backend: str) -> None:
+    parts = google_parts(served, f"tiny-text.{backend}", "Say something", max_output_tokens=16)
+    assert "".join(part.text or "" for part in parts)
+    with google_client(served) as client:
+        whole = client.models.generate_content(model=f"tiny-text.{backend}", contents="Say something")
+        assert whole.usage_metadata is not None
+        assert whole.usage_metadata.candidates_token_count
+    thinking = genai_types.ThinkingConfig(include_thoughts=True)
+    parts = google_parts(served, f"tiny-think.{backend}", "Think", max_output_tokens=64, thinking_config=thinking)
+    assert any(part.thought and part.text for part in parts)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tool_loop_through_gemini(served: Gateway, backend: str) -> None:
+    function = genai_types.FunctionDeclaration(name="get_weather", parameters_json_schema=WEATHER)
+    any_ = genai_types.FunctionCallingConfigMode.ANY
+    calling = genai_types.ToolConfig(function_calling_config=genai_types.FunctionCallingConfig(mode=any_))
+    tools = [genai_types.Tool(function_declarations=[function])]
+    first = google_parts(
+        served, f"tiny-agent.{backend}", "Weather in Paris?", max_output_tokens=200, tools=tools, tool_config=calling
+    )
+    calls = [part.function_call for part in first if part.function_call]
+    assert calls
+    assert calls[0].name == "get_weather"
+    results = [
+        genai_types.Part(
+            function_response=genai_types.FunctionResponse(
+                id=call.id, name=call.name, response={"output": "18 degrees"}
+            )
+        )
+        for call in calls
+    ]
+    contents = [
+        genai_types.Content(role="user", parts=[genai_types.Part(text="Weather in Paris?")]),
+        genai_types.Content(role="model", parts=first),
+        genai_types.Content(role="user", parts=results),
+    ]
+    assert google_parts(served, f"tiny-text.{backend}", contents, max_output_tokens=16, tools=tools)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_text_thinking_and_tools_through_ollama(served: Gateway, backend: str) -> None:
+    client = ollama.Client(host=served.base_url)
+    ask = [{"role": "user", "content": "Say something"}]
+    lines = list(client.chat(f"tiny-text.{backend}", ask, stream=True, options={"num_predict": 16}))
+    assert "".join(line.message.content or "" for line in lines)
+    assert lines[-1].done
+    assert lines[-1].eval_count
+    thought = client.chat(f"tiny-think.{backend}", ask, think=True, options={"num_predict": 64})
+    assert thought.message.thinking
+    tools = [{"type": "function", "function": {"name": "get_weather", "description": "w", "parameters": WEATHER}}]
+    said: list[Any] = [{"role": "user", "content": "Weather in Paris?"}]
+    first = client.chat(f"tiny-agent.{backend}", said, tools=tools, options={"num_predict": 200})
+    if first.message.tool_calls:  # nothing can force a tool in this protocol, and the model is a random one
+        said.append(first.message)
+        said += [
+            {"role": "tool", "content": "18 degrees", "tool_name": "get_weather"} for _ in first.message.tool_calls
+        ]
+        assert client.chat(f"tiny-text.{backend}", said, tools=tools, options={"num_predict": 8}).done

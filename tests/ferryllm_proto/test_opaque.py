@@ -140,3 +140,8 @@ def test_a_damaged_carrier_is_the_id_alone(damage: int) -> None:
 def test_g11_a_carrier_has_a_limit() -> None:
     huge = opaque.Thought(Opaque("anthropic", "m", OpaqueKind.REDACTED, "x" * opaque.MAX_CARRIER), "", False)
     assert opaque.carry("call_1", [huge]) == ""
+
+
+def test_what_stands_for_no_proof_is_a_marked_envelope_without_material() -> None:
+    assert opaque.is_envelope(opaque.UNPROVEN)
+    assert opaque.unwrap(opaque.UNPROVEN) is None

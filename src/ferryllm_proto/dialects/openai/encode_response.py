@@ -65,6 +65,13 @@ def annotation(dialect: str, raw: bytes, end: int, start: int = 0) -> bytes | No
     return json.encode({"type": "url_citation", "url_citation": page})
 
 
+def _joined(before: object, raw: bytes) -> bytes:
+    """Members of the same name are one: each picture of an answer is a part of its own."""
+    if not isinstance(before, json.Raw) or json.kind(before) != "array" or json.kind(raw) != "array":
+        return raw
+    return b"[%b]" % b",".join(bytes(one) for one in (*json.items(before), *json.items(raw)))
+
+
 def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     """The body. What a Chat answer cannot hold is in ``report``."""
     message: dict[str, object] = {"role": "assistant"}
@@ -100,7 +107,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
             calls.append(call)
             proofs = []
         elif isinstance(part, ir.Hosted) and part.dialect == NAME:
-            hosted[part.type] = json.raw(part.raw)
+            hosted[part.type] = json.raw(_joined(hosted.get(part.type), part.raw))
         else:
             name = part.type if isinstance(part, ir.Hosted) else type(part).__name__
             report.dropped(f"content.{name}", "a Chat answer has no place for it")

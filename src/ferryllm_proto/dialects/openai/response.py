@@ -35,6 +35,10 @@ class CallAnswer(msgspec.Struct, frozen=True):
     extra_content: _Raw = _NONE
 
 
+MADE = ("audio", "images", "executed_tools")
+"""Members of a message that are made of more than words."""
+
+
 class MessageAnswer(msgspec.Struct, frozen=True):
     """A message or a delta of one; unknown fields are of no concern to other dialects."""
 
@@ -48,6 +52,8 @@ class MessageAnswer(msgspec.Struct, frozen=True):
     annotations: list[_Raw] | None = None
     audio: _Raw = _NONE
     images: _Raw = _NONE
+    executed_tools: _Raw = _NONE
+    """Groq's own tools."""
 
     @property
     def thought(self) -> str:
@@ -209,7 +215,7 @@ def _parts(message: MessageAnswer, model: str) -> list[ir.Part]:
         out[out.index(texts[-1])] = msgspec.structs.replace(texts[-1], citations=raws, citations_dialect=NAME)
     if message.refusal:
         out.append(ir.Refusal(message.refusal))
-    for name in ("audio", "images"):
+    for name in MADE:
         raw = bytes(getattr(message, name))
         if raw not in (b"", b"null", b"[]"):
             out.append(ir.Hosted(NAME, name, raw))

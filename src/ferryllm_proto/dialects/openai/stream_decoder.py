@@ -303,16 +303,28 @@ class StreamDecoder:
             out.append(RefusalDelta(self._block(BlockKind.REFUSAL, out), delta.refusal))
         if delta.annotations and self._kind is _TEXT and self._open is not None:
             out.extend(Citation(self._open, NAME, bytes(raw)) for raw in delta.annotations)
+        elif delta.annotations:  # of a text that is not there
+            out.append(Raw(NAME, "annotations", bytes(delta.annotations[0])))
         if delta.tool_calls:
             self._close(out)
             self._next = self._calls.receive(delta.tool_calls, self._model, self._next, out)
         if delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments):
             self._close(out)
             self._next = self._calls.receive_legacy(delta.function_call, self._next, out)
-        if len(delta.audio) or len(delta.images):
-            for name, value in (("audio", delta.audio), ("images", delta.images)):
-                if bytes(value) not in (b"", b"null", b"[]"):
-                    out.append(Raw(NAME, name, bytes(value)))
+        for name in response.MADE:
+            value = bytes(getattr(delta, name))
+            if value not in (b"", b"null", b"[]"):
+                self._made(name, value, out)
+
+    def _made(self, name: str, value: bytes, out: list[Event]) -> None:
+        """Pictures come whole, as in an answer that is no stream; of the rest only pieces are seen."""
+        if name != "images":
+            out.append(Raw(NAME, name, value))
+            return
+        self._close(out)
+        out.append(BlockStart(self._next, BlockKind.HOSTED, hosted=ir.Hosted(NAME, name, value)))
+        out.append(BlockEnd(self._next))
+        self._next += 1
 
     def _mixed(self, content: list[json.Raw], out: list[Event]) -> None:
         for is_thought, text in response.split_content(content):

@@ -154,3 +154,14 @@ def test_a_lone_system_message_of_settings_is_kept_as_it_is() -> None:
     body, losses = encoded(DIALECT.decode_request(data))
     assert body["messages"][1] == {"role": "system", "output_config": {"effort": "low"}}
     assert losses == []
+
+
+def test_a_result_that_is_an_error_holds_nothing_but_text() -> None:
+    image = ir.Image(ir.Source(ir.SourceKind.BASE64, "iVBORw0KGgo=", "image/png"), path="messages[2].x")
+    failed = ir.ToolResult("t1", (ir.Text("no"), image), is_error=True, path="messages[2]")
+    request = foreign(user("go"), assistant(call("t1"), call("t2")), user(failed, result("t2"), "so"))
+    body, losses = encoded(request)
+    blocks = body["messages"][2]["content"]
+    assert [block["type"] for block in blocks] == ["tool_result", "tool_result", "text", "image", "text"]
+    assert (blocks[0]["is_error"], blocks[0]["content"]) == (True, "no")
+    assert ("degraded", "messages[2].x") in paths(losses)

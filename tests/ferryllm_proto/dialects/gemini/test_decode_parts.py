@@ -158,3 +158,64 @@ def test_bad_parts_are_named(part: dict[str, Any], words: str) -> None:
     with pytest.raises(RemoteProtocolError, match=words) as caught:
         _parts(part)
     assert "contents[0].parts[0]" in str(caught.value)
+
+
+def _chunks(*parts: dict[str, Any]) -> dict[str, Any]:
+    spoken = [{"role": "model", "parts": [part]} for part in parts]
+    return {"contents": [{"role": "user", "parts": [{"text": "x"}]}, *spoken]}
+
+
+THOUGHT = {"text": "hm", "thought": True}
+
+
+def test_contents_of_the_model_in_a_row_are_one_answer() -> None:
+    first, answer = decoded(_chunks({"text": "a"}, {"text": "b"}, call("f"), {"text": "c"})).turns
+    assert first.role is ir.Role.USER
+    assert [getattr(part, "text", "call") for part in answer.parts] == ["ab", "call", "c"]
+    assert [part.path for part in answer.parts] == [f"contents[{n}].parts[0]" for n in (1, 3, 4)]
+
+
+def test_contents_with_fields_of_their_own_stay_apart() -> None:
+    body = _chunks({"text": "a"}, {"text": "b"})
+    body["contents"][2]["zz"] = 1
+    assert len(decoded(body).turns) == 3
+
+
+def test_texts_of_one_content_stay_apart() -> None:
+    assert [part.text for part in _parts({"text": "a"}, {"text": "b"}) if isinstance(part, ir.Text)] == ["a", "b"]
+
+
+def test_b9_another_providers_proof_finds_its_thoughts_in_earlier_contents() -> None:
+    packed = carrier.written(FOREIGN)
+    found = decoded(_chunks(THOUGHT, THOUGHT, {"text": "", "thought": True, "thoughtSignature": packed}, call("f")))
+    thought = found.turns[1].parts[0]
+    assert isinstance(thought, ir.Reasoning)
+    assert (thought.text, thought.opaque) == ("hmhm", (FOREIGN,))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ({"text": "a"}, {"text": ""}, {"text": "béc"}, {"text": "🌍d"}),
+        (
+            THOUGHT,
+            THOUGHT,
+            {"text": "a"},
+            {"text": "b", "thoughtSignature": "c2ln"},
+            call("f", thoughtSignature="YQ=="),
+        ),
+        (THOUGHT, {"text": "a"}, THOUGHT, call("f"), call("g")),
+    ],
+)
+def test_g6_the_clients_own_contents_are_written_back(parts: tuple[dict[str, Any], ...]) -> None:
+    body = _chunks(*parts)
+    assert again(body)["contents"] == body["contents"]
+
+
+@pytest.mark.parametrize("dummy", [carrier.DUMMY, carrier.DUMMY_SAID])
+def test_b7_a_signature_that_stands_for_none_is_none(dummy: str) -> None:
+    body = contents(call("f", thoughtSignature=dummy), role="model")
+    (found,) = decoded(body).turns[0].parts
+    assert isinstance(found, ir.ToolCall)
+    assert found.opaque == ()
+    assert again(body)["contents"][0]["parts"][0]["thoughtSignature"] == carrier.DUMMY

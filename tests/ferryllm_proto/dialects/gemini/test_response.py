@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 
 from ferryllm_proto import ir
 from ferryllm_proto.dialect import Answer
-from ferryllm_proto.dialects.gemini import DIALECT
+from ferryllm_proto.dialects.gemini import DIALECT, carrier
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import Report
 
@@ -67,3 +68,11 @@ def test_what_cannot_be_said_is_reported() -> None:
 def test_an_answer_that_ended_in_an_error_is_none() -> None:
     with pytest.raises(RemoteProtocolError):
         DIALECT.encode_response(ir.Response("r", "m", finish=ir.FinishReason.ERROR))
+
+
+def test_b7_the_first_call_of_another_providers_answer_is_signed_with_the_dummy() -> None:
+    """Should Gemini get the conversation next, it refuses a call without a signature."""
+    calls = (ir.ToolCall("a", "f", "{}"), ir.ToolCall("b", "g", "{}"))
+    parts = json.loads(DIALECT.encode_response(ir.Response("r", "m", calls)))["candidates"][0]["content"]["parts"]
+    assert [part.get("thoughtSignature") for part in parts] == [carrier.DUMMY_SAID, None]
+    assert base64.b64decode(carrier.DUMMY_SAID) == base64.urlsafe_b64decode(carrier.DUMMY)

@@ -122,3 +122,14 @@ def test_words_of_an_encrypted_thought_are_its_summary() -> None:
     (first, _) = parts
     assert isinstance(first, ir.Reasoning)
     assert (first.text, first.summary, first.id) == ("", ("in short",), "rs_1")
+
+
+def test_b7_a_signature_of_gemini_stays_with_the_text_or_the_call_it_stood_before() -> None:
+    sig = ir.Opaque("gemini", "g", ir.OpaqueKind.THOUGHT_SIGNATURE, "ts")
+    before_text = reasoning.followed([reasoning.thought(sig, "words", said=False)])
+    before_call = [reasoning.thought(sig, "words", said=False)]
+    for thoughts, order in ((before_text, ["why", "said", "call"]), (before_call, ["said", "why", "call"])):
+        parts: list[ir.Part] = [ir.Reasoning("why"), ir.Text("said")]
+        reasoning.carried(parts, ir.ToolCall(reasoning.carrying("c1", thoughts, Report()), "f", "{}"))
+        assert [getattr(part, "text", "call") for part in parts] == order
+    assert before_call[0].text == ""  # it proves no words
