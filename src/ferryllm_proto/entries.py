@@ -143,8 +143,11 @@ def find(method: str, path: str, headers: Headers, forwards: tuple[Forward, ...]
     for methods, entry in here.items():
         if method in methods:
             return entry
+    version = _version(path)
     for forward in forwards:
         opened = _plain(forward.path)
+        if version and version != _version(forward.path):
+            continue  # /v1/files and /v1beta/files are two providers' files
         if plain == opened or plain.startswith(opened + "/"):
             target = forward.path.rstrip("/") + plain[len(opened) :]
             return Entry(Operation.FORWARD, forward.dialect, provider=forward.provider, target=target)
@@ -185,14 +188,20 @@ def response_id(path: str) -> str:
     return _plain(path).removeprefix("/responses/").partition("/")[0]
 
 
+_VERSIONS = ("/v1/", "/v1beta/", "/v1alpha/")
+
+
+def _version(path: str) -> str:
+    """The version a path begins with; "" for none: some clients leave it to the base URL."""
+    return next((version for version in _VERSIONS if path.startswith(version)), "")
+
+
 def _plain(path: str) -> str:
     if len(path) > 1:
         path = path.rstrip("/") or "/"
     for _ in range(2):
-        for version in ("/v1/", "/v1beta/", "/v1alpha/"):
-            if path.startswith(version):
-                path = path[len(version) - 1 :]
-                break
+        if version := _version(path):
+            path = path[len(version) - 1 :]
     return path
 
 

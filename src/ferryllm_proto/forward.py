@@ -14,6 +14,7 @@ from .dialect import ClientHead, Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
 from .loss import Loss
+from .policy.access import unescaped
 from .relay import client_headers
 from .translate import State
 
@@ -31,7 +32,7 @@ _ANSWER_HEADERS = frozenset(
 )
 """What describes the bytes of an answer, beside the headers every answer may have."""
 
-_KEYS = frozenset({"key", "api_key", "api-key", "access_token"})
+_KEYS = frozenset({"key", "api_key", "api-key", "access_token", "x-api-key", "x-goog-api-key"})
 """Query parameters in which clients send keys: theirs are the gateway's, never the provider's."""
 
 _MAX_TAIL = 16 << 10
@@ -85,7 +86,7 @@ class Forwarding:
             return None
         self.model = _model(body)
         given = [pair for pair in (path or "").partition("?")[2].split("&") if pair]
-        query = "&".join(pair for pair in given if pair.partition("=")[0].lower() not in _KEYS)
+        query = "&".join(pair for pair in given if unescaped(pair.partition("=")[0]).lower() not in _KEYS)
         self.state = State.HEAD
         return UpstreamRequest(self._method, self._target, query, self._passed(headers), body, False)
 

@@ -24,9 +24,9 @@ from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken, unwrapped
 from .prepare import Target, prepare, refusal, understand
+from .raising import RAISED, Raiser
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
-from .tools import RAISED, Raiser
 
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
@@ -294,7 +294,9 @@ class Translator:
         assert self.request is not None
         data = data.lstrip(BLANK)
         if not self._same:
-            self._raiser = Raiser(self.request, self.backend.tool_rules, self.entry.tool_rules, self._seed)
+            asked = self._target.model or self.model
+            rules, client = self.backend.tool_rules, self.entry.tool_rules
+            self._raiser = Raiser(self.request, rules, client, self._seed, model=asked)
         if whole:
             self.state = State.WHOLE
             self._size = len(data)

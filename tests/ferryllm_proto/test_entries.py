@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.entries import Entry, NoEntry, Operation, find, model_id
+from ferryllm_proto.entries import Entry, Forward, NoEntry, Operation, find, model_id
 
 VERSION = [("Anthropic-Version", "2023-06-01")]
 
@@ -86,3 +86,17 @@ def test_unknown_paths_answer_in_the_dialect_of_the_asking_client() -> None:
 
 def test_a_models_name_may_hold_slashes() -> None:
     assert model_id("/v1/models/meta-llama/Llama-3:free") == "meta-llama/Llama-3:free"
+
+
+def test_forwards_are_told_apart_by_their_version() -> None:
+    both = (Forward("/v1/files", "one"), Forward("/v1beta/files", "two", "gemini"))
+    for path, provider in (
+        ("/v1/files", "one"),
+        ("/v1beta/files/x", "two"),
+        ("/v1/v1/files/x", "one"),
+        ("/files", "one"),  # a client that leaves the version to the base URL: the first that fits
+    ):
+        entry = find("POST", path, (), both)
+        assert isinstance(entry, Entry)
+        assert entry.provider == provider, path
+    assert isinstance(find("POST", "/v1/files", (), both[1:]), NoEntry)

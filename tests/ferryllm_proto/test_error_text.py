@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.error_text import MAX_MESSAGE, page, trimmed, unframed
+from ferryllm_proto.error_text import MAX_MESSAGE, page, spoken, trimmed, unframed, unsuccessful
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,41 @@ def test_bytes_that_are_no_text_do_not_raise() -> None:
 )
 def test_an_error_sent_as_a_stream_is_its_first_event(body: bytes, data: bytes) -> None:
     assert unframed(body) == data
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error":{"message":"a"}}', "a"),
+        (b'{"error":"a"}', "a"),
+        (b'[{"error":{"message":"a"}}]', "a"),
+        (b'{"detail":[{"loc":["body"],"msg":"a","type":"x"}]}', "a"),
+        (b'{"detail":{"message":"a"}}', "a"),
+        (b'{"errors":[{"message":"a"},{"message":"b"}]}', "a"),
+        (b'{"message":"key sk-abcdefghijkl"}', "key [key]"),
+        (b'{"error":{},"message":"a"}', "a"),
+        (b'{"a":{"message":"b"}}', ""),
+        (b'{"error":' * 9 + b'"deep"' + b"}" * 9, ""),
+        (b"{}", ""),
+        (b"[]", ""),
+        (b"5", ""),
+        (b"{", ""),
+    ],
+)
+def test_e9_the_words_are_found_in_objects_of_every_server(body: bytes, words: str) -> None:
+    assert spoken(body) == words
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        (b'{"success":false,"message":"a"}', True),
+        (b'{"message":"a", "success" : false }', True),
+        (b'{"success":true}', False),
+        (b'{"a":{"success":false}}', False),
+        (b'{"success":fal', False),
+        (b"{}", False),
+    ],
+)
+def test_e8_an_object_that_says_there_is_no_answer(body: bytes, verdict: bool) -> None:
+    assert unsuccessful(body) is verdict

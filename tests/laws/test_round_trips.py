@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Translator, ir
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
+from ferryllm_proto.opaque import MARKS
 from ferryllm_proto.translate import State
 from support import strategies
 from support.wires import trial
@@ -152,6 +153,8 @@ def test_g1_equal_dialects_change_no_byte_of_a_request(name: str, data: st.DataO
     value = json.loads(body)
     value["unknown"] = {"x": 1.0}
     sent = json.dumps(value, indent=indent, sort_keys=keys, ensure_ascii=keys).encode()
+    # What another provider minted is taken out on the way: the one exception.
+    assume(not any(mark in sent for mark in (*MARKS, *DIALECTS[name].foreign_marks)))
     upstream = Translator(entry=name, backend=name).receive_request(sent, path=path)
     assert upstream is not None
     assert upstream.body == sent

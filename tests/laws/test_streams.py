@@ -29,7 +29,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
-from ferryllm_proto.tools import Raiser
+from ferryllm_proto.raising import Raiser
 from support import grammar
 from support.wires.trial import ASK
 

@@ -228,3 +228,15 @@ def test_a26_material_of_an_answer_without_calls_comes_back_too(entry: str, back
     elif backend == "openai_responses":
         kinds = [item.get("type", "message") for item in conversation[1:]]
         assert kinds[:2] == ["reasoning", "message"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("entry", "backend"), PAIRS)
+def test_a26_names_of_deployments_and_aliases_are_the_models_they_stand_for(
+    entry: str, backend: str, stream: bool
+) -> None:
+    """The provider is asked for a name of its own, and its answer tells what is behind it."""
+    body = {**turns.FIRST[entry], "stream": True} if stream else turns.FIRST[entry]
+    answered = turns.answer(entry, backend, body, turns.ANSWERS[backend], "prod-deployment")
+    sent = turns.send(entry, backend, turns.echo(entry, body, answered), "prod-deployment")
+    assert [secret for secret in turns.SECRETS[backend] if f'"{secret}"' not in sent.raw.decode()] == []

@@ -162,3 +162,22 @@ async def wired(
             with anyio.CancelScope(shield=True):
                 await gateway.aclose()
             upstream.close()
+
+
+def ask(model: str = "chat-x", *, stream: bool = True, text: str = "hi") -> dict[str, Any]:
+    return {"model": model, "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": text}]}
+
+
+async def nothing_is_left(w: Wired, outcome: str, *, idle: int = 0) -> None:
+    """One record, and no exchange, task or upstream connection of it lives on."""
+    await w.settle()
+    assert w.outcomes == [outcome]
+    assert w.app.pool.idle == idle
+    assert w.rig.errors == []
+
+
+async def gone(far: MemoryTransport) -> None:
+    """The gateway has closed its connection to the provider."""
+    with anyio.fail_after(5):
+        while await far.receive():
+            pass

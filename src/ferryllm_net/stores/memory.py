@@ -15,7 +15,11 @@ class MemoryResponses:
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._all: OrderedDict[tuple[str, str], KeptResponse] = OrderedDict()  # the one used longest ago comes first
+        self._all: dict[tuple[str, str], KeptResponse] = {}
+        self._used: dict[str, OrderedDict[str, None]] = {}
+        """The ids of each owner's responses, the one used longest ago first."""
+        self._sizes: Counter[str] = Counter()
+        """What each owner's responses take."""
         self._ids: Counter[str] = Counter()
         self._items: dict[tuple[str, str], dict[str, int]] = {}
         """By owner and id of an item: the ids of the responses that have it, the newest last, and its place there."""
@@ -39,7 +43,7 @@ class MemoryResponses:
         if self._is_old(response, now):
             self._forget((owner, id))
             return None
-        self._all.move_to_end((owner, id))
+        self._used[owner].move_to_end(id)
         return response
 
     async def known(self, id: str, now: float) -> bool:  # noqa: A002
@@ -56,7 +60,7 @@ class MemoryResponses:
                     if self._is_old(self._all[owner, key], now):
                         continue
                     used[key] = self._all[owner, key].items
-                    self._all.move_to_end((owner, key))
+                    self._used[owner].move_to_end(key)
                 found[id_] = used[key][place]
                 break
         return found
@@ -69,13 +73,15 @@ class MemoryResponses:
         if key in self._all:
             self._forget(key)
         self._all[key] = response
+        self._used.setdefault(response.owner, OrderedDict())[response.id] = None
+        self._sizes[response.owner] += response.size
         self._ids[response.id] += 1
         self._bytes += response.size
         self._named[key] = tuple(ids)
         for place, id_ in enumerate(ids):
             self._items.setdefault((response.owner, id_), {})[response.id] = place
         while self._bytes > self._bounds.max_bytes or len(self._all) > self._bounds.max_count:
-            self._forget(next(iter(self._all)))
+            self._make_room(key)
 
     async def delete(self, owner: str, id: str) -> bool:  # noqa: A002
         """See `Responses`."""
@@ -91,9 +97,21 @@ class MemoryResponses:
             self._forget(key)
         return len(old)
 
+    def _make_room(self, new: tuple[str, str]) -> None:
+        """Forget what was used longest ago by whoever has most: one key can not push out what others keep."""
+        owner = max(self._sizes, key=self._sizes.__getitem__)
+        oldest = next(iter(self._used[owner]))
+        if (owner, oldest) == new:  # the new one alone is more than all of anybody else's
+            others = [other for other in self._sizes if other != owner]
+            owner = max(others, key=self._sizes.__getitem__)
+            oldest = next(iter(self._used[owner]))
+        self._forget((owner, oldest))
+
     async def aclose(self) -> None:
         """See `Responses`."""
         self._all.clear()
+        self._used.clear()
+        self._sizes.clear()
         self._ids.clear()
         self._items.clear()
         self._named.clear()
@@ -105,6 +123,10 @@ class MemoryResponses:
     def _forget(self, key: tuple[str, str]) -> None:
         response = self._all.pop(key)
         self._bytes -= response.size
+        self._sizes[response.owner] -= response.size
+        del self._used[response.owner][response.id]
+        if not self._used[response.owner]:
+            del self._used[response.owner], self._sizes[response.owner]
         self._ids[response.id] -= 1
         if not self._ids[response.id]:
             del self._ids[response.id]

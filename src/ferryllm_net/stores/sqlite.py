@@ -254,17 +254,35 @@ class SqliteResponses:
         self._touched.clear()
 
     def _make_room(self, db: sqlite3.Connection) -> None:
-        """Forget those used longest ago until a tenth is free: not one more for every response that comes."""
+        """Forget until a tenth is free: not one more for every response that comes.
+
+        Of those used longest ago the ones of whoever has most: one key can not push out what others keep.
+        """
         self._measure(db)  # another process may have written too
         if self._bytes <= self._bounds.max_bytes and self._count <= self._bounds.max_count:
             return
-        size, count, last = self._bytes, self._count, 0
-        newest = self._clock
-        for used, one in db.execute("SELECT used, size FROM responses WHERE used < ? ORDER BY used", (newest,)):
-            if size <= self._bounds.max_bytes * 0.9 and count <= self._bounds.max_count * 0.9:
-                break
-            size, count, last = size - one, count - 1, used
-        self._remove(db, "used <= ?", (last,))
+        size, count = self._bytes, self._count
+        totals = dict(db.execute("SELECT owner, sum(size) FROM responses GROUP BY owner").fetchall())
+        oldest = {
+            owner: iter(
+                db.execute(
+                    "SELECT used, size FROM responses WHERE owner = ? AND used < ? ORDER BY used", (owner, self._clock)
+                ).fetchall()
+            )
+            for owner in totals
+        }
+        last: dict[str, int] = {}
+        while totals and (size > self._bounds.max_bytes * 0.9 or count > self._bounds.max_count * 0.9):
+            owner = max(totals, key=totals.__getitem__)
+            found = next(oldest[owner], None)
+            if found is None:
+                del totals[owner]
+                continue
+            last[owner], one = found
+            size, count = size - one, count - 1
+            totals[owner] -= one
+        for owner, used in last.items():
+            self._remove(db, "owner = ? AND used <= ?", (owner, used))
 
     def _forget(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> int:
         db.execute("BEGIN IMMEDIATE")

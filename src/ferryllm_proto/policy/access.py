@@ -52,18 +52,19 @@ def query_keys(target: str) -> list[str]:
     """The values of ``key`` in a query: how Google's REST examples authenticate (translation.md N5)."""
     pairs = (pair.partition("=") for pair in target.partition("?")[2].split("&"))
     # Escapes only: a plus is a plus in keys, whatever forms make of it.
-    return [_unescaped(value) for name, _, value in pairs if _unescaped(name) == "key" and value]
+    return [unescaped(value) for name, _, value in pairs if unescaped(name) == "key" and value]
 
 
 def without_keys(query: str) -> str:
     """``query`` without what `query_keys` reads: these keys open the gateway and are no provider's business."""
-    return "&".join(pair for pair in query.split("&") if _unescaped(pair.partition("=")[0]) != "key")
+    return "&".join(pair for pair in query.split("&") if unescaped(pair.partition("=")[0]) != "key")
 
 
 _ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """``text``, a name or a value in a query, without percent escapes."""
     return _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text)
 
 

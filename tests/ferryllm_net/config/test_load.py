@@ -241,7 +241,8 @@ def test_a_base_url_without_its_key_is_not_ignored_in_silence() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_each_example_loads_without_a_warning(path: Path) -> None:
-    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS")
+    vendors = ("OPENAI", "ANTHROPIC", "GEMINI", "OPENROUTER", "DEEPSEEK")
+    names = (*(f"{vendor}_API_KEY" for vendor in vendors), "FERRYLLM_API_KEYS")
     settings = load_settings(path, dict.fromkeys(names, "key"))
     assert settings.warnings == ()
     assert settings.routes
@@ -252,7 +253,12 @@ def test_the_examples_are_there() -> None:
         "anthropic",
         "claude-code-to-openai",
         "codex-to-anthropic",
+        "gemini",
         "local-llama-cpp",
+        "local-ollama",
         "multi",
         "openai",
+        "passthrough",
+        "responses-sqlite",
+        "vendor",
     ]

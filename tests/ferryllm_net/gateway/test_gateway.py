@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from typing import Any
 
 import anyio
 import pytest
@@ -13,111 +12,24 @@ import pytest
 from ferryllm_net.http import Request, Responder
 from support import grammar
 from support.gateways import gateway, upstream
-from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, TOOL_CONTENT, leaks
+from support.planted import CLIENT_KEY, PROVIDER_KEY
+from support.scripted import (
+    DONE,
+    JSON,
+    PONG,
+    ROLE,
+    SSE,
+    STOP,
+    Provider,
+    Stream,
+    ask,
+    chat_chunk,
+    read_all,
+    read_until,
+    unchunked,
+)
 
 pytestmark = pytest.mark.anyio
-
-JSON = ("content-type", "application/json")
-SSE = ("content-type", "text/event-stream")
-
-
-def chat_answer(text: str = "pong") -> bytes:
-    return json.dumps(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "real-chat-2026",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-            "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
-        }
-    ).encode()
-
-
-def chat_chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    value = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "real-chat-2026", "choices": [choice]}
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
-
-
-ROLE, PONG = chat_chunk({"role": "assistant", "content": ""}), chat_chunk({"content": "pong"})
-STOP = chat_chunk({}, "stop")
-DONE = b"data: [DONE]\n\n"
-
-
-def ask(model: str = "chat-x", *, stream: bool = False, text: str = "hi") -> dict[str, Any]:
-    return {"model": model, "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": text}]}
-
-
-class Provider:
-    """Answers a fixed body and keeps what it was asked."""
-
-    def __init__(
-        self, status: int = 200, body: bytes | None = None, headers: list[tuple[str, str]] | None = None
-    ) -> None:
-        self.status = status
-        self.body = chat_answer() if body is None else body
-        self.headers = headers or [JSON]
-        self.requests: list[tuple[Request, bytes]] = []
-
-    async def __call__(self, request: Request, respond: Responder) -> None:
-        self.requests.append((request, await request.read()))
-        await respond.complete(self.status, self.headers, self.body)
-
-
-class Stream:
-    """Streams what it is told to, piece by piece, each when the test says so."""
-
-    def __init__(self, *pieces: bytes, abort: bool = False) -> None:
-        self.pieces = pieces
-        self.abort = abort
-        self.go = anyio.Semaphore(0)
-        self.asked = anyio.Event()
-        self.left = anyio.Event()
-
-    async def __call__(self, request: Request, respond: Responder) -> None:
-        try:
-            await request.read()
-            self.asked.set()
-            for n, piece in enumerate(self.pieces):
-                await self.go.acquire()
-                if n == 0:
-                    await respond.head(200, [SSE])
-                await respond.body(piece)
-            await self.go.acquire()
-            await (respond.abort() if self.abort else respond.end())
-        finally:
-            if request.client_left:
-                self.left.set()
-
-
-async def read_until(stream: anyio.abc.SocketStream, mark: bytes) -> bytes:
-    data = b""
-    with anyio.fail_after(10):
-        while mark not in data:
-            data += await stream.receive()
-    return data
-
-
-async def read_all(stream: anyio.abc.SocketStream) -> bytes:
-    data = b""
-    with anyio.fail_after(10):
-        try:
-            while True:
-                data += await stream.receive()
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            return data
-
-
-def unchunked(data: bytes) -> bytes:
-    """The body of a chunked answer, which has to end well."""
-    body, rest = b"", data.partition(b"\r\n\r\n")[2]
-    while True:
-        size, _, rest = rest.partition(b"\r\n")
-        length = int(size, 16)
-        if length == 0:
-            return body
-        body, rest = body + rest[:length], rest[length + 2 :]
 
 
 # --- requests and answers --------------------------------------------------------------------------------
@@ -429,121 +341,3 @@ async def test_a_drain_ends_a_stream_with_the_dialects_error_at_its_deadline() -
     seen = grammar.messages(unchunked(data))
     assert (seen.failed, seen.ended) == (True, False)
     assert b"shutting down" in data
-
-
-# --- the gateway's own endpoints -------------------------------------------------------------------------
-
-
-async def test_health_readiness_and_root() -> None:
-    async with gateway(1) as running:
-        for path in ("/health", "/healthz"):
-            assert (await running.ask("GET", path))[::2] == (200, b"ok")
-        assert (await running.ask("GET", "/readyz"))[::2] == (200, b"ready")
-        assert (await running.ask("HEAD", "/"))[::2] == (200, b"")
-        running.app.draining = lambda: True
-        status, _, body = await running.ask("GET", "/readyz")
-        assert (status, b"shutting down" in body) == (503, True)
-
-
-async def test_readiness_can_ask_the_providers() -> None:
-    async with gateway(1, server="check_providers = true") as running:
-        status, _, body = await running.ask("GET", "/readyz")
-        assert status == 503
-        assert b"provider chat does not answer" in body
-    async with upstream(Provider(401)) as port, gateway(port, server="check_providers = true") as running:
-        assert (await running.ask("GET", "/readyz"))[0] == 200
-
-
-async def test_m4_models_in_both_shapes() -> None:
-    async with gateway(1) as running:
-        status, _, body = await running.ask("GET", "/v1/models")
-        listed = json.loads(body)
-        assert status == 200
-        assert listed["object"] == "list"
-        assert [model["id"] for model in listed["data"]] == ["chat-*", "resp-*", "msg-*", "exact-model"]
-        _, _, body = await running.ask("GET", "/v1/models?limit=1000", headers={"anthropic-version": "2023-06-01"})
-        assert json.loads(body)["data"][0]["type"] == "model"
-        status, _, body = await running.ask("GET", "/v1/models/chat-anything")
-        assert (status, json.loads(body)["id"]) == (200, "chat-anything")
-        status, _, body = await running.ask("GET", "/v1/models/none")
-        assert (status, json.loads(body)["error"]["code"]) == (404, "model_not_found")
-
-
-async def test_wrong_paths_and_methods_and_a_websocket_without_its_upgrade() -> None:
-    async with gateway(1) as running:
-        assert (await running.ask("POST", "/v1/nothing", ask()))[0] == 404
-        status, headers, body = await running.ask("GET", "/v1/messages")
-        assert (status, headers["allow"], json.loads(body)["type"]) == (405, "POST", "error")
-        assert (await running.ask("GET", "/v1/responses"))[0] == 426
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"origin": "https://evil.example"}, 403),
-        ({"sec-fetch-site": "cross-site"}, 403),
-        ({"content-type": "text/plain"}, 415),
-    ],
-)
-async def test_a_browser_from_elsewhere_gets_nowhere(headers: dict[str, str], status: int) -> None:
-    provider = Provider()
-    async with upstream(provider) as port, gateway(port) as running:
-        got, _, body = await running.ask("POST", "/v1/messages", ask(), headers)
-        assert got == status
-        assert json.loads(body)["type"] == "error"
-    assert provider.requests == []
-
-
-async def test_a_foreign_host_on_loopback_gets_nowhere() -> None:
-    async with gateway(1) as running:
-        stream = await running.connect()
-        await stream.send(b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\n\r\n")
-        assert (await read_until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
-        await stream.aclose()
-
-
-async def test_keys_of_the_environment_are_asked_for() -> None:
-    more = '[auth]\nenabled = true\napi_keys_env = "CLIENT_KEYS"'
-    async with upstream(Provider()) as port, gateway(port, more=more) as running:
-        assert (await running.ask("POST", "/v1/messages", ask()))[0] == 401
-        assert (await running.ask("GET", "/v1/models"))[0] == 401
-        assert (await running.ask("GET", "/health"))[0] == 200
-        status, _, _ = await running.ask("POST", "/v1/messages", ask(), {"x-api-key": CLIENT_KEY})
-        assert status == 200
-
-
-# --- logs ------------------------------------------------------------------------------------------------
-
-
-async def test_the_four_lines_are_word_for_word() -> None:
-    async with upstream(Provider()) as port, gateway(port) as running:
-        await running.ask("POST", "/v1/messages", ask())
-        await running.logged("request completed")
-        log = running.log
-    assert 'incoming request entry="anthropic" model=chat-x stream=false' in log
-    assert 'resolved route entry="anthropic" display_model=chat-x backend_model=real-chat provider="chat"' in log
-    assert 'sending chat request provider="chat" model=real-chat stream=false' in log
-    assert 'backend response ok provider="chat" status="200 OK" latency_ms=' in log
-    assert 'request completed entry="anthropic" outcome="ok"' in log
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-async def test_no_secret_prompt_or_tool_content_is_logged_at_any_level(form: str) -> None:
-    secret_answer = chat_answer(f"I heard {PROMPT}")
-    failing = json.dumps({"error": {"message": f"bad {TOOL_CONTENT} with {PROVIDER_KEY}", "type": "x"}}).encode()
-    more = '[auth]\nenabled = true\napi_keys_env = "CLIENT_KEYS"'
-    body = ask(text=PROMPT)
-    body["messages"] += [
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"a": TOOL_CONTENT}}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": TOOL_CONTENT}]},
-    ]
-    key = {"x-api-key": CLIENT_KEY}
-    async with upstream(Provider(body=secret_answer)) as port, gateway(port, more=more, form=form) as running:
-        assert (await running.ask("POST", "/v1/messages", body, key))[0] == 200
-        await running.ask("POST", "/v1/messages", {**body, "messages": PROMPT}, key)
-        await running.ask("POST", "/v1/messages", body, {"x-api-key": CLIENT_KEY + "x"})
-        await running.logged("request completed")
-        assert leaks(running.log) == []
-    async with upstream(Provider(400, failing)) as port, gateway(port, more=more, form=form) as running:
-        assert (await running.ask("POST", "/v1/messages", body, key))[0] == 400
-        assert leaks(running.log) == []

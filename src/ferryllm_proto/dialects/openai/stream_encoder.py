@@ -81,13 +81,14 @@ _AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if 
 
 
 class _Block:
-    __slots__ = ("arguments", "custom", "index", "kind", "length", "opaque", "start", "summary", "text")
+    __slots__ = ("arguments", "custom", "hosted", "index", "kind", "length", "opaque", "start", "summary", "text")
 
     def __init__(self, start: BlockStart) -> None:
         self.kind = start.kind
         self.custom = start.tool_kind is ir.ToolKind.CUSTOM
         self.index = 0
         self.arguments = False
+        self.hosted: ir.Hosted | None = None
         self.length = 0
         """Characters of a text."""
         self.start = 0
@@ -186,7 +187,8 @@ class StreamEncoder:
             if event.hosted is None or event.hosted.dialect != NAME:
                 name = "hosted" if event.hosted is None else event.hosted.type
                 return self._lost(f"content.{name}", "a Chat answer has no place for it")
-            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
+            block.hosted = event.hosted
+            return b""
         self._said |= event.kind is not BlockKind.REASONING
         if event.kind is BlockKind.TEXT:
             block.start = self._length
@@ -279,8 +281,9 @@ class StreamEncoder:
         del self._blocks[event.ix]
         if block.kind is BlockKind.TOOL and not block.arguments and not block.custom:
             self._bare.append(block)
-        if block.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect == NAME:
-            return self._delta(b"%b:%b" % (json.encode_str(event.hosted.type), json.one_line(event.hosted.raw)))
+        if block.hosted is not None:  # once, although the end may bring it again
+            hosted = event.hosted or block.hosted
+            return self._delta(b"%b:%b" % (json.encode_str(hosted.type), json.one_line(hosted.raw)))
         if not block.opaque:
             return b""
         text = "".join(block.text)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from ferryllm_proto import ir, json
+from ferryllm_proto import ir, json, opaque
 from ferryllm_proto.accumulate import play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.openai_responses import DIALECT
+from ferryllm_proto.dialects.openai_responses.wire import ENCRYPTED
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import Report
 from support import oracles
@@ -97,3 +98,16 @@ def test_u2_cached_input_is_counted_apart() -> None:
     usage = b'{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"output_tokens":2}'
     response = DIALECT.decode_response(b'{"id":"r","status":"completed","output":[{"type":"x"}],"usage":%b}' % usage)
     assert response.usage == ir.Usage(input=5, cache_read=4, cache_write=1, output=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "marked"), [({"store": False}, True), ({"include": (ENCRYPTED,)}, True), ({}, False)]
+)
+def test_r8_reasoning_without_a_proof_is_marked_for_clients_that_send_it_back(
+    fields: dict[str, Any], marked: bool
+) -> None:
+    """Should the API get the next turn, it would look for the item by its id."""
+    answer = Answer(request=ir.Request("openai_responses", "m", **fields))
+    body = DIALECT.encode_response(ir.Response("r", "m", (ir.Reasoning("hm"), ir.Text("a"))), answer)
+    found: Any = json.loads(body)
+    assert found["output"][0].get("encrypted_content") == (opaque.UNPROVEN if marked else None)
