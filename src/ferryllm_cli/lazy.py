@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -24,6 +24,17 @@ class LazyGroup(click.Group):
     def __init__(self, *, lazy: Mapping[str, LazyCommand], **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # what click.group() was given, passed on
         self.lazy = lazy
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """As click's; a full disk behind standard output is a sentence and no traceback."""
+        from .output import UNWRITABLE, give_up
+
+        try:
+            return super().main(*arguments, **options)
+        except OSError as exc:
+            if exc.errno not in UNWRITABLE or exc.filename is not None:
+                raise
+            raise SystemExit(give_up(exc)) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -9,8 +10,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import exit_codes
+
 if TYPE_CHECKING:
     from ferryllm_net.config import Problem
+
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing to a full or broken output fails with."""
+
+
+def give_up(exc: OSError) -> int:
+    """Say that standard output could not be written; returns the exit status.
+
+    What is still buffered has nowhere to go: Python would complain once more when it closes the stream.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    say(f"error: cannot write to standard output: {exc.strerror or exc}")
+    return exit_codes.FAILURE
 
 
 def say(text: str) -> None:

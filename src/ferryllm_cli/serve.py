@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import exit_codes
-from .output import print_problems
+from .output import UNWRITABLE, give_up, print_problems
 
 if TYPE_CHECKING:
     from ferryllm_net.config import Settings
@@ -94,8 +94,14 @@ async def _serve(settings: Settings, log: object, backend: str, quiet: bool) -> 
     assert isinstance(log, Log)
 
     def started(host: str, port: int) -> None:
-        if not quiet:
+        if quiet:
+            return
+        try:
             click.echo(banner(settings, host, port, backend))
+        except OSError as exc:  # a gateway serves also without a word
+            if exc.errno not in UNWRITABLE:
+                raise
+            give_up(exc)
 
     if settings.demo:
         from ferryllm_net.mock import serve_mock

@@ -279,9 +279,8 @@ class Translator:
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
-            scanner = self._scanner(name)
             decoder, ends = self.backend.stream_decoder(), self.backend.event_ends
-            self._relay = Relay(scanner, stream=self.stream, decoder=decoder, event_ends=ends)
+            self._relay = Relay(self._scanner(name), stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = State.RELAY
             return self._relayed(data)
         if self.request is None:  # pass-through was meant, but the answer has the other form
@@ -294,9 +293,8 @@ class Translator:
         assert self.request is not None
         data = data.lstrip(BLANK)
         if not self._same:
-            asked = self._target.model or self.model
-            rules, client = self.backend.tool_rules, self.entry.tool_rules
-            self._raiser = Raiser(self.request, rules, client, self._seed, model=asked)
+            asked, client = self._target.model or self.model, self.entry.tool_rules
+            self._raiser = Raiser(self.request, self.backend.tool_rules, client, self._seed, model=asked)
         if whole:
             self.state = State.WHOLE
             self._size = len(data)

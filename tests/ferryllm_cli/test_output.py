@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -44,3 +46,19 @@ def test_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch, variabl
     assert colour()
     monkeypatch.setenv(variable, value)
     assert not colour()
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["version"], ["mock", "--directives"]])
+def test_a_full_disk_is_a_sentence_and_a_status(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ferryllm_cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write to standard output: ")
+    assert "Traceback" not in done.stderr
