@@ -16,6 +16,7 @@ from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Log
 from ferryllm_net.telemetry.metrics import Metrics
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
+from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
@@ -50,6 +51,8 @@ class App:
         self.listening = False
         self.draining: Callable[[], bool] = _never
         self.metrics = Metrics()
+        self.remembered = Budget()
+        """What WebSocket connections remember together."""
         self.endpoints = Endpoints(self)
 
     async def handle(self, request: Request, respond: Responder) -> None:

@@ -78,7 +78,7 @@ class Socket:
         self._id = request_id
         self._headers = turn_headers(request.headers)
         self._target = f"{request.path}?{request.query}" if request.query else request.path
-        self._turns = Turns(body_limit=app.gateway.body_limit, seed=seed_of(request_id))
+        self._turns = Turns(body_limit=app.gateway.body_limit, seed=seed_of(request_id), budget=app.remembered)
         self._wake = anyio.Event()
         self._draining = False
         self._running: Request | None = None
@@ -94,6 +94,7 @@ class Socket:
                 tasks.start_soon(self._listen, tasks.cancel_scope)
                 await self._serve(tasks.cancel_scope)
         finally:
+            self._turns.close()
             self._app.log.info("websocket closed", request_id=self._id, turns=self._turns.count, code=self._socket.code)
         if self._fault is not None:
             raise self._fault

@@ -189,3 +189,12 @@ def test_elsewhere_an_upload_stays_refused_whatever_key_it_has() -> None:
 def test_with_keys_an_upload_needs_a_right_one() -> None:
     assert check(KEYS, "POST", [FORM, ("authorization", "Bearer fk-one-0123456789")], uploads=True) is None
     assert kind(check(KEYS, "POST", [FORM], uploads=True)) is ir.ErrorKind.AUTHENTICATION
+
+
+def test_curl_needs_no_type_and_a_page_does() -> None:
+    form = ("content-type", "application/x-www-form-urlencoded")
+    assert check(OPEN, "POST", [LOCAL, form, ("user-agent", "curl/8.5.0")]) is None
+    for other in ("Mozilla/5.0", "xcurl/8", ""):
+        assert kind(check(OPEN, "POST", [LOCAL, form, ("user-agent", other)])) is ir.ErrorKind.MEDIA_TYPE
+    crossed = [LOCAL, form, ("user-agent", "curl/8.5.0"), ("origin", "https://evil.example")]
+    assert kind(check(OPEN, "POST", crossed)) is ir.ErrorKind.PERMISSION

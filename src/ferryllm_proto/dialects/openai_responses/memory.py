@@ -18,14 +18,29 @@ MAX_RESPONSES = 16
 """A chain goes on from its last response; the others are for forks and lanes."""
 
 
+class Budget:
+    """Bytes that all connections together may remember."""
+
+    def __init__(self, limit: int = 512 << 20) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether ``size`` more bytes fit in."""
+        return self.used + size <= self.limit
+
+
 class Memory:
     """The last responses by id, at most ``limit`` bytes of items, the least recently used forgotten first.
 
-    Turns of one chain share their items, so what is counted is an upper bound of what is held.
+    Turns of one chain share their items, so what is counted is an upper bound of what is held. ``budget`` is shared
+    with other connections: where it is used up a connection makes room among its own, and what still does not fit is
+    not remembered. `close` gives back what was taken.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, budget: Budget | None = None) -> None:
         self.limit = limit
+        self._budget = Budget(limit) if budget is None else budget
         self._items: dict[str, tuple[bytes, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._size = 0
@@ -58,14 +73,26 @@ class Memory:
         size = sum(map(len, items))
         if size > self.limit:
             return
+        while self._items and not self._budget.has_room(size):
+            self._forget(next(iter(self._items)))
+        if not self._budget.has_room(size):
+            return
         self._items[id_], self._sizes[id_] = items, size
         self._size += size
+        self._budget.used += size
         while self._size > self.limit or len(self._items) > MAX_RESPONSES:
             self._forget(next(iter(self._items)))
 
     def _forget(self, id_: str) -> None:
         if self._items.pop(id_, None) is not None:
-            self._size -= self._sizes.pop(id_)
+            size = self._sizes.pop(id_)
+            self._size -= size
+            self._budget.used -= size
+
+    def close(self) -> None:
+        """Forget everything: the connection has ended."""
+        for id_ in list(self._items):
+            self._forget(id_)
 
 
 class _Reasoning(msgspec.Struct, frozen=True):

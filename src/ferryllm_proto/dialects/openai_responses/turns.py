@@ -19,7 +19,7 @@ from ...events import End, Finish, Start, UsageUpdate
 from ...sse import FrameDecoder
 from . import errors, history
 from .decode_request import decode_request
-from .memory import Memory, replayable
+from .memory import Budget, Memory, replayable
 from .messages import LOSS, error_message, failed_message, placed, steer_failed, with_members
 from .stream_encoder import StreamEncoder
 
@@ -78,17 +78,22 @@ _ENVELOPE = ("type", "stream_id", "event_id", "generate", "background")
 class Turns:
     """The turns of one connection. Feed messages to `receive`; run what `next` gives, one after the other.
 
-    ``body_limit`` is the bytes of a request, which bounds what is remembered; ``seed`` is what minted ids derive from.
+    ``body_limit`` is the bytes of a request, which bounds what is remembered, together with what ``budget`` allows all
+    connections; ``seed`` is what minted ids derive from. Call `close` when the connection has ended.
     """
 
-    def __init__(self, *, body_limit: int, seed: int = 0) -> None:
+    def __init__(self, *, body_limit: int, seed: int = 0, budget: Budget | None = None) -> None:
         self.count = 0
         """Turns begun."""
         self._limit = body_limit
         self._seed = seed
-        self._memory = Memory(2 * body_limit)
+        self._memory = Memory(2 * body_limit, budget)
         self._waiting: deque[tuple[bytes, str | None]] = deque()
         self._size = 0
+
+    def close(self) -> None:
+        """Forget what was remembered."""
+        self._memory.close()
 
     def receive(self, message: bytes) -> bytes | None:
         """Take a client's message: a turn for `next`, or what to say at once. Never raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.dialects.openai_responses.memory import MAX_RESPONSES, Memory, replayable, unproven
+from ferryllm_proto.dialects.openai_responses.memory import Budget, MAX_RESPONSES, Memory, replayable, unproven
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
@@ -78,3 +78,19 @@ def test_items_are_found_by_their_ids_in_the_response_used_last() -> None:
     memory.find("resp_1")
     assert memory.find_items(("msg_1",)) == {"msg_1": b'{"id":"msg_1","n":1}'}
     assert memory.find_items(()) == {}
+
+
+def test_connections_share_a_budget_and_give_back_what_they_took() -> None:
+    budget = Budget(25)
+    one, two = Memory(100, budget), Memory(100, budget)
+    one.keep("a", (b"x" * 10,))
+    one.keep("b", (b"x" * 10,))
+    two.keep("c", (b"x" * 10,))  # no room, and none of its own to make some
+    assert two.find("c") is None
+    one.keep("d", (b"x" * 10,))  # makes room among its own
+    assert (one.find("a"), one.find("d")) == (None, (b"x" * 10,))
+    assert budget.used == 20
+    one.close()
+    assert (budget.used, len(one)) == (0, 0)
+    two.keep("c", (b"x" * 10,))
+    assert two.find("c") is not None
