@@ -20,8 +20,8 @@ from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer, Dialect
 from ferryllm_proto.events import End, Event, StreamFailed
 from ferryllm_proto.ndjson import LineDecoder
+from ferryllm_proto.raising import Raiser
 from ferryllm_proto.sse import FrameDecoder
-from ferryllm_proto.tools import Raiser
 from ferryllm_proto.translate import State
 
 Target = Callable[[bytes], None]
