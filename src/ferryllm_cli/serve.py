@@ -40,8 +40,8 @@ stops at once. Exit status: 0 stopped, 1 failed, 2 wrong usage, 3 configuration 
 def command(config: str | None, backend: str, listen: str | None, log_level: str | None, quiet: bool) -> None:
     """Run the gateway.
 
-    Without a file, providers come from OPENAI_API_KEY and ANTHROPIC_API_KEY; without those, a demo provider answers,
-    and the commands to try it are printed.
+    Without a file, providers come from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY and OLLAMA_HOST; without any,
+    a demo provider answers, and the commands to try it are printed.
     """
     from ferryllm_net.config import ConfigError, default_settings, find_config, load_settings
 

@@ -321,9 +321,9 @@ class Dialect(abc.ABC):
     def decode_error(self, status: int, headers: Headers, body: bytes) -> ir.Error:
         """A provider's error answer, whatever its body is (HTML, plain text, nothing)."""
 
+    @abc.abstractmethod
     def grammar(self, path: str | None = None) -> Grammar:
         """A judge of this dialect's streams, as a client that asked for ``path`` gets them."""
-        raise NotImplementedError
 
     @abc.abstractmethod
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:

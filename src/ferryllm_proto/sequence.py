@@ -1,8 +1,8 @@
 """Puts overlapping blocks in a row.
 
-Messages and Responses streams have one block open at a time; Chat interleaves parallel tool calls by index, and
-llama.cpp closes all blocks at the end. `Sequencer` lets the first open call stream live and holds the others back
-until it is complete (translation.md X2, X3): arguments always reach the call they belong to.
+Messages and Responses streams have one block open at a time, and Gemini's have whole calls; Chat interleaves parallel
+tool calls by index, and llama.cpp closes all blocks at the end. `Sequencer` lets the first open call stream live and
+holds the others back until it is complete (translation.md X2, X3): arguments always reach the call they belong to.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ class Upstream:
 async def answer(far: MemoryTransport, data: bytes, *, close: bool = False) -> bytes:
     """Read one request without body or with all of its head's bytes, then write ``data``. Answers with the head."""
     head = await far.receive_until(b"\r\n\r\n")
-    await far.send(data)
+    if data:  # the other side may be gone already
+        await far.send(data)
     if close:
         await far.aclose()
     return head

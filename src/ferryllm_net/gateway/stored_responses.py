@@ -35,7 +35,6 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 _JSON = ("content-type", "application/json")
 _DIALECT = DIALECTS["openai_responses"]
-_BAD = ir.ErrorKind.BAD_REQUEST
 
 
 class StoredResponses:

@@ -1,4 +1,4 @@
-"""Seeing what the gateway does: its log."""
+"""Seeing what the gateway does: its log and its counters."""
 
 from .format import Level, Value
 from .logs import Log, Outcome, RequestDone, status_text
