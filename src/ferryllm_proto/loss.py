@@ -7,6 +7,7 @@ reported) or refused (the request is not sent). What is carried whole is not rep
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
@@ -151,6 +152,9 @@ _HARMLESS = frozenset({b"null", b"false", b"[]", b"{}", b'""', b'["text"]'})
 """Values that ask for nothing, or for what everybody gets."""
 
 
+_QUOTE = re.compile(rb'"cited_text"\s*:\s*"[^"]')
+
+
 class Report:
     """Collects the losses of one translation; the same loss is kept once. ``request`` is whose fields are named."""
 
@@ -186,6 +190,11 @@ class Report:
         if name.startswith("^"):
             return f"{path.partition('.')[0]}.{name[1:]}"
         return f"{path}.{name}" if path else name
+
+    def quote(self, citation: bytes) -> None:
+        """Report the words a citation quotes, for a target whose citations only point at a page."""
+        if _QUOTE.search(citation):
+            self.degraded("citations.cited_text", "citations here have no quoted text")
 
     def refuse(self, path: str, reason: str) -> RemoteProtocolError:
         """Record the refusal and return the error to raise: ``raise report.refuse(...)``."""

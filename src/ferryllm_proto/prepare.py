@@ -64,7 +64,10 @@ def understand(
     """The client's body as a request. ``named``: the provider's name of the model is known, so where the path says the
     model, it may be missing with the path. Raises `RemoteProtocolError`."""
     request = entry.decode_request(body, headers=headers, path=path)
-    if not request.model and (entry.model_in_body or not named):
+    if not request.model and not entry.model_in_body and not named:
+        what = "the path has to name the model, as in /v1beta/models/MODEL:generateContent"
+        raise RemoteProtocolError(what, param="model", code="missing_required_parameter")
+    if not request.model and entry.model_in_body:
         raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
     return request
 

@@ -131,3 +131,19 @@ def test_g5_a_strict_refusal_names_the_first_losses_and_keeps_all() -> None:
     assert error.error.message.startswith("dropped a: why; dropped b: why; dropped c: why, and 2 more. ")
     assert "more" not in StrictRefusal(losses[:3]).error.message
     assert lost([*losses[:1], Loss("z", Disposition.REFUSED, "no")]) == tuple(losses[:1])
+
+
+@pytest.mark.parametrize(
+    ("citation", "told"),
+    [
+        (b'{"type":"web_search_result_location","cited_text":"so it says","url":"https://a.example"}', True),
+        (b'{"cited_text": "so"}', True),
+        (b'{"cited_text":"","url":"https://a.example"}', False),
+        (b'{"type":"url_citation","url":"https://a.example"}', False),
+    ],
+)
+def test_g3_words_a_citation_quotes_are_reported_where_they_are_there(citation: bytes, told: bool) -> None:
+    report = Report()
+    report.quote(citation)
+    report.quote(citation)
+    assert [loss.path for loss in report.losses] == (["citations.cited_text"] if told else [])

@@ -220,7 +220,11 @@ class AnswerParts:
     def _citation(self, event: Event) -> list[bytes]:
         assert type(event) is Citation
         # A provider's own citations stand in its metadata too, which is a block of its own.
-        if event.dialect != NAME and not self._grounds.cite(event.raw):
+        if event.dialect == NAME:
+            return []
+        if self._grounds.cite(event.raw):
+            self.report.quote(event.raw)
+        else:
             self.report.dropped("citations", f"{NAME} has no word for sources that are no pages")
         return []
 
@@ -244,6 +248,8 @@ class AnswerParts:
         self.finish = event
         if event.stop_sequence is not None:
             self.report.dropped("stop_sequence", f"{NAME} does not say which stop sequence it was")
+        if event.details is not None and usage.details(event.details) == usage.Details():
+            self.report.dropped("stop_details", f"{NAME} has no such details of an end")
         if event.reason is ir.FinishReason.PAUSE:
             self.report.degraded("finishReason", f"{NAME} has no word for a pause: STOP")
         self._block = None

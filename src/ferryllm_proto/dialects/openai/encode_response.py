@@ -93,6 +93,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
                 if found is None:
                     report.dropped("content.citations", "Chat cannot say this kind of citation")
                 else:
+                    report.quote(raw)
                     citations.append(json.raw(found))
         elif isinstance(part, ir.Reasoning):
             thought = "\n\n".join(text for text in (part.text, *part.summary) if text)

@@ -263,6 +263,7 @@ class StreamEncoder:
         found = annotation(event.dialect, event.raw, block.length, block.start)
         if found is None:
             return self._lost("content.citations", "Chat cannot say this kind of citation")
+        self._report.quote(event.raw)
         # What puts deltas together takes the entries of every list by their index.
         index, self._citations = self._citations, self._citations + 1
         return self._delta(b'"annotations":[{"index":%d,%b]' % (index, found[1:]))

@@ -323,6 +323,7 @@ class StreamEncoder:
         if annotation is None:
             self._report.dropped("citations", f"a source in the words of {event.dialect} that names no page")
             return out
+        self._report.quote(event.raw)
         return out + item.annotate(json.one_line(annotation))
 
     def _on_logprobs(self, event: Event) -> bytes:
