@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.dialects.openai_responses.memory import Budget, MAX_RESPONSES, Memory, replayable, unproven
+from ferryllm_proto.dialects.openai_responses.memory import MAX_RESPONSES, Budget, Memory, replayable, unproven
 
 
 def test_the_least_recently_used_is_forgotten_first() -> None:
