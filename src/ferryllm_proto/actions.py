@@ -9,8 +9,8 @@ import msgspec
 
 from . import ir
 from .dialect import UpstreamRequest
-from .kept import KeptResponse
 from .loss import Loss
+from .responses.kept import KeptResponse
 
 
 class ReadBody(msgspec.Struct, frozen=True):

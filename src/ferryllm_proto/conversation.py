@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import ir
-from .compact import Compact
-from .completions import Completions
-from .count import CountTokens
 from .dialect import ClientHead, Headers, UpstreamRequest
 from .dialects import DIALECTS
-from .embeddings import Embeddings
 from .entries import Entry, Operation
-from .forward import Forwarding
 from .loss import Loss
+from .questions.compact import Compact
+from .questions.completions import Completions
+from .questions.count import CountTokens
+from .questions.embeddings import Embeddings
+from .questions.forward import Forwarding
+from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
-from .stateful import NO_MEMORY, Memory, translator_for
 from .translate import State
 
 _EMBEDS_AS = {"openai_responses": "openai"}

@@ -42,11 +42,11 @@ from .inputs import (
 )
 from .policy.access import check, owner
 from .refusals import no_entry, too_large, unknown_model
-from .remembering import Remembering
+from .responses.remembering import Remembering
+from .responses.stateful import NO_MEMORY, KeptTranslator
 from .routing.table import Route
 from .snapshot import Gateway, Provider
 from .stages import TRANSITIONS, State
-from .stateful import NO_MEMORY, KeptTranslator
 from .translate import State as Translation
 
 GOODBYE_SECS = 10.0

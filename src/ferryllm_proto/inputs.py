@@ -6,7 +6,7 @@ from typing import Union
 
 import msgspec
 
-from .kept import KeptResponse
+from .responses.kept import KeptResponse
 
 
 class ClientRequest(msgspec.Struct, frozen=True):

@@ -18,7 +18,6 @@ from .accumulate import MAX_RESPONSE, Accumulator, play
 from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
-from .estimate import estimate_input
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
@@ -27,6 +26,7 @@ from .prepare import Target, prepare, refusal, understand
 from .raising import RAISED, Raiser
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
+from .tokens.estimate import estimate_input
 
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""

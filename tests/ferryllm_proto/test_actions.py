@@ -10,8 +10,9 @@ import pytest
 
 from ferryllm_net.gateway import interpreter
 from ferryllm_net.telemetry import logs
-from ferryllm_proto import actions, exchange, remembering
+from ferryllm_proto import actions, exchange
 from ferryllm_proto.dialect import UpstreamRequest
+from ferryllm_proto.responses import remembering
 
 KINDS = get_args(actions.Action)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import DIALECTS
-from ferryllm_proto.count import CountTokens
+from ferryllm_proto.questions.count import CountTokens
 from support.messages_client import (
     BYTES,
     IMAGE,

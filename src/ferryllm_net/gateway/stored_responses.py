@@ -17,9 +17,9 @@ from ferryllm_proto.dialects.openai_responses.history import listed
 from ferryllm_proto.entries import Entry, Operation, response_id
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.json import encode, fields, loads, raw
-from ferryllm_proto.kept import KeptResponse
 from ferryllm_proto.policy.access import owner, without_keys
 from ferryllm_proto.relay import client_headers
+from ferryllm_proto.responses.kept import KeptResponse
 
 if TYPE_CHECKING:
     from ferryllm_net.stores import Responses

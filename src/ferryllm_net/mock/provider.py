@@ -16,8 +16,8 @@ from ferryllm_proto import DIALECTS, Answer, Dialect, RemoteProtocolError, ir, j
 from ferryllm_proto.accumulate import Accumulator
 from ferryllm_proto.dialects.gemini import paths as gemini_paths
 from ferryllm_proto.dialects.ollama import models as cards
-from ferryllm_proto.estimate import estimate_input
 from ferryllm_proto.policy.access import query_keys
+from ferryllm_proto.tokens.estimate import estimate_input
 
 from . import chat_rules, gemini_rules, messages_rules, ollama_rules, responses_rules
 from .complaint import Complaint

@@ -13,7 +13,6 @@ import re
 import msgspec
 
 from ferryllm_proto import ir, json
-from ferryllm_proto.estimate import estimate_input
 from ferryllm_proto.events import (
     ArgsDelta,
     BlockEnd,
@@ -29,6 +28,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
+from ferryllm_proto.tokens.estimate import estimate_input
 
 from .directives import Call, Directives, Failure, Fault, in_prompt, without_directives
 from .proofs import encrypt, sign

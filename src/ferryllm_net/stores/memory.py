@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 from .responses import Bounds, StoreError
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 
 class StoreError(Exception):

@@ -18,7 +18,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 from .responses import Bounds, StoreError
 

@@ -1,6 +1,6 @@
 """State diagrams, drawn from the transition tables of the machines.
 
-The encoders of Chat and Messages have tables from state and event to state. The Exchange's and the Responses encoder's
+The encoders but for Responses have tables from state and event to state. The Exchange's and the Responses encoder's
 tables say what is legal, and their methods decide where it leads; the Translator has methods instead of events. Those
 are run here, and where they go is what is drawn: a diagram cannot show a way that the code does not take.
 """
@@ -10,9 +10,20 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 
-from ferryllm_proto import DIALECTS, Answer, Exchange, Gateway, Provider, Route, RouteTable, Translator, ir, stages
+from ferryllm_proto import (
+    DIALECTS,
+    Answer,
+    Exchange,
+    Gateway,
+    Provider,
+    Route,
+    RouteTable,
+    Translator,
+    ir,
+    lifecycle,
+    stages,
+)
 from ferryllm_proto.dialects.anthropic import stream_encoder as messages
-from ferryllm_proto.dialects.openai import stream_encoder as chat
 from ferryllm_proto.dialects.openai_responses import stream_encoder as responses
 from ferryllm_proto.events import (
     ArgsDelta,
@@ -49,7 +60,7 @@ from ferryllm_proto.inputs import (
     UpstreamHead,
     UpstreamLost,
 )
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 from ferryllm_proto.translate import State as TranslatorState
 
 Edge = tuple[enum.Enum, str, enum.Enum]
@@ -85,12 +96,12 @@ Methods of `Translator`. `relay` is the same dialect on both sides; `fail` is po
 What an encoder accepts, after blocks that overlap were put in a row. `StreamFailed` is accepted in every state but the
 last ones, writes the dialect's own error and ends the stream.
 
-### `openai`
+### `openai`, `gemini`, `ollama`
 
-Chat can interleave blocks, so it has no state for an open block.
+These protocols have no beginning and no end of a block, so there is no state for an open one.
 
 ```mermaid
-{chat}
+{blockless}
 ```
 
 ### `openai_responses`
@@ -112,7 +123,7 @@ def page() -> str:
     return _PAGE.format(
         exchange=mermaid(exchange_edges(), stages.State),
         translator=mermaid(translator_edges(), TranslatorState),
-        chat=mermaid(_table_edges(chat.TRANSITIONS), chat.State),
+        blockless=mermaid(_table_edges(lifecycle.TRANSITIONS), lifecycle.State),
         responses=mermaid(responses_edges(), responses.State),
         messages=mermaid(_table_edges(messages.TRANSITIONS), messages.State),
     )
@@ -135,7 +146,7 @@ def mermaid(edges: Iterable[Edge], states: type[enum.Enum]) -> str:
 
 
 def _table_edges(
-    table: dict[tuple[chat.State, type], chat.State] | dict[tuple[messages.State, type], messages.State],
+    table: dict[tuple[lifecycle.State, type], lifecycle.State] | dict[tuple[messages.State, type], messages.State],
 ) -> Iterator[Edge]:
     for (before, event), after in table.items():
         yield before, event.__name__, after

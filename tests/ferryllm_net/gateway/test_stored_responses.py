@@ -14,7 +14,7 @@ from ferryllm_net.gateway.stored_responses import page
 from ferryllm_net.http import Request, Responder
 from ferryllm_net.stores import StoreError
 from ferryllm_proto.errors import RemoteProtocolError
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 from support.gateways import gateway, upstream
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ferryllm_net.stores import Bounds, MemoryResponses
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 pytestmark = pytest.mark.anyio
 

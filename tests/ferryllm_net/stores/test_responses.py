@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from ferryllm_net.stores import Bounds, MemoryResponses, Responses, SqliteResponses, StoreError
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from ferryllm_net.stores import Bounds, SqliteResponses, StoreError
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ def _modes(folder: Path) -> list[int]:
 _WRITER = """
 import sys, pathlib, anyio
 from ferryllm_net.stores import Bounds, SqliteResponses
-from ferryllm_proto.kept import KeptResponse
+from ferryllm_proto.responses.kept import KeptResponse
 
 async def main():
     store = SqliteResponses.open(pathlib.Path(sys.argv[1]), Bounds(max_bytes=1 << 24, ttl_secs=100.0))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import capabilities, hosted, ir, json, opaque
+from ...arguments import as_object
 from ...loss import Report
 from ...tools import Lowered
 from . import carrier
@@ -30,15 +31,6 @@ _IMAGES = {
 """Media types the API takes, by the spellings in use."""
 
 _TTL = {None: None, "5m": "5m", "1h": "1h"}
-
-
-def text_of(arguments: str) -> Any:
-    """A call's arguments as the object the wire wants; what is no object goes under one key (wire.md 7.3)."""
-    if not arguments.strip():
-        return {}
-    if json.is_object(arguments):
-        return json.raw(arguments.encode("utf-8", "surrogatepass"))
-    return {"_raw": arguments}
 
 
 class BlockWriter:
@@ -231,10 +223,10 @@ class BlockWriter:
 
     def _tool_call(self, part: ir.ToolCall) -> list[Block]:
         call = self._tools.call(part)
-        arguments = text_of(call.arguments)
-        if isinstance(arguments, dict) and arguments:
+        arguments, whole = as_object(call.arguments)
+        if not whole:
             if self._request.dialect == NAME:
-                arguments = json.raw(call.arguments.encode("utf-8", "surrogatepass"))
+                arguments = call.arguments.encode("utf-8", "surrogatepass")
             else:
                 self._report.degraded(
                     self._report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw"
@@ -243,7 +235,7 @@ class BlockWriter:
             self._report.dropped(
                 self._report.at(part.path, "opaque"), "a call carries no other provider's material here"
             )
-        block: Block = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+        block: Block = {"type": "tool_use", "id": call.id, "name": call.name, "input": json.raw(arguments)}
         self.cache(block, part.cache, part.path)
         self.ext(block, part.ext, part.path)
         return [block]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from ... import ir, json, sse
+from ... import ir, json, sse, statuses
 from ...dialect import ClientHead, Headers
 from ...error_text import page, trimmed, unframed
 from ...errors import RemoteProtocolError
@@ -31,22 +31,7 @@ _KIND_OF_TYPE: dict[str, ir.ErrorKind] = {
     "exceed_context_size_error": ir.ErrorKind.CONTEXT_LENGTH,  # llama.cpp
 }
 
-_KIND_OF_STATUS: dict[int, ir.ErrorKind] = {
-    401: ir.ErrorKind.AUTHENTICATION,
-    402: ir.ErrorKind.BILLING,
-    403: ir.ErrorKind.PERMISSION,
-    404: ir.ErrorKind.NOT_FOUND,
-    405: ir.ErrorKind.METHOD,
-    408: ir.ErrorKind.TIMEOUT,
-    409: ir.ErrorKind.CONFLICT,
-    413: ir.ErrorKind.TOO_LARGE,
-    415: ir.ErrorKind.MEDIA_TYPE,
-    429: ir.ErrorKind.RATE_LIMIT,
-    500: ir.ErrorKind.SERVER,
-    503: ir.ErrorKind.OVERLOADED,
-    504: ir.ErrorKind.TIMEOUT,
-    529: ir.ErrorKind.OVERLOADED,
-}
+_KIND_OF_STATUS = statuses.KINDS | {500: ir.ErrorKind.SERVER}
 
 _STATUS_OF_TYPE: dict[str, int] = {
     "invalid_request_error": 400,
@@ -144,7 +129,7 @@ def _error(
         status=status,
         code="context_length_exceeded" if kind is ir.ErrorKind.CONTEXT_LENGTH else None,
         type=type_,
-        retry_after=_retry_after(headers),
+        retry_after=statuses.retry_after(headers),
         dialect=NAME,
         raw=body if found is not None else None,
     )
@@ -193,19 +178,6 @@ def _text(raw: json.Raw | bytes | None) -> str | None:
         return json.decode(data, wire.string)
     except RemoteProtocolError:
         return None if data in (b"null", b"") else data.decode("utf-8", "replace")
-
-
-def _retry_after(headers: Headers) -> float | None:
-    """Seconds; a date needs a clock and stays in its header, which the gateway forwards."""
-    wanted = {name.lower(): value for name, value in headers if name.lower() in ("retry-after", "retry-after-ms")}
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(wanted.get(name, "")) / unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return None
 
 
 # --- to a client -----------------------------------------------------------------------------------------

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ids, ir, json
+from ...arguments import as_object
 from ...dialect import Answer
 from ...errors import RemoteProtocolError
 from ...loss import Report
 from . import carrier, errors, wire
 from . import usage as usages
-from .encode_blocks import text_of
 from .wire import NAME, given
 
 _EXT = ("container", "context_management")
@@ -246,8 +246,9 @@ def _tool_block(item: ir.ToolCall, position: int, answer: Answer, report: Report
     if item.kind is ir.ToolKind.CUSTOM:
         arguments: Any = {"input": item.arguments}
     else:
-        arguments = text_of(item.arguments)
-        if isinstance(arguments, dict) and arguments:
+        found, whole = as_object(item.arguments)
+        arguments = json.raw(found)
+        if not whole:
             report.degraded(f"content[{position}].input", "the arguments are no JSON object: sent under _raw")
     if item.opaque:
         report.dropped(f"content[{position}].opaque", "a call carries no other provider's material here")

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from ... import ir, json
 from ...errors import RemoteProtocolError
+from ...held import HeldBody
 from ...sse import MAX_EVENT_SIZE
 from . import errors, wire
 from . import usage as usages
 from .wire import given
-
-MAX_BODY = 64 << 20
-"""Bytes of a whole answer that are kept to be read: the limit of one upstream JSON."""
-
 
 MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
@@ -31,8 +28,7 @@ class Scanner:
         self._model = model
         self._whole: bool | None = None if stream else True
         self._renaming = model is not None
-        self._body: list[bytes] = []
-        self._size = 0
+        self._body = HeldBody()
         self._tail = b""
 
     def receive_data(self, data: bytes) -> bytes:
@@ -45,9 +41,9 @@ class Scanner:
             self._whole = first == b"{"
             if self._whole:
                 held, self._tail = self._tail, b""
-                self._body, self._size = [held], len(held)
+                self._body.receive_data(held, hold=True)
         if self._whole:
-            return self._receive_body(data)
+            return self._body.receive_data(data, hold=self._renaming)
         return self._receive_stream(data)
 
     def receive_eof(self) -> bytes:
@@ -137,18 +133,8 @@ class Scanner:
 
     # --- whole bodies ---
 
-    def _receive_body(self, data: bytes) -> bytes:
-        self._size += len(data)
-        if self._size > MAX_BODY:
-            held, self._body = self._body, []
-            out = b"".join(held) + data if self._renaming else data
-            self._renaming = False
-            return out
-        self._body.append(data)
-        return b"" if self._renaming else data
-
     def _end_body(self) -> bytes:
-        body, self._body = b"".join(self._body), []
+        body = self._body.take()
         if not body:
             return b""
         try:

@@ -31,12 +31,10 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
+from ...held import MAX_BODY
 from . import carrier, errors, response, wire
 from . import usage as usages
 from .wire import NAME, given
-
-MAX_BODY = 64 << 20
-"""Bytes of an answer that is no stream although one was asked for: the limit of one upstream JSON."""
 
 MAX_HOSTED = 16 << 20
 """Characters of a server tool's input, which is held until the block is whole: the limit of one event."""

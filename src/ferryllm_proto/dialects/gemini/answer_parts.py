@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ids, ir, json
+from ...arguments import as_object
 from ...errors import LocalProtocolError
 from ...events import (
     ArgsDelta,
@@ -180,13 +181,11 @@ class AnswerParts:
         text = "".join(self._args)
         if block.tool_kind is ir.ToolKind.CUSTOM:
             args = json.encode({"input": text})
-        elif not text.strip():
-            args = b"{}"
-        elif json.is_object(text):
-            args = json.one_line(text.encode("utf-8", "surrogatepass"))
         else:
-            args = json.encode({"_raw": text})
-            self.report.degraded("functionCall.args", "the arguments are no JSON object: sent under _raw")
+            found, whole = as_object(text)
+            args = json.one_line(found)
+            if not whole:
+                self.report.degraded("functionCall.args", "the arguments are no JSON object: sent under _raw")
         self.called = True
         position, self._count = self._count, self._count + 1
         inner = b'{"functionCall":{"id":%b,"name":%b,"args":%b}' % (

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import hosted, ir, json
+from ...arguments import as_object
 from ...loss import Report
 from ...tools import Lowered
 from . import models
@@ -36,15 +37,6 @@ def put(block: Block, name: str, value: bytes) -> None:
             return
         block = found
     block[inner] = json.raw(value)
-
-
-def arguments_of(arguments: str) -> Any:
-    """A call's arguments as the object the wire wants; what is no object goes under one key (wire.md 7.3)."""
-    if not arguments.strip():
-        return {}
-    if json.is_object(arguments):
-        return json.raw(arguments.encode("utf-8", "surrogatepass"))
-    return {"_raw": arguments}
 
 
 class PartWriter:
@@ -192,7 +184,7 @@ class PartWriter:
     def _tool_call(self, part: ir.ToolCall) -> list[Block]:
         call = self.tools.call(part)
         self.cache(part.cache, part.path)
-        args = arguments_of(call.arguments)
+        args, whole = as_object(call.arguments)
         inner: Block = {}
         known = self._spelled(part.ext, ".id")
         if known is None:
@@ -200,12 +192,12 @@ class PartWriter:
         elif known != b"null":
             inner["id"] = json.raw(known)
         inner["name"] = call.name
-        if isinstance(args, dict) and args:
+        if not whole:
             self.report.degraded(
                 self.report.at(part.path, "arguments"), "the arguments are no JSON object: sent under _raw"
             )
         if call.arguments or not self.ours:
-            inner["args"] = args
+            inner["args"] = json.raw(args)
         block: Block = {"functionCall": inner}
         self.ext(block, part.ext, part.path)
         return [block]

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from ... import ir, json
+from ... import ir, json, statuses
 from ...dialect import ClientHead, Headers
 from ...error_text import page, spoken, trimmed, unframed
 from ...errors import RemoteProtocolError
@@ -38,23 +38,7 @@ _KIND_OF_WORD: dict[str, ir.ErrorKind] = {
     "CANCELLED": _K.UPSTREAM,
 }
 
-_KIND_OF_STATUS: dict[int, ir.ErrorKind] = {
-    401: _K.AUTHENTICATION,
-    402: _K.BILLING,
-    403: _K.PERMISSION,
-    404: _K.NOT_FOUND,
-    405: _K.METHOD,
-    408: _K.TIMEOUT,
-    409: _K.CONFLICT,
-    413: _K.TOO_LARGE,
-    415: _K.MEDIA_TYPE,
-    429: _K.RATE_LIMIT,
-    499: _K.UPSTREAM,
-    500: _K.SERVER,
-    503: _K.OVERLOADED,
-    504: _K.TIMEOUT,
-    529: _K.OVERLOADED,
-}
+_KIND_OF_STATUS = statuses.KINDS | {499: _K.UPSTREAM, 500: _K.SERVER}
 
 _WORD_OF_KIND: dict[ir.ErrorKind, str] = {
     _K.BAD_REQUEST: "INVALID_ARGUMENT",
@@ -158,7 +142,7 @@ def _error(
     elif kind is _K.BAD_REQUEST and _OVERFLOW.search(message):
         kind = _K.CONTEXT_LENGTH
     code = "context_length_exceeded" if kind is _K.CONTEXT_LENGTH else known.reasons[0] if known.reasons else None
-    delay = _retry_after(headers)
+    delay = statuses.retry_after(headers)
     return ir.Error(
         kind,
         trimmed(message),
@@ -240,19 +224,6 @@ def _text(raw: json.Raw | None) -> str | None:
         return None
     value = json.loads(data)
     return value if isinstance(value, str) else data.decode("utf-8", "replace")
-
-
-def _retry_after(headers: Headers) -> float | None:
-    """Seconds; a date needs a clock and stays in its header, which the gateway forwards."""
-    wanted = {name.lower(): value for name, value in headers if name.lower() in ("retry-after", "retry-after-ms")}
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(wanted.get(name, "")) / unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return None
 
 
 # --- to a client -----------------------------------------------------------------------------------------

@@ -13,12 +13,10 @@ import msgspec
 from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...events import End, Event, Start, StreamFailed, UsageUpdate
+from ...held import MAX_BODY
 from ...sse import FrameDecoder
 from .chunks import ChunkReader
 from .cutter import ArrayCutter
-
-MAX_BODY = 64 << 20
-"""Bytes of an answer that is one object: the limit of one upstream JSON (reliability.md, section 5)."""
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 

@@ -6,76 +6,24 @@ Events, or one JSON array that is valid however it ends.
 
 from __future__ import annotations
 
-import enum
-
 from ... import json
 from ...dialect import Answer
 from ...errors import LocalProtocolError
 from ...events import (
-    ArgsDelta,
     BlockEnd,
     BlockStart,
-    Citation,
     End,
     Event,
-    Finish,
-    Logprobs,
-    OpaqueDelta,
     Ping,
-    Raw,
-    ReasoningDelta,
-    RefusalDelta,
     Start,
     StreamFailed,
-    TextDelta,
-    UsageUpdate,
 )
+from ...lifecycle import AFTER, State
 from ...loss import Loss
 from ...sequence import Sequencer
 from . import errors, paths
 from .answer_parts import AnswerParts
 from .response import response_id
-
-
-class State(enum.Enum):
-    IDLE = "idle"
-    OPEN = "open"
-    FINISHED = "finished"
-    DONE = "done"
-    FAILED = "failed"
-
-
-_OPEN_EVENTS = (
-    BlockStart,
-    TextDelta,
-    RefusalDelta,
-    ReasoningDelta,
-    ArgsDelta,
-    OpaqueDelta,
-    Citation,
-    Logprobs,
-    BlockEnd,
-    UsageUpdate,
-    Ping,
-    Raw,
-)
-
-# Not in it: anything after DONE or FAILED, a second Start or Finish, content after Finish, End without Finish.
-TRANSITIONS: dict[tuple[State, type], State] = {
-    (State.IDLE, Start): State.OPEN,
-    (State.IDLE, Ping): State.IDLE,
-    (State.IDLE, StreamFailed): State.FAILED,
-    **{(State.OPEN, event): State.OPEN for event in _OPEN_EVENTS},
-    (State.OPEN, Finish): State.FINISHED,
-    (State.OPEN, StreamFailed): State.FAILED,
-    (State.FINISHED, UsageUpdate): State.FINISHED,
-    (State.FINISHED, Ping): State.FINISHED,
-    (State.FINISHED, Raw): State.FINISHED,
-    (State.FINISHED, End): State.DONE,
-    (State.FINISHED, StreamFailed): State.FAILED,
-}
-_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
-"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
 
 
 class StreamEncoder:
@@ -85,7 +33,7 @@ class StreamEncoder:
         self._parts = AnswerParts(answer.seed)
         self.losses: list[Loss] = self._parts.report.losses
         self.state = State.IDLE
-        self._after = _AFTER[State.IDLE]
+        self._after = AFTER[State.IDLE]
         self._answer = answer
         self._sse = paths.read(answer.path).sse
         self._sequencer = Sequencer()
@@ -102,7 +50,7 @@ class StreamEncoder:
         if after is None:
             raise LocalProtocolError(f"{kind.__name__} is not possible in state {self.state.name}")
         if after is not self.state:
-            self.state, self._after = after, _AFTER[after]
+            self.state, self._after = after, AFTER[after]
         if kind is Start:
             return self._start(event)
         if kind is StreamFailed:

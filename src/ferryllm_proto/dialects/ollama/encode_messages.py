@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ... import ir, json, system, tools
+from ...arguments import as_object
 from . import carrier
 from .decode_messages import CONTENT, ID, OWN_FIELD, RESULT_ID, THINKING
 from .encode_parts import Content, Scope, mark, path_of
@@ -238,10 +239,8 @@ def _call(found: ir.ToolCall, scope: Scope, lowered: tools.Lowered, names: dict[
 
 def _arguments(call: ir.ToolCall, scope: Scope) -> msgspec.Raw:
     """An object; a call that was cut off in the middle of its JSON is shown as what it was (wire.md 7.3)."""
-    if not call.arguments.strip():
-        return json.raw(b"{}")
-    if json.is_object(call.arguments):
-        return json.raw(call.arguments.encode("utf-8", "surrogatepass"))
-    path = scope.report.at(path_of(call), "arguments")
-    scope.report.degraded(path, "arguments are an object here: what is none is sent as the text in one")
-    return json.raw(json.encode({"_raw": call.arguments}))
+    found, whole = as_object(call.arguments)
+    if not whole:
+        path = scope.report.at(path_of(call), "arguments")
+        scope.report.degraded(path, "arguments are an object here: what is none is sent as the text in one")
+    return json.raw(found)

@@ -6,8 +6,8 @@ Contract fields that cannot be said are refused, tuning knobs dropped with a rep
 from __future__ import annotations
 
 from ... import ir, json
-from ...estimate import estimate_input
 from ...loss import wish, wishes
+from ...tokens.estimate import estimate_input
 from . import models
 from .decode_request import FORMAT, LEVELS, NO_LIMIT
 from .encode_parts import Scope

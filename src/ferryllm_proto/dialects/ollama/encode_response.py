@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ... import ids, ir, json
+from ...arguments import as_object
 from ...dialect import Answer
 from ...loss import Report
 from . import carrier, times
@@ -36,12 +37,10 @@ def call_json(id_: str | None, index: int, name: str, arguments: str, answer: An
 
 
 def _object(arguments: str, path: str, report: Report) -> bytes:
-    if not arguments.strip():
-        return b"{}"
-    if json.is_object(arguments):
-        return json.one_line(arguments.encode("utf-8", "surrogatepass"))
-    report.degraded(path, "arguments are an object here: what is none is sent as the text in one")
-    return json.encode({"_raw": arguments})
+    found, whole = as_object(arguments)
+    if not whole:
+        report.degraded(path, "arguments are an object here: what is none is sent as the text in one")
+    return json.one_line(found)
 
 
 def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:

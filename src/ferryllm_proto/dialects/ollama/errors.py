@@ -9,29 +9,14 @@ from __future__ import annotations
 import math
 import re
 
-from ... import ir, json
+from ... import ir, json, statuses
 from ...dialect import ClientHead, Headers
 from ...error_text import page, spoken, trimmed, unframed
 from ...errors import RemoteProtocolError
 from . import wire
 from .wire import NAME, given
 
-_KIND_OF_STATUS: dict[int, ir.ErrorKind] = {
-    401: ir.ErrorKind.AUTHENTICATION,
-    402: ir.ErrorKind.BILLING,
-    403: ir.ErrorKind.PERMISSION,
-    404: ir.ErrorKind.NOT_FOUND,
-    405: ir.ErrorKind.METHOD,
-    408: ir.ErrorKind.TIMEOUT,
-    409: ir.ErrorKind.CONFLICT,
-    413: ir.ErrorKind.TOO_LARGE,
-    415: ir.ErrorKind.MEDIA_TYPE,
-    429: ir.ErrorKind.RATE_LIMIT,
-    500: ir.ErrorKind.SERVER,
-    503: ir.ErrorKind.OVERLOADED,
-    504: ir.ErrorKind.TIMEOUT,
-    529: ir.ErrorKind.OVERLOADED,
-}
+_KIND_OF_STATUS = statuses.KINDS | {500: ir.ErrorKind.SERVER}
 
 _WORDS: tuple[tuple[re.Pattern[str], ir.ErrorKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
@@ -106,7 +91,7 @@ def _error(
         trimmed(message),
         status=status,
         code="context_length_exceeded" if kind is ir.ErrorKind.CONTEXT_LENGTH else None,
-        retry_after=_retry_after(headers),
+        retry_after=statuses.retry_after(headers),
         dialect=NAME,
         raw=body if found is not None else None,
     )
@@ -138,15 +123,6 @@ def _text(data: bytes | None) -> str:
         return json.decode(data, wire.string)
     except RemoteProtocolError:
         return data.decode("utf-8", "replace")
-
-
-def _retry_after(headers: Headers) -> float | None:
-    """Seconds; a date needs a clock and stays in its header, which the gateway forwards."""
-    given_ = {name.lower(): value for name, value in headers}
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given_.get(name, "").strip(), flags=re.ASCII):
-            return float(given_[name]) / unit
-    return None
 
 
 # --- to a client -----------------------------------------------------------------------------------------

@@ -25,13 +25,12 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
+from ...held import MAX_BODY
 from ...ndjson import LineDecoder
 from . import errors, response, wire
 from .times import seconds
 from .usage import decode_finish, decode_usage
 
-MAX_BODY = 64 << 20
-"""Bytes of an answer that is no stream: the limit of one upstream JSON (reliability.md, section 5)."""
 MAX_CALLS = 1024
 """Calls of one answer; the most seen in a real one is below 100."""
 

@@ -6,7 +6,6 @@ Everything but the one changing value of a line is a constant of the stream.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 from ... import ir, json
@@ -32,6 +31,7 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
+from ...lifecycle import AFTER, State
 from ...loss import Loss, Report
 from . import carrier, errors
 from .encode_response import LATE_TEXT, NO_CALLS, NO_CITATIONS, NO_HOSTED, NO_PROOF, call_json, end_of, head_of, thin
@@ -40,46 +40,6 @@ from .usage import report_finish
 MAX_ARGUMENTS = 16 << 20
 """Characters of one call's arguments: as much as one line of a stream may have bytes."""
 
-
-class State(enum.Enum):
-    IDLE = "idle"
-    OPEN = "open"
-    FINISHED = "finished"
-    DONE = "done"
-    FAILED = "failed"
-
-
-_OPEN_EVENTS = (
-    BlockStart,
-    TextDelta,
-    RefusalDelta,
-    ReasoningDelta,
-    ArgsDelta,
-    OpaqueDelta,
-    Citation,
-    Logprobs,
-    BlockEnd,
-    UsageUpdate,
-    Ping,
-    Raw,
-)
-
-# Not in it: anything after DONE or FAILED, a second Start or Finish, content after Finish, End without Finish.
-TRANSITIONS: dict[tuple[State, type], State] = {
-    (State.IDLE, Start): State.OPEN,
-    (State.IDLE, Ping): State.IDLE,
-    (State.IDLE, StreamFailed): State.FAILED,
-    **{(State.OPEN, event): State.OPEN for event in _OPEN_EVENTS},
-    (State.OPEN, Finish): State.FINISHED,
-    (State.OPEN, StreamFailed): State.FAILED,
-    (State.FINISHED, UsageUpdate): State.FINISHED,
-    (State.FINISHED, Ping): State.FINISHED,
-    (State.FINISHED, Raw): State.FINISHED,
-    (State.FINISHED, End): State.DONE,
-    (State.FINISHED, StreamFailed): State.FAILED,
-}
-_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
-"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
 
 _CHAT = (
     b'"message":{"role":"assistant","content":%b},"done":false}\n',
@@ -123,7 +83,7 @@ class StreamEncoder:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self.state = State.IDLE
-        self._after = _AFTER[State.IDLE]
+        self._after = AFTER[State.IDLE]
         self._answer = answer
         self._thin = thin(answer)
         self._text_line, self._thinking_line = _GENERATE if self._thin else _CHAT
@@ -163,7 +123,7 @@ class StreamEncoder:
         if state is None:
             raise LocalProtocolError(f"an Ollama stream that is {self.state.value} cannot take {kind.__name__}")
         if state is not self.state:
-            self.state, self._after = state, _AFTER[state]
+            self.state, self._after = state, AFTER[state]
         line = self._handlers[kind](event)
         return line if line.isascii() else _one_line(line)
 

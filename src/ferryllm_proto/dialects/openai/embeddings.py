@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ... import ir, json
-from ...estimate import estimate_text
 from ...loss import Report
+from ...tokens.estimate import estimate_text
 from ...vectors import Embedder, EmbedRequest, EmbedResponse, to_base64, vector
 
 PATH = "/v1/embeddings"

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from ... import ir, json
+from ... import ir, json, statuses
 from ...dialect import ClientHead, Headers
 from ...error_text import MAX_MESSAGE, page, trimmed, unframed
 from ...errors import RemoteProtocolError
@@ -78,9 +78,8 @@ def decode_error(status: int, headers: Headers, body: bytes) -> ir.Error:
     """A provider's error answer, whatever its body is."""
     body = unframed(body)
     error = _from_body(body, status)
-    return msgspec.structs.replace(
-        error, status=status, retry_after=_retry_after(headers), dialect=NAME, raw=body if _is_json(body) else None
-    )
+    delay, raw = statuses.retry_after(headers), body if _is_json(body) else None
+    return msgspec.structs.replace(error, status=status, retry_after=delay, dialect=NAME, raw=raw)
 
 
 def in_band(body: bytes) -> ir.Error:
@@ -169,15 +168,6 @@ def _kind(status: int | None, code: str | None, type_: str | None, message: str)
     if by_code is None or (vague and by_status is not None):
         return by_status or ir.ErrorKind.UPSTREAM
     return by_code
-
-
-def _retry_after(headers: Headers) -> float | None:
-    """Seconds; dates need a clock and are forwarded as they are by whoever forwards headers."""
-    found = {name.lower(): value for name, value in headers}
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", found.get(name, "").strip()):
-            return float(found[name]) / unit
-    return None
 
 
 # --- to clients ------------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ import msgspec
 
 from ... import ir, json
 from ...errors import RemoteProtocolError
+from ...held import HeldBody
 from ...sse import MAX_EVENT_SIZE
 from . import errors, response
-from .stream_decoder import MAX_BODY, _chunk, _x_groq
+from .stream_decoder import _chunk, _x_groq
 from .usage import decode_finish, decode_usage
 
 
@@ -192,23 +193,15 @@ class BodyScanner(_Scan):
 
     def __init__(self, model: str | None) -> None:
         super().__init__(model)
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._body = HeldBody()
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
-        if self._size > MAX_BODY:
-            return data
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > MAX_BODY:  # too long to be read: it passes on unread
-            held, self._pieces = b"".join(self._pieces), []
-            return data if self._name is None else held
-        return data if self._name is None else b""
+        return self._body.receive_data(data, hold=self._name is not None)
 
     def receive_eof(self) -> bytes:
         """What was held."""
-        body, self._pieces = b"".join(self._pieces), []
+        body = self._body.take()
         if not body:
             return b""
         try:

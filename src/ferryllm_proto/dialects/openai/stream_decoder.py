@@ -31,14 +31,12 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
+from ...held import MAX_BODY
 from ...sse import Frame, FrameDecoder
 from . import errors, reasoning, response
 from .calls import Calls
 from .decode_parts import NAME
 from .usage import decode_finish, decode_usage
-
-MAX_BODY = 64 << 20
-"""Bytes of an answer that is no stream: the limit of one upstream JSON (reliability.md, section 5)."""
 
 _NONE = json.Raw()
 

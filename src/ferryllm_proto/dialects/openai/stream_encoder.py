@@ -6,7 +6,6 @@ of a chunk is a constant of the stream.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 from ... import ir, json, opaque, sse
@@ -32,52 +31,12 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
+from ...lifecycle import AFTER, State
 from ...loss import Loss, Report
 from . import errors, reasoning
 from .decode_parts import NAME
 from .encode_response import annotation, answer_id, call_id, extra_content
 from .usage import encode_finish, encode_usage, report_finish
-
-
-class State(enum.Enum):
-    IDLE = "idle"
-    OPEN = "open"
-    FINISHED = "finished"
-    DONE = "done"
-    FAILED = "failed"
-
-
-_OPEN_EVENTS = (
-    BlockStart,
-    TextDelta,
-    RefusalDelta,
-    ReasoningDelta,
-    ArgsDelta,
-    OpaqueDelta,
-    Citation,
-    Logprobs,
-    BlockEnd,
-    UsageUpdate,
-    Ping,
-    Raw,
-)
-
-# Not in it: anything after DONE or FAILED, a second Start or Finish, content after Finish, End without Finish.
-TRANSITIONS: dict[tuple[State, type], State] = {
-    (State.IDLE, Start): State.OPEN,
-    (State.IDLE, Ping): State.IDLE,
-    (State.IDLE, StreamFailed): State.FAILED,
-    **{(State.OPEN, event): State.OPEN for event in _OPEN_EVENTS},
-    (State.OPEN, Finish): State.FINISHED,
-    (State.OPEN, StreamFailed): State.FAILED,
-    (State.FINISHED, UsageUpdate): State.FINISHED,
-    (State.FINISHED, Ping): State.FINISHED,
-    (State.FINISHED, Raw): State.FINISHED,
-    (State.FINISHED, End): State.DONE,
-    (State.FINISHED, StreamFailed): State.FAILED,
-}
-_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
-"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
 
 
 class _Block:
@@ -105,7 +64,7 @@ class StreamEncoder:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self.state = State.IDLE
-        self._after = _AFTER[State.IDLE]
+        self._after = AFTER[State.IDLE]
         self._answer = answer
         self._head = b""
         self._usage: ir.Usage | None = None
@@ -148,7 +107,7 @@ class StreamEncoder:
         if state is None:
             raise LocalProtocolError(f"a Chat stream that is {self.state.value} cannot take {kind.__name__}")
         if state is not self.state:
-            self.state, self._after = state, _AFTER[state]
+            self.state, self._after = state, AFTER[state]
         return self._handlers[kind](event)
 
     def _start(self, event: Event) -> bytes:

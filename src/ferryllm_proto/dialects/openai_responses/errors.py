@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from ... import ir, json
+from ... import ir, json, statuses
 from ...dialect import ClientHead, Headers
 from ...error_text import MAX_MESSAGE, page, trimmed, unframed
 from ...errors import RemoteProtocolError
@@ -46,22 +46,6 @@ _BY_CODE: dict[str, ir.ErrorKind] = {
     "invalid_value": _K.BAD_REQUEST,
 }
 """Kinds by the words of ``code`` and ``type``; a word that is not in it leaves the decision to the status."""
-
-_BY_STATUS: dict[int, ir.ErrorKind] = {
-    401: _K.AUTHENTICATION,
-    402: _K.BILLING,
-    403: _K.PERMISSION,
-    404: _K.NOT_FOUND,
-    405: _K.METHOD,
-    408: _K.TIMEOUT,
-    409: _K.CONFLICT,
-    413: _K.TOO_LARGE,
-    415: _K.MEDIA_TYPE,
-    429: _K.RATE_LIMIT,
-    503: _K.OVERLOADED,
-    504: _K.TIMEOUT,
-    529: _K.OVERLOADED,
-}
 
 _CONTEXT = re.compile(
     r"context.?length|context window|maximum context|prompt is too long|available context size"
@@ -121,7 +105,7 @@ def decode_error(status: int, headers: Headers, body: bytes) -> ir.Error:
         found,
         kind=_kind(found, status),
         status=status,
-        retry_after=retry_after(headers),
+        retry_after=statuses.retry_after(headers),
         dialect=wire.NAME,
         raw=body,
     )
@@ -174,29 +158,16 @@ def _kind(error: ir.Error, status: int | None) -> ir.ErrorKind:
     if status in (None, 400, 413, 422) and _CONTEXT.search(error.message):
         return _K.CONTEXT_LENGTH
     if status is not None:
-        return _BY_STATUS.get(status) or (_K.BAD_REQUEST if 400 <= status < 500 else _K.SERVER)
+        return statuses.KINDS.get(status) or (_K.BAD_REQUEST if 400 <= status < 500 else _K.SERVER)
     if error.code is not None and error.code.isdigit():
         number = int(error.code)
         if 400 <= number < 600:
-            return _BY_STATUS.get(number) or (_K.BAD_REQUEST if number < 500 else _K.SERVER)
+            return statuses.KINDS.get(number) or (_K.BAD_REQUEST if number < 500 else _K.SERVER)
     for word in (error.code, error.type):
         kind = _BY_CODE.get(word or "")
         if kind is not None:
             return kind
     return _K.SERVER
-
-
-def retry_after(headers: Headers) -> float | None:
-    """Seconds to wait, from ``retry-after-ms`` or a numeric ``retry-after``; a date needs a clock and is not read."""
-    values = {name.lower(): value for name, value in headers}
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(values[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    return None
 
 
 def encode_error(error: ir.Error, request_id: str | None) -> tuple[ClientHead, bytes]:

@@ -12,13 +12,11 @@ import msgspec
 
 from ... import ir, json, sse
 from ...errors import RemoteProtocolError
+from ...held import HeldBody
 from . import wire
 from .errors import read_error
 from .outcome import WireResponse, decode_finish, decode_usage, response_decoder
 from .response import failure_of
-
-MAX_BODY = 64 << 20
-"""Bytes of a whole answer that are kept to read its usage; longer ones pass unread and unrenamed."""
 
 _TERMINALS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _DONE = "response.output_item.done"
@@ -54,8 +52,7 @@ class Scanner:
         self._splices: dict[str, bytes] = {} if model is None else {"model": json.encode_str(model)}
         self._frames = sse.FrameDecoder()
         self._buffer = bytearray()
-        self._whole: list[bytes] = []
-        self._size = 0
+        self._whole = HeldBody()
         self._blind = False
         self._called = False
 
@@ -66,7 +63,7 @@ class Scanner:
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
         if not self._stream:
-            return self._keep(data)
+            return self._whole.receive_data(data, hold=bool(self._splices))
         if not self._splices:
             self._watch(data)
             return data
@@ -175,19 +172,9 @@ class Scanner:
 
     # --- whole answers ---
 
-    def _keep(self, data: bytes) -> bytes:
-        if self._blind:
-            return data
-        self._whole.append(data)
-        self._size += len(data)
-        if self._size <= MAX_BODY:
-            return b"" if self._splices else data
-        held, self._whole, self._blind = self._whole, [], True
-        return b"".join(held) if self._splices else data
-
     def _end_whole(self) -> bytes:
-        body, self._whole = b"".join(self._whole), []
-        if self._blind or not body:
+        body = self._whole.take()
+        if not body:
             return b""
         try:
             response = json.decode(body, response_decoder)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryllm_proto import ir
+from ferryllm_proto import held, ir
 from ferryllm_proto.dialects.anthropic import DIALECT, scan
 from ferryllm_proto.dialects.anthropic.scan import Scanner
 
@@ -127,7 +127,7 @@ def test_whole_errors_and_damage() -> None:
 
 
 def test_g11_limits_let_bytes_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MAX_BODY", 20)
+    monkeypatch.setattr(held, "MAX_BODY", 20)
     monkeypatch.setattr(scan, "MAX_EVENT_SIZE", 20)
     for model in (None, "alias"):
         assert run(BODY, 7, stream=False, model=model)[0] == BODY

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryllm_proto import ir
+from ferryllm_proto import held, ir
 from ferryllm_proto.dialect import Scanner
 from ferryllm_proto.dialects.gemini import DIALECT, scan
 
@@ -106,7 +106,7 @@ def test_g12_what_is_not_understood_passes_all_the_same(body: bytes, whole: bool
 
 
 def test_g11_what_is_too_long_passes_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MAX_BODY", 10)
+    monkeypatch.setattr(held, "MAX_BODY", 10)
     monkeypatch.setattr(scan, "MAX_EVENT_SIZE", 10)
     body = b'{"candidates":[{"finishReason":"STOP"}],"modelVersion":"m"}'
     assert _scan(body, 4, stream=False, model="shown")[0] == body

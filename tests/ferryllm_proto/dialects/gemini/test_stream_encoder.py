@@ -10,7 +10,7 @@ from ferryllm_proto import ir
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.gemini import DIALECT, carrier
-from ferryllm_proto.dialects.gemini.stream_encoder import TRANSITIONS, State, StreamEncoder
+from ferryllm_proto.dialects.gemini.stream_encoder import StreamEncoder
 from ferryllm_proto.errors import LocalProtocolError
 from ferryllm_proto.events import (
     ArgsDelta,
@@ -32,6 +32,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
+from ferryllm_proto.lifecycle import TRANSITIONS, State
 
 from .build import ARRAY_PATH, CHUNKS, FOREIGN, NEW, SSE_PATH, events, fold, signature, stream
 

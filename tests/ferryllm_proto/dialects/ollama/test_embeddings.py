@@ -9,8 +9,8 @@ import pytest
 
 from ferryllm_proto import RemoteProtocolError, ir
 from ferryllm_proto.dialects.ollama.embeddings import OllamaEmbedder
-from ferryllm_proto.embeddings import Embeddings
 from ferryllm_proto.loss import Report
+from ferryllm_proto.questions.embeddings import Embeddings
 from ferryllm_proto.vectors import EmbedRequest, EmbedResponse
 
 EMBEDDER = OllamaEmbedder()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto import ir
+from ferryllm_proto import held, ir
 from ferryllm_proto.dialect import Scanner
 from ferryllm_proto.dialects.ollama import DIALECT, scan
 
@@ -102,7 +102,7 @@ def test_whole_answers_that_are_none() -> None:
 
 @pytest.mark.parametrize("model", [None, "alias"])
 def test_g11_a_body_too_long_to_read_passes_unread(model: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MAX_BODY", 10)
+    monkeypatch.setattr(held, "MAX_BODY", 10)
     scanner = DIALECT.scanner(stream=False, model=model)
     assert run(scanner, BODY, 6) == BODY
     assert scanner.usage is None

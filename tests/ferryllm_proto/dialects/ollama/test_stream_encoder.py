@@ -11,7 +11,7 @@ from ferryllm_proto.accumulate import play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.ollama import DIALECT
 from ferryllm_proto.dialects.ollama import stream_encoder as module
-from ferryllm_proto.dialects.ollama.stream_encoder import TRANSITIONS, State, StreamEncoder
+from ferryllm_proto.dialects.ollama.stream_encoder import StreamEncoder
 from ferryllm_proto.errors import LocalProtocolError, RemoteProtocolError
 from ferryllm_proto.events import (
     ArgsDelta,
@@ -33,6 +33,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
+from ferryllm_proto.lifecycle import TRANSITIONS, State
 from ferryllm_proto.loss import Report
 
 from .build import SECONDS, events, fold, joined, judged, paths, written

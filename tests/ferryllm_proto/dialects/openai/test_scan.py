@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryllm_proto import ir
+from ferryllm_proto import held, ir
 from ferryllm_proto.dialect import Scanner
 from ferryllm_proto.dialects.openai import DIALECT, scan
 
@@ -142,7 +142,7 @@ def test_an_error_as_a_whole_answer_and_nothing_at_all() -> None:
 
 
 def test_g11_a_body_too_long_passes_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MAX_BODY", 30)
+    monkeypatch.setattr(held, "MAX_BODY", 30)
     for model in (None, "mine"):
         assert run(DIALECT.scanner(stream=False, model=model), BODY[:20], BODY[20:40], BODY[40:]) == BODY
 

@@ -14,7 +14,7 @@ from ferryllm_proto import ir, opaque
 from ferryllm_proto.accumulate import Accumulator, play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.openai import DIALECT
-from ferryllm_proto.dialects.openai.stream_encoder import TRANSITIONS, State, StreamEncoder
+from ferryllm_proto.dialects.openai.stream_encoder import StreamEncoder
 from ferryllm_proto.errors import LocalProtocolError
 from ferryllm_proto.events import (
     ArgsDelta,
@@ -36,6 +36,7 @@ from ferryllm_proto.events import (
     TextDelta,
     UsageUpdate,
 )
+from ferryllm_proto.lifecycle import TRANSITIONS, State
 from support import oracles
 
 START = Start("msg_1", "up")

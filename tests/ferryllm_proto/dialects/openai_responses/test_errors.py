@@ -6,7 +6,8 @@ import pytest
 
 from ferryllm_proto import ir, json
 from ferryllm_proto.dialects.openai_responses import DIALECT
-from ferryllm_proto.dialects.openai_responses.errors import _STREAM_CODES, _WORDS, failed_object, retry_after
+from ferryllm_proto.dialects.openai_responses.errors import _STREAM_CODES, _WORDS, failed_object
+from ferryllm_proto.statuses import retry_after
 from support import oracles
 
 K = ir.ErrorKind

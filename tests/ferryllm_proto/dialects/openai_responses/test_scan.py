@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto import ir, sse
+from ferryllm_proto import held, ir, sse
 from ferryllm_proto.dialects.openai_responses import DIALECT
-from ferryllm_proto.dialects.openai_responses import scan as module
 
 CREATED = (
     b'event: response.created\ndata: {"type":"response.created","response":{"id":"r","model" : "up", "x":1.0}}\n\n'
@@ -117,7 +116,7 @@ def test_what_is_no_answer_passes_as_it_is(body: bytes) -> None:
 
 
 def test_too_long_an_answer_passes_unrenamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BODY", 20)
+    monkeypatch.setattr(held, "MAX_BODY", 20)
     scanner = DIALECT.scanner(stream=False, model="mine")
     out = [scanner.receive_data(BODY[:15]), scanner.receive_data(BODY[15:30]), scanner.receive_data(BODY[30:])]
     assert out == [b"", BODY[:30], BODY[30:]]

@@ -11,9 +11,9 @@ import pytest
 
 from ferryllm_proto.conversation import converse
 from ferryllm_proto.dialects import DIALECTS
-from ferryllm_proto.embeddings import Embeddings
 from ferryllm_proto.entries import Entry, Operation
 from ferryllm_proto.loss import Disposition, LossPolicy
+from ferryllm_proto.questions.embeddings import Embeddings
 from ferryllm_proto.routing.table import Route
 from ferryllm_proto.snapshot import Provider
 from ferryllm_proto.translate import State

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ferryllm_proto import ir
 from ferryllm_proto.entries import Entry, Forward, NoEntry, Operation, find
-from ferryllm_proto.forward import METHODS, Forwarding, find_usage
+from ferryllm_proto.questions.forward import METHODS, Forwarding, find_usage
 from ferryllm_proto.translate import State
 
 JSON = (("content-type", "application/json"),)

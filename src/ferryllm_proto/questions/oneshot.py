@@ -10,17 +10,17 @@ import abc
 
 import msgspec
 
-from . import ir, json
-from .dialect import ClientHead, Headers, UpstreamRequest
-from .dialects import DIALECTS
-from .errors import LocalProtocolError, RemoteProtocolError
-from .loss import Loss, LossPolicy
-from .observe import blame_upstream
-from .opaque import MARKS
-from .prepare import refusal
-from .relay import answer_headers
-from .rules import NO_RULES, ProviderRules
-from .translate import MAX_ERROR_BODY, State
+from .. import ir, json
+from ..dialect import ClientHead, Headers, UpstreamRequest
+from ..dialects import DIALECTS
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..loss import Loss, LossPolicy
+from ..observe import blame_upstream
+from ..opaque import MARKS
+from ..prepare import refusal
+from ..relay import answer_headers
+from ..rules import NO_RULES, ProviderRules
+from ..translate import MAX_ERROR_BODY, State
 
 _JSON = ("content-type", "application/json")
 _OVER = frozenset({State.DONE, State.FAILED})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ferryllm_proto.compact import EMULATED, PATH, Compact
+from ferryllm_proto.questions.compact import EMULATED, PATH, Compact
 
 BODY = b'{"model":"m","input":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}'
 JSON = (("content-type", "application/json"),)

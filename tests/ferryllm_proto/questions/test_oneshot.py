@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, LocalProtocolError, Translator, ir
-from ferryllm_proto.completions import Completions
 from ferryllm_proto.conversation import Conversation
-from ferryllm_proto.count import CountTokens
-from ferryllm_proto.embeddings import Embeddings
-from ferryllm_proto.forward import Forwarding
-from ferryllm_proto.oneshot import OneShot
+from ferryllm_proto.questions.completions import Completions
+from ferryllm_proto.questions.count import CountTokens
+from ferryllm_proto.questions.embeddings import Embeddings
+from ferryllm_proto.questions.forward import Forwarding
+from ferryllm_proto.questions.oneshot import OneShot
 from ferryllm_proto.translate import MAX_ERROR_BODY, State
 
 KEYS = (

@@ -9,7 +9,7 @@ that the counting runs in C.
 
 from __future__ import annotations
 
-from . import ir
+from .. import ir
 from .media import page_count, seconds, size_of
 from .weights import Cut, Picture, Weights, weights_of
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import ir
-from .dialect import UpstreamRequest
-from .dialects.openai_responses.compaction import answer, question
-from .errors import RemoteProtocolError
-from .estimate import estimate_input
-from .lenient import encode
+from .. import ir
+from ..dialect import UpstreamRequest
+from ..dialects.openai_responses.compaction import answer, question
+from ..errors import RemoteProtocolError
+from ..lenient import encode
+from ..prepare import understand
+from ..tokens.estimate import estimate_input
 from .oneshot import OneShot
-from .prepare import understand
 
 PATH = "/v1/responses/compact"
 EMULATED = ("x-ferryllm-emulated", "compact")

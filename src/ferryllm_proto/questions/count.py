@@ -6,11 +6,11 @@ For every entry and every backend (translation.md A43, R13). An estimate says so
 
 from __future__ import annotations
 
-from . import ir
-from .dialect import UpstreamRequest
-from .errors import RemoteProtocolError
-from .estimate import estimate_input
-from .loss import Disposition, Loss
+from .. import ir
+from ..dialect import UpstreamRequest
+from ..errors import RemoteProtocolError
+from ..loss import Disposition, Loss
+from ..tokens.estimate import estimate_input
 from .oneshot import OneShot
 
 ESTIMATED = ("x-ferryllm-estimate", "input_tokens")

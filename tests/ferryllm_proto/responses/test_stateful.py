@@ -11,9 +11,8 @@ from ferryllm_proto import ir
 from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.inputs import Recalled
-from ferryllm_proto.kept import KeptResponse
-from ferryllm_proto.snapshot import Provider
-from ferryllm_proto.stateful import (
+from ferryllm_proto.responses.kept import KeptResponse
+from ferryllm_proto.responses.stateful import (
     NO_MEMORY,
     KeptTranslator,
     Memory,
@@ -23,6 +22,7 @@ from ferryllm_proto.stateful import (
     read_wishes,
     translator_for,
 )
+from ferryllm_proto.snapshot import Provider
 from ferryllm_proto.translate import Translator
 
 CHAT = Provider("chat", "openai")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ferryllm_proto.weights import BY_DIALECT, weights_of
+from ferryllm_proto.tokens.weights import BY_DIALECT, weights_of
 
 
 @pytest.mark.parametrize(

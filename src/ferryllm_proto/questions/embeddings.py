@@ -6,12 +6,12 @@ translated, with a report of what could not be said.
 
 from __future__ import annotations
 
-from . import ir
-from .dialect import UpstreamRequest
-from .errors import RemoteProtocolError
-from .loss import LossPolicy, Report, StrictRefusal
+from .. import ir
+from ..dialect import UpstreamRequest
+from ..errors import RemoteProtocolError
+from ..loss import LossPolicy, Report, StrictRefusal
+from ..vectors import EmbedRequest, EmbedResponse
 from .oneshot import OneShot
-from .vectors import EmbedRequest, EmbedResponse
 
 
 class Embeddings(OneShot):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import ir
-from ferryllm_proto.count import ESTIMATED, CountTokens
 from ferryllm_proto.dialects import DIALECTS
+from ferryllm_proto.questions.count import ESTIMATED, CountTokens
 from ferryllm_proto.translate import State
 
 PATHS = {"anthropic": "/v1/messages/count_tokens", "openai_responses": "/v1/responses/input_tokens"}

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from . import ir, json
-from .dialect import ClientHead, Headers, UpstreamRequest
-from .dialects import DIALECTS
-from .errors import LocalProtocolError, RemoteProtocolError
-from .loss import Loss
-from .policy.access import unescaped
-from .relay import client_headers
-from .translate import State
+from .. import ir, json
+from ..dialect import ClientHead, Headers, UpstreamRequest
+from ..dialects import DIALECTS
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..loss import Loss
+from ..policy.access import unescaped
+from ..relay import client_headers
+from ..translate import State
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 """What passes. OPTIONS is a browser's question about other sites, and the answer is no."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ferryllm_proto import ir
-from ferryllm_proto.completions import MAX_TOKENS, PATH, Completions
 from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.loss import LossPolicy
+from ferryllm_proto.questions.completions import MAX_TOKENS, PATH, Completions
 from ferryllm_proto.translate import State
 
 BODY: dict[str, Any] = {"model": "mine", "prompt": "Once upon", "max_tokens": 30}

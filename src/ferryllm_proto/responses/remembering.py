@@ -5,16 +5,16 @@ Apart from the `Exchange`, which runs it for Responses clients, because all the 
 
 from __future__ import annotations
 
-from .actions import Keep, Point, Recall
-from .conversation import Conversation
-from .dialects.openai_responses.history import item_ids, references
-from .errors import RemoteProtocolError
-from .inputs import Recalled
+from ..actions import Keep, Point, Recall
+from ..conversation import Conversation
+from ..dialects.openai_responses.history import item_ids, references
+from ..errors import RemoteProtocolError
+from ..inputs import Recalled
+from ..refusals import too_large
+from ..snapshot import Gateway, Provider
+from ..translate import State
 from .kept import KeptResponse
-from .refusals import too_large
-from .snapshot import Gateway, Provider
 from .stateful import NO_MEMORY, KeptTranslator, NativeTranslator, Wishes, plan, prepare, read_wishes
-from .translate import State
 
 
 class Remembering:

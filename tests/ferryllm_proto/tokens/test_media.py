@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from ferryllm_proto import media
+from ferryllm_proto.tokens import media
 
 
 def _b64(data: bytes) -> str:

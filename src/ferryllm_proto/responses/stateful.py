@@ -16,18 +16,18 @@ from typing import Any
 
 import msgspec
 
-from . import dialect, ir, json
-from .dialect import Answer, Headers, UpstreamRequest
-from .dialects.openai_responses.history import input_items, output_items, put_back, resume
-from .dialects.openai_responses.memory import unproven
-from .dialects.openai_responses.scan import Scanner
-from .dialects.openai_responses.wire import NAME
-from .errors import RemoteProtocolError
-from .inputs import Recalled
+from .. import dialect, ir, json
+from ..dialect import Answer, Headers, UpstreamRequest
+from ..dialects.openai_responses.history import input_items, output_items, put_back, resume
+from ..dialects.openai_responses.memory import unproven
+from ..dialects.openai_responses.scan import Scanner
+from ..dialects.openai_responses.wire import NAME
+from ..errors import RemoteProtocolError
+from ..inputs import Recalled
+from ..loss import Disposition, Loss
+from ..snapshot import Provider
+from ..translate import State, Translator
 from .kept import KeptResponse
-from .loss import Disposition, Loss
-from .snapshot import Provider
-from .translate import State, Translator
 
 PREVIOUS = "previous_response_id"
 

@@ -25,9 +25,9 @@ from ferryllm_proto.inputs import (
     UpstreamHead,
     UpstreamLost,
 )
-from ferryllm_proto.kept import KeptResponse
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest, owner
+from ferryllm_proto.responses.kept import KeptResponse
 from ferryllm_proto.snapshot import Gateway, Provider
 from ferryllm_proto.stages import State
 

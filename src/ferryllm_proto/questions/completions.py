@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import msgspec
 
-from . import ir, json
-from .dialect import ClientHead, Headers, UpstreamRequest
-from .errors import RemoteProtocolError
-from .loss import Disposition, Loss, LossPolicy, StrictRefusal
-from .prepare import refusal
-from .rules import NO_RULES, ProviderRules
-from .translate import State, Translator
+from .. import ir, json
+from ..dialect import ClientHead, Headers, UpstreamRequest
+from ..errors import RemoteProtocolError
+from ..loss import Disposition, Loss, LossPolicy, StrictRefusal
+from ..prepare import refusal
+from ..rules import NO_RULES, ProviderRules
+from ..translate import State, Translator
 
 PATH = "/v1/completions"
 NATIVE = "openai"

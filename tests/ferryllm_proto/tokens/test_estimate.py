@@ -11,9 +11,10 @@ import sys
 
 import pytest
 
-from ferryllm_proto import estimate, ir
+from ferryllm_proto import ir
 from ferryllm_proto.dialects import DIALECTS
-from ferryllm_proto.estimate import estimate_input
+from ferryllm_proto.tokens import estimate
+from ferryllm_proto.tokens.estimate import estimate_input
 from support import counted
 
 CLAUDE, GPT, GEMINI = "claude-sonnet-4-5", "gpt-4o", "gemini-2.5-flash"
@@ -209,7 +210,7 @@ def test_a43_no_recorded_request_is_estimated_as_nothing() -> None:
             assert estimate_input(one.request, backend=dialect) >= 1
 
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs/explanation/token-counts.md"
+PAGE = pathlib.Path(__file__).parents[3] / "docs/explanation/token-counts.md"
 _ROW = re.compile(r"^\| ([^|]+) \| (\d+) \| (\d+) % \| (\d+) % \| ([\d.]+) \| (\d+) % \|", re.MULTILINE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferryllm_proto.kept import ITEM_COST, KeptResponse
+from ferryllm_proto.responses.kept import ITEM_COST, KeptResponse
 
 
 def test_what_comes_before_the_next_turn_is_input_and_output() -> None:

@@ -1,0 +1,1 @@
+"""How many tokens a request has, about, without asking anybody. Data and arithmetic."""
