@@ -52,6 +52,8 @@ class H2Connection:
         self._reading = anyio.CancelScope()
         self._read_by = math.inf
         """The deadline of a head, or of an idle connection."""
+        self._frames = 0
+        """How many had come when the last deadline was set."""
         self._drain_by = math.inf
         self._write_by = math.inf
         self._draining = False
@@ -162,8 +164,9 @@ class H2Connection:
         if not self.engine.begun:
             return first_by
         if self.engine.within_head:
-            # Kept while it lasts, or a byte now and then would put it off for ever.
-            return min(self._read_by, now + self._limits.head_secs)
+            # Kept while it is the same one, or a byte now and then would put it off for ever.
+            before, self._frames = self._frames, self.engine.frames
+            return min(self._read_by if before == self._frames else math.inf, now + self._limits.head_secs)
         return math.inf if self._streams else self._idle_by(now)
 
     def _idle_by(self, now: float) -> float:

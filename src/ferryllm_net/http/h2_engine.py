@@ -169,6 +169,11 @@ class H2ServerEngine:
         return self._guard.within_head
 
     @property
+    def frames(self) -> int:
+        """How many have come, a header block counted when it is complete."""
+        return self._guard.passed
+
+    @property
     def begun(self) -> bool:
         """The preface and the first SETTINGS have come."""
         return self._guard.begun

@@ -53,6 +53,8 @@ class FrameGuard:
     """Cuts the bytes of one peer into frames and counts them. Iterate with `next_frame` until it answers None."""
 
     def __init__(self, limits: Limits, preface: bytes = PREFACE) -> None:
+        self.passed = 0
+        """Frames that came out and left no header block open: what was waited for has come."""
         self._buffer = bytearray()
         self._preface = preface
         self._limits = limits
@@ -117,6 +119,7 @@ class FrameGuard:
         self._count(kind, flags, 0 if padded else length, now)
         del buffer[:stop]
         self._preface = b""
+        self.passed += not self._block
         return frame
 
     def _count(self, kind: int, flags: int, length: int, now: float) -> None:
