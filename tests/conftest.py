@@ -9,13 +9,13 @@ import hypothesis
 import pytest
 
 WANTED = frozenset(filter(None, os.environ.get("FERRYLLM_TESTS", "").split(",")))
-"""Suites asked for by scripts/test: ``deep``, ``clients``."""
+"""Suites asked for by scripts/test: ``deep``, ``clients``, ``conformance``."""
 
 hypothesis.settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile("deep" if "deep" in WANTED else "default")
 
-_ONLY_ON_DEMAND = {"deep": "scripts/test --deep", "clients": "scripts/test --clients"}
+_ONLY_ON_DEMAND = {name: f"scripts/test --{name}" for name in ("deep", "clients", "conformance")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def banner(settings: Settings, host: str, port: int, backend: str) -> str:
     """The text; ``host`` and ``port`` are what is listened on."""
-    base = f"http://{_reachable(host)}:{port}"
+    scheme = "http" if settings.server.tls is None else "https"
+    base = f"{scheme}://{_reachable(host)}:{port}"
     lines = [f"ferryllm listens on {base} ({backend}), configuration: {settings.source or 'none'}"]
     if settings.demo:
         lines.append("No provider key was found: a built-in demo provider answers. Nothing leaves this machine.")

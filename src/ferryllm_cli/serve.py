@@ -24,10 +24,12 @@ Examples:
   ferryllm serve                                  what the environment's keys offer, or a demo
   ferryllm serve -c ferryllm.toml --backend trio
   OPENAI_API_KEY=sk-... ferryllm serve --listen 127.0.0.1:8080
+  ferryllm serve -c ferryllm.toml --tls-cert server.pem --tls-key server.key
 
 \b
 SIGTERM and SIGINT drain: no new connections, running answers finish (server.drain_timeout_secs); a second signal
-stops at once. Exit status: 0 stopped, 1 failed, 2 wrong usage, 3 configuration invalid, 5 address in use.
+stops at once. SIGHUP reads the TLS certificate again. Exit status: 0 stopped, 1 failed, 2 wrong usage,
+3 configuration invalid, 5 address in use.
 """
 
 
@@ -35,9 +37,19 @@ stops at once. Exit status: 0 stopped, 1 failed, 2 wrong usage, 3 configuration 
 @click.option("-c", "--config", metavar="FILE", help="TOML file; else FERRYLLM_CONFIG, ./ferryllm.toml, your own.")
 @click.option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True)
 @click.option("--listen", metavar="HOST:PORT", help="Instead of server.listen; port 0 takes a free one.")
+@click.option("--tls-cert", metavar="FILE", help="Instead of server.tls_cert: speak TLS with this certificate.")
+@click.option("--tls-key", metavar="FILE", help="Instead of server.tls_key: the certificate's key.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Instead of logging.level.")
 @click.option("--quiet", is_flag=True, help="No banner; the log goes on.")
-def command(config: str | None, backend: str, listen: str | None, log_level: str | None, quiet: bool) -> None:
+def command(
+    config: str | None,
+    backend: str,
+    listen: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    log_level: str | None,
+    quiet: bool,
+) -> None:
     """Run the gateway.
 
     Without a file, providers come from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY and OLLAMA_HOST; without any,
@@ -48,9 +60,13 @@ def command(config: str | None, backend: str, listen: str | None, log_level: str
     try:
         path = find_config(config, os.environ, Path.cwd())
         if path is None:
-            settings = default_settings(os.environ, listen=listen, log_level=log_level)
+            settings = default_settings(
+                os.environ, listen=listen, log_level=log_level, tls_cert=tls_cert, tls_key=tls_key
+            )
         else:
-            settings = load_settings(path, os.environ, listen=listen, log_level=log_level)
+            settings = load_settings(
+                path, os.environ, listen=listen, log_level=log_level, tls_cert=tls_cert, tls_key=tls_key
+            )
     except ConfigError as fault:
         print_problems(fault.problems)
         raise SystemExit(exit_codes.CONFIG_INVALID) from None

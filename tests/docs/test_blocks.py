@@ -60,6 +60,15 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/howto/chat-agents.md", _AIDER_PONG): "needs aider; scripts/test --clients drives it",
     ("docs/howto/run-as-a-service.md", "$ python3 -m venv /opt/ferryllm"): "installs into the system",
     ("docs/development.md", "$ scripts/test"): "would run this test",
+    (
+        "docs/howto/tls.md",
+        "$ ferryllm serve --listen 0.0.0.0:3000 --tls-cert server.pem --tls-key server.key",
+    ): "needs a certificate; tests/ferryllm_net/gateway/test_serve.py has one",
+    ("docs/howto/tls.md", "$ systemctl kill --signal=HUP ferryllm"): "needs systemd",
+    (
+        "docs/howto/tls.md",
+        "$ curl --cacert ca.pem --cert client.pem --key client.key https://gateway.example:3000/healthz",
+    ): "needs a certificate",
     ("docs/development.md", "$ python -m venv .frameworks"): "installs a gigabyte of frameworks",
     ("docs/development.md", "$ pip download --no-deps --no-binary :all: llama-cpp-python"): _BUILD,
     ("docs/development.md", "$ pip install numpy gguf"): _BUILD,

@@ -14,6 +14,7 @@ import pytest
 
 from ferryllm_cli.banner import banner, commands
 from ferryllm_net.config import Settings, default_settings, load_settings
+from support import certificates
 from support.planted import CLIENT_KEY, PROVIDER_KEY, leaks
 from support.processes import gateway
 
@@ -55,6 +56,12 @@ def load(folder: pathlib.Path, more: str = "") -> Settings:
 def test_the_first_line_has_a_url_that_can_be_pasted(host: str, url: str) -> None:
     first = banner(default_settings({}), host, 3000, "trio").splitlines()[0]
     assert first == f"ferryllm listens on {url} (trio), configuration: none"
+
+
+def test_with_a_certificate_the_url_is_https(tmp_path: pathlib.Path) -> None:
+    files = certificates.write(tmp_path)
+    settings = default_settings({}, tls_cert=files.cert, tls_key=files.key)
+    assert "ferryllm listens on https://127.0.0.1:3000 " in banner(settings, "127.0.0.1", 3000, "trio")
 
 
 def test_a_demo_says_that_it_is_one() -> None:

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from ferryllm_cli import exit_codes
 from ferryllm_cli.serve import command
 from ferryllm_proto.grammar import Seen
-from support import grammar
+from support import certificates, grammar
 from support.answers import DONE, ROLE, chunk
 from support.planted import PROVIDER_KEY, leaks
 from support.processes import Gateway, free_port, gateway
@@ -364,6 +364,18 @@ def test_quiet_leaves_the_log_alone(tmp_path: pathlib.Path) -> None:
     assert "ferryllm listens" not in said
     assert "curl" not in said
     assert "draining" in said
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_certificate_on_the_command_line_makes_it_https(tmp_path: pathlib.Path, backend: str) -> None:
+    files, port = certificates.write(tmp_path), free_port()
+    listen = ("--listen", f"127.0.0.1:{port}", "--backend", backend)
+    tls = ("--tls-cert", "server.pem", "--tls-key", "server.key")
+    with started(*listen, *tls, cwd=tmp_path, until="https://127.0.0.1:") as lines:
+        url = f"https://127.0.0.1:{port}/healthz"
+        with urllib.request.urlopen(url, context=certificates.client_context(files), timeout=10) as answer:
+            assert answer.read() == b"ok"
+    assert any(line.startswith(f"ferryllm listens on https://127.0.0.1:{port} ") for line in lines)
 
 
 def test_the_log_level_of_the_command_line_goes_before_the_files(tmp_path: pathlib.Path) -> None:

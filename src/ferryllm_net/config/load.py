@@ -25,16 +25,22 @@ some other file."""
 
 
 def load_settings(
-    path: Path, environ: Mapping[str, str], *, listen: str | None = None, log_level: str | None = None
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    listen: str | None = None,
+    log_level: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
 ) -> Settings:
-    """The settings in the TOML file at `path`; `listen` and `log_level` from the command line go before it.
+    """The settings in the TOML file at `path`; what comes from the command line goes before it.
 
     Raises ConfigError with every problem of the file, of the secrets it names and of the command line.
     """
     text = _read(path)
     document = _parse(text, path)
     lines = Lines(text)
-    flags = _flags(listen, log_level)
+    flags = _flags(listen, log_level, tls_cert, tls_key)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key in flags:
@@ -54,7 +60,12 @@ def load_settings(
 
 
 def default_settings(
-    environ: Mapping[str, str], *, listen: str | None = None, log_level: str | None = None
+    environ: Mapping[str, str],
+    *,
+    listen: str | None = None,
+    log_level: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
 ) -> Settings:
     """The settings without a file: the providers whose keys the environment holds.
 
@@ -62,7 +73,7 @@ def default_settings(
     Raises ConfigError.
     """
     found = read_environment(environ)
-    flags = _flags(listen, log_level)
+    flags = _flags(listen, log_level, tls_cert, tls_key)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key in flags:
@@ -92,13 +103,19 @@ def with_demo(settings: Settings, base_url: str, *, dialect: ProviderType = "ope
     )
 
 
-def _flags(listen: str | None, log_level: str | None) -> dict[KeyPath, tuple[str, str]]:
+def _flags(
+    listen: str | None, log_level: str | None, tls_cert: str | None, tls_key: str | None
+) -> dict[KeyPath, tuple[str, str]]:
     """What the command line sets: key path -> (name of the option, value)."""
     flags: dict[KeyPath, tuple[str, str]] = {}
     if listen is not None:
         flags["server", "listen"] = ("--listen", listen)
     if log_level is not None:
         flags["logging", "level"] = ("--log-level", log_level)
+    for key, option, text in (("tls_cert", "--tls-cert", tls_cert), ("tls_key", "--tls-key", tls_key)):
+        if text is not None:
+            # Whoever types a path means the folder he is in, not the configuration's.
+            flags["server", key] = (option, str(Path(text).absolute()))
     return flags
 
 

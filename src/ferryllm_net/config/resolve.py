@@ -26,6 +26,7 @@ from .settings import (
     Settings,
     Timeouts,
 )
+from .tls import resolve_tls
 
 _NOWHERE = ListenAddress("", 0, loopback=True)
 """Stands for a listen address that was refused, until `raise_errors` ends the matter."""
@@ -62,6 +63,8 @@ def resolve(
             keep_alive_timeout_secs=config.server.keep_alive_timeout_secs,
             drain_timeout_secs=config.server.drain_timeout_secs,
             check_providers=config.server.check_providers,
+            tls=resolve_tls(config.server, credentials, report),
+            http2=config.server.http2,
         ),
         metrics=config.metrics.enabled,
         responses=resolve_responses(config.responses, base, report),
@@ -103,7 +106,7 @@ def _providers(
             first.setdefault(provider.name, index)
         settings = _provider(provider, path, config.server, credentials, report)
         if settings is not None:
-            _check_loop(settings, listen, path, report)
+            _check_loop(settings, listen, "https" if config.server.tls_cert else "http", path, report)
             providers.append(settings)
     return tuple(providers)
 
@@ -194,10 +197,10 @@ def _ca_file(provider: Provider, path: KeyPath, credentials: Credentials, report
     return str(file)
 
 
-def _check_loop(provider: ProviderSettings, listen: ListenAddress, path: KeyPath, report: Report) -> None:
+def _check_loop(provider: ProviderSettings, listen: ListenAddress, scheme: str, path: KeyPath, report: Report) -> None:
     """A gateway that is its own provider would call itself until something breaks. It happens when the variables
     that point clients at the gateway are set for the gateway too."""
-    if provider.port != listen.port or provider.scheme != "http" or not is_loopback(provider.host):
+    if provider.port != listen.port or provider.scheme != scheme or not is_loopback(provider.host):
         return
     hosts = {provider.host, listen.host}
     if listen.host in ("0.0.0.0", "::") or len(hosts) == 1 or ("localhost" in hosts and listen.loopback):

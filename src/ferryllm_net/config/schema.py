@@ -124,6 +124,40 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Most client connections at one time; further ones wait.")
     ] = 10_000
+    tls_cert: (
+        Annotated[
+            str,
+            Meta(
+                description="PEM file with the server's certificate and those between it and the root: the gateway "
+                "speaks TLS. Read again when the file changes, and on SIGHUP. A relative path counts from the "
+                "configuration file."
+            ),
+        ]
+        | None
+    ) = None
+    tls_key: (
+        Annotated[
+            str, Meta(description="PEM file with the certificate's key, without a password. Goes with `tls_cert`.")
+        ]
+        | None
+    ) = None
+    tls_client_ca: (
+        Annotated[
+            str,
+            Meta(
+                description="PEM file of authorities: every client has to show a certificate that one of them has "
+                "signed. Goes with `tls_cert`."
+            ),
+        ]
+        | None
+    ) = None
+    http2: Annotated[
+        bool,
+        Meta(
+            description="Whether HTTP/2 is spoken with clients that ask for it: by ALPN over TLS, by its preface in "
+            "clear text."
+        ),
+    ] = True
     check_providers: Annotated[
         bool, Meta(description="Whether `/readyz` also asks that every provider answers a request for its models.")
     ] = False

@@ -46,6 +46,15 @@ class Timeouts(msgspec.Struct, frozen=True):
     """The whole request, streams included; None for no limit."""
 
 
+class TLSSettings(msgspec.Struct, frozen=True):
+    """The files of the listener's TLS, as absolute paths."""
+
+    cert: str
+    key: str
+    client_ca: str | None = None
+    """Whose certificates clients have to show; None when they need none."""
+
+
 class ServerSettings(msgspec.Struct, frozen=True):
     """The listener and its limits."""
 
@@ -55,6 +64,9 @@ class ServerSettings(msgspec.Struct, frozen=True):
     keep_alive_timeout_secs: float
     drain_timeout_secs: float
     check_providers: bool
+    tls: TLSSettings | None = None
+    """None for clear text."""
+    http2: bool = True
 
 
 class LoggingSettings(msgspec.Struct, frozen=True):

@@ -10,10 +10,14 @@ import anyio
 import anyio.abc
 
 from ferryllm_net.config import Settings
-from ferryllm_net.http import Server, bound_port, listen
+from ferryllm_net.http import Certificates, Server, ServerTLS, bound_port, listen
 from ferryllm_net.telemetry import Log
 
 from .app import App
+
+CERTIFICATE_SECS = 30.0
+"""How often the files of the certificate are looked at: three calls of stat. Certificates are renewed days before they
+end."""
 
 
 class Serving(NamedTuple):
@@ -37,8 +41,19 @@ async def serve(
     ``started`` is told host and port once the listener accepts (the port matters when 0 was asked for). Raises
     OSError when the address can not be bound.
     """
+    tls = settings.server.tls
+    # Before anything that has to be closed again: the files may have gone since the settings were read.
+    certificates = (
+        Certificates(ServerTLS(tls.cert, tls.key, tls.client_ca), http2=settings.server.http2) if tls else None
+    )
     app = App(settings, log)
-    server = Server(app.handle, limits=app.limits, on_error=lambda request, exc: _report(log, exc))
+    server = Server(
+        app.handle,
+        limits=app.limits,
+        ssl_context=certificates.context if certificates else None,
+        http2=settings.server.http2,
+        on_error=lambda request, exc: _report(log, exc),
+    )
     app.draining = lambda: server.draining
     address = settings.server.listen
     try:
@@ -50,6 +65,8 @@ async def serve(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
             tasks.start_soon(app.sweep_responses)
+            if certificates is not None:
+                tasks.start_soon(watch_certificates, certificates, server, log)
 
             async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
                 await server.serve(listeners, task_status=task_status)
@@ -58,6 +75,8 @@ async def serve(
             if handle_signals:
                 # Before anybody is told that we listen: who is told may send a signal at once.
                 await tasks.start(_watch_signals, server, settings.server.drain_timeout_secs, log)
+                if certificates is not None and hasattr(signal, "SIGHUP"):
+                    await tasks.start(_watch_hangups, certificates, server, log)
             await tasks.start(run)
             app.listening = True
             port = bound_port(listeners[0])
@@ -85,6 +104,40 @@ async def _watch_signals(
             else:
                 log.info("draining", signal=number.name, active=server.active, deadline_secs=grace)
                 server.start_drain(grace)
+
+
+async def watch_certificates(
+    certificates: Certificates, server: Server, log: Log, *, every: float = CERTIFICATE_SECS
+) -> None:
+    """Renew the certificate when its files change; runs until cancelled."""
+    while True:
+        await anyio.sleep(every)
+        if certificates.changed():
+            _renew(certificates, server, log)
+
+
+async def _watch_hangups(
+    certificates: Certificates,
+    server: Server,
+    log: Log,
+    *,
+    task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            _renew(certificates, server, log)
+
+
+def _renew(certificates: Certificates, server: Server, log: Log) -> None:
+    """New connections get the new certificate; a file that can not be used leaves the old one in its place."""
+    try:
+        server.ssl_context = certificates.load()
+    except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+        reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or type(exc).__name__
+        log.warn("tls certificate not renewed", reason=str(reason))
+    else:
+        log.info("tls certificate renewed")
 
 
 def _report(log: Log, exc: Exception) -> None:

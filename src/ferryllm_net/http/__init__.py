@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from .connection import Handler
 from .engine import Headers, Misuse, RequestHead
+from .exchange import Handler
 from .limits import Limits, Timeouts
 from .origin import TLS, Origin, parse_url
 from .pool import Pool
 from .request import ClientLeft, Request, RequestError, Responder
 from .server import Server, bound_port, listen
+from .tls import Certificates, ServerTLS, server_context
 from .transport import StreamTransport, Transport, TransportError
 from .upstream import UpstreamError, UpstreamFault, UpstreamResponse
 
 __all__ = [
     "TLS",
+    "Certificates",
     "ClientLeft",
     "Handler",
     "Headers",
@@ -29,6 +31,7 @@ __all__ = [
     "RequestHead",
     "Responder",
     "Server",
+    "ServerTLS",
     "StreamTransport",
     "Timeouts",
     "Transport",
@@ -39,4 +42,5 @@ __all__ = [
     "bound_port",
     "listen",
     "parse_url",
+    "server_context",
 ]

@@ -9,21 +9,22 @@ import contextlib
 import enum
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
-import msgspec
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
+from .exchange import Handler, error_body, run_handler
 from .h11_engine import ServerEngine
 from .inbox import DeadlinePassed, Inbox
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Transport, TransportError
 
-Handler: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What a connection of HTTP/2 begins with (RFC 9113 section 3.4); here, so that h2 is loaded for those alone."""
 
 
 class Phase(enum.Enum):
@@ -54,8 +55,13 @@ class Host(Protocol):
 class Connection:
     """Serves one transport until it closes. ``run`` is the whole life."""
 
-    def __init__(self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str) -> None:
+    def __init__(
+        self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, *, sniff: bool = False
+    ) -> None:
         self.phase = Phase.IDLE
+        self.handed_over: bytes | None = None
+        """Set when the first bytes were HTTP/2's (``sniff``): those bytes. The transport is open then."""
+        self._sniff = sniff
         self.deadline = math.inf
         """On the clock of `anyio.current_time`; past it the sweeper calls `expire`."""
         self.transport = transport
@@ -94,8 +100,11 @@ class Connection:
                 self._life.cancel()
         finally:
             self.phase, self.deadline = Phase.CLOSED, math.inf
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
-                await self.transport.aclose()
+            if self.handed_over is None:
+                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
+                    await self.transport.aclose()
+            else:
+                self.handed_over += self._inbox.rest()
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -157,6 +166,10 @@ class Connection:
                 return None
             try:
                 data = await self._inbox.more()
+                if self._sniff and data:
+                    self._sniff = False
+                    self._begin_head(latest)
+                    data = await self._look(data)
             except DeadlinePassed:
                 if self.phase is Phase.HEAD:
                     await self._refuse(Fault(408, "the head of the request did not arrive in time"))
@@ -173,6 +186,21 @@ class Connection:
         if type(event) is Fault:
             await self._refuse(event)
         return None
+
+    async def _look(self, data: bytes) -> bytes:
+        """The first bytes of a connection, or b"" when they are nothing for HTTP/1.1."""
+        while len(data) < len(PREFACE) and PREFACE.startswith(data):
+            more = await self._inbox.more()
+            if not more:
+                return b""
+            data += more
+        if data.startswith(PREFACE):
+            self.handed_over = data
+            return b""
+        # A request line in form alone may be a broken preface, and an answer in HTTP/1.1 would be read as frames.
+        words = data.partition(b"\r\n")[0].split(b" ")
+        broken = len(words) == 3 and (words[0] == b"PRI" or not words[2].startswith(b"HTTP/"))
+        return b"" if broken and b"\r\n" in data else data
 
     def _begin_head(self, latest: float) -> None:
         self.phase = Phase.HEAD
@@ -195,7 +223,7 @@ class Connection:
                 self._request, self._responder, self._scope = request, responder, scope
                 if self._inbox.ended:
                     self._leave()
-                await self._handle(request, responder)
+                await run_handler(self._handler, request, responder, self._host.report)
             self._request = self._responder = self._scope = None
             if responder.stage is Stage.STARTED:
                 self._make_visible()
@@ -204,31 +232,6 @@ class Connection:
         finally:
             self._request = self._responder = self._scope = None
             self._host.end_exchange()
-
-    async def _handle(self, request: Request, responder: Responder) -> None:
-        try:
-            expected = request.header("expect")
-            if expected is not None and expected.lower() != "100-continue":
-                raise RequestError(417, "the only expectation that can be met is 100-continue")
-            await self._handler(request, responder)
-            if not responder.ended and responder.stage is not Stage.SWITCHED:
-                raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
-        except ClientLeft:
-            return
-        except RequestError as exc:
-            await self._last_resort(responder, exc.status, exc.message, exc.headers)
-        except Exception as exc:
-            self._host.report(request, exc)
-            await self._last_resort(responder, 500, "internal error of the gateway", [])
-
-    async def _last_resort(self, responder: Responder, status: int, message: str, headers: Headers) -> None:
-        if responder.ended:
-            return
-        if responder.started:
-            await responder.abort()
-            return
-        fields = [("content-type", "application/json"), *headers]
-        await responder.complete(status, fields, _error_body(status, message))
 
     async def _after(self, responder: Responder) -> bool:
         """Between an answer and the next request."""
@@ -272,7 +275,7 @@ class Connection:
 
     async def _refuse(self, fault: Fault) -> None:
         """Answer what is not a request; nothing after it can be trusted, so the connection ends."""
-        body = _error_body(fault.status, fault.message)
+        body = error_body(fault.status, fault.message)
         reason = "Refused" if fault.status != 408 else "Request Timeout"
         head = (
             f"HTTP/1.1 {fault.status} {reason}\r\ncontent-type: application/json\r\n"
@@ -404,8 +407,3 @@ class Connection:
         """A body that ends with the connection would end cleanly by a plain close."""
         if self._head is not None and self._head.http_version == "1.0":
             self.transport.reset_on_close()
-
-
-def _error_body(status: int, message: str) -> bytes:
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    return msgspec.json.encode({"error": {"type": kind, "message": message}})

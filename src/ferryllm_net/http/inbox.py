@@ -76,6 +76,12 @@ class Inbox:
             self._room = None
         return data
 
+    def rest(self) -> bytes:
+        """What was not taken, for whoever takes the connection over."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
+
     def expire(self) -> None:
         """End the wait in `more`, now or at its next call without bytes."""
         self._expired = True

@@ -68,6 +68,40 @@ class Limits(msgspec.Struct, frozen=True):
     sweep_secs: float = 0.5
     """How often server deadlines are looked at: one timer a process instead of one an await."""
 
+    h2_streams: int = 100
+    """Requests at once on one HTTP/2 connection; RFC 9113 section 6.5.2 advises no less, Go 250, nginx 128."""
+    h2_frame_bytes: int = 16 * KIB
+    """Of one frame to us: the least that RFC 9113 section 4.2 allows, and what everybody sends."""
+    h2_stream_window_bytes: int = 64 * KIB
+    """Of a body that nobody has asked for yet; with 100 streams 6.4 MiB a connection. nginx 64 KiB, Go 1 MiB."""
+    h2_body_window_bytes: int = MIB
+    """And once a handler reads it: an upload over 50 ms of way may then go at 20 MB/s."""
+    h2_connection_window_bytes: int = 2 * MIB
+    """Of all streams together, between two reads: what is read is given back at once."""
+    h2_table_bytes: int = 4 * KIB
+    """Compression table of our answers, whatever a client allows; the default of RFC 9113 section 6.5.2."""
+    h2_backlog_bytes: int = 64 * KIB
+    """Written by streams and not taken by the system yet: above it they wait, and no frames are read."""
+    h2_continuations: int = 16
+    """Frames of one header block: 16 of 16 KiB are four times what a head may have."""
+    h2_flood_secs: float = 10.0
+    """The counts below are for this time."""
+    h2_flood_frames: int = 100
+    """SETTINGS, PING, PRIORITY, CONTINUATION, GOAWAY, unknown and empty DATA frames, each. Go's servers stop at 10,000
+    control frames that wait, nghttp2 at 1,000 SETTINGS a second; Firefox sends 6 PRIORITY at the start."""
+    h2_window_updates: int = 20_000
+    """WINDOW_UPDATE frames: two for each of 10,000 frames of an answer, more than one process writes."""
+    h2_resets: int = 100
+    """Streams reset by the client or because of it; nghttp2 allows 1,000 and then 33 a second (CVE-2023-44487)."""
+    h2_streams_per_reset: int = 5
+    """More resets than that are allowed while they are less than one stream in this many."""
+    h2_late_frames: int = 1000
+    """Frames on streams that are closed; what was on its way to a body given up half way is 64 of them."""
+    h2_linger_secs: float = 0.5
+    """`linger_secs` after a GOAWAY: a client that reads it closes at once, and TLS has no half-close to show it."""
+    h2_goaway_secs: float = 1.0
+    """How long a drain waits for the client to have seen it before it refuses new streams."""
+
     pool_idle_per_origin: int = 64
     """Kept open for reuse per origin; Go's MaxIdleConnsPerHost is 2, httpx keeps 20, hyper has no bound."""
     pool_idle_total: int = 512

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import anyio
 from anyio.abc import (
@@ -21,7 +22,8 @@ from anyio.abc import (
 )
 from anyio.streams.tls import TLSStream
 
-from .connection import Connection, Handler
+from .connection import Connection
+from .exchange import Handler
 from .limits import Limits
 from .request import Request
 from .transport import StreamTransport, Transport
@@ -63,12 +65,31 @@ def bound_port(listener: SocketListener) -> int:
     return listener.extra(SocketAttribute.local_port)
 
 
-class Server:
-    """Serves HTTP/1.1 on any number of listeners.
+class _Life(Protocol):
+    """A connection of any version, as far as the server needs it."""
 
-    ``handler`` runs once a request, in the task of its connection; its scope is cancelled when the client leaves.
-    ``ssl_context`` makes every connection TLS. ``on_error`` hears of exceptions that a handler let pass (the client
-    gets a plain 500, or a cut connection when the head was out); by default they are logged.
+    @property
+    def deadline(self) -> float: ...
+
+    async def run(self) -> None: ...
+
+    def expire(self) -> None: ...
+
+    def close_if_idle(self) -> None: ...
+
+    def interrupt(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class Server:
+    """Serves HTTP/1.1 and HTTP/2 on any number of listeners.
+
+    ``handler`` runs once a request, in the task of its connection (HTTP/1.1) or one of its own (HTTP/2); its scope is
+    cancelled when the client leaves. ``ssl_context`` makes every connection TLS, and HTTP/2 is spoken with clients that
+    agree on it by ALPN (`server_context`); in clear text with those that begin with its preface. ``on_error`` hears of
+    exceptions that a handler let pass (the client gets a plain 500, or a cut answer when the head was out); by default
+    they are logged.
     """
 
     def __init__(
@@ -77,6 +98,7 @@ class Server:
         *,
         limits: Limits | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        http2: bool = True,
         on_error: Callable[[Request, Exception], None] = _log_error,
     ) -> None:
         self.draining = False
@@ -85,9 +107,11 @@ class Server:
         self.date = _http_date()
         self._handler = handler
         self._limits = limits or Limits()
-        self._ssl_context = ssl_context
+        self.ssl_context = ssl_context
+        """May be replaced at any time; connections that are open keep theirs."""
+        self._http2 = http2
         self._on_error = on_error
-        self._open: set[Connection] = set()
+        self._open: set[_Life] = set()
         self._addresses: Counter[str] = Counter()
         self._pending = 0
         self._drain_begun = anyio.Event()
@@ -221,15 +245,17 @@ class Server:
             bound = self._limits.connections_per_address
             if bound and self._addresses[address] > bound and not address.startswith(_LOOPBACK):
                 return
-            if self._ssl_context is None:
+            if self.ssl_context is None:
                 await self._run(transport, "http")
                 return
             with anyio.move_on_after(self._limits.tls_handshake_secs):
                 secured = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=self._ssl_context, standard_compatible=False
+                    stream, server_side=True, ssl_context=self.ssl_context, standard_compatible=False
                 )
                 transport = StreamTransport(secured)
-            if transport.secure:
+            if transport.protocol == "h2" and self._http2:
+                await self._multiplex(transport, "https")
+            elif transport.secure:
                 await self._run(transport, "https")
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
             pass  # gone before it was a connection, or not a TLS client
@@ -243,7 +269,18 @@ class Server:
                 await anyio.aclose_forcefully(stream)
 
     async def _run(self, transport: Transport, scheme: str) -> None:
-        connection = Connection(transport, self._handler, self, self._limits, scheme)
+        sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
+        connection = Connection(transport, self._handler, self, self._limits, scheme, sniff=sniff)
+        await self._live(connection)
+        if connection.handed_over is not None:
+            await self._multiplex(transport, scheme, connection.handed_over)
+
+    async def _multiplex(self, transport: Transport, scheme: str, begun: bytes = b"") -> None:
+        from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
+
+        await self._live(H2Connection(transport, self._handler, self, self._limits, scheme, begun))
+
+    async def _live(self, connection: _Life) -> None:
         self._open.add(connection)
         try:
             await connection.run()

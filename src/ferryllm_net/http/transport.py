@@ -90,6 +90,11 @@ class StreamTransport:
         """Over TLS."""
         return self._tls is not None
 
+    @property
+    def protocol(self) -> str | None:
+        """What the handshake agreed on (ALPN)."""
+        return None if self._tls is None else self._tls.selected_alpn_protocol()
+
     async def receive(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
         try:
             data = await self._stream.receive(max_bytes)

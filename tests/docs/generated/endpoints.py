@@ -52,6 +52,8 @@ _WORDS = {
 }
 
 _TAIL = """\
+Everything is served over HTTP/1.1 and HTTP/2 alike, but the WebSocket, which needs HTTP/1.1: [how](../howto/tls.md).
+
 The models list has the shape of the client that asks: Anthropic's for a request with the header `anthropic-version`,
 Gemini's on `/v1beta` and `/v1alpha` and for the header `x-goog-api-key`, Ollama's on `/api/tags`, OpenAI's otherwise.
 An error has the dialect of the path; on paths without one it follows the same rule.

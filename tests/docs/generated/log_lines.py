@@ -40,6 +40,8 @@ _TAIL = """
 | `websocket opened` | info | A WebSocket of `/v1/responses` was accepted. Its requests have its id and their number. |
 | `websocket closed` | info | It ended: how many requests it had, and the code of the close where one was said. |
 | `ferryllm server started` | info | The listener accepts. |
+| `tls certificate renewed` | info | SIGHUP, or the files have changed: new connections get the new certificate. |
+| `tls certificate not renewed` | warn | The files can not be used, and why; the old certificate stays. |
 | `draining` | info | The first signal came: running requests may finish. |
 | `stopping now` | warn | The second signal came. |
 | `request handler failed` | error | A fault of the gateway itself: the type of the exception and its place. |

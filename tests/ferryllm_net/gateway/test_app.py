@@ -14,6 +14,7 @@ from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
 from ferryllm_net.gateway.app import App, own_id, seed_of
 from ferryllm_net.http import TLS, Limits
 from ferryllm_proto.loss import LossPolicy
+from support import certificates
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 from support.wired import answer, app, whole, wired
 
@@ -82,6 +83,8 @@ def load(folder: pathlib.Path, server: dict[str, Any], provider: dict[str, Any],
         return "".join(f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in values.items())
 
     needed = {"name": "p", "type": "openai", "base_url": "https://api.example:8443/base", **provider}
+    if "tls_cert" in server:
+        certificates.write(folder)
     path = folder / "ferryllm.toml"
     path.write_text(f"[server]\n{lines(server)}\n[[providers]]\n{lines(needed)}\n{more}")
     path.chmod(0o600)
@@ -114,11 +117,19 @@ SERVER: dict[str, Any] = {
     "drain_timeout_secs": 9,
     "max_connections": 12,
     "check_providers": True,
+    "tls_cert": "server.pem",
+    "tls_key": "server.key",
+    "tls_client_ca": "ca.pem",
+    "http2": False,
 }
 ELSEWHERE = {
     "listen": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "drain_timeout_secs": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "check_providers": "test_endpoints.py, test_providers_are_asked_only_where_it_is_wanted",
+    "tls_cert": "test_serve.py, test_a_gateway_with_a_certificate_speaks_http2_over_tls",
+    "tls_key": "test_serve.py, test_a_gateway_with_a_certificate_speaks_http2_over_tls",
+    "tls_client_ca": "test_serve.py, test_clients_show_a_certificate_where_one_is_asked_for",
+    "http2": "test_serve.py, test_http2_is_spoken_only_where_it_is_wanted",
 }
 """Keys that are obeyed where no `App` decides, with the test that shows it."""
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
+import httpx
 import msgspec
 import pytest
+import trustme
 
 from ferryllm_net.config import ServerSettings
+from ferryllm_net.config.settings import TLSSettings
 from ferryllm_net.gateway import Serving, serve
 from ferryllm_net.gateway.app import App
-from ferryllm_net.http import Request, Responder, Server
+from ferryllm_net.gateway.serve import watch_certificates
+from ferryllm_net.http import Certificates, Request, Responder, Server, ServerTLS
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.grammar import Seen
-from support import grammar
+from support import certificates, grammar
 from support.answers import DONE, ROLE, chunk
+from support.certificates import Files
 from support.gateways import gateway, settings, upstream
 from support.planted import PROMPT, leaks
 from support.processes import free_port
@@ -202,3 +210,95 @@ async def test_a_client_hears_of_a_missing_provider_in_its_dialect_and_the_log_w
         await running.logged('error="KeyError" where="exchange.py:')
         assert leaks(running.log) == []
         assert isinstance(running.server, Server)
+
+
+# --- TLS ---
+
+
+@asynccontextmanager
+async def secured(
+    folder: Path, *, http2: bool = True, client_ca: str | None = None
+) -> AsyncIterator[tuple[Serving, Files, io.StringIO]]:
+    """A gateway with a certificate, which watches signals."""
+    files = certificates.write(folder)
+    out = io.StringIO()
+    tls = TLSSettings(files.cert, files.key, client_ca)
+    server = msgspec.structs.replace(settings(1).server, tls=tls, http2=http2)
+    wanted = msgspec.structs.replace(settings(1), server=server)
+
+    async def run(*, task_status: anyio.abc.TaskStatus[Serving]) -> None:
+        await serve(wanted, Log(out, "trace", now=lambda: 0.0), task_status=task_status)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            yield await tasks.start(run), files, out
+            tasks.cancel_scope.cancel()
+
+
+async def version(port: int, files: Files) -> str:
+    """What httpx, which trusts ``files``, speaks with the gateway."""
+    verify = certificates.client_context(files)
+    async with httpx.AsyncClient(http2=True, verify=verify, trust_env=False) as client:
+        answer = await client.get(f"https://127.0.0.1:{port}/healthz")
+        assert answer.text == "ok"
+        return answer.http_version
+
+
+async def test_a_gateway_with_a_certificate_speaks_http2_over_tls(tmp_path: Path) -> None:
+    async with secured(tmp_path) as (serving, files, _):
+        assert await version(serving.port, files) == "HTTP/2"
+
+
+async def test_http2_is_spoken_only_where_it_is_wanted(tmp_path: Path) -> None:
+    async with secured(tmp_path, http2=False) as (serving, files, _):
+        assert await version(serving.port, files) == "HTTP/1.1"
+
+
+async def test_clients_show_a_certificate_where_one_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "clients").mkdir()
+    clients = trustme.CA()
+    ca = certificates.write(tmp_path / "clients", clients).ca
+    async with secured(tmp_path, client_ca=ca) as (serving, files, _):
+        with pytest.raises(httpx.TransportError):
+            await version(serving.port, files)
+        shown = certificates.client_context(files)
+        clients.issue_cert("client.example").configure_cert(shown)
+        async with httpx.AsyncClient(http2=True, verify=shown, trust_env=False) as client:
+            assert (await client.get(f"https://127.0.0.1:{serving.port}/healthz")).text == "ok"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of Unix")
+async def test_sighup_renews_the_certificate_and_a_broken_one_leaves_the_old(tmp_path: Path) -> None:
+    async with secured(tmp_path) as (serving, _, out):
+        renewed = certificates.write(tmp_path)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while "tls certificate renewed" not in out.getvalue():
+            await anyio.lowlevel.checkpoint()
+        assert await version(serving.port, renewed) == "HTTP/2"
+        (tmp_path / "server.pem").write_text("half a fi")
+        os.kill(os.getpid(), signal.SIGHUP)
+        while "tls certificate not renewed" not in out.getvalue():
+            await anyio.lowlevel.checkpoint()
+        assert await version(serving.port, renewed) == "HTTP/2"
+
+
+async def test_files_that_change_renew_the_certificate(tmp_path: Path) -> None:
+    kept = Certificates(ServerTLS(*_files(certificates.write(tmp_path))))
+    server, out, before = Server(nothing), io.StringIO(), kept.context
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(functools.partial(watch_certificates, kept, server, Log(out, now=lambda: 0.0), every=0.01))
+            certificates.write(tmp_path)
+            while server.ssl_context is None:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    assert server.ssl_context is kept.context is not before
+    assert out.getvalue().count("tls certificate renewed") >= 1
+
+
+async def nothing(request: Request, respond: Responder) -> None:
+    await respond.complete(204, [], b"")
+
+
+def _files(files: Files) -> tuple[str, str]:
+    return files.cert, files.key
