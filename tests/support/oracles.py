@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -179,7 +180,17 @@ def _messages_stream(body: bytes) -> Message:
         return events.get_final_message()
 
 
+OLD_GOOGLE = int(genai.__version__.partition(".")[0]) < 3
+"""Whether this is the SDK of Python 3.10: it cuts long and non-ASCII events in the middle, so only its types judge."""
+
+
 def _google_stream(body: bytes) -> Google:
+    if OLD_GOOGLE:
+        chunks = [event.removeprefix(b"data: ") for event in body.split(b"\r\n\r\n") if event]
+        for chunk in chunks:
+            if "error" in (said := json.loads(chunk)):
+                raise genai_errors.APIError(said["error"]["code"], said)
+        return Google([genai_types.GenerateContentResponse.model_validate_json(chunk) for chunk in chunks])
     client = _google(body, _SSE)
     return Google(list(client.models.generate_content_stream(model="m", contents="hi")))
 
