@@ -17,6 +17,7 @@ from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
 
 from ferryllm_proto.fields import TABLE, Row
+from support.oracles import OLD_GOOGLE
 from support.sdk_fields import Fields
 
 _HEADERS = {"anthropic": {"betas", "user_profile_id", "workspace_id"}}
@@ -123,6 +124,8 @@ def test_g3_every_field_of_the_sdk_is_decided(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", SDKS)
 def test_a_field_no_sdk_has_is_marked_as_an_extension(dialect: str) -> None:
+    if dialect == "gemini" and OLD_GOOGLE:
+        pytest.skip("the SDK of Python 3.10 has not got the newest fields")
     fields, decisions = walked(dialect)
     for row in TABLE[dialect]:
         if row.extension and row.when:  # a vendor's value of a field

@@ -15,8 +15,11 @@ from ferryllm_proto.accumulate import play
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.gemini import DIALECT, paths
 from ferryllm_proto.events import StreamFailed
+from support.oracles import OLD_GOOGLE
 
 from .build import FOREIGN, assistant, encoded, foreign, user
+
+NEW_SDK = pytest.mark.skipif(OLD_GOOGLE, reason="the SDK of Python 3.10 cuts long and non-ASCII events in the middle")
 
 ANSWER = ir.Response(
     "r",
@@ -78,6 +81,7 @@ def test_the_sdk_reads_a_whole_answer() -> None:
     assert request.model == "m"
 
 
+@NEW_SDK
 def test_the_sdk_reads_a_stream() -> None:
     seen: list[httpx.Request] = []
     parts: list[types.Part] = []
@@ -94,6 +98,7 @@ def test_the_sdk_reads_a_stream() -> None:
     _check(parts)
 
 
+@NEW_SDK
 def test_the_sdks_chat_keeps_the_turn() -> None:
     chat = _client([]).chats.create(model="m")
     for _ in chat.send_message_stream("hi"):
