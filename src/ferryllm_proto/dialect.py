@@ -83,7 +83,9 @@ class StreamEncoder(Protocol):
     """Events to bytes of a client's stream.
 
     ``send`` raises `LocalProtocolError` for an event the state does not allow, and accepts `StreamFailed` in every
-    state: it writes the dialect's own in-stream error and nothing that looks like a normal end.
+    state: it writes the dialect's own in-stream error and nothing that looks like a normal end. An answer that no
+    client of the dialect could read (a limit is passed, a call's arguments are no JSON where they have to be) raises
+    `RemoteProtocolError`: send `StreamFailed` with its error then.
     """
 
     losses: list[Loss]

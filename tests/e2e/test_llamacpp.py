@@ -303,20 +303,20 @@ def test_tool_loop_through_gemini(served: Gateway, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_text_thinking_and_tools_through_ollama(served: Gateway, backend: str) -> None:
-    client = ollama.Client(host=served.base_url)
-    ask = [{"role": "user", "content": "Say something"}]
-    lines = list(client.chat(f"tiny-text.{backend}", ask, stream=True, options={"num_predict": 16}))
-    assert "".join(line.message.content or "" for line in lines)
-    assert lines[-1].done
-    assert lines[-1].eval_count
-    thought = client.chat(f"tiny-think.{backend}", ask, think=True, options={"num_predict": 64})
-    assert thought.message.thinking
-    tools = [{"type": "function", "function": {"name": "get_weather", "description": "w", "parameters": WEATHER}}]
-    said: list[Any] = [{"role": "user", "content": "Weather in Paris?"}]
-    first = client.chat(f"tiny-agent.{backend}", said, tools=tools, options={"num_predict": 200})
-    if first.message.tool_calls:  # nothing can force a tool in this protocol, and the model is a random one
-        said.append(first.message)
-        said += [
-            {"role": "tool", "content": "18 degrees", "tool_name": "get_weather"} for _ in first.message.tool_calls
-        ]
-        assert client.chat(f"tiny-text.{backend}", said, tools=tools, options={"num_predict": 8}).done
+    with ollama.Client(host=served.base_url) as client:
+        ask = [{"role": "user", "content": "Say something"}]
+        lines = list(client.chat(f"tiny-text.{backend}", ask, stream=True, options={"num_predict": 16}))
+        assert "".join(line.message.content or "" for line in lines)
+        assert lines[-1].done
+        assert lines[-1].eval_count
+        thought = client.chat(f"tiny-think.{backend}", ask, think=True, options={"num_predict": 64})
+        assert thought.message.thinking
+        tools = [{"type": "function", "function": {"name": "get_weather", "description": "w", "parameters": WEATHER}}]
+        said: list[Any] = [{"role": "user", "content": "Weather in Paris?"}]
+        first = client.chat(f"tiny-agent.{backend}", said, tools=tools, options={"num_predict": 200})
+        if first.message.tool_calls:  # nothing can force a tool in this protocol, and the model is a random one
+            said.append(first.message)
+            said += [
+                {"role": "tool", "content": "18 degrees", "tool_name": "get_weather"} for _ in first.message.tool_calls
+            ]
+            assert client.chat(f"tiny-text.{backend}", said, tools=tools, options={"num_predict": 8}).done

@@ -87,8 +87,14 @@ def streams(draw: st.DrawFn) -> list[Event]:
 
 
 def encode(name: str, events: list[Event]) -> bytes:
+    """The stream; what no client of the dialect could read is an error in it, as `Translator` has it."""
     encoder = DIALECTS[name].stream_encoder(Answer(model="asked", created=5, seed=3, path=PATHS[name]))
-    return b"".join(encoder.send(event) for event in events)
+    out: list[bytes] = []
+    try:
+        out.extend(encoder.send(event) for event in events)
+    except RemoteProtocolError as exc:
+        out.append(encoder.send(StreamFailed(exc.error)))
+    return b"".join(out)
 
 
 def decode(name: str, data: bytes, cuts: list[int] | None = None) -> list[Event]:
