@@ -145,6 +145,15 @@ HTTP = [
     b"\x02HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
 ]
 
+HTTP1 = [
+    *HTTP,
+    b"\x09GET /a HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n",
+    b"\x21POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n02\r\nbc\r\n0\r\n\r\nPOST",
+    b"\x18HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;x\r\nbc\r\n0\r\nx: y\r\n\r\n",
+    b"\x08HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the close",
+    b"\x02HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+]
+
 JSON = [
     b'{"model":"a","b":[1e3,0.70,12345678901234567890,"\\ud83d"],"c":{"model":"x"}}',
     b'{"mod\\u0065l":"a","model":"b"}',
@@ -156,6 +165,8 @@ def seeds(name: str) -> list[bytes]:
     """Inputs for one target."""
     if name == "http_guard":
         return HTTP
+    if name == "http1_engine":
+        return HTTP1
     if name.startswith("json"):
         return JSON
     if name == "ndjson":

@@ -11,7 +11,8 @@ import itertools
 import json as std_json
 from collections.abc import Callable, Iterator
 
-from ferryllm_net.http.engine import EndOfMessage, Fault, RequestHead
+from ferryllm_net.http import h1_engine
+from ferryllm_net.http.engine import Body, EndOfMessage, Engine, Fault, Headers, RequestHead, ResponseHead
 from ferryllm_net.http.guard import Guard, Role
 from ferryllm_net.http.h11_engine import ClientEngine, ServerEngine
 from ferryllm_net.http.limits import Limits
@@ -326,6 +327,53 @@ def _guarded(role: Role, data: bytes, step: int) -> tuple[bytes, Fault | None]:
     return (out if guard.fault is None else b""), guard.fault
 
 
+def http1_engine(data: bytes) -> None:
+    """Requests and answers on the wire: the engine in two gears finds what h11 behind the guard finds, in every cut,
+    and what it takes of a body without events is the same."""
+    choice, rest = _choice(data)
+    step = choice >> 3 & 7
+    if choice & 1:
+        assert _meant(h1_engine.ServerEngine(LIMITS), rest, step) == _meant(ServerEngine(LIMITS), rest, 0)
+    else:
+        asked = RequestHead("HEAD" if choice & 2 else "GET", "/", [("host", "a")])
+        one, other = h1_engine.ClientEngine(LIMITS), ClientEngine(LIMITS)
+        for engine in (one, other):
+            engine.send(asked)
+            engine.send(EndOfMessage())
+        assert _meant(one, rest, step) == _meant(other, rest, 0)
+
+
+def _meant(engine: Engine, data: bytes, step: int) -> list[object]:
+    """Heads, bodies, ends with whether the connection stays, and the status of a fault; requests are answered."""
+    out: list[object] = []
+    body = b""
+    pieces = [*cut(data, step), None]
+    while pieces:
+        piece = pieces.pop(0)
+        taken = None if piece is None else engine.receive_body(piece)
+        if taken is not None:
+            events = [Body(taken[0]), *([EndOfMessage()] if taken[1] else [])]
+        else:
+            events = engine.receive_eof() if piece is None else engine.receive_data(piece)
+        while events:
+            event, *events = events
+            if isinstance(event, Body):
+                body += event.data
+            elif isinstance(event, EndOfMessage):
+                answers: Headers = [("content-length", "0")]
+                if isinstance(out[-1], RequestHead):
+                    engine.send(ResponseHead(200, answers))
+                    engine.send(EndOfMessage())
+                    assert not events
+                out += [body, event, engine.reusable]
+                body = b""
+                if engine.reusable and isinstance(out[-4], RequestHead):
+                    events = engine.next_message()
+            else:
+                out.append(event.status if isinstance(event, Fault) else event)
+    return out
+
+
 _EACH: dict[str, Callable[[Dialect], Target]] = {
     "request": request,
     "answer": answer,
@@ -341,6 +389,7 @@ TARGETS: dict[str, Target] = {
     "json_splice": json_splice,
     "json_values": json_values,
     "http_guard": http_guard,
+    "http1_engine": http1_engine,
     **{
         f"{name}.{what}": make(dialect)
         for (what, make), (name, dialect) in itertools.product(_EACH.items(), DIALECTS.items())

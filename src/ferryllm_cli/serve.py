@@ -82,6 +82,8 @@ def _run(settings: Settings, backend: str, quiet: bool) -> int:
 
     secrets = [provider.api_key for provider in settings.providers if provider.api_key is not None]
     secrets.extend(settings.auth.keys)
+    proxies = [provider.proxy for provider in settings.providers if provider.proxy is not None]
+    secrets.extend(proxy.password for proxy in proxies if proxy.password is not None and proxy.password.reveal())
     log = Log.from_settings(settings.logging, sys.stderr, os.environ, now=time.time, secrets=secrets)
     try:
         anyio.run(_serve, settings, log, backend, quiet, backend=backend)

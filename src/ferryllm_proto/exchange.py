@@ -103,6 +103,9 @@ class Exchange:
             raise LocalProtocolError(f"{type(event).__name__} is not possible in state {self.state.name}")
         return handler(self, event, now)
 
+    def relay(self, data: bytes, now: float) -> bytes | None:
+        return None
+
     def next_deadline(self) -> float | None:
         """When to come back with `DeadlinePassed` if nothing else happens; None is never."""
         if self.state in (State.DONE, State.KEEPING):

@@ -9,7 +9,7 @@ import sys
 
 import anyio
 
-from ferryllm_net.http import Request, Responder, Server, ServerTLS, bound_port, listen, server_context
+from ferryllm_net.http import Request, Responder, Server, ServerTLS, bound_port, open_listeners, server_context
 
 
 async def answer(request: Request, respond: Responder) -> None:
@@ -23,7 +23,7 @@ async def answer(request: Request, respond: Responder) -> None:
 
 async def _serve(files: list[str]) -> None:
     context = server_context(ServerTLS(files[0], files[1])) if files else None
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     print(bound_port(listeners[0]), flush=True)  # noqa: T201 - whoever starts it waits for this line
     await Server(answer, ssl_context=context).serve(listeners)
 

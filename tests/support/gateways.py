@@ -14,7 +14,7 @@ import anyio
 
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.gateway import App, Serving, serve
-from ferryllm_net.http import Handler, Limits, Origin, Pool, RequestHead, Server, Timeouts, bound_port, listen
+from ferryllm_net.http import Handler, Limits, Origin, Pool, RequestHead, Server, Timeouts, bound_port, open_listeners
 from ferryllm_net.telemetry import Log
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 
@@ -124,7 +124,7 @@ class Running:
 async def upstream(handler: Handler) -> AsyncIterator[int]:
     """An HTTP server that answers by ``handler``; gives its port."""
     server = Server(handler, limits=Limits())
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve, listeners)
         yield bound_port(listeners[0])

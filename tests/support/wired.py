@@ -154,7 +154,7 @@ async def wired(
     upstream = Upstream()
     gateway.pool = Pool(limits=gateway.limits, dial=dial or upstream.dial)
     gateway.listening = True
-    async with serving(gateway.handle, limits or gateway.limits) as rig:
+    async with serving(gateway.handle, limits or gateway.limits) as rig, gateway.pool:
         gateway.draining = lambda: rig.server.draining
         try:
             yield Wired(gateway, rig, upstream, log)

@@ -31,6 +31,31 @@ Vendor = Literal[
 ]
 """The rows of the openai dialect's table of vendors."""
 
+ProxyUrl = Annotated[
+    str,
+    Meta(
+        description="URL of the proxy through which the provider is reached: `http`, `https`, `socks5` (names are "
+        "resolved here) or `socks5h` (there), with user and password where it asks for them; or `off`.",
+        extra={"default": "the variables `https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`", "secret": True},
+    ),
+]
+Http2 = Annotated[
+    bool,
+    Meta(
+        description="Whether HTTP/2 is offered to the provider; over `http` it is spoken without asking. HTTP/1.1 costs "
+        "half as much for each request, so this is for providers that allow few connections."
+    ),
+]
+MaxConnections = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=100_000,
+        description="Connections to the provider at once; requests beyond that wait for their turn, for 30 seconds.",
+        extra={"default": "no limit"},
+    ),
+]
+
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 MAX_TOKENS = 10_000_000

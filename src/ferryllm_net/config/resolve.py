@@ -13,6 +13,7 @@ from .passthrough import resolve_passthrough
 from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .provider_rules import check_rules, provider_rules
+from .proxy import ProxySettings, resolve_proxy
 from .responses import resolve_responses
 from .schema import Config, Provider, Route, Server
 from .secret import Secret
@@ -46,7 +47,7 @@ def resolve(
         report.error(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
-    providers = _providers(config, credentials, listen, report)
+    providers = _providers(config, credentials, listen, environ, report)
     routes = _routes(config, report)
     auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
     if not listen.loopback and not config.auth.enabled and report.accepted(("auth", "enabled")):
@@ -88,7 +89,7 @@ def _listen(server: Server, report: Report) -> ListenAddress:
 
 
 def _providers(
-    config: Config, credentials: Credentials, listen: ListenAddress, report: Report
+    config: Config, credentials: Credentials, listen: ListenAddress, environ: Mapping[str, str], report: Report
 ) -> tuple[ProviderSettings, ...]:
     first: dict[str, int] = {}
     providers = []
@@ -104,7 +105,7 @@ def _providers(
                     "give each provider a name of its own",
                 )
             first.setdefault(provider.name, index)
-        settings = _provider(provider, path, config.server, credentials, report)
+        settings = _provider(provider, path, config.server, credentials, environ, report)
         if settings is not None:
             _check_loop(settings, listen, "https" if config.server.tls_cert else "http", path, report)
             providers.append(settings)
@@ -112,7 +113,12 @@ def _providers(
 
 
 def _provider(
-    provider: Provider, path: KeyPath, server: Server, credentials: Credentials, report: Report
+    provider: Provider,
+    path: KeyPath,
+    server: Server,
+    credentials: Credentials,
+    environ: Mapping[str, str],
+    report: Report,
 ) -> ProviderSettings | None:
     check_rules(provider, path, report)
     key = credentials.provider_key(provider, path)
@@ -140,13 +146,20 @@ def _provider(
         )
         if provider.ca_file is not None:
             report.warn((*path, "ca_file"), "not used, because ssl_verify is false", "leave ssl_verify out")
-    return provider_settings(provider, server, url, key, ca_file)
+    proxy = resolve_proxy(provider.proxy, url.scheme, url.host, url.port, environ, path, report)
+    return provider_settings(provider, server, url, key, ca_file, proxy)
 
 
 def provider_settings(
-    provider: Provider, server: Server, url: BaseUrl, key: Secret | None = None, ca_file: str | None = None
+    provider: Provider,
+    server: Server,
+    url: BaseUrl,
+    key: Secret | None = None,
+    ca_file: str | None = None,
+    proxy: ProxySettings | None = None,
 ) -> ProviderSettings:
-    """`provider` with what was read for it: its URL in parts, its key, the absolute path of its authorities."""
+    """`provider` with what was read for it: its URL in parts, its key, the absolute path of its authorities, its
+    proxy."""
     return ProviderSettings(
         name=provider.name,
         type=provider.type,
@@ -160,6 +173,9 @@ def provider_settings(
         timeouts=_timeouts(provider, server),
         rules=provider_rules(provider, url),
         keeps_responses=provider.keeps_responses,
+        proxy=proxy,
+        http2=provider.http2,
+        max_connections=provider.max_connections,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .provider_schema import Model, Quirks, Vendor
+from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
 
 ProviderType = Literal["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
@@ -298,6 +298,9 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    proxy: ProxyUrl | None = None
+    http2: Http2 = False
+    max_connections: MaxConnections | None = None
     request_timeout_secs: OwnSeconds | None = None
     connect_timeout_secs: OwnSeconds | None = None
     first_byte_timeout_secs: (

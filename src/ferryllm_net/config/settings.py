@@ -16,6 +16,7 @@ from .secret import Secret
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
 _OWN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?=/)")
 _OLLAMA_END = re.compile(r"/(?:v1|api)$")
+ProxyScheme = Literal["http", "https", "socks5", "socks5h"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -102,6 +103,16 @@ class ResponsesSettings(msgspec.Struct, frozen=True):
     max_bytes: int = 128 << 20
 
 
+class ProxySettings(msgspec.Struct, frozen=True):
+    """One proxy. What it shows of itself holds no credentials."""
+
+    scheme: ProxyScheme
+    host: str
+    port: int
+    user: Secret | None = None
+    password: Secret | None = None
+
+
 class ProviderSettings(msgspec.Struct, frozen=True):
     """One upstream: where it is, how to speak to it, with which key."""
 
@@ -122,6 +133,12 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """What translators have to know of its vendor and its models."""
     keeps_responses: bool = True
     """Whether a provider of ``openai_responses`` keeps them itself."""
+    proxy: ProxySettings | None = None
+    """None: it is reached directly."""
+    http2: bool = False
+    """Offered over TLS, spoken in clear text."""
+    max_connections: int | None = None
+    """None for no limit."""
 
     @property
     def authority(self) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import anyio
 import msgspec
 
-from ferryllm_net.config import ProviderSettings, Settings
-from ferryllm_net.http import TLS, Limits, Origin, Pool, Request, Responder, Timeouts
+from ferryllm_net.config import ProviderSettings, ProxySettings, Settings
+from ferryllm_net.http import TLS, Limits, Origin, Pool, Proxy, ProxyAuth, Request, Responder, Timeouts
+from ferryllm_net.http.backends.clock import clock
 from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Log
 from ferryllm_net.telemetry.metrics import Metrics
@@ -50,14 +51,17 @@ class App:
         self.running: set[Interpreter] = set()
         self.listening = False
         self.draining: Callable[[], bool] = _never
+        self.clock: Callable[[], float] = anyio.current_time
+        """Seconds on the clock of deadlines; of the running loop itself as soon as it runs."""
         self.metrics = Metrics()
         self.remembered = Budget()
         """What WebSocket connections remember together."""
         self.endpoints = Endpoints(self)
+        self._ids = Ids()
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
-        request_id = own_id(request.header("x-request-id"))
+        request_id = own_id(request.header("x-request-id")) or self._ids.take()
         entry = find(request.method, request.path, request.headers, self.gateway.forwards)
         if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
             await self.endpoints.answer(entry, request, respond, request_id)
@@ -70,12 +74,19 @@ class App:
             self.running.discard(run)
 
     async def sweep(self) -> None:
-        """Wake exchanges whose deadline has passed; runs until cancelled."""
-        while True:
-            await anyio.sleep(SWEEP_SECS)
-            now = anyio.current_time()
-            for run in self.running:
-                run.wake(now)
+        """Wake exchanges whose deadline has passed, and let the log out; runs until cancelled."""
+        self.clock = clock()
+        self.log.held = True
+        try:
+            while True:
+                await anyio.sleep(SWEEP_SECS)
+                now = self.clock()
+                for run in self.running:
+                    run.wake(now)
+                self.log.flush()
+        finally:
+            self.log.held = False
+            self.log.flush()
 
     async def sweep_responses(self) -> None:
         """Forget responses that are too old; runs until cancelled."""
@@ -97,11 +108,25 @@ def _never() -> bool:
     return False
 
 
-def own_id(given: str | None) -> str:
-    """The client's request id where it is one, else a new one."""
+def own_id(given: str | None) -> str | None:
+    """The client's request id where it is one."""
     if given and len(given) <= MAX_ID and given.isascii() and given.isprintable() and " " not in given:
         return given
-    return "req_" + secrets.token_hex(12)
+    return None
+
+
+class Ids:
+    """New request ids: 96 random bits each, fetched for many at once because the system's call costs more."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._next = 0
+
+    def take(self) -> str:
+        if self._next >= len(self._digits):
+            self._digits, self._next = secrets.token_hex(12 * 128), 0
+        self._next += 24
+        return "req_" + self._digits[self._next - 24 : self._next]
 
 
 def seed_of(request_id: str) -> int:
@@ -160,10 +185,25 @@ def http_limits(settings: Settings) -> Limits:
     )
 
 
+def proxy(settings: ProxySettings) -> Proxy:
+    """A proxy as the HTTP layer takes it."""
+    auth = None
+    if settings.user is not None:
+        auth = ProxyAuth(settings.user.reveal(), settings.password.reveal() if settings.password else "")
+    return Proxy(settings.scheme, settings.host, settings.port, auth)
+
+
 def upstream(provider: ProviderSettings) -> Upstream:
     """Where and how a provider is reached. Destination and key come from the settings alone."""
     origin = Origin(
-        provider.scheme, provider.host, provider.port, TLS(verify=provider.ssl_verify, ca_file=provider.ca_file)
+        provider.scheme,
+        provider.host,
+        provider.port,
+        TLS(verify=provider.ssl_verify, ca_file=provider.ca_file),
+        proxy=None if provider.proxy is None else proxy(provider.proxy),
+        # In clear text there is nobody to ask.
+        http2="off" if not provider.http2 else "on" if provider.scheme == "https" else "prior_knowledge",
+        max_connections=provider.max_connections or 0,
     )
     headers: list[tuple[str, str]] = [("host", provider.authority)]
     if provider.api_key is not None:

@@ -8,9 +8,8 @@ its upstream, and the exchange is told the time.
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,7 +25,7 @@ from ferryllm_net.http import (
     UpstreamResponse,
 )
 from ferryllm_net.stores import StoreError
-from ferryllm_net.telemetry import RequestDone
+from ferryllm_net.telemetry import RequestDone, status_text
 from ferryllm_proto import DIALECTS, Exchange, ir
 from ferryllm_proto.actions import (
     Abort,
@@ -106,6 +105,10 @@ class Interpreter:
         self._woken: Input | None = None
         self._deaf_since: float | None = None
         """Since when the sweeper has seen this run busy with its client; the provider is not listened to meanwhile."""
+        self._unread = b""
+        """Came from the provider and has to go through the whole exchange."""
+        self._full = False
+        """The client has to take what was written before there is more."""
         self._record_due: Record | None = None
         self._over = False
 
@@ -135,14 +138,16 @@ class Interpreter:
     async def run(self) -> None:
         """From the request's head to the end of the answer."""
         request = self._request
-        self._request.on_drain(self._stop)
+        request.on_drain(self._stop)
         try:
             event: Input = ClientRequest(request.method, _target(request), tuple(request.headers))
-            while True:
-                await self._perform(self._exchange.receive(event, anyio.current_time()))
-                if self._over:
-                    return
-                event = await self._next()
+            while not self._over:
+                seen: Input | None = None
+                with anyio.CancelScope() as scope:
+                    seen = await self._go_on(event, scope)
+                self._scope = None
+                # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
+                event = self._take_woken() if seen is None else seen
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
@@ -155,6 +160,27 @@ class Interpreter:
                 self._record_unfinished(None)
             finally:
                 await self._close_upstream()
+
+    async def _go_on(self, event: Input, scope: anyio.CancelScope) -> Input | None:
+        """One event after the other, until the exchange is over or the wait for the next one is broken off. Returns
+        one that came all the same: what it asks for is not to be interrupted half-way."""
+        clock, exchange = self._app.clock, self._exchange
+        while True:
+            await self._perform(exchange.receive(event, clock()))
+            if self._over:
+                return None
+            if self._woken is not None:
+                event = self._take_woken()
+                continue
+            self._listen(scope)
+            event = await self._wait()
+            self._scope = None
+            if scope.cancel_called:
+                return event
+
+    def _take_woken(self) -> Input:
+        woken, self._woken = self._woken, None
+        return woken if woken is not None else DeadlinePassed()
 
     async def _answer_fault(self) -> None:
         """Say in the client's dialect that the gateway failed, where nothing was said yet; else the server cuts."""
@@ -171,7 +197,7 @@ class Interpreter:
             return
         due = self._record_due
         if due is None:
-            actions = self._exchange.receive(ClientLost(), anyio.current_time())
+            actions = self._exchange.receive(ClientLost(), self._app.clock())
             due = next((action for action in actions if isinstance(action, Record)), None)
         elif not self._respond.ended:
             # The exchange was over, but its last bytes did not get out.
@@ -181,25 +207,12 @@ class Interpreter:
         if due is not None:
             self._record(due)
 
-    async def _next(self) -> Input:
-        """Wait for what happens next."""
-        with anyio.CancelScope() as scope:
-            self._listen(scope)
-            try:
-                if self._woken is None:
-                    return await self._wait()
-            finally:
-                self._scope = None
-        woken, self._woken = self._woken, None
-        # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
-        return woken if woken is not None else DeadlinePassed()
-
-    def _listen(self, scope: anyio.CancelScope | None) -> None:
+    def _listen(self, scope: anyio.CancelScope) -> None:
         """From here on the wait may be ended by the sweeper."""
         self._scope = scope
         if self._deaf_since is not None:
             # How long the client takes to read is not the provider's silence.
-            self._exchange.postpone(anyio.current_time() - self._deaf_since)
+            self._exchange.postpone(self._app.clock() - self._deaf_since)
             self._deaf_since = None
 
     async def _wait(self) -> Input:
@@ -267,24 +280,29 @@ class Interpreter:
         self._app.log.warn("responses store failed", reason=reason, request_id=self._exchange.id)
 
     async def _pump(self, upstream: UpstreamResponse) -> Input:
-        """Upstream to client without leaving this frame; returns what is not simply more data."""
-        exchange, body = self._exchange, self._respond.body
+        """Upstream to client, chunk by chunk where the bytes arrive; returns what needs more than a write."""
+        relay, put, clock = self._exchange.relay, self._respond.put, self._app.clock
+
+        def feed(data: bytes) -> bool:
+            out = relay(data, clock())
+            if out is None:
+                self._unread = data
+                return True
+            self._full = bool(out) and not put(out)
+            return self._full
+
         try:
-            while data := await upstream.receive():
-                scope, self._scope = self._scope, None  # a write to the client is not to be interrupted half-way
-                actions = exchange.receive(UpstreamData(data), anyio.current_time())
-                for action in actions:
-                    if type(action) is SendBody and len(actions) == 1:
-                        await body(action.data)
-                    else:
-                        await self._perform(actions)
-                        break
-                if self._over:
-                    return UpstreamEnd()
-                if self._asked is not None:
-                    return await self._ask(self._asked)
+            # What a pump leaves is looked for first: it may be from one that was cancelled when it had just ended.
+            while self._full or self._unread or await upstream.pump(feed):
+                if self._unread:
+                    data, self._unread = self._unread, b""
+                    return UpstreamData(data)
+                scope, self._scope = self._scope, None
+                await self._respond.drain()
+                self._full = False
+                assert scope is not None
                 self._listen(scope)
-                if self._woken is not None and scope is not None:
+                if self._woken is not None:
                     scope.cancel()
         except UpstreamError as exc:
             return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
@@ -301,8 +319,9 @@ class Interpreter:
             kind = type(action)
             if kind is SendBody:
                 assert isinstance(action, SendBody)
-                if n + 1 < len(actions) and type(actions[n + 1]) is Finish:
-                    await self._respond.end(action.data)
+                after = actions[n + 1] if n + 1 < len(actions) else None
+                if type(after) is Finish:
+                    await self._respond.end(action.data, list(getattr(after, 'trailers', ())))
                 else:
                     await self._respond.body(action.data)
             elif kind is SendHead:
@@ -311,8 +330,9 @@ class Interpreter:
                 if n + 1 == len(actions):
                     await self._respond.flush()
             elif kind is Finish:
+                assert isinstance(action, Finish)
                 if not self._respond.ended:
-                    await self._respond.end()
+                    await self._respond.end(b"", list(getattr(action, 'trailers', ())))
             elif kind is Cut:
                 await self._respond.abort()
             elif kind is Abort:
@@ -347,8 +367,13 @@ class Interpreter:
 
     def _note(self, action: Action) -> None:
         if isinstance(action, Note):
-            write = _NOTES[action.name](self._app.log)
-            write(**action.fields, request_id=self._exchange.id)
+            if action.name == "provider failed":
+                self._app.log.warn(action.name, **action.fields, request_id=self._exchange.id)
+                return
+            fields = action.fields
+            if action.name == "backend response ok":
+                fields = {**fields, "status": status_text(int(fields["status"] or 0))}
+            self._app.log.note(action.name, fields, self._exchange.id)
         elif isinstance(action, Record):
             self._record(action)
         elif isinstance(action, Open):
@@ -410,11 +435,3 @@ class Interpreter:
 
 _BESIDES = (Note, Abort, Release, Point)
 """Actions that are no part of the client's answer."""
-
-_NOTES: dict[str, Callable[..., Callable[..., None]]] = {
-    "incoming request": lambda log: log.incoming_request,
-    "resolved route": lambda log: log.resolved_route,
-    "sending chat request": lambda log: log.sending_chat_request,
-    "backend response ok": lambda log: log.backend_response_ok,
-    "provider failed": lambda log: functools.partial(log.warn, "provider failed"),
-}

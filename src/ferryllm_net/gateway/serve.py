@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 
 from ferryllm_net.config import Settings
-from ferryllm_net.http import Certificates, Server, ServerTLS, bound_port, listen
+from ferryllm_net.http import Certificates, Server, ServerTLS, bound_port, open_listeners
 from ferryllm_net.telemetry import Log
 
 from .app import App
@@ -57,13 +57,14 @@ async def serve(
     app.draining = lambda: server.draining
     address = settings.server.listen
     try:
-        listeners = await listen(address.host, address.port)
+        listeners = open_listeners(address.host, address.port)
     except OSError:
         await app.aclose()
         raise
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
+            tasks.start_soon(app.pool.sweep)
             tasks.start_soon(app.sweep_responses)
             if certificates is not None:
                 tasks.start_soon(watch_certificates, certificates, server, log)
@@ -89,7 +90,7 @@ async def serve(
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
             for listener in listeners:
-                await listener.aclose()
+                listener.close()
 
 
 async def _watch_signals(

@@ -173,6 +173,7 @@ class _Channel:
         self._turn = turn
         self._socket = socket
         self._read = False
+        self._unsent: list[bytes] = []
 
     async def body_data(self, received: int) -> bytes | None:
         if self._read:
@@ -190,12 +191,18 @@ class _Channel:
     def finish_head(self, headers: Headers) -> Headers:
         return headers
 
-    async def write(self, data: bytes) -> None:
-        messages = self._turn.receive_data(data)
-        if messages:
-            await self._socket.send(messages)
-        elif data[:1] == b":":
-            await self._socket.ping()  # what a comment is in a stream: a sign of life
+    def put(self, data: bytes) -> bool:
+        self._unsent.append(data)
+        return False  # messages are written by a task alone
+
+    async def drain(self) -> None:
+        while self._unsent:
+            data = self._unsent.pop(0)
+            messages = self._turn.receive_data(data)
+            if messages:
+                await self._socket.send(messages)
+            elif data[:1] == b":":
+                await self._socket.ping()  # what a comment is in a stream: a sign of life
 
     async def cut(self) -> None:
         pass  # the connection is not the turn's; its end is told by `Turn.receive_eof`

@@ -5,8 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
-from ferryllm_net.http import Origin, Pool, RequestHead, Timeouts, UpstreamResponse
+from ferryllm_net.http import Origin, Pool, PreparedHead, RequestHead, Timeouts, UpstreamResponse, prepare
 from ferryllm_proto import UpstreamRequest, __version__
+
+MOST_HEADS = 128
+"""Prepared heads of one provider; when they are more all are forgotten. Each kind of client has two or three."""
+MOST_HEAD_BYTES = 4096
+"""A larger one is made anew each time."""
+MOST_QUERY = 16
+"""Characters: `beta=true` is one that all requests of a client have, a longer one may hold a key."""
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -15,6 +22,8 @@ class Upstream(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     """Host and authorisation."""
     timeouts: Timeouts
+    prepared: dict[object, PreparedHead] = msgspec.field(default_factory=dict)
+    """Heads that were sent before, by what they are made of."""
 
     def head(self, request: UpstreamRequest, user_agent: str | None) -> RequestHead:
         """The head of ``request`` as this provider gets it."""
@@ -27,6 +36,19 @@ class Upstream(msgspec.Struct, frozen=True):
         fields = [*self.headers, *(pair for pair in own if pair[0] not in given), *request.headers]
         return RequestHead(request.method, self.provider.target(path), fields)
 
+    def prepare(self, request: UpstreamRequest, user_agent: str | None) -> PreparedHead:
+        """The same as bytes, made once for requests that differ in their bodies alone."""
+        key = (request.path, request.headers, user_agent, request.stream, request.query, request.method)
+        found = self.prepared.get(key)
+        if found is None:
+            found = prepare(self.origin, self.head(request, user_agent))
+            if len(found.data) <= MOST_HEAD_BYTES and len(request.query) <= MOST_QUERY:
+                if len(self.prepared) >= MOST_HEADS:
+                    self.prepared.clear()
+                self.prepared[key] = found
+        return found
+
     async def open(self, pool: Pool, request: UpstreamRequest, user_agent: str | None) -> UpstreamResponse:
         """Send ``request``; returns when the answer's head is there. Raises `UpstreamError`."""
-        return await pool.open(self.origin, self.head(request, user_agent), request.body, timeouts=self.timeouts)
+        head = self.prepare(request, user_agent)
+        return await pool.open(self.origin, head, request.body, timeouts=self.timeouts)

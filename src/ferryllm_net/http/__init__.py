@@ -8,13 +8,17 @@ from __future__ import annotations
 from .engine import Headers, Misuse, RequestHead
 from .exchange import Handler
 from .limits import Limits, Timeouts
-from .origin import TLS, Origin, parse_url
+from .listeners import open_listeners, unix_listener
+from .origin import TLS, Origin, Proxy, ProxyAuth, parse_url
 from .pool import Pool
+from .prepared import PreparedHead, prepare
 from .request import ClientLeft, Request, RequestError, Responder
-from .server import Server, bound_port, listen
+from .response import UpstreamResponse
+from .server import Server, bound_port
+from .stream_transport import StreamTransport
 from .tls import Certificates, ServerTLS, server_context
-from .transport import StreamTransport, Transport, TransportError
-from .upstream import UpstreamError, UpstreamFault, UpstreamResponse
+from .transport import Interrupted, Transport, TransportError
+from .upstream import UpstreamError, UpstreamFault
 
 __all__ = [
     "TLS",
@@ -22,10 +26,14 @@ __all__ = [
     "ClientLeft",
     "Handler",
     "Headers",
+    "Interrupted",
     "Limits",
     "Misuse",
     "Origin",
     "Pool",
+    "PreparedHead",
+    "Proxy",
+    "ProxyAuth",
     "Request",
     "RequestError",
     "RequestHead",
@@ -40,7 +48,9 @@ __all__ = [
     "UpstreamFault",
     "UpstreamResponse",
     "bound_port",
-    "listen",
+    "open_listeners",
     "parse_url",
+    "prepare",
     "server_context",
+    "unix_listener",
 ]

@@ -17,11 +17,10 @@ import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
 from .exchange import Handler, error_body, run_handler
-from .h11_engine import ServerEngine
-from .inbox import DeadlinePassed, Inbox
+from .h1_engine import ServerEngine
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
-from .transport import Transport, TransportError
+from .transport import Interrupted, Transport, TransportError
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a connection of HTTP/2 begins with (RFC 9113 section 3.4); here, so that h2 is loaded for those alone."""
@@ -44,6 +43,8 @@ class Host(Protocol):
 
     draining: bool
     date: str
+    clock: Callable[[], float]
+    """`anyio.current_time` of the running loop, without the search for it."""
 
     def begin_exchange(self) -> None: ...
 
@@ -63,27 +64,28 @@ class Connection:
         """Set when the first bytes were HTTP/2's (``sniff``): those bytes. The transport is open then."""
         self._sniff = sniff
         self.deadline = math.inf
-        """On the clock of `anyio.current_time`; past it the sweeper calls `expire`."""
+        """On the clock of the host; past it the sweeper calls `expire`."""
         self.transport = transport
         self._handler = handler
         self._host = host
         self._limits = limits
         self._scheme = scheme
         self._engine = ServerEngine(limits)
-        self._inbox = Inbox(transport, limits.pipelined_bytes, self._client_ended)
         self._events: deque[Event] = deque()
         self._request: Request | None = None
         self._responder: Responder | None = None
-        self._scope: anyio.CancelScope | None = None
-        """Of the running exchange."""
         self._life = anyio.CancelScope()
-        """Of the connection."""
+        """Of the connection; a client that leaves takes its running handler with it."""
         self._closing = False
         self._head: RequestHead | None = None
         self._body_done = True
         self._body_read = False
         self._fault: Fault | None = None
+        self._ended = False
+        """The client has ended its direction. A half-close cannot be told from leaving before it is too late to save
+        upstream work, so both count as leaving."""
         self._broken = False
+        self._unwritten: bytes = b""
         self._body_since = 0.0
         self._behind = b""
         """What came with the request that handed the connection over."""
@@ -94,17 +96,16 @@ class Connection:
         try:
             async with anyio.create_task_group() as group:
                 self._life = group.cancel_scope
-                group.start_soon(self._inbox.run)
+                self.transport.watch(self._client_ended)
+                group.start_soon(self.transport.attend)
                 with contextlib.suppress(TransportError, ClientLeft):
                     await self._serve()
                 self._life.cancel()
         finally:
             self.phase, self.deadline = Phase.CLOSED, math.inf
             if self.handed_over is None:
-                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
+                with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
                     await self.transport.aclose()
-            else:
-                self.handed_over += self._inbox.rest()
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -112,12 +113,12 @@ class Connection:
         if self.phase is Phase.WRITE:
             self._leave()
         else:
-            self._inbox.expire()
+            self.transport.interrupt()
 
     def close_if_idle(self) -> None:
         """Draining begins: between requests there is nothing to wait for."""
         if self.phase is Phase.IDLE:
-            self._inbox.expire()
+            self.transport.interrupt()
         elif self._drain_watch is not None:
             self._drain_watch()
 
@@ -131,6 +132,7 @@ class Connection:
         self._life.cancel()
 
     def _client_ended(self) -> None:
+        self._ended = True
         # With the answer out the handler may finish what it does; a cut of our own is not the client's.
         if self._responder is not None and not self._responder.ended:
             self._leave()
@@ -138,15 +140,13 @@ class Connection:
     def _leave(self) -> None:
         """Nobody is there to answer to."""
         self._broken = True
-        if self._request is not None and self._scope is not None:
+        if self._request is not None:
             self._request.client_left = True
-            self._scope.cancel()
-        else:
-            self._life.cancel()
+        self._life.cancel()
 
     async def _serve(self) -> None:
         limits = self._limits
-        latest = anyio.current_time() + limits.accept_head_secs
+        latest = self._host.clock() + limits.accept_head_secs
         self.deadline = latest
         while True:
             head = await self._next_head(latest)
@@ -154,7 +154,7 @@ class Connection:
                 return
             latest = math.inf
             self._events.extend(self._engine.next_message())
-            self.deadline = anyio.current_time() + limits.keep_alive_secs
+            self.deadline = self._host.clock() + limits.keep_alive_secs
 
     async def _next_head(self, latest: float) -> RequestHead | None:
         """The next request, None when there is none to serve."""
@@ -165,12 +165,12 @@ class Connection:
             if self._host.draining and self.phase is Phase.IDLE:
                 return None
             try:
-                data = await self._inbox.more()
+                data = await self.transport.receive()
                 if self._sniff and data:
                     self._sniff = False
                     self._begin_head(latest)
                     data = await self._look(data)
-            except DeadlinePassed:
+            except Interrupted:
                 if self.phase is Phase.HEAD:
                     await self._refuse(Fault(408, "the head of the request did not arrive in time"))
                 return None
@@ -190,7 +190,7 @@ class Connection:
     async def _look(self, data: bytes) -> bytes:
         """The first bytes of a connection, or b"" when they are nothing for HTTP/1.1."""
         while len(data) < len(PREFACE) and PREFACE.startswith(data):
-            more = await self._inbox.more()
+            more = await self.transport.receive()
             if not more:
                 return b""
             data += more
@@ -204,7 +204,7 @@ class Connection:
 
     def _begin_head(self, latest: float) -> None:
         self.phase = Phase.HEAD
-        self.deadline = min(anyio.current_time() + self._limits.head_secs, latest)
+        self.deadline = min(self._host.clock() + self._limits.head_secs, latest)
 
     async def _exchange(self, head: RequestHead) -> bool:
         """Serve one request; whether the connection can take another."""
@@ -219,18 +219,16 @@ class Connection:
         responder = Responder(self, head.method, self)
         self._host.begin_exchange()
         try:
-            with anyio.CancelScope() as scope:
-                self._request, self._responder, self._scope = request, responder, scope
-                if self._inbox.ended:
-                    self._leave()
-                await run_handler(self._handler, request, responder, self._host.report)
-            self._request = self._responder = self._scope = None
+            self._request, self._responder = request, responder
+            if self._ended:
+                self._leave()
+            await run_handler(self._handler, request, responder, self._host.report)
+            self._request = self._responder = None
+            return await self._after(responder)
+        finally:
             if responder.stage is Stage.STARTED:
                 self._make_visible()
-                return False
-            return not scope.cancel_called and await self._after(responder)
-        finally:
-            self._request = self._responder = self._scope = None
+            self._request = self._responder = None
             self._host.end_exchange()
 
     async def _after(self, responder: Responder) -> bool:
@@ -241,7 +239,7 @@ class Connection:
             await self._drain_rest()
         if self._body_done and self._engine.reusable:
             return not self._host.draining
-        if not self._body_done or len(self._inbox):
+        if not self._body_done or not self.transport.is_quiet():
             await self._linger()
         return False
 
@@ -249,14 +247,14 @@ class Connection:
         """Read away a small rest of a body that the handler did not want, so that the connection can stay."""
         left = self._limits.drain_rest_bytes
         self.phase = Phase.LINGER
-        self.deadline = anyio.current_time() + self._limits.linger_secs
+        self.deadline = self._host.clock() + self._limits.linger_secs
         try:
             while left > 0:
                 data = await self._next_body()
                 if data is None:
                     break
                 left -= len(data)
-        except (RequestError, DeadlinePassed):
+        except (RequestError, Interrupted):
             pass
         self.deadline = math.inf
 
@@ -264,13 +262,13 @@ class Connection:
         """Throw away what still comes for a moment: a close with unread bytes sends RST, which can take the answer out
         of the client's hands before it has read it."""
         self.phase = Phase.LINGER
-        self.deadline = anyio.current_time() + self._limits.linger_secs
+        self.deadline = self._host.clock() + self._limits.linger_secs
         left = self._limits.linger_bytes
         await self.transport.send_eof()
         try:
-            while left > 0 and (data := await self._inbox.more()):
+            while left > 0 and (data := await self.transport.receive()):
                 left -= len(data)
-        except DeadlinePassed:
+        except Interrupted:
             pass
 
     async def _refuse(self, fault: Fault) -> None:
@@ -289,7 +287,7 @@ class Connection:
     async def body_data(self, received: int) -> bytes | None:
         if self._body_done:
             return None
-        now = anyio.current_time()
+        now = self._host.clock()
         if not self._body_read:
             self._body_read = True
             self._body_since = now
@@ -302,7 +300,7 @@ class Connection:
         self.deadline = min(now + limits.body_idle_secs, latest)
         try:
             return await self._next_body()
-        except DeadlinePassed:
+        except Interrupted:
             self._fault = Fault(408, "the body of the request did not arrive in time")
             raise RequestError(408, self._fault.message) from None
         finally:
@@ -329,7 +327,7 @@ class Connection:
                 return None
             if self._fault is not None:
                 raise RequestError(self._fault.status, self._fault.message)
-            received = await self._inbox.more()
+            received = await self.transport.receive()
             if not received:
                 # The inbox has told `_client_ended`, which cancels the handler; this wakes where that is shielded.
                 await anyio.lowlevel.checkpoint()
@@ -361,17 +359,31 @@ class Connection:
         declared = next((value for name, value in self._head.headers if name == "content-length"), "0")
         return int(declared) > self._limits.drain_rest_bytes
 
-    async def write(self, data: bytes) -> None:
+    def put(self, data: bytes) -> bool:
+        if self._broken:
+            raise ClientLeft("the client left")
+        if len(data) > self._limits.write_piece_bytes:
+            self._unwritten = data
+            return False
+        try:
+            return self.transport.write(data)
+        except TransportError as exc:
+            self._leave()
+            raise ClientLeft("the client left") from exc
+
+    async def drain(self) -> None:
         if self._broken:
             raise ClientLeft("the client left")
         limits, phase = self._limits, self.phase
+        rest, self._unwritten = self._unwritten, b""
         self.phase = Phase.WRITE
         self._broken = True  # until all of it is out: a cancelled write leaves half a message behind
         try:
-            for start in range(0, len(data), limits.write_piece_bytes):
-                self.deadline = anyio.current_time() + limits.write_stall_secs
-                whole = start == 0 and len(data) <= limits.write_piece_bytes
-                await self.transport.send(data if whole else data[start : start + limits.write_piece_bytes])
+            self.deadline = self._host.clock() + limits.write_stall_secs
+            await self.transport.drain()
+            for start in range(0, len(rest), limits.write_piece_bytes):
+                self.deadline = self._host.clock() + limits.write_stall_secs
+                await self.transport.send(rest[start : start + limits.write_piece_bytes])
         except TransportError as exc:
             self._leave()
             await anyio.lowlevel.checkpoint()
@@ -380,6 +392,10 @@ class Connection:
             self.deadline = math.inf
             self.phase = phase
         self._broken = False
+
+    async def write(self, data: bytes) -> None:
+        if not self.put(data):
+            await self.drain()
 
     # What another protocol asks for (`request.Line`).
 
@@ -391,7 +407,7 @@ class Connection:
         if self._behind:
             data, self._behind = self._behind, b""
             return data
-        return await self._inbox.more()
+        return await self.transport.receive()
 
     def watch_drain(self, callback: Callable[[], None]) -> None:
         self._drain_watch = callback

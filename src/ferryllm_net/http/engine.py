@@ -1,67 +1,37 @@
 """The engine seam: an HTTP connection as bytes in, events out; events in, bytes out.
 
-Nothing here knows h11. The events are the same for servers and clients, so that another engine (HTTP/2, a faster
-HTTP/1.1) can stand behind the same connection code. Fields are pairs of str: names in lower case, values latin-1.
+Nothing here knows h11. The events are the same for servers and clients and stand in `ferryllm_proto.http1`, so that
+several engines (h11, HTTP/2, our own HTTP/1.1) can stand behind the same connection code.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-import msgspec
+from ferryllm_proto.http1 import (
+    Body,
+    EndOfMessage,
+    Event,
+    Fault,
+    Headers,
+    InformationalHead,
+    Misuse,
+    RequestHead,
+    ResponseHead,
+)
 
-Headers: TypeAlias = list[tuple[str, str]]
-
-
-class Misuse(Exception):
-    """We asked for what is not possible now, or for what would not be one well-formed message: a bug of the caller.
-
-    Its own class, so that HTTP depends on nothing of ferryllm_proto.
-    """
-
-
-class RequestHead(msgspec.Struct, frozen=True):
-    """Method, target as it stands on the wire, fields in their order."""
-
-    method: str
-    target: str
-    headers: Headers
-    http_version: str = "1.1"
-
-
-class ResponseHead(msgspec.Struct, frozen=True):
-    """Status and fields of a final answer."""
-
-    status: int
-    headers: Headers
-    http_version: str = "1.1"
-
-
-class InformationalHead(msgspec.Struct, frozen=True):
-    """A 1xx head; the final one is still to come."""
-
-    status: int
-    headers: Headers
-
-
-class Body(msgspec.Struct, frozen=True, gc=False):
-    """Some bytes of the body, framing removed."""
-
-    data: bytes
-
-
-class EndOfMessage(msgspec.Struct, frozen=True, gc=False):
-    """The message is complete. Trailers are checked and dropped by the engine: nobody here needs them."""
-
-
-class Fault(msgspec.Struct, frozen=True, gc=False):
-    """The peer broke the protocol; the last event. ``status`` is what a server answers with."""
-
-    status: int
-    message: str
-
-
-Event: TypeAlias = RequestHead | ResponseHead | InformationalHead | Body | EndOfMessage | Fault
+__all__ = [
+    "Body",
+    "EndOfMessage",
+    "Engine",
+    "Event",
+    "Fault",
+    "Headers",
+    "InformationalHead",
+    "Misuse",
+    "RequestHead",
+    "ResponseHead",
+]
 
 
 class Engine(Protocol):
@@ -72,6 +42,12 @@ class Engine(Protocol):
         held until `next_message`. Never raises for what the peer sent: a `Fault` is the last event."""
         ...
 
+    def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
+        """`receive_data` without events, for the common case that ``data`` is of the body of the current message:
+        payload, maybe empty, and whether the message ended with it. None: nothing was consumed, call `receive_data`
+        with the same bytes."""
+        ...
+
     def receive_eof(self) -> list[Event]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing
         between messages. Idempotent."""
@@ -80,6 +56,10 @@ class Engine(Protocol):
     def send(self, event: Event) -> bytes:
         """Bytes to write for one event. Raises `Misuse` for what is not possible
         now or would not be one well-formed message (a line break in a value, more bytes than content-length)."""
+        ...
+
+    def frame(self, data: bytes) -> bytes:
+        """`send` of a `Body` with ``data``, without the event. Raises `Misuse` as it does."""
         ...
 
     def next_message(self) -> list[Event]:

@@ -3,7 +3,7 @@
 Sans-IO: bytes in, vetted bytes of the current message out, or a `Fault`. It reads heads and chunk framing by the letter
 of RFC 9112, because every laxness is a way to smuggle a request past whoever stands in front of us, and it holds back
 what follows the message, so that an engine behind it sees one message at a time. Extensions of chunks and trailers are
-checked, counted and removed.
+checked, counted and removed; `Guard.trailers` has those that may be any.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import enum
 import re
 from collections.abc import Callable
 
-from .engine import Fault
+from ferryllm_proto.http1 import NOT_IN_TRAILERS
+
+from .engine import Fault, Headers
 from .limits import Limits
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -69,6 +71,8 @@ class Guard:
     def __init__(self, role: Role, limits: Limits) -> None:
         self.fault: Fault | None = None
         """Set once, when the peer broke a rule; nothing passes after it."""
+        self.trailers: Headers = []
+        """Of the current message, once it is `done`; without fields that must not be trailers."""
         self._role = role
         self._limits = limits
         self._fault_status = 400 if role is Role.REQUESTS else 502
@@ -94,6 +98,7 @@ class Guard:
         self._remaining = 0
         self._overhead = self._limits.chunk_overhead_bytes
         self._trailer_fields = 0
+        self.trailers = []
 
     @property
     def done(self) -> bool:
@@ -170,7 +175,8 @@ class Guard:
         if broken is not None:
             raise self._refuse("a line of the head does not end in CRLF or holds a NUL")
         first = buffer.find(b"\r\n", 0, limits.request_line_bytes + 2)
-        if first < 0 and len(buffer) > limits.request_line_bytes:
+        # The longest line may have got its carriage return already.
+        if first < 0 and len(buffer) > limits.request_line_bytes + 1:
             raise self._refuse(f"the first line is longer than {limits.request_line_bytes} bytes", 414)
         if stop > limits.head_bytes:
             raise self._refuse(f"the head is larger than {limits.head_bytes} bytes", 431)
@@ -363,6 +369,9 @@ class Guard:
         self._trailer_fields += 1
         if self._trailer_fields > self._limits.head_fields:
             raise self._refuse(f"more than {self._limits.head_fields} trailer fields")
-        # Checked and dropped: a framing field here must not become one of the head.
+        # Checked and removed: a framing field here must not become one of the head.
         self._field(line, {})
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() not in NOT_IN_TRAILERS:
+            self.trailers.append((name.lower(), value.strip(" \t")))
         return True

@@ -1,4 +1,4 @@
-"""The first engines: h11 behind the guard, one for each side.
+"""The engines for what is not common: h11 behind the guard, one for each side.
 
 h11 gives the states, the framing of what we send and the parsing of heads; the guard in front of it gives strictness
 and stops at the end of each message. h11's types and exceptions do not leave this module.
@@ -7,23 +7,28 @@ and stops at the end of each message. h11's types and exceptions do not leave th
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 
 import h11
+
+from ferryllm_proto.http1 import REASONS, Sent, check_trailers
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, Misuse, RequestHead, ResponseHead
 from .guard import Guard, Role
 from .limits import Limits
 
-_REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+_REASONS = {status: phrase.encode("ascii") for status, phrase in REASONS.items()}
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _NOT_IN_TARGET = re.compile(r"[^\x21-\x7e]")
+_BLANK = bytes(64 * 1024)
 
 
 def _fields_out(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Bytes of the fields, or Misuse: h11 alone lets control characters other than CR, LF and NUL pass."""
     fields = []
+    names = {name.lower() for name, _ in headers}
+    if "content-length" in names and "transfer-encoding" in names:
+        raise Misuse("content-length and transfer-encoding in one message")
     for name, value in headers:
         if _NAME.fullmatch(name) is None:
             raise Misuse(f"{name!r} is not a header name")
@@ -37,7 +42,7 @@ def _fields_in(headers: h11._headers.Headers) -> Headers:
     return [(name.decode("ascii"), value.decode("latin-1")) for name, value in headers]
 
 
-class _Engine:
+class BaseEngine:
     """What both sides share: events in, vetted bytes through h11 out."""
 
     def __init__(self, role: type[h11.SERVER] | type[h11.CLIENT], guard: Guard, limits: Limits) -> None:
@@ -51,6 +56,9 @@ class _Engine:
 
     def receive_data(self, data: bytes) -> list[Event]:
         return [] if self._failed or not data else self._events(self._guard.receive_data(data))
+
+    def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
+        return None
 
     def receive_eof(self) -> list[Event]:
         if self._failed or self.ended:
@@ -85,12 +93,34 @@ class _Engine:
             raise Misuse(f"{type(event).__name__}: {exc}") from exc
         return data or b""
 
+    def frame(self, data: bytes) -> bytes:
+        return self.send(Body(data))
+
+    def take_over(self, before: bytes, sent: Sent) -> None:
+        """Go on in the middle of a connection whose current message another engine has begun.
+
+        ``before`` are bytes of it whose events have been given, ``sent`` is our side of it. Call it first.
+        """
+        raise NotImplementedError
+
+    def _replay(self, sent: Sent) -> None:
+        """Bring h11 to where it had been if it had framed what was sent."""
+        if sent.head is None:
+            return
+        self.send(sent.head)
+        for start in range(0, sent.size, len(_BLANK)):
+            # Which bytes they were is nothing to h11: it counts them.
+            self.send(Body(_BLANK[: sent.size - start]))
+        if sent.ended:
+            self.send(EndOfMessage())
+
     def _outgoing(self, event: Event) -> h11.Event:
         match event:
             case Body(data):
                 return h11.Data(data=data)
-            case EndOfMessage():
-                return h11.EndOfMessage()
+            case EndOfMessage(trailers):
+                check_trailers(trailers)
+                return h11.EndOfMessage(headers=_fields_out(trailers))
             case ResponseHead(status, headers):
                 reason = _REASONS.get(status, b"")
                 return h11.Response(status_code=status, headers=_fields_out(headers), reason=reason)
@@ -124,7 +154,7 @@ class _Engine:
                 if type(event) is h11.Data:
                     events.append(Body(bytes(event.data)))
                 elif type(event) is h11.EndOfMessage:
-                    events.append(EndOfMessage())
+                    events.append(EndOfMessage(self._guard.trailers))
                 elif type(event) is h11.Request:
                     version = event.http_version.decode("ascii")
                     method, target = event.method.decode("ascii"), event.target.decode("ascii")
@@ -146,11 +176,15 @@ class _Engine:
         return fault
 
 
-class ServerEngine(_Engine):
+class ServerEngine(BaseEngine):
     """Requests in, responses out."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(h11.SERVER, Guard(Role.REQUESTS, limits), limits)
+
+    def take_over(self, before: bytes, sent: Sent) -> None:
+        self.receive_data(before)
+        self._replay(sent)
 
     @property
     def expects_continue(self) -> bool:
@@ -173,7 +207,7 @@ class ServerEngine(_Engine):
         return head, self._guard.release()
 
 
-class ClientEngine(_Engine):
+class ClientEngine(BaseEngine):
     """Requests out, responses in."""
 
     def __init__(self, limits: Limits) -> None:
@@ -183,3 +217,13 @@ class ClientEngine(_Engine):
         if type(event) is RequestHead:
             self._guard.expect(event.method)
         return super().send(event)
+
+    def take_over(self, before: bytes, sent: Sent) -> None:
+        self._replay(sent)
+        self.receive_data(before)
+
+    def _events(self, vetted: bytes) -> list[Event]:
+        # h11 alone would take it for the answer to what is sent next.
+        if self._h11.our_state is h11.IDLE and not self._failed and (vetted or self._guard.within_head):
+            return [self._fail(Fault(self._fault_status, "an answer that nobody asked for"))]
+        return super()._events(vetted)

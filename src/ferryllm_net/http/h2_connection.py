@@ -61,6 +61,11 @@ class H2Connection:
         """No new stream is served: with the last one the connection ends."""
         self._broken = False
         self._out = bytearray()
+        self._sending = False
+        """The writer has bytes that the system does not take yet."""
+        self._left = 0
+        """Handed to the transport and not taken by the system."""
+        self._first_by = math.inf
         self._queued = 0
         self._written = 0
         self._wake_writer: anyio.Event | None = None
@@ -68,7 +73,7 @@ class H2Connection:
 
     @property
     def deadline(self) -> float:
-        """On the clock of `anyio.current_time`; past it the sweeper calls `expire`."""
+        """On the clock of the host; past it the sweeper calls `expire`."""
         own = min(self._read_by, self._drain_by, self._write_by)
         return min((own, *(stream.deadline for stream in self._streams.values())))
 
@@ -87,14 +92,14 @@ class H2Connection:
                 await self._part()
                 self._life.cancel()
         finally:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
+            with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
                 await self.transport.aclose()
 
     # --- the server's side ---
 
     def expire(self) -> None:
         """A deadline has passed."""
-        now = anyio.current_time()
+        now = self._host.clock()
         if self._write_by <= now:
             self._break()
             return
@@ -112,7 +117,7 @@ class H2Connection:
         """Draining begins: the client is told, and what is under way ends by itself."""
         if not self._draining:
             self._draining = True
-            self._drain_by = anyio.current_time() + self._limits.h2_goaway_secs
+            self._drain_by = self._host.clock() + self._limits.h2_goaway_secs
             self.engine.announce_drain()
             self.kick()
 
@@ -140,27 +145,31 @@ class H2Connection:
     # --- reading ---
 
     async def _read(self) -> None:
-        limits = self._limits
-        data = self._begun
-        first_by = self._read_by = anyio.current_time() + limits.accept_head_secs
+        self._first_by = self._read_by = self._host.clock() + self._limits.accept_head_secs
+        stopped = bool(self._begun) and self._feed(self._begun)
         while True:
-            if data:
-                for event in self.engine.receive_data(data, anyio.current_time()):
-                    self._take(event)
-                self.kick()
+            if stopped:
                 if self.engine.failed:
                     return
-                self._close_when_done()
-                self._read_by = self._next_deadline(first_by)
-            if self._queued - self._written > limits.h2_backlog_bytes:
                 # Answers to control frames are not bounded by windows: who does not read them is not read either.
-                await self._drained(self._queued - limits.h2_backlog_bytes)
-            data = await self.transport.receive()
-            if not data:
+                await self._drained(self._queued - self._limits.h2_backlog_bytes)
+            stopped = await self.transport.pump(self._feed)
+            if not stopped:
                 return
 
+    def _feed(self, data: bytes) -> bool:
+        """What one read brought; True when nothing may be read now."""
+        for event in self.engine.receive_data(data, self._host.clock()):
+            self._take(event)
+        self.kick()
+        if self.engine.failed:
+            return True
+        self._close_when_done()
+        self._read_by = self._next_deadline(self._first_by)
+        return self.crowded
+
     def _next_deadline(self, first_by: float) -> float:
-        now = anyio.current_time()
+        now = self._host.clock()
         if not self.engine.begun:
             return first_by
         if self.engine.within_head:
@@ -215,19 +224,36 @@ class H2Connection:
             self.engine.forget(stream.id)
             self.kick()
             if not self._streams and not self.engine.within_head:
-                self._read_by = self._idle_by(anyio.current_time())
+                self._read_by = self._idle_by(self._host.clock())
             self._close_when_done()
 
     # --- writing ---
 
+    @property
+    def crowded(self) -> bool:
+        return self._queued - self._written > self._limits.h2_backlog_bytes
+
     def kick(self) -> None:
         data = self.engine.take()
-        if data:
+        if not data or self._broken:
+            return
+        self._queued += len(data)
+        if self._sending or len(data) > self._limits.write_piece_bytes:
             self._out += data
-            self._queued += len(data)
-            if self._wake_writer is not None:
-                self._wake_writer.set()
-                self._wake_writer = None
+        else:
+            # The common case costs no switch of tasks: the system takes it at once.
+            try:
+                if self.transport.write(data):
+                    self._written += len(data)
+                    return
+            except TransportError:
+                self._break()
+                return
+            self._left += len(data)
+        self._sending = True
+        if self._wake_writer is not None:
+            self._wake_writer.set()
+            self._wake_writer = None
 
     async def push(self, *, whole: bool) -> None:
         self.kick()
@@ -249,21 +275,30 @@ class H2Connection:
         limits = self._limits
         try:
             while True:
-                while not self._out:
+                while not self._sending:
                     self._wake_writer = anyio.Event()
                     await self._wake_writer.wait()
-                data = bytes(self._out)
-                self._out.clear()
-                for start in range(0, len(data), limits.write_piece_bytes):
-                    self._write_by = anyio.current_time() + limits.write_stall_secs
-                    await self.transport.send(data[start : start + limits.write_piece_bytes])
+                self._write_by = self._host.clock() + limits.write_stall_secs
+                await self.transport.drain()
+                self._wrote(self._left)
+                self._left = 0
+                while self._out:
+                    data = bytes(self._out)
+                    self._out.clear()
+                    for start in range(0, len(data), limits.write_piece_bytes):
+                        self._write_by = self._host.clock() + limits.write_stall_secs
+                        await self.transport.send(data[start : start + limits.write_piece_bytes])
+                    self._wrote(len(data))
+                self._sending = False
                 self._write_by = math.inf
-                self._written += len(data)
-                if self._moved is not None:
-                    self._moved.set()
-                    self._moved = None
         except TransportError:
             self._break()
+
+    def _wrote(self, size: int) -> None:
+        self._written += size
+        if size and self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     def _break(self) -> None:
         """Nothing can be sent any more."""

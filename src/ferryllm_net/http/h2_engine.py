@@ -333,6 +333,11 @@ class H2ServerEngine:
         """At most `window` bytes of a body."""
         self._attempt(lambda: self._h2.send_data(stream, data, end_stream=end))
 
+    def send_trailers(self, stream: int, headers: Headers) -> None:
+        """Fields behind the body; they end it (RFC 9113 section 8.1)."""
+        fields = _fields_out(headers)
+        self._attempt(lambda: self._h2.send_headers(stream, fields, end_stream=True))
+
     def _attempt(self, call: Callable[[], None]) -> None:
         try:
             call()

@@ -32,6 +32,11 @@ class Owner(Protocol):
         """Let what the engine wants to say go out."""
         ...
 
+    @property
+    def crowded(self) -> bool:
+        """Too much is under way: `push` would wait."""
+        ...
+
     async def push(self, *, whole: bool) -> None:
         """The same, waiting while too much is under way; with ``whole`` until the system has taken it. Raises
         `ClientLeft`."""
@@ -48,28 +53,34 @@ class StreamResponder(Responder):
     async def flush(self) -> None:
         self._move("flush")
         if self._head is not None:
-            await self._put(b"", end=False)
+            self._send_head(end=False)
+            await self._stream.drain()
 
-    async def body(self, data: bytes) -> None:
+    def put(self, data: bytes) -> bool:
         self._move("body")
-        await self._put(data, end=False)
+        if self._head is not None:
+            self._send_head(end=False)
+        return self._stream.put(b"" if self._bodyless else data)
 
-    async def end(self, data: bytes = b"") -> None:
+    async def end(self, data: bytes = b"", trailers: Headers | None = None) -> None:
         after = self._move("end")
-        await self._put(data, end=True)
+        data = b"" if self._bodyless else data
+        fields = [] if self._bodyless or not trailers else trailers
+        if self._head is not None and not data and not fields:
+            self._send_head(end=True)
+        else:
+            if self._head is not None:
+                self._send_head(end=False)
+            self._stream.put_last(data, fields)
+        await self._stream.finish()
         # As in `Responder`: until it is out, a client that leaves still cancels the handler.
         self.stage = after
 
-    async def _put(self, data: bytes, *, end: bool) -> None:
+    def _send_head(self, *, end: bool) -> None:
         head, self._head = self._head, None
-        data = b"" if self._bodyless else data
-        if head is not None:
-            self._stream.send_head(head, bodyless=self._bodyless, end=end and not data)
-            self.stage = Stage.STARTED
-            if end and not data:
-                await self._stream.finish()
-                return
-        await self._stream.send_data(data, end=end)
+        assert head is not None
+        self._stream.send_head(head, bodyless=self._bodyless, end=end)
+        self.stage = Stage.STARTED
 
 
 class Stream:
@@ -101,6 +112,11 @@ class Stream:
         self._wake: anyio.Event | None = None
         self._left_to_send = math.inf
         """Of the declared length."""
+        self._unsent = b""
+        """What no window was open for."""
+        self._last = False
+        """Nothing comes behind it but `_trailers`."""
+        self._trailers: Headers = []
 
     async def run(self, handler: Handler) -> None:
         """Serve the request and close the stream. Does not raise but for cancellation."""
@@ -240,29 +256,57 @@ class Stream:
         if engine.writable(self.id):
             engine.send_head(self.id, head.status, self.finish_head(head.headers), end=end)
 
-    async def send_data(self, data: bytes, *, end: bool) -> None:
-        """Bytes of the answer, as the windows allow. Raises `Misuse`, `ClientLeft`."""
+    def put(self, data: bytes) -> bool:
+        """Bytes of the answer, as far as the windows allow; the rest waits for `drain`. Raises `Misuse`,
+        `ClientLeft`."""
         self._left_to_send -= len(data)
-        if self._left_to_send < 0 or (end and 0 < self._left_to_send < math.inf):
-            raise Misuse("the body is not as long as content-length says")
-        owner, engine = self._owner, self._owner.engine
+        if self._left_to_send < 0:
+            raise Misuse("the body is longer than content-length says")
+        if self._lost:
+            raise ClientLeft("the client left")
+        self._unsent = self._unsent + data if self._unsent else data
+        done = self._send()
+        self._owner.kick()
+        return done and not self._owner.crowded
+
+    def put_last(self, data: bytes, trailers: Headers) -> None:
+        """The same for the end of the answer; call `finish` next."""
+        if 0 < self._left_to_send - len(data) < math.inf:
+            raise Misuse("the body is shorter than content-length says")
+        self._last, self._trailers = True, trailers
+        self.put(data)
+
+    def _send(self) -> bool:
+        """As much as the window takes; whether that was all."""
+        engine, data = self._owner.engine, self._unsent
         start, size = 0, len(data)
-        while start < size or end:
+        while start < size:
             room = engine.window(self.id)
-            if not engine.writable(self.id):
-                raise await self._gone()
-            if not room and start < size:
-                await self._wait_for_window()
-                continue
+            if not room or not engine.writable(self.id):
+                self._unsent = data[start:]
+                return False
             stop = min(size, start + room)
-            last = end and stop == size
+            last = self._last and stop == size and not self._trailers
             engine.send_data(self.id, data if stop - start == size else data[start:stop], end=last)
             start = stop
-            await owner.push(whole=last)
-            if last:
-                return
-        if not size:
-            await owner.push(whole=False)  # a head alone
+        self._unsent = b""
+        if self._last and engine.writable(self.id):
+            if self._trailers:
+                engine.send_trailers(self.id, self._trailers)
+            elif not size:
+                engine.send_data(self.id, b"", end=True)
+        return True
+
+    async def drain(self) -> None:
+        while self._unsent:
+            if not self._owner.engine.writable(self.id):
+                raise await self._gone()
+            if not self._owner.engine.window(self.id):
+                await self._wait_for_window()
+                continue
+            self._send()
+            await self._owner.push(whole=False)
+        await self._owner.push(whole=False)
 
     async def _wait_for_window(self) -> None:
         self._writing = True
@@ -274,18 +318,16 @@ class Stream:
             self.deadline = math.inf
 
     async def finish(self) -> None:
-        """The answer was a head alone."""
+        """Returns when the system has taken the whole answer."""
         if not self._owner.engine.failed and self._lost:
             raise await self._gone()
+        await self.drain()
         await self._owner.push(whole=True)
 
     async def cut(self) -> None:
         self._owner.engine.reset(self.id, ErrorCodes.INTERNAL_ERROR)
         self._owner.kick()
         await anyio.lowlevel.checkpoint()
-
-    async def write(self, data: bytes) -> None:
-        raise Misuse("a stream writes heads and data, not bytes")
 
     def encode(self, event: Event) -> bytes:
         raise Misuse("a stream writes heads and data, not bytes")

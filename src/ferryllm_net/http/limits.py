@@ -102,12 +102,36 @@ class Limits(msgspec.Struct, frozen=True):
     h2_goaway_secs: float = 1.0
     """How long a drain waits for the client to have seen it before it refuses new streams."""
 
+    h2_answer_window_bytes: int = 256 * KIB
+    """Of an upstream's answer that nobody has read yet; an answer over 50 ms of way may then come at 5 MB/s. Go's
+    client has 4 MiB, nghttp2's 64 KiB."""
+    h2_answers_window_bytes: int = 8 * MIB
+    """Of all answers of one connection, between two reads."""
+    h2_upload_secs: float = 60.0
+    """Without progress of a write to a connection that many share; then it is lost to all of them."""
+    h2_ping_secs: float = 15.0
+    """A connection with running streams that is silent for so long is asked whether it lives, and is given up after as
+    long again; Go's ReadIdleTimeout and PingTimeout are 15 where they are set."""
+
     pool_idle_per_origin: int = 64
     """Kept open for reuse per origin; Go's MaxIdleConnsPerHost is 2, httpx keeps 20, hyper has no bound."""
     pool_idle_total: int = 512
     """And over all origins."""
     pool_idle_secs: float = 55.0
     """An idle upstream connection older than this is dropped: load balancers commonly close at 60 (AWS ALB)."""
+    pool_look_secs: float = 5.0
+    """How often idle connections are looked at: one that the upstream closed is an open file for nothing."""
+    pool_sweep_secs: float = 0.13
+    """How often the deadlines of running exchanges are looked at: one timer a process instead of one a read."""
+    pool_waiting: int = 1000
+    """Requests that may wait for a connection of one origin whose limit is reached; HAProxy's maxqueue has no bound by
+    default, nginx's queue needs a number."""
+    pool_wait_secs: float = 30.0
+    """And how long each; nginx queue 60, HAProxy timeout queue is timeout connect, 5 in practice."""
+    inflate_ratio: int = 200
+    """Bytes of a decoded answer per byte that came; Envoy stops at 100, JSON of agents comes near 50."""
+    inflate_bytes: int = MIB
+    """Up to this size any ratio is harmless."""
     cleanup_secs: float = 1.0
     """Closing something is shielded from cancellation for at most this long."""
 

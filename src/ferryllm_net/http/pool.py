@@ -6,214 +6,380 @@ one would carry the provider's key to a place that the configuration does not na
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
-from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
+import anyio.abc
+import msgspec
 
-from .engine import Headers, RequestHead
+from .backends.clock import clock
+from .dial import dial
+from .engine import Misuse, RequestHead, ResponseHead
 from .limits import Limits, Timeouts
-from .origin import Origin, ssl_context
-from .transport import StreamTransport, Transport
-from .upstream import NEVER, UpstreamConnection, UpstreamError, UpstreamFault, UpstreamResponse
+from .origin import Origin
+from .prepared import PreparedHead, prepare
+from .places import Group
+from .response import UpstreamResponse
+from .transport import Transport
+from .upstream import NEVER, UpstreamConnection, UpstreamError, UpstreamFault
+
+if TYPE_CHECKING:
+    from .h2_places import H2Group
+    from .h2_upstream import H2Upstream
 
 Dial: TypeAlias = Callable[[Origin], Awaitable[Transport]]
 
-# Set here for every request; a caller's own would contradict the framing or the destination.
-_OURS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"}
-)
+_TIMEOUTS = Timeouts()
+_BODILESS = frozenset({204, 304})
+_TURNS = 2
+"""Of a request over connections that are shared: repeated once."""
 
 
-async def dial(origin: Origin) -> Transport:
-    """Connect by TCP and, for https, TLS. Raises `UpstreamError` (CONNECT, TLS)."""
-    name = origin.authority
-    try:
-        # Tries all addresses of the name, IPv6 and IPv4 side by side (RFC 8305).
-        stream = await anyio.connect_tcp(origin.host, origin.port)
-    except OSError as exc:
-        text = f"upstream {name} cannot be reached: {_why(exc)}"
-        raise UpstreamError(UpstreamFault.CONNECT, text) from exc
-    if origin.scheme != "https":
-        return StreamTransport(stream)
-    try:
-        context = ssl_context(origin.tls)
-        secured = await TLSStream.wrap(
-            stream, hostname=origin.host, ssl_context=context, server_side=False, standard_compatible=False
-        )
-        return StreamTransport(secured)
-    except ssl.SSLCertVerificationError as exc:
-        mend = "give the CA's certificate as ca_file when it is a private one"
-        text = f"the certificate of upstream {name} is not trusted: {exc.verify_message}; {mend}"
-        raise await _give_up(stream, text) from exc
-    except ssl.SSLError as exc:
-        reason = (exc.reason or "unknown error").lower().replace("_", " ")
-        raise await _give_up(stream, f"TLS with upstream {name} failed: {reason}") from exc
-    except OSError as exc:
-        text = f"TLS with upstream {name} failed: {(exc.strerror or 'the CA file cannot be read').lower()}"
-        raise await _give_up(stream, text) from exc
-    except (anyio.BrokenResourceError, anyio.EndOfStream) as exc:
-        text = f"TLS with upstream {name} failed: it closed the connection within the handshake"
-        raise await _give_up(stream, text) from exc
-    except BaseException:
-        await _close(stream)
-        raise
+class Swept(Protocol):
+    """A connection whose deadlines are looked at."""
+
+    @property
+    def active(self) -> int: ...
+
+    def sweep(self, now: float) -> None: ...
 
 
-def _why(exc: OSError) -> str:
-    cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
-    if isinstance(cause, socket.gaierror):
-        return "its name cannot be resolved"
-    # asyncio writes its own text into strerror ("Connect call failed").
-    return os.strerror(cause.errno).lower() if cause.errno else "no address answered"
+class Counts(msgspec.Struct):
+    """What the pool has done so far, for metrics."""
 
-
-async def _close(stream: ByteStream) -> None:
-    with anyio.CancelScope(shield=True):
-        await anyio.aclose_forcefully(stream)
-
-
-async def _give_up(stream: ByteStream, text: str) -> UpstreamError:
-    await _close(stream)
-    return UpstreamError(UpstreamFault.TLS, text)
+    dialled: int = 0
+    reused: int = 0
+    retried: int = 0
+    """Repeated on a fresh connection, because a kept one had died."""
+    waited: int = 0
+    """For a connection, because the limit of the origin was reached."""
+    refused: int = 0
+    """Because too many waited, or one for too long."""
 
 
 class Pool:
     """Connections to all upstreams of one process. ``dial`` can be replaced to run without sockets.
 
-    The number of connections in use has no bound of its own: each serves one client request, and the server bounds
-    those.
+    Deadlines of exchanges hold while `sweep` runs: ``async with`` runs it, or a task of whoever owns the pool does.
     """
 
     def __init__(self, *, limits: Limits | None = None, dial: Dial = dial) -> None:
+        self.counts = Counts()
+        self.clock: Callable[[], float] = anyio.current_time
+        """Seconds; that of the running loop itself as soon as the sweeper runs, which is cheaper."""
         self._limits = limits or Limits()
         self._dial = dial
-        self._idle: dict[Origin, list[UpstreamConnection]] = {}
-        self._swept = 0.0
+        self._groups: dict[Origin, Group] = {}
+        self._shared: dict[Origin, H2Group] = {}
+        self._idle = 0
+        self._running: set[Swept] = set()
         self._closed = False
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._own: anyio.abc.TaskGroup | None = None
+        self._quiet: anyio.Event | None = None
+        """The sweeper waits for it while nothing runs."""
 
     @property
     def idle(self) -> int:
         """Connections that wait for reuse."""
-        return sum(len(connections) for connections in self._idle.values())
+        return self._idle + sum(group.idle for group in self._shared.values())
+
+    @property
+    def active(self) -> int:
+        """Exchanges that run, their bodies included."""
+        return sum(one.active for one in self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection."""
+        alone = sum(len(group.waiters) for group in self._groups.values())
+        return alone + sum(len(group.waiters) for group in self._shared.values())
 
     async def __aenter__(self) -> Pool:
+        self._own = anyio.create_task_group()
+        await self._own.__aenter__()
+        await self._own.start(self._sweep)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        assert self._own is not None
+        try:
+            await self.aclose()
+        finally:
+            self._own.cancel_scope.cancel()
+            # Without the exception of the block, which the group would wrap.
+            await self._own.__aexit__(None, None, None)
 
     async def aclose(self) -> None:
         """Close what is idle; what is in use closes instead of coming back."""
         self._closed = True
-        connections = [connection for group in self._idle.values() for connection in group]
-        self._idle.clear()
-        for connection in connections:
+        dead = [connection for group in self._groups.values() for connection in group.clear()]
+        self._idle = 0
+        for connection in dead:
             await connection.aclose()
+        for shared in self._shared.values():
+            shared.close()
 
     async def open(
-        self, origin: Origin, head: RequestHead, body: bytes = b"", *, timeouts: Timeouts | None = None
+        self, origin: Origin, head: RequestHead | PreparedHead, body: bytes = b"", *, timeouts: Timeouts | None = None
     ) -> UpstreamResponse:
-        """Send a request and return with the head of its answer.
+        """Send a request and return with the head of its answer. A head that is sent often can be made once, by
+        `prepare`, which says what is added to it.
 
-        Host, content-length and connection are set here (those of ``head`` are dropped), accept-encoding is identity
-        unless given. A request on a reused connection that died before any byte of its answer is repeated once on a
-        fresh one: the server closed it while we began to write. Raises `UpstreamError`, and `Misuse` for a
-        malformed head.
+        A request on a reused connection that died before any byte of its answer is repeated once on a fresh one: the
+        server closed it while we began to write. Where the limit of the origin is reached, it waits for its turn.
+        Raises `UpstreamError`, and `Misuse` for a malformed head.
         """
-        timeouts = timeouts or Timeouts()
-        now = anyio.current_time()
+        timeouts = timeouts or _TIMEOUTS
+        now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
-        request = RequestHead(head.method, head.target, _request_fields(origin, head, body))
-        await self._sweep(now)
-        connection = await self._take(origin)
+        request = prepare(origin, head) if isinstance(head, RequestHead) else head
+        if origin.http2 != "off":
+            return await self._open_shared(origin, request, body, timeouts, now, total_at)
+        return await self._open_alone(origin, request, body, timeouts, now, total_at)
+
+    async def _open_alone(
+        self,
+        origin: Origin,
+        request: PreparedHead,
+        body: bytes,
+        timeouts: Timeouts,
+        now: float,
+        total_at: float,
+        fresh: UpstreamConnection | None = None,
+    ) -> UpstreamResponse:
+        """Over a connection of its own."""
+        group = self._groups.get(origin) or self._group(origin)
+        connection = await self._take(group, now) if fresh is None else None
+        if fresh is not None:
+            group.begin()
+        elif connection is None and not group.begin():
+            connection = await self._wait(group, timeouts, total_at)
+            now = self.clock()
         if connection is not None:
+            self.counts.reused += 1
             try:
-                return await self._exchange(connection, request, body, timeouts, total_at)
+                return await self._exchange(connection, request, body, timeouts, now, total_at)
             except UpstreamError as exc:
                 if exc.kind is not UpstreamFault.CLOSED or connection.answered:
+                    group.end()
                     raise
-        connection = await self._connect(origin, timeouts, total_at)
-        return await self._exchange(connection, request, body, timeouts, total_at)
+            except BaseException:
+                group.end()
+                raise
+            self.counts.retried += 1
+        try:
+            connection = fresh or await self._connect(origin, timeouts, total_at)
+            return await self._exchange(connection, request, body, timeouts, self.clock(), total_at)
+        except BaseException:
+            group.end()
+            raise
 
-    async def give_back(self, connection: UpstreamConnection) -> None:
-        """The answer was read to its end: keep the connection when it can be."""
-        idle = self._idle.setdefault(connection.origin, [])
-        fits = len(idle) < self._limits.pool_idle_per_origin and self.idle < self._limits.pool_idle_total
-        if self._closed or not fits or not connection.is_reusable():
-            await connection.aclose()
-            return
-        connection.idle_since = anyio.current_time()
-        idle.append(connection)
+    # --- what connections tell (`Keeper`) ---
 
-    async def _take(self, origin: Origin) -> UpstreamConnection | None:
-        oldest = anyio.current_time() - self._limits.pool_idle_secs
-        idle = self._idle.get(origin, [])
+    def give_back(self, connection: UpstreamConnection) -> bool:
+        self._running.discard(connection)
+        group = self._groups[connection.origin]
+        if self._closed or not connection.finished:
+            return False
+        if group.waiters:
+            return connection.is_reusable() and group.hand_over(connection)
+        limits = self._limits
+        if len(group.idle) >= limits.pool_idle_per_origin or self._idle >= limits.pool_idle_total:
+            return False
+        connection.idle_since = self.clock()
+        group.idle.append(connection)
+        self._idle += 1
+        self._wake()
+        return True
+
+    def drop(self, connection: UpstreamConnection) -> None:
+        self._running.discard(connection)
+        self._groups[connection.origin].end()
+
+    # --- connections ---
+
+    def _group(self, origin: Origin) -> Group:
+        group = self._groups[origin] = Group(origin, self._limits)
+        return group
+
+    async def _take(self, group: Group, now: float) -> UpstreamConnection | None:
+        oldest = now - self._limits.pool_idle_secs
+        idle = group.idle
         while idle:
             connection = idle.pop()
+            self._idle -= 1
             if connection.idle_since > oldest and connection.is_reusable():
                 connection.next_message()
                 return connection
+            group.end()
             await connection.aclose()
         return None
 
+    async def _wait(self, group: Group, timeouts: Timeouts, total_at: float) -> UpstreamConnection | None:
+        """A connection that another one gives back, or None where one may be made."""
+        self.counts.waited += 1
+        try:
+            while True:
+                connection = await group.wait(total_at)
+                if connection is None:
+                    return None
+                if connection.is_reusable():
+                    connection.next_message()
+                    return connection
+                await connection.aclose()
+                return None  # its place is ours
+        except UpstreamError:
+            self.counts.refused += 1
+            raise
+
     async def _connect(self, origin: Origin, timeouts: Timeouts, total_at: float) -> UpstreamConnection:
+        transport = await self._reach(origin, timeouts, total_at)
+        return UpstreamConnection(transport, origin, self._limits, self)
+
+    async def _reach(self, origin: Origin, timeouts: Timeouts, total_at: float) -> Transport:
+        self.counts.dialled += 1
         secs = min(timeouts.connect_secs, total_at - anyio.current_time())
         try:
             with anyio.fail_after(secs):
-                transport = await self._dial(origin)
+                return await self._dial(origin)
         except TimeoutError:
             text = f"upstream {origin.authority} did not accept a connection within {secs:g} s"
             raise UpstreamError(UpstreamFault.TIMEOUT_CONNECT, text) from None
-        return UpstreamConnection(transport, origin, self._limits)
 
     async def _exchange(
         self,
         connection: UpstreamConnection,
-        request: RequestHead,
+        request: PreparedHead,
         body: bytes,
         timeouts: Timeouts,
+        now: float,
         total_at: float,
     ) -> UpstreamResponse:
+        """Raises with the connection closed; its place is still the caller's."""
+        self._running.add(connection)
+        self._wake()
         try:
-            head, events = await connection.exchange(request, body, timeouts, total_at)
-            has_body = request.method != "HEAD" and head.status not in (204, 304)
-            return UpstreamResponse(connection, self, head, events, timeouts, total_at, has_body=has_body)
+            head = await connection.exchange(request, body, timeouts, now, total_at)
+            return UpstreamResponse(connection, head, self._limits, has_body=has_body(request, head))
         except BaseException:
+            self._running.discard(connection)
             await connection.aclose()
             raise
 
-    async def _sweep(self, now: float) -> None:
-        """Close what has expired at any origin, at most once a second."""
-        if now - self._swept < 1.0:
-            return
-        self._swept = now
+    # --- connections that many share ---
+
+    async def _open_shared(
+        self, origin: Origin, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
+    ) -> UpstreamResponse:
+        shared = self._shared.get(origin) or self._share(origin)
+        for turn in range(_TURNS):
+            connection = await shared.acquire(timeouts, total_at)
+            if connection is None:
+                break
+            self._running.add(connection)
+            self._wake()
+            exchange = connection.begin(timeouts, total_at)
+            try:
+                head = await exchange.exchange(request, body, self.clock())
+                self.counts.reused += exchange.reused
+                return UpstreamResponse(exchange, head, self._limits, has_body=has_body(request, head))
+            except UpstreamError:
+                await exchange.abandon()
+                stale = exchange.lost and exchange.reused and not exchange.answered
+                if turn + 1 == _TURNS or not (exchange.untouched or stale):
+                    raise
+                self.counts.retried += 1
+            except BaseException:
+                await exchange.abandon()
+                raise
+        assert shared.plain is not None
+        fresh = None
+        if shared.spare is not None:
+            # The one that found out what the origin speaks is good for the first who asked.
+            transport, shared.spare = shared.spare, None
+            fresh = UpstreamConnection(transport, shared.plain, self._limits, self)
+        return await self._open_alone(shared.plain, request, body, timeouts, self.clock(), total_at, fresh)
+
+    def _share(self, origin: Origin) -> H2Group:
+        from .h2_places import H2Group, Keeper
+
+        keeper = Keeper(self._reach, self._start, self._rest)
+        group = self._shared[origin] = H2Group(origin, self._limits, keeper)
+        return group
+
+    def _start(self, connection: H2Upstream) -> None:
+        if self._tasks is None:
+            raise Misuse("HTTP/2 to an upstream needs the sweeper of the pool to run")
+        self._tasks.start_soon(connection.run, self.clock)
+
+    def _rest(self, connection: H2Upstream) -> None:
+        self._running.discard(connection)
+        connection.idle_since = self.clock()
+        if self._closed:
+            connection.close()
+
+    # --- the sweeper ---
+
+    async def sweep(self) -> None:
+        """Look at the deadlines of what runs, and close what was idle for too long; runs until cancelled, once."""
+        await self._sweep()
+
+    async def _sweep(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        if self._tasks is not None:
+            raise Misuse("the sweeper of this pool runs already")
+        self.clock = clock()
+        limits = self._limits
+        look_at = 0.0
+        async with anyio.create_task_group() as self._tasks:
+            task_status.started()
+            try:
+                while True:
+                    if self._running:
+                        await anyio.sleep(limits.pool_sweep_secs)
+                    else:
+                        await self._sleep(limits.pool_look_secs if self.idle else NEVER)
+                    now = self.clock()
+                    for one in list(self._running):
+                        one.sweep(now)
+                    if now >= look_at:
+                        look_at = now + limits.pool_look_secs
+                        await self._expire(now)
+            finally:
+                self._tasks = None
+
+    def _wake(self) -> None:
+        if self._quiet is not None:
+            self._quiet.set()
+            self._quiet = None
+
+    async def _sleep(self, secs: float) -> None:
+        self._quiet = anyio.Event()
+        with anyio.move_on_after(secs):
+            await self._quiet.wait()
+        self._quiet = None
+
+    async def _expire(self, now: float) -> None:
+        """Close what has expired at any origin or was closed there."""
         oldest = now - self._limits.pool_idle_secs
         expired: list[UpstreamConnection] = []
-        for origin, idle in list(self._idle.items()):
-            expired += [connection for connection in idle if connection.idle_since <= oldest]
-            kept = [connection for connection in idle if connection.idle_since > oldest]
-            if kept:
-                self._idle[origin] = kept
-            else:
-                del self._idle[origin]
+        for group in self._groups.values():
+            gone = [one for one in group.idle if one.idle_since <= oldest or not one.is_reusable()]
+            for connection in gone:
+                group.idle.remove(connection)
+                group.end()
+            self._idle -= len(gone)
+            expired += gone
         for connection in expired:
             await connection.aclose()
+        for shared in self._shared.values():
+            shared.expire(oldest)
 
 
-def _request_fields(origin: Origin, head: RequestHead, body: bytes) -> Headers:
-    fields: Headers = [("host", origin.authority)]
-    fields += [pair for pair in head.headers if pair[0].lower() not in _OURS]
-    if not any(name.lower() == "accept-encoding" for name, _ in fields):
-        fields.append(("accept-encoding", "identity"))
-    if body or head.method in ("POST", "PUT", "PATCH"):
-        fields.append(("content-length", str(len(body))))
-    return fields
+def has_body(request: PreparedHead, head: ResponseHead) -> bool:
+    """Whether content may follow (RFC 9112 section 6.3)."""
+    return request.method != "HEAD" and head.status not in _BODILESS

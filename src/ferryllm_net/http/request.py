@@ -36,7 +36,13 @@ class Channel(Protocol):
         `RequestError`."""
         ...
 
-    async def write(self, data: bytes) -> None: ...
+    def put(self, data: bytes) -> bool:
+        """Write without waiting: True, or False when `drain` is due before more. Raises `ClientLeft`."""
+        ...
+
+    async def drain(self) -> None:
+        """Returns when the system has taken all of it. Raises `ClientLeft`."""
+        ...
 
     def encode(self, event: Event) -> bytes: ...
 
@@ -225,22 +231,32 @@ class Responder:
     async def flush(self) -> None:
         """Write a head that is held; nothing when it is out."""
         self._move("flush")
-        if self._head is not None:
-            await self._channel.write(self._release())
+        if self._head is not None and not self._channel.put(self._release()):
+            await self._channel.drain()
+
+    def put(self, data: bytes) -> bool:
+        """`body` without waiting: True, or False when `drain` is due before more. For streams that are relayed where
+        their bytes arrive (`UpstreamResponse.pump`). Raises `ClientLeft`."""
+        self._move("body")
+        out = self._encode(data) if self._head is None else self._release() + self._encode(data)
+        return not out or self._channel.put(out)
+
+    async def drain(self) -> None:
+        """Returns when the client has taken what was `put`. Raises `ClientLeft`."""
+        await self._channel.drain()
 
     async def body(self, data: bytes) -> None:
         """Write bytes of the body now, with the head when it is still held."""
-        self._move("body")
-        out = self._release() + self._encode(data)
-        if out:
-            await self._channel.write(out)
+        if not self.put(data):
+            await self._channel.drain()
 
-    async def end(self, data: bytes = b"") -> None:
-        """Write the last bytes and the end of the message."""
+    async def end(self, data: bytes = b"", trailers: Headers | None = None) -> None:
+        """Write the last bytes and the end of the message; ``trailers`` where its framing has a place for them (chunked
+        HTTP/1.1, HTTP/2), else they are left out."""
         after = self._move("end")
-        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage())
-        if out:
-            await self._channel.write(out)
+        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage(trailers or []))
+        if out and not self._channel.put(out):
+            await self._channel.drain()
         # Only now: until it is out, a client that leaves still cancels the handler.
         self.stage = after
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import ssl
 import time
 from collections import Counter
@@ -11,22 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
-from anyio.abc import (
-    ByteStream,
-    Listener,
-    SocketAttribute,
-    SocketListener,
-    SocketStream,
-    TaskGroup,
-    TaskStatus,
-)
-from anyio.streams.tls import TLSStream
+from anyio.abc import TaskGroup, TaskStatus
 
+from .backends import accept, adopt
+from .backends.clock import clock
 from .connection import Connection
 from .exchange import Handler
 from .limits import Limits
 from .request import Request
-from .transport import StreamTransport, Transport
+from .tls_transport import secure_server
+from .transport import Transport, TransportError
 
 _log = logging.getLogger("ferryllm.http")
 
@@ -51,18 +46,10 @@ def _log_error(request: Request, exc: Exception) -> None:
     _log.error("the handler of %s %s failed", request.method, request.path, exc_info=exc)
 
 
-async def listen(host: str, port: int, *, reuse_port: bool = False) -> list[SocketListener]:
-    """Listeners for every address of ``host``; port 0 takes a free one (`bound_port` says which).
-
-    ``reuse_port`` lets several processes share the port. Raises OSError.
-    """
-    multi = await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=reuse_port)
-    return [listener for listener in multi.listeners if isinstance(listener, SocketListener)]
-
-
-def bound_port(listener: SocketListener) -> int:
-    """The port that the system gave."""
-    return listener.extra(SocketAttribute.local_port)
+def bound_port(listener: socket.socket) -> int:
+    """The port that the system gave; 0 for a unix socket."""
+    name = listener.getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
 
 
 class _Life(Protocol):
@@ -105,6 +92,7 @@ class Server:
         self.active = 0
         """Exchanges that run now."""
         self.date = _http_date()
+        self.clock: Callable[[], float] = anyio.current_time
         self._handler = handler
         self._limits = limits or Limits()
         self.ssl_context = ssl_context
@@ -127,7 +115,7 @@ class Server:
 
     async def serve(
         self,
-        listeners: Sequence[Listener[SocketStream]] = (),
+        listeners: Sequence[socket.socket] = (),
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -135,11 +123,10 @@ class Server:
 
         ``task_status`` is told when connections are accepted. Once only. A cancellation ends everything at once.
         """
+        self.clock = clock()
         async with anyio.create_task_group() as group:
             group.start_soon(self._sweep)
             for listener in listeners:
-                if not isinstance(listener, SocketListener):
-                    raise TypeError(f"{type(listener).__name__} is not a SocketListener; make it with listen()")
                 group.start_soon(self._accept, listener, group)
             task_status.started()
             await self._drain_begun.wait()
@@ -170,7 +157,7 @@ class Server:
         cancelled. A second call moves the deadline.
         """
         grace = self._limits.drain_secs if grace_secs is None else grace_secs
-        self._grace_until = anyio.current_time() + grace
+        self._grace_until = self.clock() + grace
         if self._grace is not None:
             self._grace.deadline = self._grace_until
         if not self.draining:
@@ -204,14 +191,14 @@ class Server:
         shown = math.inf
         while True:
             await anyio.sleep(self._limits.sweep_secs)
-            now = anyio.current_time()
+            now = self.clock()
             for connection in list(self._open):
                 if connection.deadline <= now:
                     connection.expire()
             if not 0 <= now - shown < 1:
                 shown, self.date = now, _http_date()
 
-    async def _accept(self, listener: SocketListener, group: TaskGroup) -> None:
+    async def _accept(self, listener: socket.socket, group: TaskGroup) -> None:
         try:
             with anyio.CancelScope() as scope:
                 group.start_soon(self._stop_accepting, scope)
@@ -219,27 +206,30 @@ class Server:
                     while self._pending >= self._limits.connections:
                         await self._changed.wait()
                     try:
-                        stream = await listener.accept()
-                    except anyio.ClosedResourceError:
-                        return
-                    except (OSError, anyio.BrokenResourceError) as exc:
+                        sock = await accept(listener)
+                    except OSError as exc:
                         _log.warning("accepting a connection failed: %s", exc)
                         await anyio.sleep(_ACCEPT_PAUSE_SECS)
                         continue
                     self._pending += 1
-                    group.start_soon(self._welcome, stream)
+                    group.start_soon(self._welcome, sock)
         finally:
-            with anyio.CancelScope(shield=True):
-                await listener.aclose()
+            listener.close()
 
     async def _stop_accepting(self, scope: anyio.CancelScope) -> None:
         await self._drain_begun.wait()
         scope.cancel()
 
-    async def _welcome(self, stream: ByteStream) -> None:
+    async def _welcome(self, sock: socket.socket) -> None:
         address = ""
         try:
-            transport = StreamTransport(stream)
+            transport = await adopt(sock)
+        except BaseException:
+            sock.close()
+            self._pending -= 1
+            self._notify()
+            raise
+        try:
             address = transport.peer[0]
             self._addresses[address] += 1
             bound = self._limits.connections_per_address
@@ -248,16 +238,17 @@ class Server:
             if self.ssl_context is None:
                 await self._run(transport, "http")
                 return
+            secured: Transport | None = None
             with anyio.move_on_after(self._limits.tls_handshake_secs):
-                secured = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=self.ssl_context, standard_compatible=False
-                )
-                transport = StreamTransport(secured)
+                secured = await secure_server(transport, self.ssl_context)
+            if secured is None:
+                return
+            transport = secured
             if transport.protocol == "h2" and self._http2:
                 await self._multiplex(transport, "https")
-            elif transport.secure:
+            else:
                 await self._run(transport, "https")
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+        except TransportError:
             pass  # gone before it was a connection, or not a TLS client
         finally:
             self._pending -= 1
@@ -266,7 +257,7 @@ class Server:
                 del self._addresses[address]
             self._notify()
             with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(stream)
+                await transport.aclose()
 
     async def _run(self, transport: Transport, scheme: str) -> None:
         sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it

@@ -1,46 +1,107 @@
-"""The transport seam: a connection as four verbs, first over anyio's byte streams.
+"""The transport seam: what connection code knows of a connection, and the words in which one breaks.
 
-Apart because a thinner one for each backend is to stand here later; connection code knows only the Protocol.
+Apart from those who keep the promise: ``backends`` (sockets of asyncio and trio), ``tls_transport`` over any other,
+`StreamTransport` over a byte stream of anyio.
 """
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import ssl
 import struct
-from typing import Protocol
-
-import anyio
-from anyio.abc import ByteStream, SocketAttribute
-from anyio.streams.tls import TLSAttribute
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from .limits import KIB
 
 RECEIVE_BYTES = 64 * KIB
 """Of one read: what TLS (4 records) and loopback bring at once; larger buffers cost trio an mmap a read."""
 
+READ_AHEAD_BYTES = 64 * KIB
+"""What is kept unread; from there on reading pauses, so that with the read that passes it at most one more is kept.
+asyncio's own streams pause at 128 KiB (twice their limit), Go's server reads 4 KiB ahead."""
+
 
 class TransportError(Exception):
     """The connection is broken or closed; says in one sentence how, without content."""
 
 
+class Interrupted(Exception):
+    """`Transport.interrupt` ended the wait: somebody watches the clock."""
+
+
+Feed: TypeAlias = Callable[[bytes], bool]
+"""Takes what one read brought, without awaiting; True ends the pump it was given to."""
+
+
 class Transport(Protocol):
-    """One connection. One reader and one writer at a time, which may be two tasks."""
+    """One connection. One reader and one writer at a time, which may be two tasks.
+
+    Reading is by `receive`, or by `pump` for a stream that is relayed; writing by `send`, or by `write` and `drain`
+    where no await is wanted. A transport of a backend calls `pump`'s function where the bytes arrive, so that a chunk
+    costs no switch of tasks.
+    """
 
     @property
     def peer(self) -> tuple[str, int]:
-        """Address and port of the other side; ("", 0) when unknown."""
+        """Address and port of the other side; ("", 0) when unknown or a unix socket."""
         ...
 
-    async def receive(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
-        """At least one byte, or b"" at the end. Raises `TransportError` for a connection that broke."""
+    @property
+    def secure(self) -> bool:
+        """Over TLS."""
+        ...
+
+    @property
+    def protocol(self) -> str | None:
+        """What the TLS handshake agreed on (ALPN)."""
+        ...
+
+    @property
+    def ragged_end(self) -> bool:
+        """The peer ended a TLS connection without the alert that says so (RFC 8446 section 6.1): what only the end
+        delimits may be cut. False in clear text, where nobody can tell."""
+        ...
+
+    async def receive(self) -> bytes:
+        """All that arrived, at least one byte, or b"" at the end. A cancelled or interrupted call has taken nothing.
+        Raises `TransportError` for a connection that broke, `Interrupted`."""
+        ...
+
+    async def pump(self, feed: Feed) -> bool:
+        """Call ``feed`` with what each read brings until it answers True (then True is returned) or the end comes
+        (False). Bytes that arrive after that wait for the next `receive` or `pump`; reading ahead is bounded. What
+        ``feed`` raises is raised here. A cancelled or interrupted pump has lost no byte. Raises like `receive`."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the wait of `receive`, `pump` or `drain` that is under way, or else of the next `receive` or `pump` that
+        has to wait, with `Interrupted`."""
+        ...
+
+    def watch(self, on_end: Callable[[], None]) -> None:
+        """Call ``on_end`` once, when the peer ends its direction or the connection breaks, also while nobody reads (but
+        not behind bytes that fill the read-ahead). Needs `attend` to run."""
+        ...
+
+    async def attend(self) -> None:
+        """Read ahead until cancelled or until the end; a task of the connection's owner runs it where `watch` is used.
+        Returns at once where the backend reads without a task."""
+        ...
+
+    def write(self, data: bytes) -> bool:
+        """Hand over bytes without waiting; what the system does not take now is kept. True: all of it is taken, go on.
+        False: `drain` before the next write. Raises `TransportError`."""
+        ...
+
+    async def drain(self) -> None:
+        """Returns when the system has taken all that was written: this is the backpressure. Raises `TransportError`,
+        `Interrupted`. After a cancellation an unknown part is gone and only `aclose` makes sense."""
         ...
 
     async def send(self, data: bytes) -> None:
-        """Returns when the system has taken all of it: this is the backpressure. Raises `TransportError`. After a
-        cancellation an unknown part of the data is gone and only `aclose` makes sense."""
+        """`write` and, where needed, `drain`."""
         ...
 
     async def send_eof(self) -> None:
@@ -60,101 +121,39 @@ class Transport(Protocol):
         ...
 
 
-def _describe(exc: BaseException) -> str:
+def describe(exc: BaseException) -> str:
+    """What a `TransportError` says of the exception of a system call, of TLS or of anyio."""
     cause = exc.__cause__ if isinstance(exc.__cause__, OSError) else exc
     if isinstance(cause, ssl.SSLError):
-        return f"TLS failed ({cause.reason or type(cause).__name__})"
+        # Only those that OpenSSL raised have a reason.
+        return f"TLS failed ({getattr(cause, 'reason', None) or type(cause).__name__})"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
-    return "the connection is closed"
+    return CLOSED
 
 
-_FAILURES = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, OSError)
+CLOSED = "the connection is closed"
 
 
-class StreamTransport:
-    """Over an anyio `SocketStream`, or a `TLSStream` around one. Sets TCP_NODELAY: an event must not wait for an ACK
-    (43 ms a stall, measured)."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self.peer = _peer(stream)
-        self._full_read = False
-        self._raw = stream.extra(SocketAttribute.raw_socket, None)
-        self._tls = stream.extra(TLSAttribute.ssl_object, None)
-        if self._raw is not None and self._raw.family in (socket.AF_INET, socket.AF_INET6):
-            self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    @property
-    def secure(self) -> bool:
-        """Over TLS."""
-        return self._tls is not None
-
-    @property
-    def protocol(self) -> str | None:
-        """What the handshake agreed on (ALPN)."""
-        return None if self._tls is None else self._tls.selected_alpn_protocol()
-
-    async def receive(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
-        try:
-            data = await self._stream.receive(max_bytes)
-        except anyio.EndOfStream:
-            return b""
-        except _FAILURES as exc:
-            raise TransportError(_describe(exc)) from exc
-        self._full_read = len(data) == max_bytes
-        return data
-
-    async def send(self, data: bytes) -> None:
-        try:
-            await self._stream.send(data)
-        except (*_FAILURES, anyio.EndOfStream) as exc:
-            raise TransportError(_describe(exc)) from exc
-
-    async def send_eof(self) -> None:
-        if self._tls is not None:
-            return
-        with contextlib.suppress(*_FAILURES):
-            await self._stream.send_eof()
-
-    def reset_on_close(self) -> None:
-        if self._raw is not None and self._raw.fileno() >= 0:
-            # l_onoff=1, l_linger=0: close() sends RST.
-            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def is_quiet(self) -> bool:
-        # A read that filled its buffer may have left bytes in the stream, where no look at the socket finds them.
-        if self._full_read or self._raw is None or self._raw.fileno() < 0:
-            return False
-        if self._tls is not None:
-            try:
-                self._tls.read(1)
-            except ssl.SSLWantReadError:
-                pass
-            except (OSError, ValueError):
-                return False
-            else:
-                return False
-        return not _readable(self._raw)
-
-    async def aclose(self) -> None:
-        with contextlib.suppress(*_FAILURES):
-            await anyio.aclose_forcefully(self._stream)
-
-
-def _peer(stream: ByteStream) -> tuple[str, int]:
+def peer_of(sock: socket.socket) -> tuple[str, int]:
+    """`Transport.peer` of a socket."""
     try:
-        address = stream.extra(SocketAttribute.remote_address, None)
+        address = sock.getpeername()
     except OSError:  # reset before we looked
         return "", 0
     return (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)
 
 
-def _readable(raw: socket.socket) -> bool:
+def cut_on_close(sock: socket.socket) -> None:
+    """Let the close of a socket send RST: l_onoff=1, l_linger=0."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def readable(sock: socket.socket) -> bool:
     """Bytes, an end or an error wait on the socket."""
     if hasattr(select, "poll"):
         # select() refuses descriptors above 1023, which a busy gateway reaches.
         poll = select.poll()
-        poll.register(raw.fileno(), select.POLLIN)
+        poll.register(sock.fileno(), select.POLLIN)
         return bool(poll.poll(0))
-    return bool(select.select([raw], [], [], 0)[0])
+    return bool(select.select([sock], [], [], 0)[0])

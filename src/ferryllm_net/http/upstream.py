@@ -1,27 +1,31 @@
-"""One upstream connection and the answer that comes over it.
+"""One upstream connection of HTTP/1.1: the exchange that runs over it, its deadlines and what counts as a cut.
 
-Apart from the pool: this knows one exchange at a time, its deadlines and what counts as a cut; the pool knows reuse.
+Apart from the pool, which knows reuse, and from the answer that is handed out, which is the same for HTTP/2. Deadlines
+are fields that the pool's sweeper looks at: no read pays for a timer.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator
-from types import TracebackType
 from typing import Protocol
 
 import anyio
 
-from .decompress import CodingError, Inflater, codings_of
-from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead, ResponseHead
-from .h11_engine import ClientEngine
+from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, ResponseHead
+from .h1_engine import ClientEngine
 from .limits import Limits, Timeouts
 from .origin import Origin
-from .transport import Transport, TransportError
+from .prepared import PreparedHead
+from .transport import Feed, Interrupted, Transport, TransportError
 
 # Up to this size a request's body is joined with its head into one write; above it the copy costs more than the call.
 _JOIN_BYTES = 64 * 1024
+
+END = EndOfMessage()
+
+NEVER = math.inf
+"""A deadline that does not exist."""
 
 
 class UpstreamFault(enum.Enum):
@@ -29,6 +33,7 @@ class UpstreamFault(enum.Enum):
 
     CONNECT = "connect"
     TLS = "tls"
+    FULL = "full"
     TIMEOUT_CONNECT = "timeout_connect"
     TIMEOUT_HEAD = "timeout_head"
     TIMEOUT_IDLE = "timeout_idle"
@@ -46,286 +51,416 @@ class UpstreamError(Exception):
         self.message = message
 
 
+class Clock:
+    """The deadlines of one exchange. Whoever waits sets ``waiting``, whoever gets bytes sets ``stirred``; the sweeper
+    calls `passed` and ends the wait of what is late."""
+
+    __slots__ = ("due", "idle_secs", "kind", "late", "secs", "stirred", "total_at", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self.stirred = False
+        """Bytes came since the last look, or a wait began: the silence is counted anew."""
+        self.late = False
+        self.due = NEVER
+        self.total_at = NEVER
+        self.idle_secs = NEVER
+        """How long a silence may be; only while ``kind`` is the idle one."""
+        self.kind = UpstreamFault.TIMEOUT_HEAD
+        self.secs = 0.0
+
+    def start(self, kind: UpstreamFault, secs: float, now: float) -> None:
+        """From here on ``secs`` are allowed."""
+        self.kind, self.secs, self.due = kind, secs, now + secs
+        self.late = self.stirred = False
+
+    def listen(self, secs: float) -> None:
+        """The answer's body begins: only silences are counted, from the sweeper's next look on."""
+        self.kind, self.secs = UpstreamFault.TIMEOUT_IDLE, secs
+        self.late, self.stirred = False, True
+
+    def passed(self, now: float) -> bool:
+        """Whether the wait has to end."""
+        if not self.waiting:
+            return False
+        if self.stirred:
+            self.stirred = False
+            self.due = now + self.secs
+        self.late = self.late or now >= min(self.due, self.total_at)
+        return self.late
+
+    def fault(self, authority: str, *, sending: bool) -> UpstreamError:
+        """What a wait that was late raises."""
+        if self.total_at < self.due:
+            return UpstreamError(
+                UpstreamFault.TIMEOUT_TOTAL, f"upstream {authority} did not finish within the total time"
+            )
+        if sending:
+            what = "did not take the request"
+        elif self.kind is UpstreamFault.TIMEOUT_HEAD:
+            what = "sent no answer"
+        else:
+            what = "sent no byte of its answer"
+        return UpstreamError(self.kind, f"upstream {authority} {what} for {self.secs:g} s")
+
+
+class Keeper(Protocol):
+    """The pool, as far as a connection needs it."""
+
+    def give_back(self, connection: UpstreamConnection) -> bool:
+        """Keep it for another exchange; False when it has to be closed."""
+        ...
+
+    def drop(self, connection: UpstreamConnection) -> None:
+        """It is going to be closed."""
+        ...
+
+
 class UpstreamConnection:
     """A dialled transport with its engine; serves one exchange after the other."""
 
-    def __init__(self, transport: Transport, origin: Origin, limits: Limits) -> None:
+    __slots__ = (
+        "_ended",
+        "_engine",
+        "_eof",
+        "_failure",
+        "_feed",
+        "_keeper",
+        "_limits",
+        "_rest",
+        "_sending",
+        "_stopped",
+        "_timeouts",
+        "_transport",
+        "_unsent",
+        "_wanted",
+        "answered",
+        "clock",
+        "idle_since",
+        "origin",
+        "over",
+        "reused",
+        "trailers",
+    )
+
+    def __init__(self, transport: Transport, origin: Origin, limits: Limits, keeper: Keeper) -> None:
         self.origin = origin
+        self.clock = Clock()
         self.reused = False
         self.idle_since = 0.0
         self.answered = False
         """A byte of the current answer has come: from here on nothing may be repeated."""
+        self.over = False
+        """The answer is complete and handed out."""
+        self.trailers: Headers = []
         self._transport = transport
+        self._keeper = keeper
         self._limits = limits
         self._engine = ClientEngine(limits)
+        self._timeouts = Timeouts()
         # The engine has framed all of the request; the upstream has not got all of it.
         self._unsent = False
+        self._sending = False
+        self._ended = False
+        """The engine has seen the end of the answer."""
+        self._eof = False
+        self._stopped = False
+        self._rest = b""
+        """Of the body: read and not handed out."""
+        self._failure: UpstreamError | None = None
+        """Raised when the rest is handed out."""
+        self._feed: Feed | None = None
+        self._wanted = False
+        """The caller asked for the interruption."""
+
+    # --- for the pool ---
+
+    active = 1
+    """Exchanges that run, while one does."""
 
     def is_reusable(self) -> bool:
-        """The exchange ended well, both sides keep the connection and nothing uninvited waits on it: a second answer
-        that nobody asked for would go to the next client."""
-        engine = self._engine
-        return not self._unsent and engine.reusable and not engine.held and self._transport.is_quiet()
+        """Both sides keep the connection and nothing uninvited waits on it: a second answer that nobody asked for would
+        go to the next client."""
+        return self._engine.reusable and not self._engine.held and self._transport.is_quiet()
+
+    @property
+    def finished(self) -> bool:
+        """The exchange ended so that another may follow; `is_reusable` also looks at the transport."""
+        return not self._unsent and self._engine.reusable and not self._engine.held
+
+    def next_message(self) -> None:
+        self.reused = True
+        self.answered = self.over = self._ended = self._stopped = False
+        self.trailers = []
+        self._wanted = False
+        self._engine.next_message()
+
+    def sweep(self, now: float) -> None:
+        """End the wait that is late."""
+        if self.clock.passed(now):
+            self._transport.interrupt()
 
     async def aclose(self) -> None:
         """Close now; shielded, bounded, never raises."""
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
             await self._transport.aclose()
 
-    def next_message(self) -> None:
-        self.reused, self.answered = True, False
-        self._engine.next_message()
+    # --- the request ---
 
     async def exchange(
-        self, head: RequestHead, body: bytes, timeouts: Timeouts, total_at: float
-    ) -> tuple[ResponseHead, list[Event]]:
-        """Send a request and read up to the head of its answer; the events behind it come along.
+        self, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
+    ) -> ResponseHead:
+        """Send a request and read up to the head of its answer. ``now`` and ``total_at`` on anyio's clock.
 
         Raises `UpstreamError`. An upstream that answers before it has read all of the body is heard.
         """
+        self._timeouts = timeouts
+        clock, transport = self.clock, self._transport
+        clock.total_at = total_at
+        # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
+        self._engine.send(request.plain)
+        self._engine.send(END)
+        first = request.head_bytes(len(body))
+        rest = b""
+        if len(body) <= _JOIN_BYTES:
+            first += body
+        else:
+            rest = body
         refused: UpstreamError | None = None
         try:
-            await self._send(head, body, timeouts, total_at)
-        except UpstreamError as exc:
-            if exc.kind is not UpstreamFault.CLOSED:
-                raise
-            refused, self._unsent = exc, True
-        head_at = anyio.current_time() + timeouts.head_secs
-        while True:
-            try:
-                events = await self._receive(UpstreamFault.TIMEOUT_HEAD, timeouts.head_secs, head_at, total_at)
-            except UpstreamError as exc:
-                raise refused or exc from None
-            for index, event in enumerate(events):
-                if type(event) is ResponseHead:
-                    return event, events[index + 1 :]
-                if type(event) is Fault:
-                    if not self.answered:
-                        raise refused or self._closed("before any byte of its answer")
-                    raise self.fault_error(event)
-                assert type(event) is InformationalHead
-
-    async def receive(self, timeouts: Timeouts, total_at: float) -> list[Event]:
-        """The events of the next read of an answer's body, never empty."""
-        idle_at = anyio.current_time() + timeouts.idle_secs
-        while True:
-            events = await self._receive(UpstreamFault.TIMEOUT_IDLE, timeouts.idle_secs, idle_at, total_at)
-            if events:
-                return events
-
-    async def _send(self, head: RequestHead, body: bytes, timeouts: Timeouts, total_at: float) -> None:
-        engine = self._engine
-        first = engine.send(head)
-        rest = engine.send(Body(body)) if body else b""
-        rest += engine.send(EndOfMessage())
-        if len(rest) <= _JOIN_BYTES:
-            first, rest = first + rest, b""
-        step = self._limits.write_piece_bytes
-        pieces = [first, *(rest[start : start + step] for start in range(0, len(rest), step))]
-        for piece in pieces:
-            stall_at = anyio.current_time() + timeouts.idle_secs
-            try:
-                with anyio.fail_after(min(stall_at, total_at) - anyio.current_time()):
-                    await self._transport.send(piece)
-            except TimeoutError:
-                raise self._timeout(
-                    UpstreamFault.TIMEOUT_HEAD,
-                    f"did not take the request for {timeouts.idle_secs:g} s",
-                    total_at < stall_at,
-                ) from None
-            except TransportError as exc:
-                raise self._closed(f"while the request was sent: {exc}") from exc
-
-    async def _receive(self, kind: UpstreamFault, secs: float, until: float, total_at: float) -> list[Event]:
-        try:
-            with anyio.fail_after(min(until, total_at) - anyio.current_time()):
-                data = await self._transport.receive()
-        except TimeoutError:
-            what = "no answer" if kind is UpstreamFault.TIMEOUT_HEAD else "no byte of its answer"
-            raise self._timeout(kind, f"sent {what} for {secs:g} s", total_at < until) from None
+            if not transport.write(first) or rest:
+                return await self._upload(rest)
         except TransportError as exc:
-            when = "within its answer" if self.answered else "before any byte of its answer"
-            raise self._closed(f"{when}: {exc}") from exc
-        if not data:
-            return self._engine.receive_eof()
-        self.answered = True
-        return self._engine.receive_data(data)
+            refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
+        clock.start(UpstreamFault.TIMEOUT_HEAD, timeouts.head_secs, now)
+        return await self._read_head(refused)
 
-    def _timeout(self, kind: UpstreamFault, message: str, total: bool) -> UpstreamError:
-        if total:
-            return self._error(UpstreamFault.TIMEOUT_TOTAL, "did not finish within the total time")
-        return self._error(kind, message)
+    async def _upload(self, rest: bytes) -> ResponseHead:
+        """Send what the system did not take at once, while the answer is listened for: a refusal may come long before
+        the end of a large body, from an upstream that reads no more of it."""
+        found: list[ResponseHead] = []
+        failed: list[UpstreamError] = []
+        sent = anyio.Event()
+        async with anyio.create_task_group() as group:
 
-    def _closed(self, when: str) -> UpstreamError:
-        return self._error(UpstreamFault.CLOSED, f"closed the connection {when}")
+            async def send() -> None:
+                try:
+                    await self._send(rest)
+                except UpstreamError as exc:
+                    # What it said before it closed is worth more than that it closed.
+                    failed.append(exc)
+                    if exc.kind is not UpstreamFault.CLOSED:
+                        group.cancel_scope.cancel()
+                sent.set()
 
-    def _error(self, kind: UpstreamFault, message: str) -> UpstreamError:
-        return UpstreamError(kind, f"upstream {self.origin.authority} {message}")
-
-    def fault_error(self, fault: Fault) -> UpstreamError:
-        """A fault within the body: an end before the end is a close, everything else is the protocol."""
-        if self._engine.ended:
-            return self._closed("within its answer")
-        return self._error(UpstreamFault.PROTOCOL, f"broke the protocol: {fault.message}")
-
-    def coding_error(self, error: CodingError) -> UpstreamError:
-        return self._error(UpstreamFault.PROTOCOL, f"sent a body that cannot be decoded: {error.message}")
-
-
-class Keeper(Protocol):
-    """Takes connections back; the pool, as far as an answer needs it."""
-
-    async def give_back(self, connection: UpstreamConnection) -> None: ...
-
-
-class UpstreamResponse:
-    """An answer: its head, then its body by `receive`. Close it always (``async with`` or ``finally``)."""
-
-    def __init__(
-        self,
-        connection: UpstreamConnection,
-        keeper: Keeper,
-        head: ResponseHead,
-        events: list[Event],
-        timeouts: Timeouts,
-        total_at: float,
-        *,
-        has_body: bool,
-    ) -> None:
-        self.status = head.status
-        self.http_version = head.http_version
-        self.headers: Headers = head.headers
-        """As received; without content-encoding and content-length when a coding is undone here."""
-        self.reused = connection.reused
-        """The connection had served before."""
-        self.ended = False
-        """The last byte has been handed out."""
-        self._connection: UpstreamConnection | None = connection
-        self._keeper = keeper
-        self._timeouts = timeouts
-        self._total_at = total_at
-        self._events = events
-        self._message_over = False
-        self._inflater = Inflater([])
-        self._pieces: Iterator[bytes] = iter(())
-        codings = codings_of([value for name, value in head.headers if name == "content-encoding"])
-        if codings and has_body:
+            group.start_soon(send)
+            refused: UpstreamError | None = None
             try:
-                self._inflater = Inflater(codings)
-            except CodingError as exc:
-                raise connection.coding_error(exc) from exc
-            if self._inflater:
-                gone = ("content-encoding", "content-length")
-                self.headers = [pair for pair in head.headers if pair[0] not in gone]
+                found.append(await self._read_head(None))
+                if found[0].status < 300:
+                    # It goes on reading, and might wait for the rest before it says more.
+                    await sent.wait()
+            except UpstreamError as exc:
+                refused = exc
+            group.cancel_scope.cancel()
+        self._unsent = not sent.is_set() or bool(failed)
+        self._sending = False
+        if found and not (failed and failed[0].kind is not UpstreamFault.CLOSED):
+            return found[0]
+        error = failed[0] if failed else refused
+        assert error is not None
+        raise error
 
-    async def __aenter__(self) -> UpstreamResponse:
-        return self
+    async def _send(self, rest: bytes) -> None:
+        transport, step, secs = self._transport, self._limits.write_piece_bytes, self._timeouts.idle_secs
+        start = 0
+        self._sending = True
+        try:
+            while True:
+                self.clock.start(UpstreamFault.TIMEOUT_HEAD, secs, anyio.current_time())
+                while True:
+                    try:
+                        await transport.drain()
+                        break
+                    except Interrupted:
+                        self._raise_if_late()
+                if start >= len(rest):
+                    break
+                transport.write(rest[start : start + step])
+                start += step
+        except TransportError as exc:
+            raise self._closed(f"while the request was sent: {exc}") from exc
+        self._sending = False
+        self.clock.start(UpstreamFault.TIMEOUT_HEAD, self._timeouts.head_secs, anyio.current_time())
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+    # --- the answer ---
 
-    def header(self, name: str) -> str | None:
-        """The first value of a field, by its name in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+    async def _read_head(self, refused: UpstreamError | None) -> ResponseHead:
+        clock, transport, engine = self.clock, self._transport, self._engine
+        clock.waiting = True
+        try:
+            while True:
+                try:
+                    data = await transport.receive()
+                except Interrupted:
+                    self._raise_if_late()
+                    continue
+                except TransportError as exc:
+                    when = "within its answer" if self.answered else "before any byte of its answer"
+                    raise refused or self._closed(f"{when}: {exc}") from exc
+                if data:
+                    self.answered = True
+                    events = engine.receive_data(data)
+                else:
+                    self._eof = True
+                    events = engine.receive_eof()
+                if not data and not events:
+                    raise refused or self._closed("before any byte of its answer")
+                for index, event in enumerate(events):
+                    if type(event) is ResponseHead:
+                        if index + 1 < len(events):
+                            self._rest = self._bytes_of(events[index + 1 :])
+                        clock.listen(self._timeouts.idle_secs)
+                        return event
+                    if type(event) is Fault:
+                        if not self.answered:
+                            raise refused or self._closed("before any byte of its answer")
+                        raise self._fault_error(event)
+                    assert type(event) is InformationalHead
+        finally:
+            clock.waiting = False
 
     async def receive(self) -> bytes:
-        """What the next read brought, b"" at the end of the message. Raises `UpstreamError`, also for an answer that
-        stops before its end.
+        """What the next read brought of the body, b"" at its end. Raises `UpstreamError`, `Interrupted`."""
+        while True:
+            rest = self._rest
+            if rest:
+                self._rest = b""
+                self.over = self._ended
+                return rest
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                self.over = True
+                return b""
+            clock = self.clock
+            clock.listen(self._timeouts.idle_secs)
+            clock.waiting = True
+            try:
+                self._rest = self._take(await self._transport.receive())
+            except Interrupted:
+                self._pass_interruption()
+            except TransportError as exc:
+                raise self._closed(f"within its answer: {exc}") from exc
+            finally:
+                clock.waiting = False
 
-        A cancelled call has taken nothing and the next one goes on, so that a wait can be broken off to do something
-        else; whoever wants no more of the answer closes it.
-        """
-        try:
-            return await self._next()
-        except Exception:
-            # What is still on the way must not reach anybody.
-            await self.aclose()
-            raise
+    async def pump(self, feed: Feed) -> bool:
+        """See `UpstreamResponse.pump`."""
+        rest = self._rest
+        if rest:
+            self._rest = b""
+            if feed(rest):
+                self.over = self._ended
+                return True
+        clock = self.clock
+        while not self._ended and self._failure is None:
+            self._feed = feed
+            clock.listen(self._timeouts.idle_secs)
+            self._stopped = False
+            clock.waiting = True
+            try:
+                if await self._transport.pump(self._take_in):
+                    if self._stopped:
+                        self.over = self._ended
+                        return True
+                    continue
+                last = self._take(b"")
+            except Interrupted:
+                self._pass_interruption()
+                continue
+            except TransportError as exc:
+                raise self._closed(f"within its answer: {exc}") from exc
+            finally:
+                clock.waiting = False
+                self._feed = None
+            if last and feed(last):
+                self.over = self._ended
+                return True
+        if self._failure is not None:
+            raise self._failure
+        self.over = True
+        return False
 
-    async def read(self, limit: int) -> bytes:
-        """The whole rest. Raises `UpstreamError` (PROTOCOL) above ``limit`` bytes."""
-        pieces: list[bytes] = []
-        size = 0
-        while data := await self.receive():
-            size += len(data)
-            if size > limit:
-                await self.aclose()
-                raise UpstreamError(UpstreamFault.PROTOCOL, f"the upstream's answer is larger than {limit} bytes")
-            pieces.append(data)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def interrupt(self) -> None:
+        """End the wait of `receive` or `pump` with `Interrupted`."""
+        self._wanted = True
+        self._transport.interrupt()
 
-    async def aclose(self) -> None:
-        """Give the connection back when the answer was read to its end, else close it. Idempotent, shielded."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.aclose()
+    def finish(self) -> bool:
+        """The answer was read to its end: give the connection back. False when it has to be closed."""
+        return self._keeper.give_back(self)
 
-    async def _next(self) -> bytes:
-        while not self.ended:
-            piece = self._decoded()
-            if piece:
-                return piece
-            if self._message_over:
-                self._finish()
-                break
-            connection = self._connection
-            if connection is None:
-                raise UpstreamError(UpstreamFault.CLOSED, "the answer was closed by its reader")
-            events = self._events or await connection.receive(self._timeouts, self._total_at)
-            self._events = []
-            data = self._take(events, connection)
-            if self._inflater:
-                self._pieces = self._inflater.feed(data)
-            elif data:
-                if self._message_over:
-                    self.ended = True
-                    await self._release()
-                return data
-        await self._release()
-        return b""
+    async def abandon(self) -> None:
+        """Nobody wants the rest of the answer."""
+        self._keeper.drop(self)
+        await self.aclose()
 
-    def _take(self, events: list[Event], connection: UpstreamConnection) -> bytes:
-        """The bytes of the events of one read; a fault is kept until they are handed out."""
+    def _take_in(self, data: bytes) -> bool:
+        self.clock.stirred = True
+        found = self._engine.receive_body(data)
+        if found is not None:
+            body, self._ended = found
+        else:
+            body = self._bytes_of(self._engine.receive_data(data))
+        if body and self._feed is not None and self._feed(body):
+            self._stopped = True
+            return True
+        return self._ended or self._failure is not None
+
+    def _take(self, data: bytes) -> bytes:
+        """The body's bytes in what one read brought; b"" is the end of the connection."""
+        if data:
+            found = self._engine.receive_body(data)
+            if found is None:
+                return self._bytes_of(self._engine.receive_data(data))
+            self._ended = found[1]
+            return found[0]
+        self._eof = True
+        return self._bytes_of(self._engine.receive_eof())
+
+    def _bytes_of(self, events: list[Event]) -> bytes:
+        """A fault is kept until the bytes before it are handed out."""
         data: list[bytes] = []
-        for index, event in enumerate(events):
+        for event in events:
             if type(event) is Body:
                 data.append(event.data)
             elif type(event) is EndOfMessage:
-                self._message_over = True
+                self._ended = True
+                self.trailers = event.trailers
             elif type(event) is Fault:
-                if not data:
-                    raise connection.fault_error(event)
-                self._events = events[index:]
+                self._failure = self._fault_error(event)
         return data[0] if len(data) == 1 else b"".join(data)
 
-    def _decoded(self) -> bytes:
-        try:
-            return next(self._pieces, b"")
-        except CodingError as exc:
-            raise self._coding_error(exc) from exc
+    # --- what goes wrong ---
 
-    def _finish(self) -> None:
-        try:
-            self._inflater.finish()
-        except CodingError as exc:
-            raise self._coding_error(exc) from exc
-        self.ended = True
+    def _raise_if_late(self) -> None:
+        if self.clock.late:
+            raise self.clock.fault(self.origin.authority, sending=self._sending)
 
-    def _coding_error(self, exc: CodingError) -> UpstreamError:
-        if self._connection is not None:
-            return self._connection.coding_error(exc)
-        return UpstreamError(UpstreamFault.PROTOCOL, exc.message)
+    def _pass_interruption(self) -> None:
+        """Raise what the interruption was for; nothing for one that came too late for an earlier wait."""
+        self._raise_if_late()
+        if self._wanted:
+            self._wanted = False
+            raise Interrupted
 
-    async def _release(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._keeper.give_back(connection)
+    def _closed(self, when: str) -> UpstreamError:
+        return UpstreamError(UpstreamFault.CLOSED, f"upstream {self.origin.authority} closed the connection {when}")
 
-
-NEVER = math.inf
-"""A total deadline that does not exist."""
+    def _fault_error(self, fault: Fault) -> UpstreamError:
+        """An end before the end is a close, everything else is the protocol."""
+        if self._eof:
+            return self._closed("within its answer")
+        text = f"upstream {self.origin.authority} broke the protocol: {fault.message}"
+        return UpstreamError(UpstreamFault.PROTOCOL, text)

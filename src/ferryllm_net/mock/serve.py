@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from ferryllm_net.http import Server, bound_port, listen
+from ferryllm_net.http import Server, bound_port, open_listeners
 
 from .provider import MockProvider
 
@@ -24,7 +24,7 @@ async def serve_mock(mock: MockProvider | None = None, *, host: str = "127.0.0.1
     is, never in a group.
     """
     server = Server((mock or MockProvider()).handle)
-    listeners = await listen(host, port)
+    listeners = open_listeners(host, port)
     raised: Exception | None = None
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve, listeners)
@@ -43,7 +43,7 @@ async def run_mock(mock: MockProvider, host: str, port: int, started: Callable[[
     ``started`` is told the base URL once it listens. Raises OSError when the address is taken.
     """
     server = Server(mock.handle)
-    listeners = await listen(host, port)
+    listeners = open_listeners(host, port)
     async with anyio.create_task_group() as tasks:
 
         async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:

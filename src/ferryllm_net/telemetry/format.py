@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -41,17 +43,27 @@ _COLOURS = {Level.TRACE: "35", Level.DEBUG: "34", Level.INFO: "32", Level.WARN: 
 
 def text_line(now: float, level: Level, message: str, fields: Mapping[str, Value], *, ansi: bool = False) -> str:
     """`2026-01-31T12:00:00.000Z  INFO message key=value ...`, one line. `now`: seconds since the epoch."""
+    return f"{text_begin(now, level, ansi=ansi)} {plain_text(message, fields)}"
+
+
+def text_begin(now: float, level: Level, *, ansi: bool = False) -> str:
+    """Time and level, before the message."""
     name = f"{level.name:>5}"
     stamp = timestamp(now)
     if ansi:
         name = f"\x1b[{_COLOURS[level]}m{name}\x1b[0m"
         stamp = f"\x1b[2m{stamp}\x1b[0m"
-    return " ".join((stamp, name, plain_text(message, fields)))
+    return f"{stamp} {name}"
+
+
+def pair(key: str, value: Value) -> str:
+    """`key=value` as it stands in a line; without a key, a message."""
+    return f"{key}={_text_value(key, value)}" if key else _escaped(str(value))
 
 
 def plain_text(message: str, fields: Mapping[str, Value]) -> str:
     """The message and its `key=value` pairs in their order, without time and level."""
-    return " ".join((_escaped(message), *(f"{key}={_text_value(key, value)}" for key, value in fields.items())))
+    return " ".join((pair("", message), *(pair(key, value) for key, value in fields.items())))
 
 
 def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value]) -> str:
@@ -65,8 +77,13 @@ def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value
 
 def timestamp(now: float) -> str:
     """`now`, seconds since the epoch, in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
-    moment = datetime.fromtimestamp(now, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    second = math.floor(now)
+    return f"{_second(second)}.{int((now - second) * 1000):03d}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

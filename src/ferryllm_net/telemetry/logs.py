@@ -6,6 +6,7 @@ would mix what an embedding program logs with what the gateway does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Literal, Protocol
@@ -14,7 +15,7 @@ import msgspec
 
 from ferryllm_net.config import LoggingSettings, Secret
 
-from .format import Level, Value, json_line, text_line, without
+from .format import Level, Value, json_line, pair, plain_text, text_begin, text_line, without
 
 Outcome = Literal["ok", "error", "truncated", "cancelled"]
 """How a request ended: answered; refused or failed, by anyone; begun and cut by the upstream; left by the client."""
@@ -22,6 +23,12 @@ Outcome = Literal["ok", "error", "truncated", "cancelled"]
 MIN_SECRET = 6
 """Shortest secret that is looked for in entries, in characters. Shorter ones are placeholders ("dummy", "x") that
 backends without keys are given, and occur in other words."""
+
+
+HELD_LINES = 256
+"""Lines that wait for `Log.flush` at most: some 40 KiB, what is written at once then."""
+MAX_TEXTS = 2048
+"""Formatted texts that are remembered: those of a few hundred requests under way, with all models and providers."""
 
 
 class Sink(Protocol):
@@ -87,6 +94,12 @@ class Log:
             {text for secret in secrets if len(text := secret.reveal()) >= MIN_SECRET}, key=len, reverse=True
         )
         self.lost = 0
+        self.held = False
+        """Lines below a warning wait for `flush`, which somebody calls several times a second: a request then costs no
+        write of its own."""
+        self._lines: list[str] = []
+        self._texts: dict[tuple[Value | None, ...], str] = {}
+        self._begun = (-1.0, "")
 
     @classmethod
     def from_settings(
@@ -123,38 +136,31 @@ class Log:
 
     def incoming_request(self, *, entry: str, model: str, stream: bool, request_id: str) -> None:
         """A request was read. `model`: as the client wrote it."""
-        if self._level <= Level.INFO:
-            self.info("incoming request", entry=entry, model=model, stream=stream, request_id=request_id)
+        self.note("incoming request", {"entry": entry, "model": model, "stream": stream}, request_id)
 
     def resolved_route(
         self, *, entry: str, display_model: str, backend_model: str, provider: str, request_id: str
     ) -> None:
         """A provider was chosen. `backend_model`: what the provider is asked for."""
-        if self._level <= Level.INFO:
-            self.info(
-                "resolved route",
-                entry=entry,
-                display_model=display_model,
-                backend_model=backend_model,
-                provider=provider,
-                request_id=request_id,
-            )
+        fields: dict[str, Value | None] = {
+            "entry": entry,
+            "display_model": display_model,
+            "backend_model": backend_model,
+            "provider": provider,
+        }
+        self.note("resolved route", fields, request_id)
 
     def sending_chat_request(self, *, provider: str, model: str, stream: bool, request_id: str) -> None:
         """The upstream request leaves. `model`: as the provider gets it."""
-        if self._level <= Level.INFO:
-            self.info("sending chat request", provider=provider, model=model, stream=stream, request_id=request_id)
+        self.note("sending chat request", {"provider": provider, "model": model, "stream": stream}, request_id)
 
     def backend_response_ok(self, *, provider: str, status: int, latency_ms: int, request_id: str) -> None:
         """The provider began a good answer, `latency_ms` after the request was sent."""
-        if self._level <= Level.INFO:
-            self.info(
-                "backend response ok",
-                provider=provider,
-                status=status_text(status),
-                latency_ms=latency_ms,
-                request_id=request_id,
-            )
+        self.note(
+            "backend response ok",
+            {"provider": provider, "status": status_text(status), "latency_ms": latency_ms},
+            request_id,
+        )
 
     def request_completed(self, done: RequestDone) -> None:
         """The last entry of a request. A fault of the gateway or the provider is an error, of the client a warning."""
@@ -193,17 +199,87 @@ class Log:
         """One entry with any keys; those whose value is None are left out."""
         if level < self._level:
             return
-        known = {
-            key: without(value, self._secrets) if isinstance(value, str) else value
-            for key, value in fields.items()
-            if value is not None
-        }
-        message = without(message, self._secrets)
-        if self._json:
-            line = json_line(self._now(), level, message, known)
+        if level is Level.INFO and not self._json:
+            line = self._quick_line(message, fields)
         else:
-            line = text_line(self._now(), level, message, known, ansi=self._ansi)
-        self._write(line + "\n")
+            known = {
+                key: without(value, self._secrets) if isinstance(value, str) else value
+                for key, value in fields.items()
+                if value is not None
+            }
+            message = without(message, self._secrets)
+            if self._json:
+                line = json_line(self._now(), level, message, known)
+            else:
+                line = text_line(self._now(), level, message, known, ansi=self._ansi)
+        self._put(line)
+        if level > Level.INFO:
+            self.flush()
+
+    def note(self, message: str, fields: Mapping[str, Value | None], request_id: str) -> None:
+        """An info entry about a request under way: `entry` for those that come once a request. The same fields give
+        the same text, which is made once."""
+        if self._level > Level.INFO:
+            return
+        if self._json:
+            self.entry(Level.INFO, message, {**fields, "request_id": request_id})
+            return
+        key = (message, *fields.values())
+        text = self._texts.get(key)
+        if text is None:
+            text = plain_text(message, {key: value for key, value in fields.items() if value is not None})
+            text = self._remember(key, without(text, self._secrets))
+        self._put(f"{self._opening()} {text} {self._pair('request_id', request_id)}")
+
+    def _quick_line(self, message: str, fields: Mapping[str, Value | None]) -> str:
+        """The same as `text_line`, with texts that have been made before."""
+        parts = [self._opening(), self._pair("", message)]
+        for key, value in fields.items():
+            if value is None:
+                continue
+            kind = type(value)
+            if kind is str:
+                parts.append(self._pair(key, value))
+            elif kind is int:
+                parts.append(f"{key}={value}")
+            else:
+                parts.append(pair(key, value))
+        return " ".join(parts)
+
+    def _opening(self) -> str:
+        now = self._now()
+        moment, begin = self._begun
+        if not 0 <= now - moment < 0.001 or math.floor(now * 1000) != math.floor(moment * 1000):
+            begin = text_begin(now, Level.INFO, ansi=self._ansi)
+            self._begun = (now, begin)
+        return begin
+
+    def _pair(self, key: str, value: Value) -> str:
+        found = self._texts.get((key, value))
+        if found is None:
+            text = without(value, self._secrets) if isinstance(value, str) else value
+            found = self._remember((key, value), pair(key, text))
+        return found
+
+    def _put(self, line: str) -> None:
+        if not self.held:
+            self._write(line + "\n")
+            return
+        self._lines.append(line)
+        if len(self._lines) >= HELD_LINES:
+            self.flush()
+
+    def _remember(self, key: tuple[Value | None, ...], text: str) -> str:
+        if len(self._texts) >= MAX_TEXTS:
+            self._texts.clear()
+        self._texts[key] = text
+        return text
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._write("\n".join(lines) + "\n")
 
     def _write(self, line: str) -> None:
         try:

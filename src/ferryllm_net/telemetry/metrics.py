@@ -35,10 +35,18 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._known: dict[tuple[str, str, str], Series] = {}
+
     def observe(self, record: Record) -> None:
         """Count a request that is over."""
         provider = record.provider or ""
-        self._requests.labels(record.entry, provider, record.outcome.value).inc()
+        key = (record.entry, provider, record.outcome.value)
+        series = self._known.get(key)
+        if series is None:
+            series = self._known[key] = self._requests.labels(*key)
+        series.inc()
+        if not record.losses:
+            return
         for disposition, count in Counter(loss.disposition.value for loss in record.losses).items():
             self._losses.labels(record.entry, provider, disposition).inc(count)
 

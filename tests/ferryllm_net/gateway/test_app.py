@@ -11,7 +11,7 @@ import trustme
 
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
-from ferryllm_net.gateway.app import App, own_id, seed_of
+from ferryllm_net.gateway.app import App, Ids, own_id, seed_of
 from ferryllm_net.http import TLS, Limits
 from ferryllm_proto.loss import LossPolicy
 from support import certificates
@@ -46,12 +46,15 @@ def test_an_id_of_the_client_is_kept(given: str) -> None:
         "x" * (1 << 20),
     ],
 )
-def test_what_is_no_id_is_replaced(given: str | None) -> None:
-    found = own_id(given)
-    assert found.startswith("req_")
-    assert len(found) == 28
-    assert found != own_id(given), "each request has its own"
-    assert own_id(found) == found, "what we make, we accept"
+def test_what_is_no_id_is_not_taken(given: str | None) -> None:
+    assert own_id(given) is None
+
+
+def test_each_request_has_an_id_of_its_own_that_we_would_accept() -> None:
+    ids = Ids()
+    made = [ids.take() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(one.startswith("req_") and len(one) == 28 and own_id(one) == one for one in made)
 
 
 @pytest.mark.anyio

@@ -221,6 +221,11 @@ class Sink:
     async def body_data(self, received: int) -> bytes | None:
         return None
 
+    def put(self, data: bytes) -> bool:
+        return True
+
+    async def drain(self) -> None: ...
+
     async def write(self, data: bytes) -> None: ...
 
     def encode(self, event: Event) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from email.utils import formatdate, parsedate_to_datetime
 
 import anyio
 import pytest
-from anyio.abc import Listener, SocketStream
 
-from ferryllm_net.http import Limits, Request, Responder, Server, bound_port, listen
+from ferryllm_net.http import Limits, Request, Responder, Server, bound_port, open_listeners
+from ferryllm_net.http.backends import accept
 from support.rig import Serving
 from support.streams import wire
 
@@ -148,25 +149,12 @@ async def test_errors_of_handlers_are_logged_by_default_without_the_request(capl
     assert "secret" not in caplog.text
 
 
-async def test_only_socket_listeners_are_served() -> None:
-    class Other(Listener[SocketStream]):
-        async def serve(self, handler: object, task_group: object = None) -> None: ...
-
-        async def aclose(self) -> None: ...
-
-    async def handler(request: Request, respond: Responder) -> None: ...
-
-    with pytest.raises(BaseException) as caught:
-        await Server(handler).serve([Other()])
-    assert "Other is not a SocketListener" in repr(getattr(caught.value, "exceptions", None))
-
-
 async def test_connections_of_one_address_are_bounded_but_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handler(request: Request, respond: Responder) -> None:
         await respond.complete(200, [], b"")
 
     async def count(server: Server) -> int:
-        listeners = await listen("127.0.0.1", 0)
+        listeners = open_listeners("127.0.0.1", 0)
         streams = []
         async with anyio.create_task_group() as group:
             await group.start(server.serve, listeners)
@@ -188,19 +176,22 @@ async def test_connections_of_one_address_are_bounded_but_for_loopback(monkeypat
         assert await count(Server(handler, limits=Limits(connections_per_address=1))) == 1
 
 
-async def test_accepting_goes_on_after_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+async def test_accepting_goes_on_after_it_failed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def handler(request: Request, respond: Responder) -> None:
         await respond.complete(200, [], b"")
 
-    (listener,) = await listen("127.0.0.1", 0)
-    port, accept, failures = bound_port(listener), listener.accept, [OSError(24, "too many open files")]
+    (listener,) = open_listeners("127.0.0.1", 0)
+    port, failures = bound_port(listener), [OSError(24, "too many open files")]
 
-    async def failing() -> SocketStream:
+    async def failing(listener: socket.socket) -> socket.socket:
         if failures:
             raise failures.pop()
-        return await accept()
+        return await accept(listener)
 
-    listener.accept = failing  # type: ignore[method-assign]  # a system without descriptors cannot be made in a test
+    # A system without descriptors cannot be made in a test.
+    monkeypatch.setattr("ferryllm_net.http.server.accept", failing)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             await group.start(Server(handler).serve, [listener])
@@ -219,7 +210,7 @@ def test_a_server_made_before_the_event_loop_drains_at_once_when_told_so_early(a
     async def main() -> None:
         server.start_drain()
         with anyio.fail_after(20):
-            await server.serve(await listen("127.0.0.1", 0))
+            await server.serve(open_listeners("127.0.0.1", 0))
 
     anyio.run(main, backend=anyio_backend_name)
     assert server.draining

@@ -28,7 +28,7 @@ from ferryllm_net.http import (
     UpstreamError,
     UpstreamFault,
     bound_port,
-    listen,
+    open_listeners,
 )
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ async def running(
     handler: Handler, limits: Limits | None = None, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[Server, int, TaskGroup]]:
     server = Server(handler, limits=limits, ssl_context=context)
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     port = bound_port(listeners[0])
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
@@ -217,7 +217,7 @@ async def test_drain_stops_accepting_and_serve_returns() -> None:
         await respond.complete(200, [], b"late")
 
     server = Server(handler)
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     port = bound_port(listeners[0])
     origin = Origin("http", "127.0.0.1", port)
     got: list[bytes] = []
@@ -308,7 +308,7 @@ async def test_upstream_that_hangs_up_within_the_handshake() -> None:
         await stream.receive()
         await stream.aclose()
 
-    (listener,) = await listen("127.0.0.1", 0)
+    (listener,) = open_listeners("127.0.0.1", 0)
     async with listener, anyio.create_task_group() as group:
         group.start_soon(hang_up)
         with pytest.raises(UpstreamError, match="handshake") as caught:

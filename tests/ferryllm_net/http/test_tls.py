@@ -24,7 +24,7 @@ from ferryllm_net.http import (
     StreamTransport,
     TransportError,
     bound_port,
-    listen,
+    open_listeners,
     server_context,
 )
 from support import certificates
@@ -49,7 +49,7 @@ async def echo(request: Request, respond: Responder) -> None:
 @asynccontextmanager
 async def running(context: ssl.SSLContext | None, *, http2: bool = True) -> AsyncIterator[tuple[Server, int]]:
     server = Server(echo, ssl_context=context, http2=http2)
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             await group.start(server.serve, listeners)

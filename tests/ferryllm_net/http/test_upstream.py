@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 
 import anyio
@@ -153,16 +154,30 @@ async def test_answer_above_the_limit_is_an_error() -> None:
 
 async def test_coded_answer_is_read_in_bounded_pieces() -> None:
     async with bench() as b:
-        data = gzip.compress(b"\0" * 5_000_000)
+        plain = random.Random(1).randbytes(20_000) * 100
+        data = gzip.compress(plain)
         response = await b.ask(
             reply=b.reply(OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(data) + data)
         )
         sizes = []
         while piece := await response.receive():
             sizes.append(len(piece))
-        assert sum(sizes) == 5_000_000
+        assert sum(sizes) == len(plain)
         assert max(sizes) <= 256 * 1024
         assert b.pool.idle == 1
+
+
+@pytest.mark.parametrize("way", ["receive", "pump"])
+async def test_coded_answer_that_swells_beyond_reason_is_an_error(way: str) -> None:
+    async with bench() as b:
+        data = gzip.compress(b"\0" * 5_000_000)
+        response = await b.ask(
+            reply=b.reply(OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(data) + data)
+        )
+        with pytest.raises(UpstreamError, match="more than 200 times its size") as caught:
+            await (response.read(5_000_000) if way == "receive" else response.pump(lambda piece: False))
+        assert caught.value.kind is UpstreamFault.PROTOCOL
+        assert b.pool.idle == 0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ferryllm_net.http import (
     UpstreamError,
     UpstreamFault,
     bound_port,
-    listen,
+    open_listeners,
 )
 from ferryllm_net.mock import MockProvider, parse
 from ferryllm_net.mock.proofs import sign
@@ -411,7 +411,7 @@ async def test_pauses_lie_before_the_pieces_and_the_head_goes_out_before_them(di
 async def test_an_answer_that_waits_is_cut_when_the_server_goes_down() -> None:
     mock = MockProvider()
     server = Server(mock.handle)
-    listeners = await listen("127.0.0.1", 0)
+    listeners = open_listeners("127.0.0.1", 0)
     origin = Origin("http", "127.0.0.1", bound_port(listeners[0]))
     head = RequestHead("POST", PATHS["openai"], [("content-type", "application/json")])
     with anyio.fail_after(10):

@@ -1,0 +1,70 @@
+"""The transports of the two backends, and which of them runs here. Each is imported when the first socket needs it.
+
+The one package in which asyncio and trio are named: everything else stands on anyio and on `Transport`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+
+import anyio
+import anyio.lowlevel
+
+from ..transport import Transport
+
+# What befell one connection before we took it (accept(2): "treat them like EAGAIN by retrying"), not the listener.
+_GONE = {
+    getattr(errno, name)
+    for name in (
+        *("ECONNABORTED", "EPERM", "EPROTO", "ENETDOWN", "ENOPROTOOPT"),
+        *("EHOSTDOWN", "ENONET", "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH"),
+    )
+    if hasattr(errno, name)
+}
+
+
+async def adopt(sock: socket.socket) -> Transport:
+    """The transport of the running backend over a connected stream socket (TCP or unix).
+
+    The socket becomes the transport's, also when this fails; for TCP it gets TCP_NODELAY: an event must not wait for an
+    ACK (43 ms a stall, measured). Raises OSError for a socket that is not connected any more.
+    """
+    try:
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
+    if _in_trio():
+        from .trio_transport import TrioTransport
+
+        return TrioTransport(sock)
+    from .asyncio_transport import connect
+
+    return await connect(sock)
+
+
+async def accept(listener: socket.socket) -> socket.socket:
+    """The next connection of a non-blocking listener, for `adopt`; other tasks get a turn at each.
+
+    One wait brings all that have come by then. Raises OSError where none can be taken now (EMFILE, ENFILE, ENOBUFS):
+    the caller pauses. A cancelled call has taken none.
+    """
+    await anyio.lowlevel.checkpoint()
+    while True:
+        try:
+            return listener.accept()[0]
+        except BlockingIOError:
+            await anyio.wait_readable(listener)
+        except OSError as exc:
+            if exc.errno not in _GONE:
+                raise
+
+
+def _in_trio() -> bool:
+    """Whether the caller is a task of trio; without loading trio to find out."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())

@@ -1,0 +1,323 @@
+"""A connection on asyncio, or uvloop: a Protocol whose bytes go straight to the pump's function.
+
+Nothing here switches tasks for a chunk that is relayed: `buffer_updated` runs in the loop's own callback. No primitives
+of anyio either, which cost 30 us a request and 20 us a paced chunk more (measured); the scopes of anyio cancel plain
+futures like everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+from ..transport import (
+    READ_AHEAD_BYTES,
+    Feed,
+    Interrupted,
+    TransportError,
+    cut_on_close,
+    describe,
+    peer_of,
+)
+
+# Sends in a row that the system took at once before the loop gets a turn; trio's own rule is one at every call.
+_TURNS = 16
+# Larger writes go in pieces: what the system does not take at once is copied by asyncio (until Python 3.12).
+_PIECE_BYTES = 256 * 1024
+
+
+# Of one read; a megabyte costs a fifth less than by 64 KiB, and 256 bring nothing more (measured).
+_READ_BYTES = 128 * 1024
+
+_thread = threading.local()
+
+
+async def connect(sock: socket.socket) -> AsyncioTransport:
+    """The transport over a connected socket, which becomes the transport's. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    _, transport = await loop.create_connection(lambda: AsyncioTransport(sock), sock=sock)
+    return transport
+
+
+def _read_buffer() -> memoryview:
+    """Where every read of a loop lands, before its bytes are copied to their own size: the loop asks for it, reads and
+    tells within one call. Left to itself asyncio allocates 256 KiB a read, which the C library maps and unmaps: 20 us
+    of the 37 that a small message costs (measured)."""
+    buffer: memoryview | None = getattr(_thread, "buffer", None)
+    if buffer is None:
+        buffer = _thread.buffer = memoryview(bytearray(_READ_BYTES))
+    return buffer
+
+
+class AsyncioTransport(asyncio.BufferedProtocol):
+    """`Transport` over a socket; made by `connect`.
+
+    The loop reads always, until `READ_AHEAD_BYTES` wait: so `attend` has nothing to do, and an end is seen while nobody
+    reads.
+    """
+
+    secure = False
+    protocol = None
+    ragged_end = False
+
+    __slots__ = (
+        "_blocked",
+        "_buffer",
+        "_closer",
+        "_closing",
+        "_drainer",
+        "_ended",
+        "_eof_sent",
+        "_failure",
+        "_feed",
+        "_interrupted",
+        "_loop",
+        "_lost",
+        "_on_end",
+        "_paused",
+        "_pieces",
+        "_reason",
+        "_size",
+        "_sock",
+        "_streak",
+        "_transport",
+        "_waiter",
+        "peer",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.peer = peer_of(sock)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._buffer = _read_buffer()
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._feed: Feed | None = None
+        self._failure: Exception | None = None
+        """What the pump's function raised."""
+        self._waiter: asyncio.Future[bool] | None = None
+        """Of the reader; True when the pump's function has said it is done."""
+        self._drainer: asyncio.Future[None] | None = None
+        self._closer: asyncio.Future[None] | None = None
+        self._on_end: Callable[[], None] | None = None
+        self._interrupted = False
+        self._paused = False
+        """Reading."""
+        self._blocked = False
+        """Writing: the system has not taken all of it."""
+        self._ended = False
+        self._eof_sent = False
+        self._closing = False
+        self._lost = False
+        self._reason: str | None = None
+        """Why the connection does not work any more."""
+        self._streak = 0
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        # Any byte left behind is told by `pause_writing`.
+        transport.set_write_buffer_limits(high=0)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._buffer[:nbytes])
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._keep(data)
+        elif self._feed is None:
+            self._keep(data)
+            waiter.set_result(False)
+        else:
+            try:
+                done = self._feed(data)
+            except Exception as exc:
+                self._failure = exc
+                waiter.set_result(False)
+            else:
+                if done and not waiter.done():
+                    waiter.set_result(True)
+
+    def eof_received(self) -> bool:
+        self._end()
+        return True  # our direction stays open
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._reason is None:
+            self._reason = describe(exc) if exc is not None else "the connection is closed"
+        if self._drainer is not None and not self._drainer.done():
+            self._drainer.set_result(None)
+        if self._closer is not None and not self._closer.done():
+            self._closer.set_result(None)
+        self._end()
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._drainer is not None and not self._drainer.done():
+            self._drainer.set_result(None)
+
+    # What `Transport` says.
+
+    async def receive(self) -> bytes:
+        if not self._pieces:
+            if self._reason is not None:
+                raise TransportError(self._reason)
+            if self._ended:
+                return b""
+            await self._wait(None)
+            if not self._pieces:
+                if self._reason is not None:
+                    raise TransportError(self._reason)
+                return b""
+        return self._take()
+
+    async def pump(self, feed: Feed) -> bool:
+        while True:
+            if self._pieces and feed(self._take()):
+                return True
+            if self._reason is not None:
+                raise TransportError(self._reason)
+            if self._ended:
+                return False
+            if await self._wait(feed):
+                return True
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+
+    def interrupt(self) -> None:
+        waiter, drainer = self._waiter, self._drainer
+        reading = waiter is not None and not waiter.done()
+        writing = drainer is not None and not drainer.done()
+        if writing:
+            assert drainer is not None
+            drainer.set_exception(Interrupted())
+        if reading:
+            assert waiter is not None
+            waiter.set_exception(Interrupted())
+        elif not writing:
+            self._interrupted = True
+
+    def watch(self, on_end: Callable[[], None]) -> None:
+        if self._ended:
+            on_end()
+        else:
+            self._on_end = on_end
+
+    async def attend(self) -> None:
+        return
+
+    def write(self, data: bytes | memoryview) -> bool:
+        if self._reason is not None or self._eof_sent:
+            raise TransportError(self._reason or "our direction has ended")
+        self._transport.write(data)
+        # A write that failed is told by `connection_lost`, which `drain` waits for.
+        return not self._blocked and not self._transport.is_closing()
+
+    async def drain(self) -> None:
+        while (self._blocked or self._transport.is_closing()) and not self._lost:
+            assert self._drainer is None, "one writer at a time"
+            self._drainer = self._loop.create_future()
+            self._streak = 0
+            try:
+                await self._drainer
+            finally:
+                self._drainer = None
+        if self._reason is not None:
+            raise TransportError(self._reason)
+
+    async def send(self, data: bytes) -> None:
+        if len(data) > _PIECE_BYTES:
+            view = memoryview(data)
+            for start in range(0, len(data), _PIECE_BYTES):
+                if not self.write(view[start : start + _PIECE_BYTES]):
+                    await self.drain()
+        elif not self.write(data):
+            await self.drain()
+        self._streak += 1
+        if self._streak > _TURNS:
+            self._streak = 0
+            await asyncio.sleep(0)
+
+    async def send_eof(self) -> None:
+        if self._reason is None and not self._eof_sent:
+            self._eof_sent = True
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has gone
+                return
+
+    def reset_on_close(self) -> None:
+        if not self._lost:
+            cut_on_close(self._sock)
+
+    def is_quiet(self) -> bool:
+        # No look at the socket: what had come before this turn of the loop was read in it.
+        return not (self._pieces or self._ended or self._closing or self._reason or self._transport.is_closing())
+
+    async def aclose(self) -> None:
+        if self._reason is None:
+            self._reason = "the connection is closed"
+        self._closing = True
+        self._pieces.clear()
+        self._transport.abort()
+        if not self._lost and self._closer is None:
+            # The loop closes the socket in its next turn.
+            self._closer = self._loop.create_future()
+            await self._closer
+
+    # Inside.
+
+    def _keep(self, data: bytes) -> None:
+        if self._closing:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= READ_AHEAD_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        return data
+
+    async def _wait(self, feed: Feed | None) -> bool:
+        """For bytes, the end or, with ``feed``, its word."""
+        assert self._waiter is None, "one reader at a time"
+        if self._interrupted:
+            self._interrupted = False
+            raise Interrupted
+        self._waiter = self._loop.create_future()
+        self._feed = feed
+        self._streak = 0
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = self._feed = None
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(False)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None and not self._closing:
+            on_end()

@@ -1,0 +1,141 @@
+"""HTTP/1.1 in two gears, one engine for each side: our own machine for common messages, h11 behind the
+guard for others.
+
+A connection begins in the fast gear. With the first message that the machine does not judge, or from the middle of it,
+the other engine goes on for the rest of the connection's life; it is told what has happened in that message.
+h11 is loaded with the first such connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ferryllm_proto.http1 import ClientMachine, Event, Headers, HeadLimits, Misuse, NotMine, ServerMachine
+
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from . import h11_engine
+
+
+def head_limits(limits: Limits) -> HeadLimits:
+    """What of the limits our machine needs."""
+    return HeadLimits(limits.request_line_bytes, limits.head_bytes, limits.head_fields)
+
+
+class _Engine:
+    """What both sides share. `frame` and `receive_body` are those of the gear itself: they run for every chunk."""
+
+    def __init__(self, machine: ServerMachine | ClientMachine) -> None:
+        self._machine = machine
+        self._slow: h11_engine.BaseEngine | None = None
+        self.frame = machine.frame
+        self.receive_body = machine.receive_body
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        if self._slow is not None:
+            return self._slow.receive_data(data)
+        return self._judged(self._machine.receive_data(data))
+
+    def receive_eof(self) -> list[Event]:
+        if self._slow is not None:
+            return self._slow.receive_eof()
+        return self._judged(self._machine.receive_eof())
+
+    def next_message(self) -> list[Event]:
+        if self._slow is not None:
+            return self._slow.next_message()
+        return self._judged(self._machine.next_message())
+
+    def send(self, event: Event) -> bytes:
+        if self._slow is None:
+            data = self._machine.send(event)
+            if data is not None:
+                return data
+            self._hand_over(b"")
+        assert self._slow is not None
+        return self._slow.send(event)
+
+    @property
+    def reusable(self) -> bool:
+        return (self._slow or self._machine).reusable
+
+    @property
+    def held(self) -> int:
+        return (self._slow or self._machine).held
+
+    @property
+    def ended(self) -> bool:
+        """`receive_eof` has been called within or after a message."""
+        return (self._slow or self._machine).ended
+
+    @property
+    def common(self) -> bool:
+        """The connection is still in the fast gear."""
+        return self._slow is None
+
+    def _judged(self, events: list[Event | NotMine]) -> list[Event]:
+        """The events, with what the slow gear says to the bytes that the machine does not judge."""
+        if not events or type(events[-1]) is not NotMine:
+            # The one place where a NotMine stands is the last.
+            return events  # type: ignore[return-value]
+        last = events.pop()
+        assert type(last) is NotMine
+        slow = self._hand_over(last.before)
+        return [*events, *slow.receive_data(last.data)]  # type: ignore[list-item] # as above
+
+    def _hand_over(self, before: bytes) -> h11_engine.BaseEngine:
+        self._slow = slow = self._make_slow()
+        slow.take_over(before, self._machine.sent)
+        self.frame, self.receive_body = slow.frame, slow.receive_body
+        return slow
+
+    def _make_slow(self) -> h11_engine.BaseEngine:
+        raise NotImplementedError
+
+
+class ServerEngine(_Engine):
+    """Requests in, responses out."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(ServerMachine(head_limits(limits)))
+        self._limits = limits
+        self._server: h11_engine.ServerEngine | None = None
+
+    def _make_slow(self) -> h11_engine.BaseEngine:
+        from .h11_engine import ServerEngine as H11ServerEngine
+
+        self._server = H11ServerEngine(self._limits)
+        return self._server
+
+    @property
+    def expects_continue(self) -> bool:
+        """The client waits for 100 (Continue) before it sends the body. A common request never does."""
+        return self._server is not None and self._server.expects_continue
+
+    @property
+    def within_head(self) -> bool:
+        """Some bytes of the next head have come, not all."""
+        return self._machine.within_head if self._server is None else self._server.within_head
+
+    def switch(self, headers: Headers) -> tuple[bytes, bytes]:
+        """The head of a 101 (Switching Protocols), and what the client has sent behind its request; HTTP ends here.
+
+        Raises `Misuse` for a request that asked for no switch (RFC 9110 section 7.8) or is not complete.
+        """
+        if self._server is None:
+            raise Misuse("switch() for a request that asked for no other protocol")
+        return self._server.switch(headers)
+
+
+class ClientEngine(_Engine):
+    """Requests out, responses in."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(ClientMachine(head_limits(limits)))
+        self._limits = limits
+
+    def _make_slow(self) -> h11_engine.BaseEngine:
+        from .h11_engine import ClientEngine as H11ClientEngine
+
+        return H11ClientEngine(self._limits)

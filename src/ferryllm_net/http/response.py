@@ -1,0 +1,279 @@
+"""The answer of an upstream as it is handed out: its head, its body decoded, its trailers.
+
+Apart from the connections, because it is the same over HTTP/1.1 and HTTP/2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+from .decompress import CodingError, Inflater, codings_of
+from .engine import Headers, ResponseHead
+from .limits import Limits
+from .origin import Origin
+from .transport import Feed, Interrupted
+from .upstream import UpstreamError, UpstreamFault
+
+_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"})
+"""Fields of one connection (RFC 9110 section 7.6.1): nobody behind us has it."""
+_CODED = ("content-encoding", "content-length")
+
+
+class Source(Protocol):
+    """One exchange over one connection, whose head has been read."""
+
+    origin: Origin
+    reused: bool
+    over: bool
+    """The body has been handed out to its end."""
+    trailers: Headers
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, b"" at the end. Raises `UpstreamError`, `Interrupted`."""
+        ...
+
+    async def pump(self, feed: Feed) -> bool:
+        """As `UpstreamResponse.pump`, without decoding."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the wait of the two above with `Interrupted`."""
+        ...
+
+    def finish(self) -> bool:
+        """All was read; False when `abandon` is needed."""
+        ...
+
+    async def abandon(self) -> None:
+        """The rest is not wanted. Never raises."""
+        ...
+
+
+class UpstreamResponse:
+    """An answer: its head, then its body by `receive` or `pump`. Close it always (``async with`` or ``finally``)."""
+
+    __slots__ = (
+        "_coded",
+        "_inflater",
+        "_limits",
+        "_pieces",
+        "_plain",
+        "_source",
+        "ended",
+        "headers",
+        "http_version",
+        "reused",
+        "status",
+        "trailers",
+    )
+
+    def __init__(self, source: Source, head: ResponseHead, limits: Limits, *, has_body: bool) -> None:
+        self.status = head.status
+        self.http_version = head.http_version
+        self.headers: Headers
+        """As received, without those of one connection; without content-encoding and content-length when a coding is
+        undone here."""
+        self.reused = source.reused
+        """The connection had served before."""
+        self.ended = False
+        """The last byte has been handed out."""
+        self.trailers: Headers = []
+        """Fields behind the body, once it has ended."""
+        self._source: Source | None = source
+        self._limits = limits
+        self._inflater: Inflater | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._coded = self._plain = 0
+        """Bytes of the body, as they came and as they are."""
+        kept: Headers = []
+        hop = coded = False
+        for pair in head.headers:
+            name = pair[0]
+            if name in _HOP:
+                hop = hop or name == "connection"
+            else:
+                coded = coded or name == "content-encoding"
+                kept.append(pair)
+        if hop:
+            listed = {
+                part.strip().lower()
+                for name, value in head.headers
+                if name == "connection"
+                for part in value.split(",")
+            }
+            kept = [pair for pair in kept if pair[0] not in listed]
+        self.headers = kept
+        if coded and has_body:
+            self._decode()
+
+    def _decode(self) -> None:
+        codings = codings_of([value for name, value in self.headers if name == "content-encoding"])
+        try:
+            inflater = Inflater(codings)
+        except CodingError as exc:
+            raise self._coding_error(exc) from exc
+        if inflater:
+            self._inflater = inflater
+            self.headers = [pair for pair in self.headers if pair[0] not in _CODED]
+
+    async def __aenter__(self) -> UpstreamResponse:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def header(self, name: str) -> str | None:
+        """The first value of a field, by its name in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    async def receive(self) -> bytes:
+        """What the next read brought, b"" at the end of the message. Raises `UpstreamError`, also for an answer that
+        stops before its end, and `Interrupted`.
+
+        A cancelled call has taken nothing and the next one goes on, so that a wait can be broken off to do something
+        else; whoever wants no more of the answer closes it.
+        """
+        if self.ended:
+            return b""
+        try:
+            if self._inflater is not None:
+                return await self._receive_decoded()
+            source = self._open()
+            data = await source.receive()
+            if source.over:
+                await self._end(source)
+            return data
+        except Interrupted:
+            raise
+        except Exception:
+            # What is still on the way must not reach anybody.
+            await self.aclose()
+            raise
+
+    async def pump(self, feed: Feed) -> bool:
+        """Call ``feed`` with the body's bytes of each read, within the call that read them, until it answers True (then
+        True is returned, and what is left waits for the next `pump` or `receive`) or the body ends (False).
+
+        The connection is given back with the last byte. Raises like `receive`, and what ``feed`` raises.
+        """
+        if self.ended:
+            return False
+        try:
+            if self._inflater is not None:
+                return await self._pump_decoded(feed)
+            source = self._open()
+            stopped = await source.pump(feed)
+            if source.over:
+                await self._end(source)
+            return stopped
+        except Interrupted:
+            raise
+        except Exception:
+            await self.aclose()
+            raise
+
+    def interrupt(self) -> None:
+        """End the wait of `receive` or `pump`, or of the next one that has to wait, with `Interrupted`; they can be
+        called again."""
+        if self._source is not None:
+            self._source.interrupt()
+
+    async def read(self, limit: int) -> bytes:
+        """The whole rest. Raises `UpstreamError` (PROTOCOL) above ``limit`` bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        while data := await self.receive():
+            size += len(data)
+            if size > limit:
+                await self.aclose()
+                raise UpstreamError(UpstreamFault.PROTOCOL, f"the upstream's answer is larger than {limit} bytes")
+            pieces.append(data)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def aclose(self) -> None:
+        """Close the connection, or the stream, unless the answer was read to its end. Idempotent, shielded."""
+        source, self._source = self._source, None
+        if source is not None:
+            await source.abandon()
+
+    def _open(self) -> Source:
+        if self._source is None:
+            raise UpstreamError(UpstreamFault.CLOSED, "the answer was closed by its reader")
+        return self._source
+
+    async def _end(self, source: Source) -> None:
+        self.ended = True
+        self._source = None
+        self.trailers = source.trailers
+        if not source.finish():
+            await source.abandon()
+
+    # --- codings ---
+
+    async def _receive_decoded(self) -> bytes:
+        while True:
+            piece = self._next_piece()
+            if piece:
+                return piece
+            source = self._open()
+            if source.over:
+                await self._end_decoded(source)
+                return b""
+            self._pieces = self._inflate(await source.receive())
+
+    async def _pump_decoded(self, feed: Feed) -> bool:
+        def take(data: bytes) -> bool:
+            self._pieces = self._inflate(data)
+            return self._hand_out(feed)
+
+        while not self._hand_out(feed):
+            source = self._open()
+            if source.over:
+                await self._end_decoded(source)
+                return False
+            if await source.pump(take):
+                return True
+        return True
+
+    def _hand_out(self, feed: Feed) -> bool:
+        while piece := self._next_piece():
+            if feed(piece):
+                return True
+        return False
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
+        """The pieces that ``data`` makes, as they are asked for."""
+        assert self._inflater is not None
+        limits = self._limits
+        self._coded += len(data)
+        for piece in self._inflater.feed(data):
+            self._plain += len(piece)
+            if self._plain > max(limits.inflate_bytes, limits.inflate_ratio * self._coded):
+                raise CodingError(400, f"it is more than {limits.inflate_ratio} times its size")
+            yield piece
+
+    def _next_piece(self) -> bytes:
+        try:
+            return next(self._pieces, b"")
+        except CodingError as exc:
+            raise self._coding_error(exc) from exc
+
+    async def _end_decoded(self, source: Source) -> None:
+        assert self._inflater is not None
+        try:
+            self._inflater.finish()
+        except CodingError as exc:
+            raise self._coding_error(exc) from exc
+        await self._end(source)
+
+    def _coding_error(self, exc: CodingError) -> UpstreamError:
+        assert self._source is not None
+        what = f"upstream {self._source.origin.authority} sent a body that cannot be decoded: {exc.message}"
+        return UpstreamError(UpstreamFault.PROTOCOL, what)

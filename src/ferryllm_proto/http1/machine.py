@@ -1,0 +1,153 @@
+"""Both directions of one connection: who may say what when, and whether the connection can be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .encode import encode_informational, encode_request, encode_response
+from .events import (
+    Body,
+    EndOfMessage,
+    Event,
+    Fault,
+    HeadLimits,
+    InformationalHead,
+    Misuse,
+    NotMine,
+    RequestHead,
+    ResponseHead,
+    Sent,
+)
+from .reader import Inbound, Reader, RequestReader, ResponseReader
+from .writer import Outbound, Writer
+
+
+class _Machine:
+    """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._writer = Writer()
+        self.receive_body = reader.receive_body
+        self.frame = self._writer.frame
+        # The event of each entry is of its type.
+        self._senders: dict[type[Any], Callable[[Any], bytes | None]] = {
+            Body: self._send_body,
+            EndOfMessage: self._send_end,
+            RequestHead: self._misplaced,
+            ResponseHead: self._misplaced,
+            InformationalHead: self._misplaced,
+            Fault: self._misplaced,
+        }
+
+    def receive_data(self, data: bytes) -> list[Event | NotMine]:
+        """Take bytes of the peer. Events never go beyond the current message. `NotMine` is the last event there is."""
+        return self._reader.receive_data(data)
+
+    def receive_eof(self) -> list[Event | NotMine]:
+        """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
+        messages. Idempotent."""
+        return self._reader.receive_eof()
+
+    def next_message(self) -> list[Event | NotMine]:
+        """Begin the next message with the bytes held so far. Raises `Misuse` when not `reusable`."""
+        if not self.reusable:
+            raise Misuse("next_message() while a message is not complete")
+        self._writer.next_message()
+        return self._reader.next_message()
+
+    def send(self, event: Event) -> bytes | None:
+        """Bytes to write for one event; None when such an event is not for this machine: then nothing has changed.
+
+        Raises `Misuse`, and changes nothing, for what is not possible now or would not be one well-formed message.
+        """
+        return self._senders[type(event)](event)
+
+    @property
+    def reusable(self) -> bool:
+        """Both messages are complete and both sides keep the connection."""
+        reader, writer = self._reader, self._writer
+        return (
+            reader.state is Inbound.DONE
+            and writer.state is Outbound.DONE
+            and not (reader.closes or writer.closes or reader.ended)
+        )
+
+    @property
+    def held(self) -> int:
+        """Bytes that came after the end of the current message."""
+        return self._reader.held
+
+    @property
+    def ended(self) -> bool:
+        """`receive_eof` has been called."""
+        return self._reader.ended
+
+    @property
+    def within_head(self) -> bool:
+        """Some bytes of the next head have come, not all."""
+        return self._reader.within_head
+
+    @property
+    def sent(self) -> Sent:
+        """What has been sent of the current message."""
+        return self._writer.sent
+
+    def _send_body(self, event: Body) -> bytes:
+        return self._writer.frame(event.data)
+
+    def _send_end(self, event: EndOfMessage) -> bytes:
+        return self._writer.end(event.trailers)
+
+    def _misplaced(self, event: Event) -> bytes:
+        raise Misuse(f"{type(event).__name__} cannot be sent from this side")
+
+    def _expect_head(self, event: Event) -> None:
+        if self._writer.state is not Outbound.HEAD:
+            raise Misuse(f"{type(event).__name__} when the message is at: {self._writer.state.value}")
+
+
+class ServerMachine(_Machine):
+    """Requests in, answers out."""
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._requests = RequestReader(limits)
+        super().__init__(self._requests)
+        self._senders[ResponseHead] = self._send_response
+        self._senders[InformationalHead] = self._send_informational
+
+    def _send_response(self, event: ResponseHead) -> bytes:
+        self._expect_request(event)
+        reader = self._requests
+        data, length, closes = encode_response(event.status, event.headers, reader.method, not reader.closes)
+        self._writer.begin(event, length, closes)
+        return data
+
+    def _send_informational(self, event: InformationalHead) -> bytes:
+        self._expect_request(event)
+        return encode_informational(event.status, event.headers)
+
+    def _expect_request(self, event: Event) -> None:
+        self._expect_head(event)
+        if self._requests.state is Inbound.HEAD:
+            raise Misuse(f"{type(event).__name__} before a request has come")
+
+
+class ClientMachine(_Machine):
+    """Requests out, answers in."""
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._responses = ResponseReader(limits)
+        super().__init__(self._responses)
+        self._senders[RequestHead] = self._send_request
+
+    def _send_request(self, event: RequestHead) -> bytes | None:
+        self._expect_head(event)
+        found = encode_request(event.method, event.target, event.headers)
+        if found is None:
+            return None
+        data, length, closes = found
+        self._responses.method = event.method
+        self._writer.begin(event, length, closes)
+        return data

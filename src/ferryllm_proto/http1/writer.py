@@ -1,0 +1,89 @@
+"""One direction of a connection, outgoing: what a message may go on with, and its framing."""
+
+from __future__ import annotations
+
+import enum
+
+from .encode import encode_trailers
+from .events import Headers, Misuse, RequestHead, ResponseHead, Sent
+from .heads import CHUNKED
+
+
+class Outbound(enum.Enum):
+    """Where the outgoing message is."""
+
+    HEAD = "head"
+    FIXED = "fixed"
+    """Also without any body: a length of 0."""
+    CHUNKED = "chunked"
+    DONE = "done"
+
+
+_FIXED = Outbound.FIXED
+_CHUNKED = Outbound.CHUNKED
+
+
+class Writer:
+    """Frames the body that a head has announced."""
+
+    def __init__(self) -> None:
+        self.state = Outbound.HEAD
+        self.closes = False
+        """The head says that the connection ends with this message."""
+        self._head: RequestHead | ResponseHead | None = None
+        self._length = 0
+        self._remaining = 0
+
+    @property
+    def sent(self) -> Sent:
+        """What the current message is made of so far."""
+        return Sent(self._head, self._length - self._remaining, self.state is Outbound.DONE)
+
+    def begin(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
+        """A head is out; ``length`` of its body or `CHUNKED`."""
+        self._head, self.closes = head, closes
+        if length == CHUNKED:
+            self.state = Outbound.CHUNKED
+            self._length = self._remaining = 0
+        else:
+            self.state = Outbound.FIXED
+            self._length = self._remaining = length
+
+    def frame(self, data: bytes) -> bytes:
+        """Bytes of the body as they go on the wire now; empty for no bytes. Raises `Misuse` outside a body and for more
+        than content-length says."""
+        state = self.state
+        if state is _CHUNKED:
+            # A chunk of no bytes would be the last one.
+            return b"%x\r\n%b\r\n" % (len(data), data) if data else data
+        if state is _FIXED:
+            left = self._remaining - len(data)
+            if left < 0:
+                raise Misuse(f"{-left} bytes more than the {self._length} of the head")
+            self._remaining = left
+            return data
+        raise Misuse(f"a body when the message is at: {state.value}")
+
+    def end(self, trailers: Headers) -> bytes:
+        """The bytes behind the body. Raises `Misuse` for less than content-length says, and for trailers of a body that
+        is not chunked or that may not be any."""
+        state = self.state
+        if state is _CHUNKED:
+            out = encode_trailers(trailers) if trailers else b"0\r\n\r\n"
+        elif state is not _FIXED:
+            raise Misuse(f"an end when the message is at: {state.value}")
+        elif self._remaining:
+            raise Misuse(f"{self._remaining} bytes less than the {self._length} of the head")
+        elif trailers:
+            raise Misuse("trailers of a body that is not chunked")
+        else:
+            out = b""
+        self.state = Outbound.DONE
+        return out
+
+    def next_message(self) -> None:
+        """Begin anew; only when it is `DONE`."""
+        assert self.state is Outbound.DONE
+        self.state = Outbound.HEAD
+        self._head = None
+        self._length = self._remaining = 0
