@@ -301,8 +301,9 @@ class Interpreter:
             kind = type(action)
             if kind is SendBody:
                 assert isinstance(action, SendBody)
-                if n + 1 < len(actions) and type(actions[n + 1]) is Finish:
-                    await self._respond.end(action.data)
+                last = actions[n + 1] if n + 1 < len(actions) else None
+                if isinstance(last, Finish):
+                    await self._respond.end(action.data, list(last.trailers))
                 else:
                     await self._respond.body(action.data)
             elif kind is SendHead:
@@ -311,8 +312,9 @@ class Interpreter:
                 if n + 1 == len(actions):
                     await self._respond.flush()
             elif kind is Finish:
+                assert isinstance(action, Finish)
                 if not self._respond.ended:
-                    await self._respond.end()
+                    await self._respond.end(b"", list(action.trailers))
             elif kind is Cut:
                 await self._respond.abort()
             elif kind is Abort:

@@ -51,7 +51,10 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 
 
 class EndOfMessage(msgspec.Struct, frozen=True, gc=False):
-    """The message is complete. Trailers are checked and dropped by the engine: nobody here needs them."""
+    """The message is complete. Trailers that come are checked and dropped by the engine: nobody here needs them."""
+
+    trailers: Headers = []
+    """Ours: an engine leaves them out where the message is not framed for any (RFC 9112 section 7.1.2)."""
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):

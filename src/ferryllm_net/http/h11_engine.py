@@ -46,6 +46,8 @@ class _Engine:
         self._guard = guard
         self._fault_status = 400 if role is h11.SERVER else 502
         self._failed = False
+        self._chunked = False
+        """The message we send is: only then it has room for trailers."""
         self.ended = False
         """`receive_eof` has been called within or after a message."""
 
@@ -89,9 +91,12 @@ class _Engine:
         match event:
             case Body(data):
                 return h11.Data(data=data)
-            case EndOfMessage():
-                return h11.EndOfMessage()
+            case EndOfMessage(trailers):
+                return h11.EndOfMessage(headers=_fields_out(trailers) if trailers and self._chunked else [])
             case ResponseHead(status, headers):
+                # As h11 frames it: its own word for that is private.
+                declared = any(name.lower() == "content-length" for name, _ in headers)
+                self._chunked = not declared and self._h11.their_http_version == b"1.1"
                 reason = _REASONS.get(status, b"")
                 return h11.Response(status_code=status, headers=_fields_out(headers), reason=reason)
             case InformationalHead(status, headers):

@@ -329,6 +329,10 @@ class H2ServerEngine:
         fields: list[tuple[bytes, bytes]] = [(b":status", str(status).encode("ascii")), *_fields_out(headers)]
         self._attempt(lambda: self._h2.send_headers(stream, fields, end_stream=end))
 
+    def send_trailers(self, stream: int, trailers: Headers) -> None:
+        """Fields behind the body; they end the stream."""
+        self._attempt(lambda: self._h2.send_headers(stream, _fields_out(trailers), end_stream=True))
+
     def send_data(self, stream: int, data: bytes, *, end: bool = False) -> None:
         """At most `window` bytes of a body."""
         self._attempt(lambda: self._h2.send_data(stream, data, end_stream=end))

@@ -38,6 +38,9 @@ class Owner(Protocol):
         ...
 
 
+_NO_TRAILERS: Headers = []
+
+
 class StreamResponder(Responder):
     """A `Responder` whose body waits for the windows of HTTP/2."""
 
@@ -54,9 +57,13 @@ class StreamResponder(Responder):
         self._move("body")
         await self._put(data, end=False)
 
-    async def end(self, data: bytes = b"") -> None:
+    async def end(self, data: bytes = b"", trailers: Headers = _NO_TRAILERS) -> None:
         after = self._move("end")
-        await self._put(data, end=True)
+        if trailers and not self._bodyless:
+            await self._put(data, end=False)
+            await self._stream.send_trailers(trailers)
+        else:
+            await self._put(data, end=True)
         # As in `Responder`: until it is out, a client that leaves still cancels the handler.
         self.stage = after
 
@@ -272,6 +279,16 @@ class Stream:
         finally:
             self._writing = False
             self.deadline = math.inf
+
+    async def send_trailers(self, trailers: Headers) -> None:
+        """Fields behind the whole body, and the end (RFC 9113 section 8.1). Raises `Misuse`, `ClientLeft`."""
+        if 0 < self._left_to_send < math.inf:
+            raise Misuse("the body is not as long as content-length says")
+        engine = self._owner.engine
+        if not engine.writable(self.id):
+            raise await self._gone()
+        engine.send_trailers(self.id, trailers)
+        await self._owner.push(whole=True)
 
     async def finish(self) -> None:
         """The answer was a head alone."""

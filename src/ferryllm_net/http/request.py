@@ -192,6 +192,9 @@ MOVES: dict[tuple[Stage, str], Stage] = {
 }
 
 
+_NO_TRAILERS: Headers = []
+
+
 class Responder:
     """The answer to one request, written by its handler.
 
@@ -235,10 +238,11 @@ class Responder:
         if out:
             await self._channel.write(out)
 
-    async def end(self, data: bytes = b"") -> None:
-        """Write the last bytes and the end of the message."""
+    async def end(self, data: bytes = b"", trailers: Headers = _NO_TRAILERS) -> None:
+        """Write the last bytes and the end of the message; ``trailers`` only where the framing has room for them."""
         after = self._move("end")
-        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage())
+        last = EndOfMessage(trailers if not self._bodyless else _NO_TRAILERS)
+        out = self._release() + self._encode(data) + self._channel.encode(last)
         if out:
             await self._channel.write(out)
         # Only now: until it is out, a client that leaves still cancels the handler.
