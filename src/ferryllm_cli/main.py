@@ -13,6 +13,7 @@ COMMANDS = {
     "explain": LazyCommand("ferryllm_cli.explain", "Show what a provider would get of a request."),
     "lint-stream": LazyCommand("ferryllm_cli.lint_stream", "Check a stream's grammar."),
     "mock": LazyCommand("ferryllm_cli.mock", "Run a provider that answers from a script."),
+    "bench": LazyCommand("ferryllm_cli.bench", "Measure a gateway under load."),
     "version": LazyCommand("ferryllm_cli.version", "Print the version."),
 }
 

@@ -25,7 +25,6 @@ from .events import (
     TextDelta,
     UsageUpdate,
 )
-from .loss import Report
 
 MAX_RESPONSE = 64 << 20
 """Characters of one folded answer: the limit of one upstream JSON (reliability.md, section 5)."""
@@ -75,38 +74,23 @@ class Accumulator:
         self.failed: ir.Error | None = None
         """The error the stream ended with."""
         self.ended = False
-        self.report = Report()
-        """What of the stream a whole answer has no place for."""
         self._start: Start | None = None
         self._blocks: dict[int, _Block] = {}
         self._finish = Finish(ir.FinishReason.END)
         self._usage: ir.Usage | None = None
         self._logprobs: list[bytes] = []
+        self._unplaced: dict[str, None] = {}
         self._size = 0
-        self._handlers: dict[type, Callable[[Event], None]] = {
-            Start: self._on_start,
-            BlockStart: self._on_block,
-            TextDelta: self._on_text,
-            RefusalDelta: self._on_text,
-            ArgsDelta: self._on_text,
-            ReasoningDelta: self._on_reasoning,
-            OpaqueDelta: self._on_opaque,
-            Citation: self._on_citation,
-            Logprobs: self._on_logprobs,
-            BlockEnd: self._on_block_end,
-            UsageUpdate: self._on_usage,
-            Finish: self._on_finish,
-            End: self._on_end,
-            StreamFailed: self._on_failed,
-            Raw: self._on_raw,
-            # Not in it: Ping, which leaves no trace in a whole answer.
-        }
 
-    def send(self, event: Event) -> None:
-        """Take one event. Raises `RemoteProtocolError` when the answer outgrows `MAX_RESPONSE`."""
-        handler = self._handlers.get(type(event))
+    def send(self, event: Event) -> bytes:
+        """Take one event; b"", so that it can stand where a `StreamEncoder` does.
+
+        Raises `RemoteProtocolError` when the answer outgrows `MAX_RESPONSE`.
+        """
+        handler = _HANDLERS.get(type(event))
         if handler is not None:
-            handler(event)
+            handler(self, event)
+        return b""
 
     def response(self) -> ir.Response:
         """The answer. Raises `LocalProtocolError` when nothing has started."""
@@ -123,6 +107,7 @@ class Accumulator:
             created=self._start.created,
             usage=self._usage,
             logprobs=b"[%b]" % b",".join(self._logprobs) if self._logprobs else None,
+            unplaced=tuple(self._unplaced),
         )
 
     def _block(self, ix: int) -> _Block:
@@ -198,12 +183,34 @@ class Accumulator:
 
     def _on_raw(self, event: Event) -> None:
         assert type(event) is Raw
-        self.report.dropped(event.event, "a whole answer has no place for an event only its dialect knows")
+        if event.event not in self._unplaced:
+            self._unplaced[event.event] = None
+            self._grow(len(event.event))
 
     def _on_failed(self, event: Event) -> None:
         assert type(event) is StreamFailed
         self.ended = True
         self.failed = event.error
+
+
+_HANDLERS: dict[type, Callable[[Accumulator, Event], None]] = {
+    Start: Accumulator._on_start,
+    BlockStart: Accumulator._on_block,
+    TextDelta: Accumulator._on_text,
+    RefusalDelta: Accumulator._on_text,
+    ArgsDelta: Accumulator._on_text,
+    ReasoningDelta: Accumulator._on_reasoning,
+    OpaqueDelta: Accumulator._on_opaque,
+    Citation: Accumulator._on_citation,
+    Logprobs: Accumulator._on_logprobs,
+    BlockEnd: Accumulator._on_block_end,
+    UsageUpdate: Accumulator._on_usage,
+    Finish: Accumulator._on_finish,
+    End: Accumulator._on_end,
+    StreamFailed: Accumulator._on_failed,
+    Raw: Accumulator._on_raw,
+    # Not in it: Ping, which leaves no trace in a whole answer.
+}
 
 
 def play(response: ir.Response) -> list[Event]:
@@ -215,6 +222,7 @@ def play(response: ir.Response) -> list[Event]:
         if logprobs is not None and isinstance(part, ir.Text):
             out.insert(-1, Logprobs(ix, logprobs))
             logprobs = None
+    out.extend(Raw("", name, b"") for name in response.unplaced)
     out.append(Finish(response.finish, response.stop_sequence, response.finish_details))
     if response.usage is not None:
         out.append(UsageUpdate(response.usage))

@@ -74,6 +74,10 @@ class SendBody(msgspec.Struct, frozen=True, gc=False):
 class Finish(msgspec.Struct, frozen=True):
     """End the client's answer well."""
 
+    trailers: tuple[tuple[str, str], ...] = ()
+    """Fields behind the body, where its framing has room for any. They say nothing the answer needs: RFC 9110 section
+    6.5.1 lets whoever is between drop them."""
+
 
 class Cut(msgspec.Struct, frozen=True):
     """Break the client's connection, so that half an answer is not taken for a whole one."""

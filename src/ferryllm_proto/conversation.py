@@ -17,6 +17,7 @@ from .questions.completions import Completions
 from .questions.count import CountTokens
 from .questions.embeddings import Embeddings
 from .questions.forward import Forwarding
+from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
@@ -60,6 +61,21 @@ class Conversation(Protocol):
     def commit(self) -> bytes: ...
     def ping(self) -> bytes: ...
     def fail(self, error: ir.Error) -> bytes: ...
+
+
+def late_losses(talk: Conversation) -> tuple[tuple[str, str], ...]:
+    """What a stream has lost since its head was made, as a trailer: few dialects have a place for it in their bytes."""
+    if not talk.stream or talk.head is None:
+        return ()
+    late = loss_header(talk.losses[talk.head.told :])
+    return ((LOSS_HEADER, late),) if late else ()
+
+
+def final_headers(talk: Conversation) -> tuple[tuple[str, str], ...]:
+    """The head's fields with all losses, for a head that leaves with the end of its answer."""
+    assert talk.head is not None
+    kept = tuple(pair for pair in talk.head.headers if pair[0] != LOSS_HEADER)
+    return (*kept, (LOSS_HEADER, loss_header(talk.losses)))
 
 
 def peek(entry: Entry, body: bytes, path: str) -> tuple[str, bool]:

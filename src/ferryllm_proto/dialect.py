@@ -42,6 +42,8 @@ class ClientHead(msgspec.Struct, frozen=True):
 
     status: int
     headers: tuple[tuple[str, str], ...]
+    told: int = 0
+    """How many of the conversation's losses were known when it was made, and are in its headers."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -154,6 +156,8 @@ class Dialect(abc.ABC):
     """Headers a provider wants on every request unless the client sent its own."""
     foreign_marks: tuple[bytes, ...] = ()
     """Bytes in a client's body that show what another provider left and one of this dialect would refuse."""
+    checks_utf8 = False
+    """Whether `decode_request` looks at every byte that it carries on."""
     wants_estimate = False
     """Whether an answer has to show input tokens before the provider has counted them."""
     event_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -217,19 +221,19 @@ class Dialect(abc.ABC):
 
         Some servers take keys and versions from the query; those are for the configuration alone to say.
         """
-        given = path.partition("?")[2].split("&") if path else []
+        if not path or not self.query_names or "?" not in path:
+            return ""
+        given = path.partition("?")[2].split("&")
         return "&".join(pair for pair in given if pair.partition("=")[0] in self.query_names)
 
     def forwarded(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         """Headers for a provider of the same dialect out of the client's."""
         out = [("content-type", "application/json")]
-        given: set[str] = set()
-        for name, value in headers:
-            lower = name.lower()
-            if lower in self.forwarded_headers:
-                out.append((lower, value))
-                given.add(lower)
-        out.extend(pair for pair in self.fixed_headers if pair[0] not in given)
+        if wanted := self.forwarded_headers:
+            out.extend([(lower, value) for name, value in headers if (lower := name.lower()) in wanted])
+        if self.fixed_headers:
+            given = {name for name, _ in out}
+            out.extend(pair for pair in self.fixed_headers if pair[0] not in given)
         return tuple(out)
 
     # --- client half ---

@@ -25,7 +25,7 @@ from .actions import (
     SendBody,
     SendHead,
 )
-from .conversation import Conversation, converse, peek
+from .conversation import Conversation, converse, final_headers, late_losses, peek
 from .dialect import Headers
 from .dialects import DIALECTS
 from .entries import CONVERSATIONS, Entry, NoEntry, Operation, find
@@ -253,7 +253,10 @@ class Exchange:
         return self._refuse(ir.Error(kind, event.message, status=event.status), now)
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
-        actions: list[Action] = [Abort()] if self.state in _UPSTREAM_ALIVE else []
+        alive = self.state in _UPSTREAM_ALIVE
+        if self.state is State.KEEPING and self._past is not None:
+            alive = self._past.upstream_open
+        actions: list[Action] = [Abort()] if alive else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
         done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING
         return [*actions, self._record(now, None if done else Outcome.CANCELLED)]
@@ -345,15 +348,17 @@ class Exchange:
         talk = self._talk
         assert talk is not None
         actions: list[Action] = []
+        late = late_losses(talk) if over else ()
         if self._first_byte is None and talk.head is not None:
-            actions.extend(self._head(now))
+            actions.extend(self._head(now, final_headers(talk) if late else None))
+            late = ()
         if out:
             actions.append(self._send_body(out))
         if not over:
             return actions
         self._error = talk.error
         # The end goes out with the last bytes: a client that has read its last event may leave right after it.
-        actions.append(Cut() if talk.cut else Finish())
+        actions.append(Cut() if talk.cut else Finish(late))
         if upstream_open:
             actions.append(Release() if talk.state is Translation.DONE else Abort())
         actions.append(self._record(now))
@@ -427,14 +432,14 @@ class Exchange:
             headers = (*headers, ("allow", ", ".join(self._entry.allow)))
         return [self._send_head(head.status, headers, now), self._send_body(body), Finish(), self._record(now)]
 
-    def _head(self, now: float) -> list[Action]:
+    def _head(self, now: float, headers: Headers | None = None) -> list[Action]:
         talk = self._talk
         assert talk is not None
         assert talk.head is not None
         self._hold_at = None
         if talk.stream and talk.error is None and talk.state is Translation.STREAM:
             self._ping_at = now + self._gateway.ping_secs
-        return [self._send_head(talk.head.status, talk.head.headers, now)]
+        return [self._send_head(talk.head.status, talk.head.headers if headers is None else tuple(headers), now)]
 
     def _send_head(self, status: int, headers: tuple[tuple[str, str], ...], now: float) -> SendHead:
         self._status, self._first_byte = status, now

@@ -306,10 +306,7 @@ class Format(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One request for one answer.
-
-    ``names`` maps fields to the client's own keys (``stop`` to ``stop_sequences``): use `Request.wire_name`.
-    """
+    """One request for one answer; ``names`` maps fields to the client's own keys: use `Request.wire_name`."""
 
     dialect: str
     """Who wrote it: the entry's dialect."""
@@ -420,6 +417,8 @@ class Response(Struct, frozen=True):
     usage: Usage | None = None
     logprobs: bytes | None = None
     ext: Ext | None = None
+    unplaced: tuple[str, ...] = ()
+    """What its provider said beside it and nothing here holds, by name (`events.Raw`): lost to other dialects."""
 
 
 class ErrorKind(enum.Enum):

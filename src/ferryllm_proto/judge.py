@@ -6,6 +6,7 @@ It is written from WHATWG HTML section 9.2 and from the decoders of the official
 
 from __future__ import annotations
 
+import abc
 import re
 from collections.abc import Iterable
 from typing import TypeVar
@@ -49,7 +50,7 @@ def _character(match: re.Match[str]) -> str:
     return chr(0x10000 + (high << 10) + (low - 0x400))
 
 
-class Judge:
+class Judge(abc.ABC):
     """Base of the grammars of SSE streams. Subclasses implement `_event` and `_end`."""
 
     def __init__(self) -> None:
@@ -176,13 +177,13 @@ class Judge:
 
     # --- for subclasses ----------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def _event(self, name: str | None, data: bytes) -> None:
         """One event; ``name`` is None where it has no ``event:`` line."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _end(self) -> None:
         """The stream is over."""
-        raise NotImplementedError
 
     def _problem(self, rule: str, message: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:

@@ -61,7 +61,8 @@ def encode(
             request = rest
             removed.append(Loss(path, Disposition.DROPPED, exc.error.message.removeprefix(f"{path}: ")))
             continue
-        losses = [*removed, *(loss for loss in losses if all(loss.path != gone.path for gone in removed))]
+        if removed:
+            losses = [*removed, *(loss for loss in losses if all(loss.path != gone.path for gone in removed))]
         if policy is LossPolicy.STRICT and (gone := lost(losses)):
             raise StrictRefusal(gone)
         return upstream, losses

@@ -50,6 +50,28 @@ def lost(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     return tuple(loss for loss in losses if loss.disposition is not Disposition.REFUSED)
 
 
+MAX_LOSS_HEADER = 4096
+"""Characters of the loss header: proxies in front of us take 8 KiB of all headers together."""
+
+
+def pairs(losses: Iterable[Loss]) -> list[str]:
+    """What a client is told of ``losses``: ``disposition path`` each, printable ASCII without commas.
+
+    Joined by ", " they fit into `MAX_LOSS_HEADER`; the last one is ``and more`` where they would not.
+    """
+    told: list[str] = []
+    size = 0
+    for loss in losses:
+        text = f"{loss.disposition.value} {loss.path}"
+        text = "".join(c if " " <= c <= "~" and c != "," else "?" for c in text)
+        size += len(text) + 2
+        if size > MAX_LOSS_HEADER - 16:
+            told.append("and more")
+            break
+        told.append(text)
+    return told
+
+
 class StrictRefusal(RemoteProtocolError):
     """A request that could be sent but not whole, on a route that takes no loss."""
 
@@ -99,6 +121,9 @@ def wanted_logprobs(request: ir.Request) -> str:
         return f"{request.wire_name('include')}[{request.include.index(LOGPROBS)}]"
     return request.wire_name("logprobs" if request.logprobs else "top_logprobs")
 
+
+ONLY_ITS_OWN = "an event only its own dialect knows"
+"""Why an `events.Raw` is lost."""
 
 _FIELDS = {"cache": "cache_control", "opaque": "", "title": "name"}
 """Parts' fields by the names in `ir` whose usual name in a body is another."""
@@ -173,6 +198,11 @@ class Report:
 
     def degraded(self, path: str, reason: str) -> None:
         self.add(Loss(path, Disposition.DEGRADED, reason))
+
+    def unplaced(self, names: Iterable[str]) -> None:
+        """Report what a whole answer has beside its parts, see `ir.Response.unplaced`."""
+        for name in names:
+            self.dropped(name, ONLY_ITS_OWN)
 
     def wire_name(self, field: str) -> str:
         """The key under which the client wrote ``field`` of the request."""

@@ -41,13 +41,13 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (), path: str | None = None) -> Prepared:
     """What ``target`` gets for a client's ``body``. Raises `RemoteProtocolError` when the request is refused."""
-    json.check_utf8(body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
     backend = target.backend
     if entry.name == backend.name:
+        json.check_utf8(body)
         model, stream = entry.peek(body, path)
         json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
         # Where a provider of another dialect was asked before, its material stays here and our own is unwrapped.
-        if not any(mark in body for mark in (*MARKS, *backend.foreign_marks)):
+        if not any([mark in body for mark in (*MARKS, *backend.foreign_marks)]):
             named = target.model if target.model != model else None
             upstream = backend.pass_request(body, stream=stream, model=named, headers=headers, path=path)
             return Prepared(upstream, model, stream, None)
@@ -63,6 +63,8 @@ def understand(
 ) -> ir.Request:
     """The client's body as a request. ``named``: the provider's name of the model is known, so where the path says the
     model, it may be missing with the path. Raises `RemoteProtocolError`."""
+    if not entry.checks_utf8:
+        json.check_utf8(body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
     request = entry.decode_request(body, headers=headers, path=path)
     if not request.model and not entry.model_in_body and not named:
         what = "the path has to name the model, as in /v1beta/models/MODEL:generateContent"

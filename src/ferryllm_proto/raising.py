@@ -13,13 +13,16 @@ from .errors import RemoteProtocolError
 from .events import ArgsDelta, BlockEnd, BlockKind, BlockStart, Event, Finish, OpaqueDelta, UsageUpdate
 from .freeform import FreeformInput
 from .made import Made
-from .tools import ToolTable
+from .tools import ToolTable, ids_of
 
 _FIRST_OWN = 1 << 30
 """From here on blocks are numbered that are put into an answer; providers' decoders count from 0."""
 
 RAISED = frozenset({BlockStart, Finish, OpaqueDelta})
 """The events a `Raiser` always wants to see."""
+
+_CHANGED = frozenset({ir.Hosted, ir.Reasoning, ir.ToolCall})
+"""The parts of an answer that may look different to the client."""
 
 
 class Raiser:
@@ -31,16 +34,30 @@ class Raiser:
 
     def __init__(self, request: ir.Request, rules: ToolRules, client: ToolRules, seed: int, *, model: str = "") -> None:
         self._model = model
-        self._table = ToolTable(request.tools, rules)
-        self._ids = ids.IdRules(client.id_prefix, client.max_id, client.id_pattern)
+        self._tools = request.tools
+        self._rules = rules
+        self._known: ToolTable | None = None
+        self._ids = ids_of(client)
         self._seed = seed
         self._given: set[str] = set()
         self._calls = 0
         self._inputs: dict[int, FreeformInput] = {}
-        self._searches = Made(request.dialect, seed)
+        self._made: Made | None = None
         self._client = request.dialect
         self._held: dict[int, BlockStart] = {}
         self._next = _FIRST_OWN
+
+    @property
+    def _table(self) -> ToolTable:
+        if self._known is None:  # most answers call nothing
+            self._known = ToolTable(self._tools, self._rules)
+        return self._known
+
+    @property
+    def _searches(self) -> Made:
+        if self._made is None:  # hardly an answer has something its provider made by itself
+            self._made = Made(self._client, self._seed)
+        return self._made
 
     @property
     def idle(self) -> bool:
@@ -92,6 +109,8 @@ class Raiser:
         return out
 
     def _unanswered(self) -> list[Event]:
+        if self._made is None:
+            return []
         out = self._blocks(self._searches.end())
         if self._searches.made:
             out.append(UsageUpdate(self._searches.usage))
@@ -135,6 +154,8 @@ class Raiser:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
+        if _CHANGED.isdisjoint(map(type, response.parts)):
+            return response
         parts: list[ir.Part] = []
         for part in response.parts:
             if isinstance(part, ir.Hosted) and (blocks := self._searches.receive(part)) is not None:

@@ -13,10 +13,11 @@ def no_entry(method: str, path: str, entry: NoEntry) -> ir.Error:
     return ir.Error(
         ir.ErrorKind.NOT_FOUND,
         "nothing answers at this path; this gateway has /v1/chat/completions, /v1/completions, /v1/responses, "
-        "/v1/responses/input_tokens, /v1/messages, /v1/messages/count_tokens, /v1/embeddings and /v1/models, Gemini's "
-        "/v1beta/models/{model}:generateContent, :streamGenerateContent, :countTokens and :embedContent, and Ollama's "
-        "/api/chat, /api/generate, /api/embed, /api/tags and /api/show; other paths can be handed to a provider "
-        "([[passthrough]])",
+        "/v1/responses/input_tokens, /v1/responses/compact, /v1/messages, /v1/messages/count_tokens, /v1/embeddings "
+        "and /v1/models, Gemini's /v1beta/models/{model}:generateContent, :streamGenerateContent, :countTokens and "
+        ":embedContent, and Ollama's "
+        "/api/chat, /api/generate, /api/embed, /api/tags, /api/show and /api/version; other paths can be handed to a "
+        "provider ([[passthrough]])",
         code="not_found",
     )
 

@@ -6,13 +6,14 @@ put behind whole events when the provider is lost in the middle of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 
 from . import ir, json
 from .dialect import Headers, Scanner, StreamDecoder
 from .errors import RemoteProtocolError
 from .events import PREAMBLE, StreamFailed
-from .loss import Loss
+from .loss import Loss, pairs
 from .sse import MAX_EVENT_SIZE, FrameDecoder
 
 _FORWARDED = frozenset(
@@ -28,9 +29,10 @@ _FORWARDED = frozenset(
         "anthropic-organization-id",
     }
 )
+LOSS_HEADER = "x-ferryllm-loss"
+"""What tells a client of losses: a field of the head, or behind a stream a trailer of the same name."""
+
 _FORWARDED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-codex-")
-MAX_LOSS_HEADER = 4096
-"""Characters of the loss header: proxies in front of us take 8 KiB of all headers together."""
 
 
 def client_headers(headers: Headers) -> list[tuple[str, str]]:
@@ -39,38 +41,44 @@ def client_headers(headers: Headers) -> list[tuple[str, str]]:
     The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
     out: list[tuple[str, str]] = []
+    named = False
     for name, value in headers:
-        lower = name.lower()
-        if lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
-            out.append((lower, value))
-        elif lower in ("x-request-id", "request-id") and not any(n == "x-upstream-request-id" for n, _ in out):
-            out.append(("x-upstream-request-id", value))
+        shown = _shown(name)
+        if shown is None or (named and shown == _UPSTREAM_ID):
+            continue
+        named = named or shown == _UPSTREAM_ID
+        out.append((shown, value))
     return out
 
 
+_UPSTREAM_ID = "x-upstream-request-id"
+
+
+@functools.lru_cache(maxsize=1024)
+def _shown(name: str) -> str | None:
+    """The client's name of a provider's header; None: not for clients. Providers send the same dozens every time."""
+    lower = name.lower()
+    if lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
+        return lower
+    return _UPSTREAM_ID if lower in ("x-request-id", "request-id") else None
+
+
 def loss_header(losses: Iterable[Loss]) -> str:
-    """``disposition path`` pairs for the client, at most `MAX_LOSS_HEADER` characters; "" without losses."""
-    parts: list[str] = []
-    size = 0
-    for loss in losses:
-        text = f"{loss.disposition.value} {loss.path}"
-        text = "".join(c if " " <= c <= "~" and c != "," else "?" for c in text)
-        size += len(text) + 2
-        if size > MAX_LOSS_HEADER - 16:
-            parts.append("and more")
-            break
-        parts.append(text)
-    return ", ".join(parts)
+    """``disposition path`` pairs for the client, in one line of at most `MAX_LOSS_HEADER` characters; "" without
+    losses."""
+    return ", ".join(pairs(losses))
 
 
 def answer_headers(
-    own: list[tuple[str, str]], upstream: Headers, losses: Iterable[Loss]
+    own: list[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
-    given = {name.lower() for name, _ in own}
-    headers = [*own, *(header for header in client_headers(upstream) if header[0] not in given)]
-    lost = loss_header(losses)
-    return (*headers, ("x-ferryllm-loss", lost)) if lost else tuple(headers)
+    headers = list(own)
+    if theirs := client_headers(upstream):
+        given = {name.lower() for name, _ in own}
+        headers.extend(header for header in theirs if header[0] not in given)
+    lost = loss_header(losses) if losses else ""
+    return (*headers, (LOSS_HEADER, lost)) if lost else tuple(headers)
 
 
 MAX_WHOLE = 1 << 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Quirks(msgspec.Struct, frozen=True):
+class Quirks(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a provider differs from the row of its vendor; None leaves what the row says."""
 
     max_tokens_field: str | None = None
@@ -61,7 +61,7 @@ class ModelRule(msgspec.Struct, frozen=True):
 NO_QUIRKS = Quirks()
 
 
-class ProviderRules(msgspec.Struct, frozen=True):
+class ProviderRules(msgspec.Struct, frozen=True, cache_hash=True):
     """What an encoder of requests has to know of the provider."""
 
     vendor: str = ""

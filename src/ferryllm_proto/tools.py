@@ -7,9 +7,8 @@ names come out in every turn (translation.md A13, A14, R5, R6).
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
-
 import msgspec
 
 from . import ids, ir, json, search
@@ -28,6 +27,12 @@ _SHIM_SCHEMA = json.encode(
 )
 
 
+@functools.lru_cache(maxsize=64)
+def ids_of(rules: ToolRules) -> ids.IdRules:
+    """What ``rules`` say of the ids of calls."""
+    return ids.IdRules(rules.id_prefix, rules.max_id, rules.id_pattern)
+
+
 def _callable(tool: ir.Tool) -> tuple[ir.Function | ir.Custom, ...]:
     """The client's own tools in an entry of the list."""
     return tool.inner if isinstance(tool, ir.HostedTool) else (tool,)
@@ -36,13 +41,15 @@ def _callable(tool: ir.Tool) -> tuple[ir.Function | ir.Custom, ...]:
 class ToolTable:
     """Names on the client's side to names on the provider's and back."""
 
-    def __init__(self, tools: Iterable[ir.Tool], rules: ToolRules) -> None:
+    def __init__(self, tools: tuple[ir.Tool, ...], rules: ToolRules) -> None:
         self.rules = rules
-        self._pattern = re.compile(rules.name_pattern)
+        self._pattern = ids.pattern(rules.name_pattern)
         self._wire: dict[_Key, str] = {}
         self._client: dict[str, ir.Function | ir.Custom] = {}
         self._spaced: dict[_Key, ir.Function | ir.Custom] = {}
         """With namespaces a provider's name alone says not which tool is meant."""
+        if not tools:
+            return
         named = [tool for one in tools for tool in _callable(one)]
         # Plain names that fit keep their name whatever comes before them; the others get one that is still free.
         for tool in sorted(named, key=lambda tool: not self._fits(tool)):
@@ -96,13 +103,15 @@ class Lowered:
         """None where there are no tools left: a choice without tools is refused by every provider (A10)."""
         self.parallel = parallel
         self.table = table
-        rules = table.rules
-        self._ids = ids.IdRules(rules.id_prefix, rules.max_id, rules.id_pattern)
+        self._ids = ids_of(table.rules)
 
     def call(self, call: ir.ToolCall) -> ir.ToolCall:
         """A call of the history with the provider's name, id and form of arguments."""
         rules = self.table.rules
         shim = call.kind is ir.ToolKind.CUSTOM and not rules.custom
+        if call.namespace is None and not shim:  # the usual one fits as it is
+            if self.table.wire_name(None, call.name) == call.name and ids.fit(call.id, self._ids) == call.id:
+                return call
         return msgspec.structs.replace(
             call,
             id=ids.fit(call.id, self._ids),
@@ -114,11 +123,11 @@ class Lowered:
 
     def result(self, result: ir.ToolResult) -> ir.ToolResult:
         """A result of the history with the provider's id and kind."""
-        return msgspec.structs.replace(
-            result,
-            id=ids.fit(result.id, self._ids),
-            kind=result.kind if self.table.rules.custom else ir.ToolKind.FUNCTION,
-        )
+        id_ = ids.fit(result.id, self._ids)
+        kind = result.kind if self.table.rules.custom else ir.ToolKind.FUNCTION
+        if id_ == result.id and kind is result.kind:
+            return result
+        return msgspec.structs.replace(result, id=id_, kind=kind)
 
 
 def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) -> Lowered:
@@ -128,6 +137,8 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
     reported has the path the client wrote.
     """
     table = ToolTable(request.tools, rules)
+    if not request.tools and request.tool_choice is None:
+        return Lowered((), None, None, table)
     out: list[ir.Tool] = []
     seen: set[_Key] = set()
     gone: set[str] = set()
@@ -166,6 +177,8 @@ def _lower_tool(tool: ir.Function | ir.Custom, table: ToolTable, target: str, re
             if not field.startswith("."):  # a spelling
                 report.dropped(f"{path}.{field}", "not a field of the function that is sent instead")
         return ir.Function(name, _shim_description(tool), _SHIM_SCHEMA, path=tool.path)
+    if name == tool.name and namespace == tool.namespace:
+        return tool
     return msgspec.structs.replace(tool, name=name, namespace=namespace)
 
 
@@ -228,6 +241,8 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
     become one where the calls would be cut off from their results. An id that comes again in a later call (servers
     that number anew in every answer) gets another one there, the same in every turn of the conversation (A14).
     """
+    if not any(type(part) in _PAIRED for turn in turns for part in turn.parts):
+        return turns
     answers, placed = _match(turns, report)
     turns = _distinct(turns, answers)
     out: list[ir.Turn] = []
@@ -260,6 +275,8 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
         out.append(ir.Turn(ir.Role.USER, tuple(results)))
     return tuple(out)
 
+
+_PAIRED = frozenset({ir.ToolCall, ir.ToolResult})
 
 _Place = tuple[int, int]
 """Number of the turn and of the part in it."""

@@ -63,6 +63,10 @@ _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 
 
+def _nowhere(event: Event) -> bytes:
+    raise LocalProtocolError("no answer has begun")
+
+
 class Translator:
     """One request and its answer.
 
@@ -113,14 +117,15 @@ class Translator:
         self._size = 0
         self._held: list[bytes] = []
         self._seen = Observer(foreign=entry != backend)
-        self._opening = Opening(self.backend, 0, (), stream=False)
+        self._opening: Opening | None = None
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
         self._told = 0
-        self._send: Callable[[Event], bytes] = self._accumulate
+        # No method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
+        self._send: Callable[[Event], bytes] = _nowhere
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -209,6 +214,7 @@ class Translator:
         if state is State.WHOLE:
             return self._end_whole()
         if state is State.SNIFF:
+            assert self._opening is not None
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
@@ -260,6 +266,7 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
+            assert self._opening is not None
             return self._begin(self._opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
@@ -273,13 +280,15 @@ class Translator:
         """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
         if form is Form.UNKNOWN:
             return b""
+        assert self._opening is not None
         if form in (Form.PAGE, Form.EMPTY):
             return self._fail(self._opening.fault())
         data, whole = self._opening.take(), form is Form.WHOLE
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
-            decoder, ends = self.backend.stream_decoder(), self.backend.event_ends
+            decoder = self.backend.stream_decoder() if self.stream else None
+            ends = self.backend.event_ends
             self._relay = Relay(self._scanner(name), stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = State.RELAY
             return self._relayed(data)
@@ -307,20 +316,18 @@ class Translator:
             self._send = self._encoder.send
         else:
             self._accumulator = Accumulator()
+            self._send = self._accumulator.send
         return self._translated(self._decoder.receive_data(data))
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
         return self.backend.scanner(stream=self.stream, model=name)
 
-    def _accumulate(self, event: Event) -> bytes:
-        assert self._accumulator is not None
-        self._accumulator.send(event)
-        return b""
-
     def _answer(self) -> Answer:
-        estimate = 0
-        if self.request is not None and self.entry.wants_estimate:
+        estimate, usage = 0, self._seen.usage
+        # A stream has to begin with a number before the provider has told one; a whole answer only if it never did.
+        unknown = self.stream or usage is None or usage.input is None
+        if unknown and self.request is not None and self.entry.wants_estimate:
             estimate = estimate_input(self.request, self._target.model, self.backend.name)
         return Answer(
             model=self.model,
@@ -352,12 +359,13 @@ class Translator:
                         return b""
                 elif kind not in PREAMBLE:
                     seen.empty = False
-                if kind is End and self._encoder is not None:
-                    out.append(self._late_losses())
+                at = len(out)
                 if raiser is not None and (kind in RAISED or not raiser.idle):
                     out.extend([send(raised) for raised in raiser.send(event)])
                 else:
                     out.append(send(event))
+                if kind is End and self._encoder is not None:
+                    out.insert(at, self._late_losses())
                 if not committed and kind not in PREAMBLE and self._encoder is not None:
                     committed = True
                     out = [self._commit(), *out]
@@ -380,10 +388,9 @@ class Translator:
             self._told = len(self._encoder.losses)
 
     def _late_losses(self) -> bytes:
-        """What the stream itself has lost, as a comment before its end: the head was gone when it showed (G4)."""
-        known = len(self.losses)
+        """What the stream has lost behind its head, as a comment before its end (G4); `Exchange` has a trailer."""
         self._collect_losses()
-        late = loss_header(self.losses[known:]) if self.entry.sse and self.head is not None else ""
+        late = loss_header(self.losses[self.head.told :]) if self.entry.sse and self.head is not None else ""
         return f": x-ferryllm-loss: {late}\n\n".encode() if late else b""
 
     def _commit(self) -> bytes:
@@ -395,7 +402,6 @@ class Translator:
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is State.FAILED:
             return self._flush()
-        self.losses.extend(self._accumulator.report.losses)
         try:
             return self._whole_answer(self._accumulator.response(), raise_tools=False)
         except RemoteProtocolError as exc:
@@ -405,7 +411,8 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(json.mend_utf8(unwrapped(b"".join(self._buffer))))
+            body = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+            response = self.backend.decode_response(json.mend_utf8(unwrapped(body)))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)
@@ -483,7 +490,8 @@ class Translator:
         return self._fail(error)
 
     def _fail_before_head(self, error: ir.Error) -> None:
-        error = self._opening.explain(error)
+        if self._opening is not None:
+            error = self._opening.explain(error)
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
         # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).
@@ -493,7 +501,7 @@ class Translator:
         self.state = State.FAILED
 
     def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
-        self.head = ClientHead(status, answer_headers(headers, self._upstream_headers, self.losses))
+        self.head = ClientHead(status, answer_headers(headers, self._upstream_headers, self.losses), len(self.losses))
 
     def _flush(self) -> bytes:
         held, self._held = self._held, []

@@ -165,7 +165,16 @@ def test_interleaved_blocks_fold_in_order_of_their_starts() -> None:
         finish_details=b"{}",
         created=5,
         usage=ir.Usage(input=3, output=4),
+        unplaced=("x",),
     )
+
+
+def test_what_no_part_holds_is_named_once_and_played_as_nobodys_event() -> None:
+    raws: list[Event] = [Raw("openai", name, b"{}") for name in ("x", "y", "x")]
+    out = fold([Start("i", "m"), *raws, Finish(ir.FinishReason.END), End()])
+    assert out.unplaced == ("x", "y")
+    assert [event for event in play(out) if isinstance(event, Raw)] == [Raw("", "x", b""), Raw("", "y", b"")]
+    assert fold(play(out)) == out
 
 
 def test_the_end_of_a_hosted_block_may_replace_it() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Disposition, Loss, ir
-from ferryllm_proto.relay import MAX_LOSS_HEADER, MAX_WHOLE, Relay, client_headers, loss_header
+from ferryllm_proto.loss import MAX_LOSS_HEADER
+from ferryllm_proto.relay import MAX_WHOLE, Relay, client_headers, loss_header
 from ferryllm_proto.sse import MAX_EVENT_SIZE
 
 

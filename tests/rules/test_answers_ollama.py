@@ -172,7 +172,7 @@ def test_x17_x16_what_has_no_place_is_reported(stream: bool) -> None:
     text = block(2, {"type": "text", "text": "", "citations": []}, cited, {"type": "text_delta", "text": "so"})
     told = through("ollama", "anthropic", messages(block(0, use), block(1, result), text), stream=stream)
     assert told.state is State.DONE
-    assert {"content.server_tool_use", "content.web_search_tool_result", "content.citations"} <= set(told.lost)
+    assert {"server_tool_use", "web_search_tool_result", "content.citations"} <= set(told.lost)
 
 
 def test_s16_g4_nothing_but_lines_is_ever_written() -> None:

@@ -29,6 +29,7 @@ class Answer(msgspec.Struct):
     status: int = 0
     fields: dict[str, str] = {}
     body: bytes = b""
+    trailers: dict[str, str] = {}
     interim: list[int] = []
     ended: bool = False
     reset: int | None = None
@@ -152,6 +153,8 @@ class H2Client:
             found.body += event.data or b""
             if self.reading and event.flow_controlled_length and not found.ended and stream is not None:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+        elif isinstance(event, h2.events.TrailersReceived):
+            found.trailers = {str(name): str(value) for name, value in event.headers or []}
         elif isinstance(event, h2.events.StreamEnded):
             found.ended = True
         elif isinstance(event, h2.events.StreamReset):

@@ -42,8 +42,8 @@ ProxyUrl = Annotated[
 Http2 = Annotated[
     bool,
     Meta(
-        description="Whether HTTP/2 is offered to the provider; over `http` it is spoken without asking. HTTP/1.1 costs "
-        "half as much for each request, so this is for providers that allow few connections."
+        description="Whether HTTP/2 is offered to the provider; over `http` it is spoken without asking. HTTP/1.1 "
+        "costs half as much for each request, so this is for providers that allow few connections."
     ),
 ]
 MaxConnections = Annotated[

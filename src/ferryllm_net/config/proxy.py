@@ -98,7 +98,8 @@ def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
 
 
 def _excluded(host: str, port: int, text: str) -> bool:
-    """Whether `no_proxy` names ``host``: itself, a domain above it, a network (CIDR), with or without a port, or `*`."""
+    """Whether `no_proxy` names ``host``: itself, a domain above it, a network (CIDR), each with or without a port, or
+    everything (`*`)."""
     host = host.lower().rstrip(".")
     try:
         address = ipaddress.ip_address(host)

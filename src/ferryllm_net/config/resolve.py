@@ -13,7 +13,7 @@ from .passthrough import resolve_passthrough
 from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .provider_rules import check_rules, provider_rules
-from .proxy import ProxySettings, resolve_proxy
+from .proxy import resolve_proxy
 from .responses import resolve_responses
 from .schema import Config, Provider, Route, Server
 from .secret import Secret
@@ -22,6 +22,7 @@ from .settings import (
     ListenAddress,
     LoggingSettings,
     ProviderSettings,
+    ProxySettings,
     RouteSettings,
     ServerSettings,
     Settings,

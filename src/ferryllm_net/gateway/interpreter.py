@@ -321,7 +321,7 @@ class Interpreter:
                 assert isinstance(action, SendBody)
                 after = actions[n + 1] if n + 1 < len(actions) else None
                 if type(after) is Finish:
-                    await self._respond.end(action.data, list(getattr(after, 'trailers', ())))
+                    await self._respond.end(action.data, list(after.trailers))
                 else:
                     await self._respond.body(action.data)
             elif kind is SendHead:
@@ -332,7 +332,7 @@ class Interpreter:
             elif kind is Finish:
                 assert isinstance(action, Finish)
                 if not self._respond.ended:
-                    await self._respond.end(b"", list(getattr(action, 'trailers', ())))
+                    await self._respond.end(b"", list(action.trailers))
             elif kind is Cut:
                 await self._respond.abort()
             elif kind is Abort:

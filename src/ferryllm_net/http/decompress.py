@@ -1,4 +1,4 @@
-"""Content codings undone a piece at a time: zstd, gzip, deflate.
+"""Content codings undone a piece at a time: zstd, gzip, deflate, and br where the brotli package is installed.
 
 A compressed body is an amplifier in the hands of whoever sent it, so nothing here can answer with more than one bounded
 piece for one step: whoever asks decides how many pieces it wants. Sans-IO.
@@ -117,6 +117,41 @@ class _Zstd:
             raise CodingError(400, "the zstd body is truncated")
 
 
+class _Brotli:
+    """One brotli stream (RFC 7932). It says itself how large its window is: at most 16 MB."""
+
+    def __init__(self) -> None:
+        # An extra: no provider sends br unless it was asked for, and we ask for none.
+        try:
+            import brotli
+        except ImportError:
+            raise CodingError(415, "the content coding 'br' needs the package brotli (ferryllm[brotli])") from None
+        self._error: type[Exception] = brotli.error
+        self._machine: Any = brotli.Decompressor()
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            self._begun = True
+            if self._machine.is_finished():
+                raise CodingError(400, "bytes after the end of the br body")
+            try:
+                piece = self._machine.process(data, output_buffer_limit=PIECE_BYTES)
+                if piece:
+                    yield piece
+                while not self._machine.can_accept_more_data() and not self._machine.is_finished():
+                    piece = self._machine.process(b"", output_buffer_limit=PIECE_BYTES)
+                    if piece:
+                        yield piece
+            except self._error as exc:
+                raise CodingError(400, "the body is not valid br") from exc
+            data = b""
+
+    def finish(self) -> None:
+        if self._begun and not self._machine.is_finished():
+            raise CodingError(400, "the br body is truncated")
+
+
 class Inflater:
     """Undoes the codings of one message.
 
@@ -138,7 +173,9 @@ class Inflater:
             return _Zlib("deflate")
         if name == "zstd":
             return _Zstd()
-        raise CodingError(415, f"the content coding {name[:20]!r} is not known; zstd, gzip and deflate are")
+        if name == "br":
+            return _Brotli()
+        raise CodingError(415, f"the content coding {name[:20]!r} is not known; zstd, gzip, deflate and br are")
 
     def __bool__(self) -> bool:
         """Whether there is anything to undo."""

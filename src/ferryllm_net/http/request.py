@@ -254,7 +254,7 @@ class Responder:
         """Write the last bytes and the end of the message; ``trailers`` where its framing has a place for them (chunked
         HTTP/1.1, HTTP/2), else they are left out."""
         after = self._move("end")
-        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage(trailers or []))
+        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage([] if self._bodyless else trailers or []))
         if out and not self._channel.put(out):
             await self._channel.drain()
         # Only now: until it is out, a client that leaves still cancels the handler.

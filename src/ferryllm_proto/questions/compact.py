@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ir
+from .. import ir, json
 from ..dialect import UpstreamRequest
 from ..dialects.openai_responses.compaction import answer, question
 from ..errors import RemoteProtocolError
@@ -60,6 +60,7 @@ class Compact(OneShot):
 
     def _conclude(self, data: bytes) -> None:
         if not self._emulated:
+            json.fields(data)  # half an answer, or a page, must not look like one
             self._answer(data)
             return
         response = self.backend.decode_response(data)

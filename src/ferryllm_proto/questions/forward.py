@@ -7,6 +7,8 @@ the status, and the token counts near the end of the answer, for the record.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from .. import ir, json
@@ -157,11 +159,34 @@ class Forwarding:
 def _fault(method: str, target: str) -> ir.Error | None:
     if method not in METHODS:
         return ir.Error(ir.ErrorKind.METHOD, f"{method} does not pass here; use {', '.join(METHODS)}")
-    # A provider that resolves them would let clients out of the paths the configuration has opened.
-    plain = target.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("\\", "/")
-    if any(segment in (".", "..") for segment in plain.split("/")):
+    if _leads_out(target):
         return ir.Error(ir.ErrorKind.BAD_REQUEST, "the path has a segment of dots: write it without", code="bad_path")
     return None
+
+
+_DOTS = frozenset({".", ".."})
+_OVERLONG = re.compile("%c[01]", re.IGNORECASE)
+"""The first byte of an ASCII character in two (RFC 3629 section 10): lax decoders read a slash or a dot there."""
+_MAX_ESCAPED = 4
+"""How often a path may be escaped in itself; each proxy on the way may undo one."""
+
+
+def _leads_out(target: str) -> bool:
+    """Whether a provider that resolves dots, or a proxy before it, could end up outside of ``target``'s folder: the
+    configuration has opened that and no other.
+
+    Looked at as it is written and after each unescaping. A parameter of a segment (``..;a``) is none to some servers.
+    """
+    if _OVERLONG.search(target):
+        return True
+    for _ in range(_MAX_ESCAPED):
+        if any(segment.partition(";")[0] in _DOTS for segment in target.replace("\\", "/").split("/")):
+            return True
+        plain = unescaped(target)
+        if plain == target:
+            return False
+        target = plain
+    return True
 
 
 class _Named(msgspec.Struct, frozen=True):

@@ -75,6 +75,11 @@ class Remembering:
         self._last = (out, upstream_open)
         return None if kept is None else Keep(kept, item_ids(kept.items))
 
+    @property
+    def upstream_open(self) -> bool:
+        """Whether the provider of the answer that waits to be kept is still open."""
+        return self._last[1]
+
     def release(self, talk: KeptTranslator, *, kept: bool) -> tuple[bytes, bool]:
         """The end of the answer, true to whether it was ``kept``; and whether the provider is still open."""
         (out, upstream_open), self._last = self._last, (b"", False)

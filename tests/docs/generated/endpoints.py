@@ -103,7 +103,8 @@ after the same checks as a `POST`: 401 for a wrong key, 403 for a foreign `Origi
 - `x-request-id`: the id of the log lines of this request. On the Messages path also `request-id`, unless the provider
   sent one of its own.
 - `x-ferryllm-loss`: what the translation had to degrade or drop, as `disposition path` pairs, where there is something
-  to tell before the answer begins. The reasons are in the log at level `debug`.
+  to tell before the answer begins; a trailer of this name behind a stream that lost something on its way
+  ([losses](../explanation/losses.md#where-it-is-told)). The reasons are in the log at level `debug`.
 - `x-upstream-request-id`: what the provider sent as `x-request-id`.
 - Of the provider's other headers these alone:
 @HEADERS@.

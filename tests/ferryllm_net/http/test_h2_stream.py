@@ -48,6 +48,26 @@ async def test_stream_that_is_reset_cancels_its_handler_and_no_other(serving: Se
         assert rig.errors == []
 
 
+async def test_trailers_end_a_stream(serving: Serving) -> None:
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.head(200, [])
+        if request.path == "/begun":
+            await respond.body(b"a")
+        last = b"" if request.path == "/empty" else b"b" * 100
+        await respond.end(last, [("X-Lost", "a, b")])
+
+    async with serving(handler) as rig:
+        client = await H2Client(rig.connect(), window=40).start()  # the last bytes wait for the window
+        for path, body in (("/begun", b"a" + b"b" * 100), ("/held", b"b" * 100), ("/empty", b"")):
+            answer = await client.get(path)
+            assert (answer.body, answer.trailers, answer.ended) == (body, {"x-lost": "a, b"}, True)
+        head = client.open("/held", method="HEAD")
+        await client.flush()
+        answer = await client.answer(head)
+        assert (answer.body, answer.trailers) == (b"", {})
+        assert rig.errors == []
+
+
 async def test_client_that_does_not_read_one_stream_stops_that_one_alone(serving: Serving) -> None:
     written: list[int] = []
 

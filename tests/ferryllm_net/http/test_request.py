@@ -50,6 +50,61 @@ async def test_chunked_answer_goes_out_event_by_event(serving: Serving) -> None:
         assert writes[2] == b"1\r\nd\r\n0\r\n\r\n", "the last bytes go out with the end"
 
 
+async def test_trailers_stand_behind_the_last_chunk(serving: Serving) -> None:
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.head(200, [])
+        await respond.body(b"a")
+        await respond.end(b"b", [("X-Lost", "a, b")])
+
+    async with serving(handler) as rig:
+        wire = rig.connect()
+        await wire.send(GET + GET)
+        data = await wire.receive_until(b"a, b\r\n\r\n")
+        assert data.lower().endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\nx-lost: a, b\r\n\r\n")
+        await wire.receive_until(b"a, b\r\n\r\n")  # the connection goes on
+        assert rig.errors == []
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", [("content-length", "1")]),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", []),
+        (b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", []),
+    ],
+)
+async def test_trailers_without_a_place_are_left_out(head: bytes, fields: Headers, serving: Serving) -> None:
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.head(200, fields)
+        await respond.end(b"b", [("x-lost", "a")])
+
+    async with serving(handler) as rig:
+        wire = rig.connect()
+        await wire.send(head)
+        data = await wire.receive_until(b"\r\n\r\n" if head.startswith(b"HEAD") else b"\r\n\r\nb")
+        assert b"x-lost" not in data
+        await wire.aclose()
+    assert rig.errors == []
+
+
+async def test_a_trailer_is_held_to_the_form_of_a_field(serving: Serving) -> None:
+    caught: list[Misuse] = []
+
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.head(200, [])
+        try:
+            await respond.end(b"b", [("x-lost", "a\r\nx-forged: b")])
+        except Misuse as exc:
+            caught.append(exc)
+            await respond.abort()
+
+    async with serving(handler) as rig:
+        wire = rig.connect()
+        await wire.send(GET)
+        assert await wire.receive() == b""
+    assert len(caught) == 1
+
+
 async def test_flush_sends_the_head_alone(serving: Serving) -> None:
     async def handler(request: Request, respond: Responder) -> None:
         await respond.head(500, [])

@@ -80,7 +80,22 @@ def test_n5_keys_in_the_query_are_the_gateways() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/v1/files/../models", "/v1/files/%2e%2e/models", "/v1/files/.%2E", "/v1/files/..%2fmodels", "/v1/files/..\\x"],
+    [
+        "/v1/files/../models",
+        "/v1/files/%2e%2e/models",
+        "/v1/files/.%2E",
+        "/v1/files/..%2fmodels",
+        "/v1/files/..\\x",
+        "/v1/files/..%5Cx",
+        "/v1/files/%252e%252e/models",
+        "/v1/files/%25252e./models",
+        "/v1/files/x%252f..%252fmodels",
+        "/v1/files/..;/models",
+        "/v1/files/%2e%2e%3bx/models",
+        "/v1/files/..%c0%afmodels",
+        "/v1/files/%C0%AE%C0%AE/models",
+        "/v1/files/%2525252525",
+    ],
 )
 def test_no_path_leads_out_of_what_was_opened(target: str) -> None:
     one, sent = ask(target=target)
@@ -88,6 +103,15 @@ def test_no_path_leads_out_of_what_was_opened(target: str) -> None:
     assert one.head is not None
     assert one.head.status == 400
     assert json.loads(one.receive_eof())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/files/a..b", "/v1/files/...", "/v1/files/100%25", "/v1/files/x;y", "/v1/files/%C3%A9"]
+)
+def test_other_paths_pass_as_they_are_written(target: str) -> None:
+    _, sent = ask(target=target)
+    assert sent is not None
+    assert sent.path == target
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", ""])

@@ -70,7 +70,7 @@ _FINISHES: dict[str, dict[str, set[str]]] = {
     },
     "ollama": {END: {"stop"}, LENGTH: {"length"}, STOP: {"stop"}, TOOL: {"stop"}, FILTER: {"stop"}},
 }
-_REFUSED = {"openai": {"stop", "content_filter"}, "openai_responses": {"completed", "incomplete"}}
+CAN_REFUSE = {"openai": {"stop", "content_filter"}, "openai_responses": {"completed", "incomplete"}}
 
 _KINDS = {
     "rate_limit": {ir.ErrorKind.RATE_LIMIT},
@@ -193,7 +193,7 @@ _CARRIED = re.compile(r"\n?\[ferry1\.[^\]]*\]")
 
 def compare(entry: str, backend: str, meant: Meant, seen: Seen, *, exact_thoughts: bool = True) -> None:
     """Raises AssertionError where the client got something else than was meant."""
-    same_text(seen.text, meant.prose(refusals=entry not in _REFUSED))
+    same_text(seen.text, meant.prose(refusals=entry not in CAN_REFUSE))
     thoughts = _CARRIED.sub("", seen.reasoning)
     if exact_thoughts:
         same_text(thoughts, meant.thoughts)
@@ -202,7 +202,7 @@ def compare(entry: str, backend: str, meant: Meant, seen: Seen, *, exact_thought
     _same_calls(entry, backend, meant, seen.tools)
     allowed = _FINISHES[entry][meant.finish]
     if any(isinstance(block, Prose) and block.refusal for block in meant.blocks):
-        allowed = _REFUSED.get(entry, {seen.finish or ""}) | (_FINISHES[entry][TOOL] if meant.calls else set())
+        allowed = CAN_REFUSE.get(entry, {seen.finish or ""}) | (_FINISHES[entry][TOOL] if meant.calls else set())
     assert seen.finish in allowed, f"finish {seen.finish}, expected one of {allowed}"
     if meant.usage is not None:
         assert seen.usage is not None, "no usage"
@@ -276,7 +276,7 @@ def _cut(rng: random.Random, entry: str, backend: str, meant: Meant, data: bytes
     elif entry != backend:
         seen = grammar.validate(entry, out, _BODIES[entry][1])
         assert seen.ended
-        same_text(seen.text, meant.prose(refusals=entry not in _REFUSED))
+        same_text(seen.text, meant.prose(refusals=entry not in CAN_REFUSE))
         _same_calls(entry, backend, meant, seen.tools)
 
 
@@ -309,5 +309,5 @@ def _is_error(translator: Translator, entry: str, backend: str, out: bytes, mean
     assert seen.failed, "no error"
     assert not seen.ended, "an end beside an error"
     if meant is not None:
-        wanted = meant.prose(refusals=entry not in _REFUSED).encode("utf-16", "surrogatepass")
+        wanted = meant.prose(refusals=entry not in CAN_REFUSE).encode("utf-16", "surrogatepass")
         assert wanted.startswith(seen.text.encode("utf-16", "surrogatepass")), "text that was not meant"

@@ -45,6 +45,7 @@ class Anthropic(Dialect):
     # Thoughts of a provider that signs nothing: refused by the API, and dropped with a report when read (A28).
     foreign_marks = (b'"signature":""', b'"signature": ""')
     wants_estimate = True
+    checks_utf8 = True
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body)

@@ -6,14 +6,20 @@ next) are `ir.Hosted` with their JSON untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
 
 from ... import ir, json
 from ...json import Raw
 from . import carrier, wire
-from .wire import NAME, given
+from .wire import ABSENT, NAME, given
 
-_Decode = Callable[[Raw, str, str], ir.Part]
+_Extra = dict[str, bytes]
+_Read = Callable[[Any, _Extra, str, str], "ir.Part | None"]
+"""A decoded block, its unknown fields, its path and the client's model to a part; None for one the representation can
+not hold."""
 
 
 def content(data: bytes, path: str, model: str) -> tuple[ir.Part, ...]:
@@ -35,7 +41,31 @@ def block(raw: Raw, path: str, model: str) -> ir.Part:
     decode = _DECODERS.get(type_)
     if decode is None:
         return ir.Hosted(NAME, type_, bytes(raw), path=path)
-    return decode(raw, path, model)
+    decoder, read = decode
+    block_, extra = json.decode_known(raw, decoder, path)
+    part = read(block_, extra, path, model)
+    return ir.Hosted(NAME, type_, bytes(raw), path=path) if part is None else part
+
+
+def whole(blocks: str | Sequence[wire.WholeBlock], path: str, model: str) -> tuple[ir.Part, ...]:
+    """The same as `content`, for what was decoded in one pass. Raises `RemoteProtocolError` for what it is not for."""
+    if type(blocks) is str:
+        return (ir.Text(blocks, path=path),)
+    return tuple([_whole(block_, f"{path}[{n}]", model) for n, block_ in enumerate(blocks)])
+
+
+def _whole(block_: Any, path: str, model: str) -> ir.Part:
+    kind = type(block_)
+    if kind is wire.TextBlock and block_.cache_control is ABSENT and block_.citations is ABSENT:
+        return ir.Text(block_.text, path=path)
+    read, carried = _WHOLE[kind]
+    for name in carried:  # nobody has looked into what stays as it was written
+        if (raw := getattr(block_, name)) is not ABSENT:
+            json.check_utf8(bytes(raw), path)
+    part = read(block_, json.NO_FIELDS, path, model)
+    if part is None:
+        raise json.bad_field(path, "a block that has a part", "another")
+    return part
 
 
 def cache_mark(raw: Raw, path: str, ext: dict[str, bytes]) -> ir.CacheMark | None:
@@ -53,8 +83,7 @@ def _ext(fields: dict[str, bytes]) -> ir.Ext | None:
     return ir.Ext(NAME, fields) if fields else None
 
 
-def _text(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.text_block, path)
+def _text(block_: wire.TextBlock, extra: _Extra, path: str, model: str) -> ir.Part:
     fields = dict(extra)
     cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
     citations: tuple[bytes, ...] = ()
@@ -129,22 +158,20 @@ def _is_plain(content_: Raw) -> bool:
     return all(json.fields(item).keys() <= {"type", "text"} for item in json.items(content_))
 
 
-def _image(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.image_block, path)
+def _image(block_: wire.ImageBlock, extra: _Extra, path: str, model: str) -> ir.Part | None:
     source = _source(block_.source, f"{path}.source")
     if source is None:
-        return ir.Hosted(NAME, block_.type, bytes(raw), path=path)
+        return None
     fields = dict(extra)
     _keep_source(block_.source, f"{path}.source", fields)
     cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
     return ir.Image(source, cache=cache, path=path, ext=_ext(fields))
 
 
-def _document(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.document_block, path)
+def _document(block_: wire.DocumentBlock, extra: _Extra, path: str, model: str) -> ir.Part | None:
     source = _source(block_.source, f"{path}.source")
     if source is None:
-        return ir.Hosted(NAME, block_.type, bytes(raw), path=path)
+        return None
     fields = dict(extra)
     _keep_source(block_.source, f"{path}.source", fields)
     cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
@@ -166,29 +193,37 @@ def _document(raw: Raw, path: str, model: str) -> ir.Part:
     )
 
 
-def _thinking(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.thinking_block, path)
+def _thinking(block_: wire.ThinkingBlock, extra: _Extra, path: str, model: str) -> ir.Part:
     material = carrier.read(block_.signature, model, ir.OpaqueKind.SIGNATURE)
     return carrier.reasoning(block_.thinking, material, path=path, ext=_ext(dict(extra)))
 
 
-def _redacted(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.redacted_block, path)
+def _redacted(block_: wire.RedactedBlock, extra: _Extra, path: str, model: str) -> ir.Part:
     material = carrier.read(block_.data, model, ir.OpaqueKind.REDACTED)
     return carrier.reasoning("", material, path=path, ext=_ext(dict(extra)))
 
 
-def _tool_use(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.tool_use_block, path)
-    fields = dict(extra)
-    cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
+def _tool_use(block_: wire.ToolUseBlock, extra: _Extra, path: str, model: str) -> ir.Part:
     # Any JSON is kept as it is: histories with inputs that are no objects exist (A31).
     arguments = (given(block_.input) or b"").decode()
+    if not extra and block_.cache_control is ABSENT:
+        return ir.ToolCall(block_.id, block_.name, arguments, path=path)
+    fields = dict(extra)
+    cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
     return ir.ToolCall(block_.id, block_.name, arguments, cache=cache, path=path, ext=_ext(fields))
 
 
-def _tool_result(raw: Raw, path: str, model: str) -> ir.Part:
-    block_, extra = json.decode_known(raw, wire.tool_result_block, path)
+def _whole_result(block_: wire.WholeResult, extra: _Extra, path: str, model: str) -> ir.Part:
+    fields: _Extra = {}
+    cache = None
+    if block_.cache_control is not ABSENT:
+        cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
+    found = block_.content
+    parts = () if found is None else whole(found, f"{path}.content", model)
+    return ir.ToolResult(block_.tool_use_id, parts, is_error=block_.is_error, cache=cache, path=path, ext=_ext(fields))
+
+
+def _tool_result(block_: wire.ToolResultBlock, extra: _Extra, path: str, model: str) -> ir.Part:
     fields = dict(extra)
     cache = cache_mark(block_.cache_control, f"{path}.cache_control", fields)
     data = given(block_.content)
@@ -202,13 +237,23 @@ def _tool_result(raw: Raw, path: str, model: str) -> ir.Part:
     return ir.ToolResult(block_.tool_use_id, parts, is_error=block_.is_error, cache=cache, path=path, ext=_ext(fields))
 
 
-_DECODERS: dict[str, _Decode] = {
-    "text": _text,
-    "image": _image,
-    "document": _document,
-    "thinking": _thinking,
-    "redacted_thinking": _redacted,
-    "tool_use": _tool_use,
-    "tool_result": _tool_result,
+_DECODERS: dict[str, tuple[msgspec.json.Decoder[Any], _Read]] = {
+    "text": (wire.text_block, _text),
+    "image": (wire.image_block, _image),
+    "document": (wire.document_block, _document),
+    "thinking": (wire.thinking_block, _thinking),
+    "redacted_thinking": (wire.redacted_block, _redacted),
+    "tool_use": (wire.tool_use_block, _tool_use),
+    "tool_result": (wire.tool_result_block, _tool_result),
     # Not in it: every other type, which is `ir.Hosted`.
 }
+
+_WHOLE: dict[type, tuple[_Read, tuple[str, ...]]] = {
+    wire.TextBlock: (_text, ("citations", "cache_control")),
+    wire.ImageBlock: (_image, ("source", "cache_control")),
+    wire.ThinkingBlock: (_thinking, ()),
+    wire.RedactedBlock: (_redacted, ()),
+    wire.ToolUseBlock: (_tool_use, ("cache_control",)),
+    wire.WholeResult: (_whole_result, ("cache_control",)),
+}
+"""With the fields that stay undecoded; a call's input is not among them, because it becomes a string."""

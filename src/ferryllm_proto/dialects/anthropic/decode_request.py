@@ -12,7 +12,7 @@ from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...json import Raw
 from . import decode_blocks, wire
-from .wire import NAME, given
+from .wire import ABSENT, NAME, given
 
 NAMES = {
     "turns": "messages",
@@ -60,6 +60,8 @@ def decode(body: bytes, *, counting: bool = False) -> ir.Request:
 
     Raises `RemoteProtocolError` that names the field.
     """
+    if (found := _whole(body, counting=counting)) is not None:
+        return found
     _require_utf8(body)
     message, extra = json.decode_known(body, wire.request)
     ext = dict(extra)
@@ -71,14 +73,25 @@ def decode(body: bytes, *, counting: bool = False) -> ir.Request:
         )
     if message.max_tokens is not None and message.max_tokens < 0:
         raise json.bad_field("max_tokens", "0 or more", str(message.max_tokens))
+    turns = _turns(message.messages, message.model)
+    return _request(message, turns, _system(message.system), _tools(message.tools), ext)
+
+
+def _request(
+    message: wire.Request,
+    turns: tuple[ir.Turn, ...],
+    system: tuple[ir.Text, ...],
+    tools: tuple[ir.Tool, ...],
+    ext: dict[str, bytes],
+) -> ir.Request:
     choice, parallel = _tool_choice(message.tool_choice, ext)
     format_, effort, names = _output(message, ext)
     return ir.Request(
         dialect=NAME,
         model=message.model,
-        turns=_turns(message.messages, message.model),
-        system=_system(message.system),
-        tools=_tools(message.tools),
+        turns=turns,
+        system=system,
+        tools=tools,
         tool_choice=choice,
         parallel=parallel,
         max_output=message.max_tokens,
@@ -94,6 +107,45 @@ def decode(body: bytes, *, counting: bool = False) -> ir.Request:
         ext=ir.Ext(NAME, ext) if ext else None,
         names=names,
     )
+
+
+_UNREAD = ("thinking", "tool_choice", "metadata", "output_config", "output_format")
+"""Fields of the body that are no part of the one pass: they are short, and each has its own rules."""
+
+
+def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
+    """A body without anything unusual, read in one pass; None for any other, and for what is wrong.
+
+    Level by level, so that errors and unknown fields are found where they are, every byte is read six times: ten times
+    the cost of this.
+    """
+    try:
+        message = wire.whole_request.decode(body)
+        limit = message.max_tokens
+        if not message.model or not 0 < len(message.messages) <= MAX_MESSAGES or (limit is None and not counting):
+            return None
+        if limit is not None and limit < 0:
+            return None
+        for name in _UNREAD:
+            if (raw := getattr(message, name)) is not ABSENT:
+                json.check_utf8(bytes(raw), name)
+        model = message.model
+        turns = tuple(
+            [
+                ir.Turn(
+                    _ROLES[one.role],
+                    decode_blocks.whole(one.content, f"messages[{n}].content", model),
+                    path=f"messages[{n}]",
+                )
+                for n, one in enumerate(message.messages)
+            ]
+        )
+        said = message.system
+        system = () if said is None else decode_blocks.whole(said, "system", "")
+        tools = tuple([_whole_tool(tool, f"tools[{n}]") for n, tool in enumerate(message.tools or ())])
+        return _request(message, turns, system, tools, {})  # type: ignore[arg-type]  # only texts are decoded there
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RemoteProtocolError, KeyError):
+        return None
 
 
 def _require_utf8(body: bytes) -> None:
@@ -159,10 +211,21 @@ def _tool(raw: Raw, path: str) -> ir.Tool:
     if head.type is not None and head.type != "custom":
         return ir.HostedTool(NAME, head.type, bytes(raw), name=head.name, path=path)
     tool, extra = json.decode_known(raw, wire.tool, path)
+    return _function(tool, dict(extra), path)
+
+
+def _whole_tool(tool: wire.Tool, path: str) -> ir.Tool:
+    if tool.type is not None and tool.type != "custom":
+        raise json.bad_field(f"{path}.type", "a tool of the client", "a tool of the provider")
+    for raw in (tool.input_schema, tool.cache_control):
+        json.check_utf8(bytes(raw), path)
+    return _function(tool, {}, path)
+
+
+def _function(tool: wire.Tool, fields: dict[str, bytes], path: str) -> ir.Tool:
     schema = given(tool.input_schema)
     if schema is not None and json.kind(schema) != "object":
         raise json.bad_field(f"{path}.input_schema", "an object", f"{json.kind(schema)}")
-    fields = dict(extra)
     cache = decode_blocks.cache_mark(tool.cache_control, f"{path}.cache_control", fields)
     return ir.Function(
         tool.name,

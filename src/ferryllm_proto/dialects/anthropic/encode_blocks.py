@@ -46,21 +46,10 @@ class BlockWriter:
         self._tools = tools
         self._report = report
         self._own = own
-        self._writers: dict[type, Callable[[Any], list[Block]]] = {
-            ir.Text: self._text,
-            ir.Image: self._image,
-            ir.Document: self._document,
-            ir.Audio: self._audio,
-            ir.Reasoning: self._reasoning,
-            ir.Refusal: self._refusal,
-            ir.ToolCall: self._tool_call,
-            ir.ToolResult: self._tool_result,
-            ir.Hosted: self._hosted,
-        }
 
     def blocks(self, parts: tuple[ir.Part, ...]) -> list[Block]:
         """The blocks of ``parts``, in order."""
-        return [block for part in parts for block in self._writers[type(part)](part)]
+        return [block for part in parts for block in _WRITERS[type(part)](self, part)]
 
     def cache(self, block: Block, mark: ir.CacheMark | None, path: str) -> None:
         """Put a breakpoint on a block."""
@@ -260,6 +249,19 @@ class BlockWriter:
             return [json.fields(part.raw, part.path)]
         text = hosted.as_text(part, NAME, self._report)
         return [] if text is None else [{"type": "text", "text": text}]
+
+
+_WRITERS: dict[type, Callable[[BlockWriter, Any], list[Block]]] = {
+    ir.Text: BlockWriter._text,
+    ir.Image: BlockWriter._image,
+    ir.Document: BlockWriter._document,
+    ir.Audio: BlockWriter._audio,
+    ir.Reasoning: BlockWriter._reasoning,
+    ir.Refusal: BlockWriter._refusal,
+    ir.ToolCall: BlockWriter._tool_call,
+    ir.ToolResult: BlockWriter._tool_result,
+    ir.Hosted: BlockWriter._hosted,
+}
 
 
 def _base64(data: str, media_type: str | None) -> Block:

@@ -114,7 +114,9 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     for position, item in enumerate(response.parts):
         content.extend(_blocks(item, position, answer, report))
     finish = response.finish
-    last = next((item for item in reversed(response.parts) if isinstance(item, ir.ToolCall)), None)
+    kinds = set(map(type, response.parts))
+    called = ir.ToolCall in kinds
+    last = next((item for item in reversed(response.parts) if isinstance(item, ir.ToolCall)), None) if called else None
     if finish is ir.FinishReason.TOOL_USE and last is not None and last.arguments and json.is_cut(last.arguments):
         # Some servers say that a call is ready although a limit has cut it (X18).
         report.degraded("stop_reason", "the last call's arguments are cut: told as max_tokens")
@@ -125,11 +127,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         "role": "assistant",
         "model": answer.model or response.model,
         "content": content,
-        "stop_reason": stop_reason(
-            finish,
-            called=any(isinstance(item, ir.ToolCall) for item in response.parts),
-            refused=any(isinstance(item, ir.Refusal) for item in response.parts),
-        ),
+        "stop_reason": stop_reason(finish, called=called, refused=ir.Refusal in kinds),
         "stop_sequence": response.stop_sequence,
     }
     details = stop_details(finish, response.finish_details)
@@ -137,9 +135,10 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         out["stop_details"] = json.raw(details)
     if response.usage is None or response.usage.input is None:
         report.degraded("usage", "the provider has not told it: input_tokens is an estimate")
-    out["usage"] = json.raw(usages.encode(response.usage, answer.input_estimate))
+    out["usage"] = usages.fields(response.usage, answer.input_estimate)
     if response.logprobs is not None:
         report.dropped("logprobs", f"{NAME} has no token probabilities")
+    report.unplaced(response.unplaced)
     if response.ext is not None and response.ext.dialect == NAME:
         out.update({name: json.raw(value) for name, value in response.ext.fields.items()})
     return json.encode(out)
@@ -182,16 +181,20 @@ def _blocks(item: ir.Part, position: int, answer: Answer, report: Report) -> lis
         return [_tool_block(item, position, answer, report)]
     if isinstance(item, ir.Hosted) and item.dialect == NAME:
         return [json.raw(item.raw)]
-    report.dropped(f"content[{position}]", f"{NAME} has no place for it in an answer")
+    name = item.type if isinstance(item, ir.Hosted) else f"content[{position}]"
+    report.dropped(name, f"{NAME} has no place for it in an answer")
     return []
 
 
 def _text_block(item: ir.Text, report: Report) -> list[Any]:
+    if not item.citations:
+        # Without words nothing is left of it: the provider refuses empty texts when they come back.
+        return [{"type": "text", "text": item.text}] if item.text else []
     citations = [json.raw(cited) for raw in item.citations if (cited := citation(item.citations_dialect, raw))]
     if len(citations) < len(item.citations):
         report.dropped("citations", f"{NAME} can not say these citations")
     if not item.text and not citations:
-        return []  # the provider refuses empty texts when they come back
+        return []
     block: dict[str, Any] = {"type": "text", "text": item.text}
     if citations:
         block["citations"] = citations
@@ -251,7 +254,7 @@ def _tool_block(item: ir.ToolCall, position: int, answer: Answer, report: Report
         if not whole:
             report.degraded(f"content[{position}].input", "the arguments are no JSON object: sent under _raw")
     if item.opaque:
-        report.dropped(f"content[{position}].opaque", "a call carries no other provider's material here")
+        report.dropped("opaque", "a call carries no other provider's material here")
     block = {
         "type": "tool_use",
         "id": item.id or ids.mint("toolu_", answer.seed, position),

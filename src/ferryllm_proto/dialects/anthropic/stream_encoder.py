@@ -36,7 +36,7 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
-from ...loss import Disposition, Loss
+from ...loss import ONLY_ITS_OWN, Disposition, Loss
 from ...sequence import Sequencer
 from . import carrier, errors, response
 from . import usage as usages
@@ -243,7 +243,7 @@ class StreamEncoder:
     def _on_raw(self, event: Raw) -> bytes:
         if event.dialect == NAME:
             return sse.encode(event.event, json.one_line(event.data))
-        self._lose(event.event, "an event only its own dialect knows")
+        self._lose(event.event, ONLY_ITS_OWN)
         return b""
 
     # --- blocks ---

@@ -73,6 +73,11 @@ def _count(found: int | None) -> int | None:
 
 def encode(usage: ir.Usage | None, estimate: int) -> bytes:
     """A ``usage`` object; the wire wants integers, so an unknown input is the estimate (U8, U11)."""
+    return json.encode(fields(usage, estimate))
+
+
+def fields(usage: ir.Usage | None, estimate: int) -> dict[str, object]:
+    """The same as a value."""
     usage = usage if usage is not None else ir.Usage()
     out: dict[str, object] = {
         "input_tokens": estimate if usage.input is None else usage.input,
@@ -90,4 +95,4 @@ def encode(usage: ir.Usage | None, estimate: int) -> bytes:
         out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
     if usage.server_tools:
         out["server_tool_use"] = {"web_search_requests": 0, "web_fetch_requests": 0, **usage.server_tools}
-    return json.encode(out)
+    return out

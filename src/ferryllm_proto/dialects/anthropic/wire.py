@@ -117,21 +117,18 @@ class Message(_Known, frozen=True):
     content: Raw = ABSENT
 
 
-class TextBlock(_Known, frozen=True):
-    type: str
+class TextBlock(_Known, frozen=True, tag="text"):
     text: str
     citations: Raw = ABSENT
     cache_control: Raw = ABSENT
 
 
-class ImageBlock(_Known, frozen=True):
-    type: str
+class ImageBlock(_Known, frozen=True, tag="image"):
     source: Raw
     cache_control: Raw = ABSENT
 
 
-class DocumentBlock(_Known, frozen=True):
-    type: str
+class DocumentBlock(_Known, frozen=True, tag="document"):
     source: Raw
     title: str | None = None
     context: str | None = None
@@ -154,31 +151,53 @@ class SourceObject(msgspec.Struct, frozen=True):
     content: Raw = ABSENT
 
 
-class ThinkingBlock(_Known, frozen=True):
-    type: str
+class ThinkingBlock(_Known, frozen=True, tag="thinking"):
     thinking: str
     signature: str | None = None
 
 
-class RedactedBlock(_Known, frozen=True):
-    type: str
+class RedactedBlock(_Known, frozen=True, tag="redacted_thinking"):
     data: str
 
 
-class ToolUseBlock(_Known, frozen=True):
-    type: str
+class ToolUseBlock(_Known, frozen=True, tag="tool_use"):
     id: str
     name: str
     input: Raw = ABSENT
     cache_control: Raw = ABSENT
 
 
-class ToolResultBlock(_Known, frozen=True):
-    type: str
+class ToolResultBlock(_Known, frozen=True, tag="tool_result"):
     tool_use_id: str
     content: Raw = ABSENT
     is_error: bool | None = None
     cache_control: Raw = ABSENT
+
+
+# --- the same in one pass --------------------------------------------------------------------------------
+
+
+class WholeResult(ToolResultBlock, frozen=True, tag="tool_result"):
+    content: str | list[TextBlock | ImageBlock] | None = None  # type: ignore[assignment]  # decoded where it is Raw above
+
+
+WholeBlock = TextBlock | ImageBlock | ThinkingBlock | RedactedBlock | ToolUseBlock | WholeResult
+
+
+class WholeMessage(_Known, frozen=True):
+    role: str
+    content: str | list[WholeBlock]
+
+
+class WholeRequest(Request, frozen=True, kw_only=True):
+    """A body without anything unusual: blocks and fields as coding agents send them.
+
+    Whatever else there is makes the decoding fail, so that nothing is passed over: the types above are for that.
+    """
+
+    messages: list[WholeMessage]  # type: ignore[assignment]  # decoded where it is Raw above
+    system: str | list[TextBlock] | None = None  # type: ignore[assignment]  # the same
+    tools: list[Tool] | None = None  # type: ignore[assignment]  # the same
 
 
 # --- answers ---------------------------------------------------------------------------------------------
@@ -267,6 +286,7 @@ class StreamEvent(msgspec.Struct, frozen=True):
 
 tagged = json.decoder(Tagged)
 request = json.decoder(Request)
+whole_request = json.decoder(WholeRequest)
 thinking = json.decoder(Thinking)
 output_config = json.decoder(OutputConfig)
 output_format = json.decoder(OutputFormat)

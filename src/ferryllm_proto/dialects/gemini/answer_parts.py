@@ -28,9 +28,9 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
-from ...loss import Report
+from ...loss import ONLY_ITS_OWN, Report
 from . import carrier, usage
-from .chunks import METADATA
+from .chunks import METADATA, SIGNATURE
 from .grounding import Grounds
 from .wire import NAME
 
@@ -68,29 +68,13 @@ class AnswerParts:
         self._grounds = Grounds()
         self._whole = whole
         self._written = 0
-        self._handlers: dict[type, Callable[[Event], list[bytes]]] = {
-            BlockStart: self._start,
-            TextDelta: self._text,
-            RefusalDelta: self._refusal,
-            ReasoningDelta: self._reasoning,
-            ArgsDelta: self._arguments,
-            OpaqueDelta: self._proof,
-            Citation: self._citation,
-            Logprobs: self._probabilities,
-            BlockEnd: self._end,
-            UsageUpdate: self._count_usage,
-            Finish: self._finish,
-            Start: self._begin,
-            Raw: self._raw,
-            # Not in it: Ping, End and StreamFailed, which are framing.
-        }
 
     def send(self, event: Event) -> list[bytes]:
         """The parts completed by ``event``."""
-        handler = self._handlers.get(type(event))
+        handler = _HANDLERS.get(type(event))
         if handler is None:
             return []
-        out = handler(event)
+        out = handler(self, event)
         self._written += len(out)
         return out
 
@@ -123,9 +107,7 @@ class AnswerParts:
         if self._signature is not None and (self._block is None or self._block.kind is not BlockKind.TEXT):
             out.append(_signed(self._signature))
             self._signature = None
-        for material in self._pending:
-            signature = carrier.written(material)
-            out.append(_signed(signature) if carrier.is_own(material) else _thought_signed(signature))
+        out += [_alone(material) for material in self._pending]
         self._pending = []
         return out
 
@@ -172,7 +154,8 @@ class AnswerParts:
         if block is None:
             raise LocalProtocolError(f"block {event.ix} has not started")
         if block.kind is BlockKind.TOOL:
-            return [self._call(block)]
+            # A call has room for one proof, its own, which comes last.
+            return [*(_alone(material) for material in self._opaque[:-1]), self._call(block)]
         if block.kind is BlockKind.HOSTED:
             return self._hosted(event.hosted or block.hosted)
         return self._flush() if self._signature is not None else []
@@ -197,9 +180,7 @@ class AnswerParts:
             # Of the calls of an answer the first is signed: should Gemini get the next turn, it refuses one without.
             more = b',"thoughtSignature":%b' % json.encode_str(carrier.DUMMY_SAID) if position == 0 else b""
             return inner + more + b"}"
-        if len(self._opaque) > 1:
-            self.report.dropped("functionCall.thoughtSignature", "a call has room for one proof")
-        return b'%b,"thoughtSignature":%b}' % (inner, json.encode_str(carrier.written(self._opaque[0])))
+        return b'%b,"thoughtSignature":%b}' % (inner, json.encode_str(carrier.written(self._opaque[-1])))
 
     def _hosted(self, hosted: ir.Hosted | None) -> list[bytes]:
         if hosted is None:
@@ -234,7 +215,8 @@ class AnswerParts:
 
     def _raw(self, event: Event) -> list[bytes]:
         assert type(event) is Raw
-        self.report.dropped(event.event, "an event only its own dialect knows")
+        if event.event != SIGNATURE:  # that one is in the part it belongs to, which was carried as it is
+            self.report.dropped(event.event, ONLY_ITS_OWN)
         return []
 
     def _count_usage(self, event: Event) -> list[bytes]:
@@ -285,6 +267,30 @@ class AnswerParts:
     def usage_metadata(self) -> bytes:
         """``,"usageMetadata":{...}`` where the tokens are known, else nothing."""
         return b"" if self.usage is None else b',"usageMetadata":%b' % usage.encode(self.usage)
+
+
+_HANDLERS: dict[type, Callable[[AnswerParts, Event], list[bytes]]] = {
+    BlockStart: AnswerParts._start,
+    TextDelta: AnswerParts._text,
+    RefusalDelta: AnswerParts._refusal,
+    ReasoningDelta: AnswerParts._reasoning,
+    ArgsDelta: AnswerParts._arguments,
+    OpaqueDelta: AnswerParts._proof,
+    Citation: AnswerParts._citation,
+    Logprobs: AnswerParts._probabilities,
+    BlockEnd: AnswerParts._end,
+    UsageUpdate: AnswerParts._count_usage,
+    Finish: AnswerParts._finish,
+    Start: AnswerParts._begin,
+    Raw: AnswerParts._raw,
+    # Not in it: Ping, End and StreamFailed, which are framing.
+}
+
+
+def _alone(material: ir.Opaque) -> bytes:
+    """A part for a proof that belongs to no other."""
+    signature = carrier.written(material)
+    return _signed(signature) if carrier.is_own(material) else _thought_signed(signature)
 
 
 def _signed(signature: str) -> bytes:

@@ -41,6 +41,9 @@ _METADATA = (
 )
 """What a candidate says beside its content, and the representation has no place for: a block of this dialect."""
 
+SIGNATURE = "thoughtSignature"
+"""The event that a part of this dialect alone was signed."""
+
 METADATA = frozenset(name for name, _ in _METADATA)
 
 
@@ -225,6 +228,9 @@ class ChunkReader:
             hosted = _hosted(raw)
             if hosted is not None:
                 self._hosted(hosted, out)
+                if signature and carrier.read(signature, self._model) is not None:
+                    # For its own dialect it stands in the part; no other has a proof of pictures or programs.
+                    out.append(Raw(NAME, SIGNATURE, b"{}"))
                 return True
             text = ""
         if part.thought:

@@ -57,17 +57,6 @@ class PartWriter:
         self.names: dict[str, str] = {}
         """Id of each call to the provider's name of its tool."""
         self.know(request.turns)
-        self._writers: dict[type, Callable[[Any], list[Block]]] = {
-            ir.Text: self._text,
-            ir.Image: self._image,
-            ir.Document: self._document,
-            ir.Audio: self._audio,
-            ir.Refusal: self._refusal,
-            ir.ToolCall: self._tool_call,
-            ir.ToolResult: self._tool_result,
-            ir.Hosted: self._hosted,
-            # Not in it: Reasoning, which is a part and a mark on another one.
-        }
 
     def know(self, turns: tuple[ir.Turn, ...]) -> None:
         """Learn the names of the calls in ``turns``: pairing gives new ids to those that are not the only ones."""
@@ -78,7 +67,7 @@ class PartWriter:
 
     def write(self, part: ir.Part) -> list[Block]:
         """The parts that say ``part``; none where nothing of it can be said."""
-        return self._writers[type(part)](part)
+        return _WRITERS[type(part)](self, part)
 
     def ext(self, block: Block, ext: ir.Ext | None, path: str) -> None:
         """Write back what only this dialect knows; report what only another one does."""
@@ -249,6 +238,19 @@ class PartWriter:
             return [dict(json.fields(part.raw, part.path))]
         text = hosted.as_text(part, NAME, self.report)
         return [] if text is None else [{"text": text}]
+
+
+_WRITERS: dict[type, Callable[[PartWriter, Any], list[Block]]] = {
+    ir.Text: PartWriter._text,
+    ir.Image: PartWriter._image,
+    ir.Document: PartWriter._document,
+    ir.Audio: PartWriter._audio,
+    ir.Refusal: PartWriter._refusal,
+    ir.ToolCall: PartWriter._tool_call,
+    ir.ToolResult: PartWriter._tool_result,
+    ir.Hosted: PartWriter._hosted,
+    # Not in it: Reasoning, which is a part and a mark on another one.
+}
 
 
 _MAGIC = (("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))

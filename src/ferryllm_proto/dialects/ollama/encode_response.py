@@ -63,7 +63,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
             thinking.append(proofs.take(len(calls), list(part.opaque)))
             calls.append(call_json(part.id, len(calls), part.name, part.arguments, answer, report))
         elif isinstance(part, ir.Hosted):
-            report.dropped(f"content.{part.type}", NO_HOSTED)
+            report.dropped(part.type, NO_HOSTED)
         elif isinstance(part, (ir.Text, ir.Refusal)):
             proofs.text()
             if calls and part.text:
@@ -76,6 +76,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     if proofs.left:
         report.dropped("thinking.signature", NO_PROOF)
     report_finish(response.finish, response.stop_sequence, response.finish_details, report)
+    report.unplaced(response.unplaced)
     head = head_of(response.model, response.created, answer)
     members = said("".join(texts), "".join(thinking), calls, generate=generate)
     logprobs = b"" if response.logprobs is None else b',"logprobs":%b' % json.one_line(response.logprobs)

@@ -19,6 +19,7 @@ from ...events import (
     Event,
     Finish,
     Logprobs,
+    Raw,
     ReasoningDelta,
     Start,
     StreamFailed,
@@ -61,6 +62,8 @@ class StreamDecoder:
         self._open: int | None = None
         self._kind: BlockKind | None = None
         self._calls = 0
+        self._unplaced = False
+        """Whether probabilities came that are of no text."""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
@@ -133,6 +136,8 @@ class StreamDecoder:
             if message.content:
                 ix = self._open if self._kind is _TEXT else None
                 out.append(TextDelta(self._block(_TEXT, out) if ix is None else ix, message.content))
+            if len(line.logprobs):
+                self._logprobs(line, out)
             if message.tool_calls:
                 self._call(message.tool_calls, out)
         else:
@@ -140,8 +145,8 @@ class StreamDecoder:
                 out.append(ReasoningDelta(self._block(_REASONING, out), line.thinking))
             if line.response:
                 out.append(TextDelta(self._block(_TEXT, out), line.response))
-        if len(line.logprobs):
-            self._logprobs(line, out)
+            if len(line.logprobs):
+                self._logprobs(line, out)
         if line.done:
             self._done(line, out)
 
@@ -177,8 +182,13 @@ class StreamDecoder:
 
     def _logprobs(self, line: wire.Line, out: list[Event]) -> None:
         found = response.logprobs(line.logprobs)
-        if found is not None and self._kind is _TEXT and self._open is not None:
+        if found is None:
+            return
+        if self._kind is _TEXT and self._open is not None:
             out.append(Logprobs(self._open, found))
+        elif not self._unplaced:  # of a thought, or of nothing that is shown
+            self._unplaced = True
+            out.append(Raw(wire.NAME, "logprobs", found))
 
     # --- ends --------------------------------------------------------------------------------------------
 

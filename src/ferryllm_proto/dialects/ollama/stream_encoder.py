@@ -32,7 +32,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...lifecycle import AFTER, State
-from ...loss import Loss, Report
+from ...loss import ONLY_ITS_OWN, Loss, Report, pairs
 from . import carrier, errors
 from .encode_response import LATE_TEXT, NO_CALLS, NO_CITATIONS, NO_HOSTED, NO_PROOF, call_json, end_of, head_of, thin
 from .usage import report_finish
@@ -157,7 +157,7 @@ class StreamEncoder:
             self._proofs.text()
         elif event.kind is BlockKind.HOSTED:
             name = "hosted" if event.hosted is None else event.hosted.type
-            self._report.dropped(f"content.{name}", NO_HOSTED)
+            self._report.dropped(name, NO_HOSTED)
         return b""
 
     def _text(self, event: Event) -> bytes:
@@ -257,7 +257,8 @@ class StreamEncoder:
 
     def _end(self, event: Event) -> bytes:
         empty = b'"response":""' if self._thin else b'"message":{"role":"assistant","content":""}'
-        return b"%b%b%b}\n" % (self._head, empty, end_of(self._reason, self._usage))
+        lost = b',"ferryllm_loss":%b' % json.encode(pairs(self.losses)) if self.losses else b""
+        return b"%b%b%b%b}\n" % (self._head, empty, end_of(self._reason, self._usage), lost)
 
     def _failed(self, event: Event) -> bytes:
         assert type(event) is StreamFailed
@@ -269,5 +270,5 @@ class StreamEncoder:
 
     def _raw(self, event: Event) -> bytes:
         assert type(event) is Raw
-        self._report.dropped(event.event, "an event only its own dialect knows")
+        self._report.dropped(event.event, ONLY_ITS_OWN)
         return b""

@@ -31,28 +31,47 @@ CONTINUE = "Continue."
 """The user's words where nobody else said any: instructions alone are answered by no provider (A6)."""
 
 
+_INSTRUCTING = frozenset({"system", "developer"})
+
+
 def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
     """All messages of the request."""
     out = _system(scope)
     turns = scope.request.turns
     if not scope.native:
         turns = tools.pair_results(turns, scope.report)
-    legacy = {
-        part.id
-        for turn in turns
-        for part in turn.parts
-        if isinstance(part, ir.ToolCall) and part.path.endswith(".function_call")
-    }
-    writers = {ir.Role.USER: _user, ir.Role.ASSISTANT: _assistant, ir.Role.SYSTEM: _later_system}
+    legacy: set[str] = set()
+    if scope.native:
+        legacy.update(
+            part.id
+            for turn in turns
+            for part in turn.parts
+            if isinstance(part, ir.ToolCall) and part.path.endswith(".function_call")
+        )
+    alone = not (scope.native or scope.profile.alternate or scope.profile.model.bridge)
     for turn in turns:
-        writers[turn.role](turn, scope, lowered, legacy if scope.native else set(), out)
+        if alone and (text := _words(turn)):
+            out.append({"role": turn.role.value, "content": text})
+        else:
+            _WRITERS[turn.role](turn, scope, lowered, legacy, out)
     if not scope.native:
-        if all(message["role"] in ("system", "developer") for message in out):
+        if (not out or out[-1]["role"] in _INSTRUCTING) and all(message["role"] in _INSTRUCTING for message in out):
             scope.report.degraded(scope.request.wire_name("turns"), "nobody says anything: a user message was added")
             out.append({"role": "user", "content": CONTINUE})
         elif turns[-1].role is ir.Role.ASSISTANT and out[-1]["role"] == "assistant":
             scope.report.degraded(turns[-1].path, "Chat answers a final assistant message and does not go on with it")
     return out
+
+
+def _words(turn: ir.Turn) -> str | None:
+    """The text of a turn that is nothing but words, as in small requests all are: the writers have nothing to do with
+    it where messages stand for themselves."""
+    if len(turn.parts) != 1 or turn.ext is not None or turn.name is not None or turn.role is ir.Role.SYSTEM:
+        return None
+    part = turn.parts[0]
+    if type(part) is not ir.Text or part.cache is not None or part.ext is not None:
+        return None
+    return None if part.citations or part.phase is not None else part.text
 
 
 # --- instructions ----------------------------------------------------------------------------------------
@@ -65,6 +84,8 @@ def _message_of(path: str) -> str:
 
 def _system(scope: Scope) -> list[Wire]:
     texts = list(scope.request.system)
+    if not texts:
+        return []
     if not scope.native:
         texts = [text for text in system.for_foreign(scope.request, scope.report) if text.text]
         return [_instructions(texts, scope)] if texts else []
@@ -153,25 +174,28 @@ def _plain(role: str, turn: ir.Turn, found: list[ir.Part], scope: Scope) -> Wire
         message.update(mark(found[0], scope))
     if turn.name is not None:
         message["name"] = turn.name
-    message.update(fields_of(turn.ext))
+    if turn.ext is not None:
+        message.update(fields_of(turn.ext))
     return message
 
 
 def _turn_losses(turn: ir.Turn, scope: Scope) -> None:
-    scope.report.ext(turn.ext, NAME, turn.path)
+    if turn.ext is not None:
+        scope.report.ext(turn.ext, NAME, turn.path)
     # The id of a message is the client's own book-keeping; its absence changes nothing and is not reported.
 
 
 def _user(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
     _turn_losses(turn, scope)
-    results = [part for part in turn.parts if isinstance(part, ir.ToolResult)]
     media: list[ir.Part] = []
-    for result in results:
-        out.append(tool_message(result, scope, lowered, legacy, media))
-    rest = [part for part in turn.parts if not isinstance(part, ir.ToolResult)]
-    if not scope.native:
-        rest = [part for part in rest if not isinstance(part, ir.Text) or part.text]
-    if media or rest or (scope.native and not results):
+    rest: list[ir.Part] = []
+    for part in turn.parts:
+        kind = type(part)
+        if kind is ir.ToolResult:
+            out.append(tool_message(part, scope, lowered, legacy, media))  # type: ignore[arg-type]  # just compared
+        elif scope.native or kind is not ir.Text or part.text:  # type: ignore[union-attr]  # the same
+            rest.append(part)
+    if media or rest or (scope.native and len(rest) == len(turn.parts)):
         _append(_plain("user", turn, [*media, *rest], scope), turn, scope, out)
 
 
@@ -181,31 +205,44 @@ def _user(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str],
 def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[str], out: list[Wire]) -> None:
     _turn_losses(turn, scope)
     message: Wire = {"role": "assistant"}
-    thoughts = [part for part in turn.parts if isinstance(part, ir.Reasoning)]
-    calls = [part for part in turn.parts if isinstance(part, ir.ToolCall)]
-    content: list[ir.Part] = [p for p in turn.parts if not isinstance(p, (ir.Reasoning, ir.ToolCall))]
-    refusals = [part for part in content if isinstance(part, ir.Refusal)]
+    thoughts: list[ir.Reasoning] = []
+    calls: list[ir.ToolCall] = []
+    content: list[ir.Part] = []
+    refusals: list[ir.Refusal] = []
+    for part in turn.parts:
+        if isinstance(part, ir.ToolCall):
+            calls.append(part)
+        elif isinstance(part, ir.Reasoning):
+            thoughts.append(part)
+        else:
+            content.append(part)
+            if isinstance(part, ir.Refusal):
+                refusals.append(part)
     if scope.native:
         # Mistral's thoughts are parts of the content, and a refusal may be one.
         thoughts = [t for t in thoughts if ".content[" not in t.path]
         refusals = [r for r in refusals if not r.path.endswith("]")]
         content = [p for p in turn.parts if not isinstance(p, ir.ToolCall) and p not in thoughts]
-    else:
+    elif calls:
         _order(turn, scope)
-    content = [part for part in content if part not in refusals]
+    if refusals:
+        content = [part for part in content if part not in refusals]
     message["content"] = _said(content, scope)
     if refusals:
         message["refusal"] = "".join(part.text for part in refusals)
-    citations = [raw for part in content if isinstance(part, ir.Text) for raw in part.citations]
-    if scope.native and citations:
-        message["annotations"] = [json.raw(raw) for raw in citations]
-    message.update(_thoughts(thoughts, scope, calling=bool(calls)))
+    if scope.native:
+        citations = [raw for part in content if isinstance(part, ir.Text) for raw in part.citations]
+        if citations:
+            message["annotations"] = [json.raw(raw) for raw in citations]
+    if thoughts:
+        message.update(_thoughts(thoughts, scope, calling=bool(calls)))
     if calls:
         _calls(calls, scope, lowered, legacy, message)
     if turn.name is not None:
         message["name"] = turn.name
-    message.update(fields_of(turn.ext))
-    message.update(_spelled(turn.ext))
+    if turn.ext is not None:
+        message.update(fields_of(turn.ext))
+        message.update(_spelled(turn.ext))
     if len(message) > 2 or message["content"] is not None or scope.native:
         if message["content"] is None and not scope.native:
             _empty(message, scope)
@@ -316,11 +353,15 @@ def _calls(found: list[ir.ToolCall], scope: Scope, lowered: tools.Lowered, legac
     calls: list[Wire] = []
     for part in found:
         call = lowered.call(part)
-        scope.report.ext(part.ext, NAME, path_of(part))
+        if part.ext is not None:
+            scope.report.ext(part.ext, NAME, path_of(part))
         if part.id in legacy:
             message["function_call"] = {"name": call.name, "arguments": call.arguments, **fields_of(part.ext)}
             continue
-        calls.append({**_call(call, scope), **mark(part, scope), **_signature(part, scope), **fields_of(part.ext)})
+        said = _call(call, scope)
+        if part.cache is not None or part.opaque or part.ext is not None:
+            said |= {**mark(part, scope), **_signature(part, scope), **fields_of(part.ext)}
+        calls.append(said)
     if calls:
         message["tool_calls"] = calls
 
@@ -330,7 +371,9 @@ def _call(call: ir.ToolCall, scope: Scope) -> Wire:
         custom = {"name": call.name, "input": call.arguments, **fields_of(call.ext, "custom")}
         return {"id": call.id, "type": "custom", "custom": custom}
     arguments = call.arguments if call.arguments or scope.native else "{}"
-    function = {"name": call.name, "arguments": arguments, **fields_of(call.ext, "function")}
+    function: Wire = {"name": call.name, "arguments": arguments}
+    if call.ext is not None:
+        function |= fields_of(call.ext, "function")
     return {"id": call.id, "type": "function", "function": function}
 
 
@@ -344,3 +387,7 @@ def _signature(part: ir.ToolCall, scope: Scope) -> Wire:
         path = scope.report.at(path_of(part), "opaque")
         scope.report.dropped(path, "its proof means something only to the provider that made it")
     return {}
+
+
+_WRITERS = {ir.Role.USER: _user, ir.Role.ASSISTANT: _assistant, ir.Role.SYSTEM: _later_system}
+"""Not in it: nothing, every role has its writer."""

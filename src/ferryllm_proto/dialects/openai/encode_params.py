@@ -25,15 +25,21 @@ _MAX_USER = 128
 def parameters(scope: Scope, *, forced: bool = False, unthought: bool = False) -> Wire:
     """Everything beside model, messages and tools; what is ``forced`` and ``unthought``: see `reasoning`."""
     out: Wire = {} if scope.native else dict(scope.profile.extra)
+    request = scope.request
     _limits(scope, out)
     _sampling(scope, out)
-    reasoning(scope, out, forced=forced, unthought=unthought)
-    _format(scope, out)
+    if request.reasoning is not None or forced or unthought:
+        reasoning(scope, out, forced=forced, unthought=unthought)
+    if request.format is not None:
+        _format(scope, out)
     _contract(scope, out)
     _openai_fields(scope, out)
-    _user(scope, out)
-    _state(scope, out)
-    _stream(scope, out)
+    if request.user is not None:
+        _user(scope, out)
+    if request.store is not None or request.truncation is not None:
+        _state(scope, out)
+    if request.stream or request.include_usage is not None:
+        _stream(scope, out)
     return out
 
 
@@ -69,6 +75,16 @@ def _stop(scope: Scope) -> None:
 
 def _sampling(scope: Scope, out: Wire) -> None:
     request, report, model, fields = scope.request, scope.report, scope.profile.model, scope.profile.fields
+    if (
+        request.temperature is None
+        and request.top_p is None
+        and request.top_k is None
+        and request.seed is None
+        and request.presence_penalty is None
+        and request.frequency_penalty is None
+        and request.logit_bias is None
+    ):
+        return  # as nearly everybody does
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None:
             continue

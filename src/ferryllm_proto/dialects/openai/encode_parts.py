@@ -118,7 +118,8 @@ def parts(found: list[ir.Part], scope: Scope) -> object:
         text = found[0]
         if not scope.native:
             text_losses(text, scope)
-            mark(text, scope)
+            if text.cache is not None:
+                mark(text, scope)
         return text.text
     return [wire for part in found if (wire := encode(part, scope)) is not None]
 
@@ -144,13 +145,17 @@ def text_losses(part: ir.Text, scope: Scope) -> None:
         )
     if part.phase is not None:
         scope.report.dropped(scope.report.at(path_of(part), "phase"), "messages have no phase here")
-    scope.report.ext(part.ext, NAME, path_of(part))
+    if part.ext is not None:
+        scope.report.ext(part.ext, NAME, path_of(part))
 
 
 def _text(part: ir.Part, scope: Scope) -> Wire | None:
     assert isinstance(part, ir.Text)
     text_losses(part, scope)
-    return {"type": "text", "text": part.text, **mark(part, scope), **fields_of(part.ext)}
+    wire: Wire = {"type": "text", "text": part.text}
+    if part.cache is not None or part.ext is not None:
+        wire |= {**mark(part, scope), **fields_of(part.ext)}
+    return wire
 
 
 def _medium(kind: str, part: ir.Part, scope: Scope) -> None:

@@ -25,6 +25,9 @@ _FORWARDED = ("openai-beta", "idempotency-key", "openai-organization", "openai-p
 """Client headers that mean something to the same dialect."""
 
 
+_WHOLE = (("content-type", "application/json"), ("accept", "application/json"))
+_STREAMED = (("content-type", "application/json"), ("accept", "text/event-stream"))
+
 _MISTRAL_RULES = ToolRules(id_prefix="", max_id=9, id_pattern=r"[A-Za-z0-9]{9}")
 
 _FORCED = frozenset({ir.ToolChoiceMode.REQUIRED, ir.ToolChoiceMode.TOOL})
@@ -40,32 +43,26 @@ def encode(
     lowered = tools.lower(request, _tool_rules(scope), NAME, report)
     said = messages(scope, lowered)
     body: Wire = {"model": name, "messages": said}
-    found, choice = (lowered.tools, request.tool_choice) if scope.native else _allowed(scope, lowered)
-    body.update(_tools(scope, lowered, found, choice))
+    found, choice = lowered.tools, request.tool_choice
+    if not scope.native and (found or lowered.choice is not None):
+        found, choice = _allowed(scope, lowered)
+    if found or choice is not None or request.parallel is not None:
+        body.update(_tools(scope, lowered, found, choice))
     forced = choice is not None and choice.mode in _FORCED
-    unthought = any("tool_calls" in message and scope.profile.reasoning_field not in message for message in said)
-    body.update(parameters(scope, forced=forced, unthought=unthought))
-    shared = shared_with_responses(request, scope)
-    _into(body, shared)
-    report.ext(request.ext, NAME, known=shared)
-    if request.ext is not None and request.ext.dialect == NAME:
-        _put_back(request.ext, body)
-    forwarded = tuple((n, v) for n, v in headers if scope.native and n.lower() in _FORWARDED)
-    return (
-        UpstreamRequest(
-            "POST",
-            PATH,
-            "",
-            (
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if request.stream else "application/json"),
-                *forwarded,
-            ),
-            json.encode(body),
-            request.stream,
-        ),
-        report.losses,
+    unthought = bool(request.turns[1:]) and any(
+        "tool_calls" in message and scope.profile.reasoning_field not in message for message in said
     )
+    body.update(parameters(scope, forced=forced, unthought=unthought))
+    if request.ext is not None:
+        shared = shared_with_responses(request, scope)
+        _into(body, shared)
+        report.ext(request.ext, NAME, known=shared)
+        if request.ext.dialect == NAME:
+            _put_back(request.ext, body)
+    sent = _STREAMED if request.stream else _WHOLE
+    if scope.native:
+        sent = (*sent, *((n, v) for n, v in headers if n.lower() in _FORWARDED))
+    return UpstreamRequest("POST", PATH, "", sent, json.encode(body), request.stream), report.losses
 
 
 _SHARED = frozenset({"moderation", "prompt_cache_options", "stream_options.include_obfuscation"})
@@ -192,11 +189,15 @@ def _tool(tool: ir.Tool, scope: Scope) -> object:
     if isinstance(tool, ir.Custom):
         scope.report.ext(tool.ext, NAME, tool.path)
         return {"type": "custom", "custom": _custom(tool), **fields_of(tool.ext)}
-    return {"type": "function", "function": _function(tool, scope), **mark(tool, scope), **fields_of(tool.ext)}
+    wire: Wire = {"type": "function", "function": _function(tool, scope)}
+    if tool.cache is not None or tool.ext is not None:
+        wire |= {**mark(tool, scope), **fields_of(tool.ext)}
+    return wire
 
 
 def _function(tool: ir.Function, scope: Scope) -> Wire:
-    scope.report.ext(tool.ext, NAME, tool.path)
+    if tool.ext is not None:
+        scope.report.ext(tool.ext, NAME, tool.path)
     out: Wire = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
@@ -219,8 +220,9 @@ def _function(tool: ir.Function, scope: Scope) -> Wire:
         )
     if strict is not None:
         out["strict"] = strict
-    inner = "function" if not tool.path.startswith("functions[") else ""
-    out.update(fields_of(tool.ext, inner))
+    if tool.ext is not None:
+        inner = "function" if not tool.path.startswith("functions[") else ""
+        out.update(fields_of(tool.ext, inner))
     return out
 
 

@@ -111,7 +111,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
             hosted[part.type] = json.raw(_joined(hosted.get(part.type), part.raw))
         else:
             name = part.type if isinstance(part, ir.Hosted) else type(part).__name__
-            report.dropped(f"content.{name}", "a Chat answer has no place for it")
+            report.dropped(name, "a Chat answer has no place for it")
     message["content"] = "".join(texts) if texts else None
     message["refusal"] = "".join(refusals) if refusals else None
     if any(thoughts):
@@ -128,6 +128,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         choice["logprobs"] = {"content": json.raw(response.logprobs), "refusal": None}
     choice["finish_reason"] = encode_finish(response.finish, called=bool(calls), refused=bool(refusals))
     report_finish(response.finish, response.stop_sequence, response.finish_details, report)
+    report.unplaced(response.unplaced)
     body: dict[str, object] = {
         "id": answer_id(response.id, answer),
         "object": "chat.completion",

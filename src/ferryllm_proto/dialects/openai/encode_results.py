@@ -19,7 +19,8 @@ def tool_message(
 ) -> Wire:
     result = lowered.result(found)
     path = found.path or f"tool result {found.id}"
-    scope.report.ext(found.ext, NAME, path)
+    if found.ext is not None:
+        scope.report.ext(found.ext, NAME, path)
     if found.id in legacy:
         message: Wire = {"role": "function"}
     else:
@@ -32,7 +33,8 @@ def tool_message(
         message["content"] = _marked(_result_text(found, path, scope, media), found, scope)
     if result.name is not None and (scope.native or found.id in legacy):
         message["name"] = result.name
-    message.update(fields_of(found.ext))
+    if found.ext is not None:
+        message.update(fields_of(found.ext))
     return message
 
 

@@ -9,7 +9,7 @@ from ...errors import RemoteProtocolError
 from . import errors, reasoning
 from .decode_messages import signature
 from .decode_parts import NAME
-from .usage import decode_finish, decode_usage
+from .usage import Usage, decode_finish, decode_usage, usage_of
 
 _Raw = json.Raw
 _NONE = _Raw()
@@ -95,6 +95,15 @@ class _ContentPart(msgspec.Struct, frozen=True):
     thinking: list[_Raw] | str | None = None
 
 
+class _Usual(_Response, frozen=True, forbid_unknown_fields=True):
+    """An answer without fields that the representation has no place for: then nobody has to look for them. Its usage
+    is read in the same pass."""
+
+    object: str | None = None
+    usage: Usage | None = None  # type: ignore[assignment]  # decoded where it is Raw above
+
+
+_usual = json.decoder(_Usual)
 _decoder = json.decoder(_Response)
 _logprobs = json.decoder(Logprobs)
 _part = json.decoder(_ContentPart)
@@ -106,32 +115,34 @@ def decode(body: bytes) -> ir.Response:
     Raises `RemoteProtocolError`: for an error inside a 200 (E8) with the kind that error has, for what is no
     answer at all with kind UPSTREAM.
     """
-    try:
-        found = json.decode(body, _decoder)
-    except RemoteProtocolError as exc:
-        raise _upstream(f"the provider's answer is no chat completion: {exc}") from None
+    found, ext = _read(body)
     if errors.has_error(found.error) or found.success is False:
         raise errors.remote(errors.in_band(body))
     if not found.choices:
         if b'"detail"' in body or b'"message"' in body:
             raise errors.remote(errors.in_band(body))
         raise _upstream("the provider's answer has no choices")
-    choice = next((c for c in found.choices if not c.index), found.choices[0])
+    choice = found.choices[0]
+    if choice.index:
+        choice = next((c for c in found.choices if not c.index), choice)
     message = choice.message or choice.delta or MessageAnswer(content=choice.text)
     model = found.model or ""
     parts = _parts(message, model)
+    kinds = set(map(type, parts))
     stop = next((s for s in (choice.stop_reason, choice.matched_stop) if isinstance(s, str)), None)
     reason, sequence = decode_finish(
-        choice.finish_reason or "stop",
-        called=any(isinstance(part, ir.ToolCall) for part in parts),
-        refused=any(isinstance(part, ir.Refusal) for part in parts),
-        stop=stop,
+        choice.finish_reason or "stop", called=ir.ToolCall in kinds, refused=ir.Refusal in kinds, stop=stop
     )
-    if reason is ir.FinishReason.TOOL_USE and not any(isinstance(part, ir.ToolCall) for part in parts):
+    if reason is ir.FinishReason.TOOL_USE and ir.ToolCall not in kinds:
         raise _upstream("the provider sent no tool call, but ended as if it had")
+    if choice.finish_reason is None and ir.ToolCall not in kinds and b'"finish_reason"' in body:
+        # Said to be none: what is left of a stream that was cut (T2). Sloppy servers leave the member out, or empty.
+        raise RemoteProtocolError("the provider's answer ends before its end", kind=ir.ErrorKind.TRUNCATED)
     if reason is ir.FinishReason.ERROR:
         raise _upstream(f"the provider ended its answer with finish_reason {choice.finish_reason}")
-    usage = decode_usage(found.usage) or decode_usage(choice.usage)
+    counted = found.usage
+    usage = usage_of(counted) if isinstance(counted, Usage) else decode_usage(counted) if counted is not None else None
+    usage = usage or decode_usage(choice.usage)
     return ir.Response(
         str(found.id or ""),
         model,
@@ -141,8 +152,32 @@ def decode(body: bytes) -> ir.Response:
         created=None if found.created is None else int(found.created),
         usage=usage,
         logprobs=logprobs(choice.logprobs),
-        ext=_ext(body),
+        ext=ext,
+        unplaced=_unplaced(found.choices, message, parts),
     )
+
+
+def _unplaced(choices: list[_Choice], message: MessageAnswer, parts: list[ir.Part]) -> tuple[str, ...]:
+    """What a stream has as `events.Raw`: other choices than the first, sources of a text that is not there."""
+    out: tuple[str, ...] = ("choices",) if len(choices) > 1 else ()
+    if message.annotations and not any(isinstance(part, ir.Text) for part in parts):
+        out += ("annotations",)
+    return out
+
+
+def _read(body: bytes) -> tuple[_Response, ir.Ext | None]:
+    """The answer as types, and what is not in them."""
+    try:
+        found: _Response = _usual.decode(body)
+        if found.success is None:
+            return found, None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # the types below say what is wrong, or that nothing is
+    try:
+        found = json.decode(body, _decoder)
+    except RemoteProtocolError as exc:
+        raise _upstream(f"the provider's answer is no chat completion: {exc}") from None
+    return found, _ext(body)
 
 
 _KNOWN = frozenset(("id", "object", "created", "model", "choices", "usage", "error"))
@@ -196,7 +231,25 @@ def arguments(found: FunctionAnswer) -> str:
     return found.arguments or ""
 
 
+def _is_text(message: MessageAnswer) -> bool:
+    """Whether a message is words and nothing else."""
+    return type(message.content) is str and not (
+        message.refusal
+        or message.reasoning_content
+        or message.reasoning
+        or message.reasoning_details
+        or message.tool_calls
+        or message.function_call
+        or message.annotations
+        or message.audio is not _NONE
+        or message.images is not _NONE
+        or message.executed_tools is not _NONE
+    )
+
+
 def _parts(message: MessageAnswer, model: str) -> list[ir.Part]:
+    if _is_text(message):
+        return [ir.Text(message.content)] if message.content else []  # type: ignore[arg-type]  # a string, as was seen
     details = [bytes(raw) for raw in message.reasoning_details or ()]
     out: list[ir.Part] = []
     if thoughts := _thoughts(details, message.thought, model):

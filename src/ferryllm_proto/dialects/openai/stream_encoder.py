@@ -32,7 +32,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...lifecycle import AFTER, State
-from ...loss import Loss, Report
+from ...loss import ONLY_ITS_OWN, Loss, Report
 from . import errors, reasoning
 from .decode_parts import NAME
 from .encode_response import annotation, answer_id, call_id, extra_content
@@ -145,7 +145,7 @@ class StreamEncoder:
         if event.kind is BlockKind.HOSTED:
             if event.hosted is None or event.hosted.dialect != NAME:
                 name = "hosted" if event.hosted is None else event.hosted.type
-                return self._lost(f"content.{name}", "a Chat answer has no place for it")
+                return self._lost(name, "a Chat answer has no place for it")
             block.hosted = event.hosted
             return b""
         self._said |= event.kind is not BlockKind.REASONING
@@ -288,5 +288,5 @@ class StreamEncoder:
     def _raw(self, event: Event) -> bytes:
         assert type(event) is Raw
         if event.dialect != NAME:
-            return self._lost(event.event, "an event only its own dialect knows")
+            return self._lost(event.event, ONLY_ITS_OWN)
         return self._delta(b"%b:%b" % (json.encode_str(event.event), json.one_line(event.data)))

@@ -21,7 +21,11 @@ class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: _Count = None
 
 
-class _Usage(msgspec.Struct, frozen=True):
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_COMPLETION_DETAILS = _CompletionDetails()
+
+
+class Usage(msgspec.Struct, frozen=True):
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
     total_tokens: _Count = None
@@ -36,12 +40,15 @@ class _Usage(msgspec.Struct, frozen=True):
     """Perplexity."""
 
 
-_usage = json.decoder(_Usage)
+_usage = json.decoder(Usage)
 
 
 def _whole(*counts: _Count) -> int | None:
     """The first known of several places, never below zero."""
-    return next((max(0, int(count)) for count in counts if count is not None), None)
+    for count in counts:
+        if count is not None:
+            return max(0, int(count))
+    return None
 
 
 def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir.Usage | None:
@@ -55,8 +62,13 @@ def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir
         found = json.decode(raw, _usage)
     except RemoteProtocolError:
         return None
-    inside = found.prompt_tokens_details or _PromptDetails()
-    outside = found.completion_tokens_details or _CompletionDetails()
+    return usage_of(found, before)
+
+
+def usage_of(found: Usage, before: ir.Usage | None = None) -> ir.Usage | None:
+    """The same for one that is decoded already."""
+    inside = found.prompt_tokens_details or _NO_PROMPT_DETAILS
+    outside = found.completion_tokens_details or _NO_COMPLETION_DETAILS
     prompt, output = _whole(found.prompt_tokens), _whole(found.completion_tokens)
     total = _whole(found.total_tokens)
     read = _whole(inside.cached_tokens, found.prompt_cache_hit_tokens, found.cached_tokens, found.num_cached_tokens)

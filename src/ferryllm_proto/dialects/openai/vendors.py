@@ -8,6 +8,7 @@ in the configuration (``vendor``) or, without either, told by the model's name (
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -334,8 +335,16 @@ def _is(host: str, known: str) -> bool:
 # --- a row becomes a profile -----------------------------------------------------------------------------
 
 
+MAX_KEPT_NAME = 200
+"""Characters of a model's name whose profile is kept: longer ones are no names, and clients may send any."""
+
+
 def profile(model: str, rules: ProviderRules = NO_RULES) -> Profile:
     """The profile of the backend that serves ``model``, the provider's name of it."""
+    return _kept(model, rules) if len(model) <= MAX_KEPT_NAME else _profile(model, rules)
+
+
+def _profile(model: str, rules: ProviderRules) -> Profile:
     found = capabilities.of(model, rules)
     row = VENDORS.get(rules.vendor, VENDORS["generic"])
     if row.by_model and found.openai:
@@ -350,6 +359,10 @@ def profile(model: str, rules: ProviderRules = NO_RULES) -> Profile:
             cache=Cache.BREAKPOINT if found.breakpoints else Cache.NONE,
         )
     return _with(msgspec.structs.replace(out, **_thinking(out, found), model=found), rules.quirks)
+
+
+# It depends on nothing else, and costs as much as all the rest of a small request. So many names has no gateway in use.
+_kept = functools.lru_cache(maxsize=512)(_profile)
 
 
 def _of_model(row: Vendor, model: str) -> Profile:

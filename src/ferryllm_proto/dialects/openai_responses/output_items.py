@@ -6,6 +6,8 @@ the final response object repeats. `stream_encoder` decides which item is open.
 
 from __future__ import annotations
 
+import abc
+
 from ... import ir, json, opaque
 from ...errors import RemoteProtocolError
 from . import wire
@@ -34,7 +36,7 @@ class EventWriter:
             raise RemoteProtocolError(f"the answer is longer than {MAX_ANSWER} characters", kind=ir.ErrorKind.UPSTREAM)
 
 
-class Item:
+class Item(abc.ABC):
     """An open item: its place, its id, and how it is finished."""
 
     def __init__(self, writer: EventWriter, index: int, id_: str) -> None:
@@ -52,9 +54,9 @@ class Item:
         self.final = item
         return self.writer.write(b"response.output_item.done", b'"output_index":%d,"item":%b' % (self.index, item))
 
+    @abc.abstractmethod
     def close(self, status: bytes) -> bytes:
         """The item is over; ``status`` is completed or incomplete."""
-        raise NotImplementedError
 
 
 class MessageItem(Item):

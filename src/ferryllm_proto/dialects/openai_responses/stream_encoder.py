@@ -32,7 +32,7 @@ from ...events import (
     TextDelta,
     UsageUpdate,
 )
-from ...loss import Loss, Report
+from ...loss import ONLY_ITS_OWN, Loss, Report
 from ...sequence import Sequencer
 from . import wire
 from .citations import to_annotation
@@ -181,7 +181,7 @@ class StreamEncoder:
     def _on_raw(self, event: Event) -> bytes:
         assert type(event) is Raw
         if event.dialect != wire.NAME:
-            self._report.dropped(f"event {event.event}", f"only {event.dialect} clients know it")
+            self._report.dropped(event.event, ONLY_ITS_OWN)
             return b""
         members = json.fields(json.one_line(event.data))
         for name in ("type", "sequence_number"):
@@ -282,7 +282,7 @@ class StreamEncoder:
         if hosted is None:
             return b""
         if hosted.dialect != wire.NAME:
-            self._report.dropped(f"content.{hosted.type}", f"only {hosted.dialect} clients know this block")
+            self._report.dropped(hosted.type, f"only {hosted.dialect} clients know this block")
             return b""
         item = HostedItem(self._writer, self._index, json.one_line(hosted.raw))
         self._take(item)

@@ -189,7 +189,7 @@ def test_what_only_others_have_is_reported() -> None:
         ),
         logprobs=b"[]",
     )
-    assert encode(response)[1] == ["citations", "content[1]", "content[2].opaque", "usage", "logprobs"]
+    assert encode(response)[1] == ["citations", "web_search_call", "opaque", "usage", "logprobs"]
 
 
 def test_x17_flat_citations_of_responses() -> None:

@@ -28,9 +28,14 @@ def test_several_proofs_before_a_call_keep_their_order() -> None:
     assert writer.report.losses == []
 
 
-def test_a_call_has_room_for_one_proof() -> None:
-    _, writer = _parts(ir.Reasoning(opaque=(signature(),)), ir.ToolCall("1", "f", "", opaque=(FOREIGN,)))
-    assert [loss.path for loss in writer.report.losses] == ["functionCall.thoughtSignature"]
+def test_a_call_has_room_for_its_own_proof_alone() -> None:
+    found, writer = _parts(ir.Reasoning(opaque=(FOREIGN,)), ir.ToolCall("1", "f", "", opaque=(signature(),)))
+    assert found[0] == {"text": "", "thought": True, "thoughtSignature": carrier.written(FOREIGN)}
+    assert found[1]["thoughtSignature"] == "c2ln"
+    found, _ = _parts(ir.Reasoning(opaque=(signature(),)), ir.ToolCall("1", "f", "", opaque=(FOREIGN,)))
+    assert found[0] == {"text": "", "thoughtSignature": "c2ln"}
+    assert found[1]["thoughtSignature"] == carrier.written(FOREIGN)
+    assert writer.report.losses == []
 
 
 def test_a_freeform_input_is_one_argument() -> None:

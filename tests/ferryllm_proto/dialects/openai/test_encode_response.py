@@ -97,7 +97,7 @@ def test_citations_usage_and_what_has_no_place() -> None:
     )
     assert body["choices"][0]["message"]["annotations"][0]["url_citation"]["url"] == "u"
     assert body["usage"]["prompt_tokens"] == 8
-    assert [loss.path for loss in report.losses] == ["content.citations", "content.server_tool_use", "stop_reason"]
+    assert [loss.path for loss in report.losses] == ["content.citations", "server_tool_use", "stop_reason"]
 
 
 def test_a_thought_signature_stays_with_its_call() -> None:

@@ -219,7 +219,7 @@ def test_what_has_no_place_is_reported() -> None:
     for event in events:
         encoder.send(event)
     assert [loss.path for loss in encoder.losses] == [
-        "content.server_tool_use",
+        "server_tool_use",
         "content.citations",
         "tool_calls.signature",
         "odd",

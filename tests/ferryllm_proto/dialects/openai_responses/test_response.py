@@ -59,7 +59,7 @@ def test_g3_losses_are_reported() -> None:
     report = Report()
     hosted = ir.Hosted("anthropic", "server_tool_use", b"{}")
     DIALECT.encode_response(ir.Response("x", "m", (hosted,), finish=ir.FinishReason.PAUSE), Answer(), report)
-    assert [loss.path for loss in report.losses] == ["content.server_tool_use", "stop_reason"]
+    assert [loss.path for loss in report.losses] == ["server_tool_use", "stop_reason"]
 
 
 def test_answers_that_are_still_being_made_are_a_pause() -> None:
