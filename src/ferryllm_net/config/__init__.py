@@ -9,7 +9,9 @@ from .problems import ConfigError, Problem, Severity
 from .secret import Secret
 from .settings import (
     AuthSettings,
+    LimitSettings,
     ListenAddress,
+    ListenerSettings,
     LoggingSettings,
     ProviderSettings,
     ProxySettings,
@@ -23,7 +25,9 @@ from .settings import (
 __all__ = [
     "AuthSettings",
     "ConfigError",
+    "LimitSettings",
     "ListenAddress",
+    "ListenerSettings",
     "LoggingSettings",
     "Problem",
     "ProviderSettings",

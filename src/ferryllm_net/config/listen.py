@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 
 from .settings import ListenAddress
 
 _FORM = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})", re.ASCII)
+
+
+MAX_UNIX = 103
+"""Bytes of a socket's path: sun_path of macOS has 104 with its end, that of Linux 108."""
 
 
 class ListenFault(ValueError):
@@ -27,6 +32,10 @@ def resolve_listen(text: str) -> ListenAddress:
 
     Raises ListenFault.
     """
+    if text.startswith("unix:"):
+        return _unix(text.removeprefix("unix:"))
+    if text == "systemd" or text.startswith("systemd:"):
+        return ListenAddress("", 0, loopback=False, systemd=text.partition(":")[2])
     host, port = parse_listen(text)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -64,6 +73,23 @@ def parse_listen(text: str) -> tuple[str, int]:
             ) from None
         return found["v6"], port
     return found["host"], port
+
+
+def _unix(path: str) -> ListenAddress:
+    """A socket file; only this machine can reach it, and of that only whom its permissions let."""
+    if not path.startswith("/"):
+        raise ListenFault(
+            f'expected the absolute path of a socket file behind "unix:", found {_shown(path)}',
+            'as in "unix:/run/ferryllm/ferryllm.sock"',
+        )
+    if len(os.fsencode(path)) > MAX_UNIX or "\0" in path:
+        raise ListenFault(f"the path of a socket has at most {MAX_UNIX} bytes", "choose a shorter one")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise ListenFault(f"there is no folder {folder}", "make it, or name another one")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ListenFault(f"no file can be made in {folder}", "check its permissions, or name another one")
+    return ListenAddress("", 0, loopback=True, unix=path)
 
 
 def is_loopback(host: str) -> bool:

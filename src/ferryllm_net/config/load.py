@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import tomli
@@ -28,10 +29,12 @@ def load_settings(
     path: Path,
     environ: Mapping[str, str],
     *,
-    listen: str | None = None,
+    listen: str | Sequence[str] | None = None,
     log_level: str | None = None,
     tls_cert: str | None = None,
     tls_key: str | None = None,
+    workers: int | None = None,
+    backend: str | None = None,
 ) -> Settings:
     """The settings in the TOML file at `path`; what comes from the command line goes before it.
 
@@ -40,11 +43,11 @@ def load_settings(
     text = _read(path)
     document = _parse(text, path)
     lines = Lines(text)
-    flags = _flags(listen, log_level, tls_cert, tls_key)
+    flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
-        if key in flags:
-            return "command line", None, flags[key][0]
+        if key[:2] in flags:  # also one of several addresses
+            return "command line", None, flags[key[:2]][0]
         return str(path), lines.line(key), key_text(key)
 
     report = Report(locate)
@@ -62,10 +65,12 @@ def load_settings(
 def default_settings(
     environ: Mapping[str, str],
     *,
-    listen: str | None = None,
+    listen: str | Sequence[str] | None = None,
     log_level: str | None = None,
     tls_cert: str | None = None,
     tls_key: str | None = None,
+    workers: int | None = None,
+    backend: str | None = None,
 ) -> Settings:
     """The settings without a file: the providers whose keys the environment holds.
 
@@ -73,11 +78,11 @@ def default_settings(
     Raises ConfigError.
     """
     found = read_environment(environ)
-    flags = _flags(listen, log_level, tls_cert, tls_key)
+    flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
-        if key in flags:
-            return "command line", None, flags[key][0]
+        if key[:2] in flags:  # also one of several addresses
+            return "command line", None, flags[key[:2]][0]
         return "environment", None, found.variables.get(key, key_text(key))
 
     report = Report(locate)
@@ -104,12 +109,21 @@ def with_demo(settings: Settings, base_url: str, *, dialect: ProviderType = "ope
 
 
 def _flags(
-    listen: str | None, log_level: str | None, tls_cert: str | None, tls_key: str | None
-) -> dict[KeyPath, tuple[str, str]]:
+    listen: str | Sequence[str] | None,
+    log_level: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    workers: int | None,
+    backend: str | None,
+) -> dict[KeyPath, tuple[str, object]]:
     """What the command line sets: key path -> (name of the option, value)."""
-    flags: dict[KeyPath, tuple[str, str]] = {}
+    flags: dict[KeyPath, tuple[str, object]] = {}
     if listen is not None:
-        flags["server", "listen"] = ("--listen", listen)
+        flags["server", "listen"] = ("--listen", listen if isinstance(listen, str) else list(listen))
+    if workers is not None:
+        flags["server", "workers"] = ("--workers", workers)
+    if backend is not None:
+        flags["server", "backend"] = ("--backend", backend)
     if log_level is not None:
         flags["logging", "level"] = ("--log-level", log_level)
     for key, option, text in (("tls_cert", "--tls-cert", tls_cert), ("tls_key", "--tls-key", tls_key)):
@@ -119,13 +133,16 @@ def _flags(
     return flags
 
 
-def _overridden(document: dict[str, object], flags: dict[KeyPath, tuple[str, str]]) -> dict[str, object]:
-    result = dict(document)
+def _overridden(document: dict[str, object], flags: dict[KeyPath, tuple[str, object]]) -> dict[str, object]:
+    result: dict[str, Any] = dict(document)
     for path, (_, value) in flags.items():
         table, key = str(path[0]), str(path[1])
         old = result.get(table, {})
         if isinstance(old, Mapping):  # anything else is a fault that validation reports
             result[table] = {**old, key: value}
+            if key == "listen":
+                # Whoever says on the command line where to listen means there and nowhere else.
+                result[table].pop("listeners", None)
     return result
 
 

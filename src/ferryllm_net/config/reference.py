@@ -68,6 +68,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "none"
+    if field.default == ():
+        return "none"
     # A default in TOML is written as in JSON for the types that occur here.
     return f"`{json.dumps(field.default)}`"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
-from .listen import ListenFault, is_loopback, resolve_listen
+from .listen import is_loopback
+from .listeners import open_to_others, resolve_limits, resolve_listeners, resolve_trusted, resolve_workers
 from .passthrough import resolve_passthrough
 from .problems import Path as KeyPath
 from .problems import Report, nearest
@@ -19,7 +20,7 @@ from .schema import Config, Provider, Route, Server
 from .secret import Secret
 from .settings import (
     AuthSettings,
-    ListenAddress,
+    ListenerSettings,
     LoggingSettings,
     ProviderSettings,
     ProxySettings,
@@ -30,10 +31,6 @@ from .settings import (
 )
 from .tls import resolve_tls
 
-_NOWHERE = ListenAddress("", 0, loopback=True)
-"""Stands for a listen address that was refused, until `raise_errors` ends the matter."""
-
-
 def resolve(
     config: Config, environ: Mapping[str, str], base: Path, report: Report, *, providers_required: bool = True
 ) -> Settings:
@@ -43,23 +40,24 @@ def resolve(
     without providers is a fault; it is none where the demo provider is to follow.
     """
     credentials = Credentials(environ, base, report)
-    listen = _listen(config.server, report)
+    listeners = resolve_listeners(config.server, report)
     if providers_required and not config.providers and report.accepted(("providers",)):
         report.error(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
-    providers = _providers(config, credentials, listen, environ, report)
+    providers = _providers(config, credentials, listeners, environ, report)
     routes = _routes(config, report)
     auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
-    if not listen.loopback and not config.auth.enabled and report.accepted(("auth", "enabled")):
+    exposed = open_to_others(listeners)
+    if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
         report.warn(
             ("server", "listen"),
-            f"{listen} can be reached from other machines, and everyone who reaches it can use the providers' keys",
+            f"{', '.join(str(one.address) for one in exposed)} can be reached from other machines, and everyone who reaches it can use the providers' keys",
             "set auth.enabled = true, or listen on 127.0.0.1",
         )
     return Settings(
         server=ServerSettings(
-            listen=listen,
+            listeners=listeners,
             body_limit_bytes=config.server.body_limit_mb * 1024 * 1024,
             max_connections=config.server.max_connections,
             keep_alive_timeout_secs=config.server.keep_alive_timeout_secs,
@@ -67,6 +65,10 @@ def resolve(
             check_providers=config.server.check_providers,
             tls=resolve_tls(config.server, credentials, report),
             http2=config.server.http2,
+            trusted_proxies=resolve_trusted(config.server, report),
+            workers=resolve_workers(config, report),
+            backend=config.server.backend,
+            limits=resolve_limits(config.server.limits),
         ),
         metrics=config.metrics.enabled,
         responses=resolve_responses(config.responses, base, report),
@@ -78,19 +80,12 @@ def resolve(
     )
 
 
-def _listen(server: Server, report: Report) -> ListenAddress:
-    path: KeyPath = ("server", "listen")
-    if not report.accepted(path):
-        return _NOWHERE
-    try:
-        return resolve_listen(server.listen)
-    except ListenFault as fault:
-        report.error(path, str(fault), fault.mend)
-        return _NOWHERE
-
-
 def _providers(
-    config: Config, credentials: Credentials, listen: ListenAddress, environ: Mapping[str, str], report: Report
+    config: Config,
+    credentials: Credentials,
+    listeners: tuple[ListenerSettings, ...],
+    environ: Mapping[str, str],
+    report: Report,
 ) -> tuple[ProviderSettings, ...]:
     first: dict[str, int] = {}
     providers = []
@@ -108,7 +103,8 @@ def _providers(
             first.setdefault(provider.name, index)
         settings = _provider(provider, path, config.server, credentials, environ, report)
         if settings is not None:
-            _check_loop(settings, listen, "https" if config.server.tls_cert else "http", path, report)
+            for listener in listeners:
+                _check_loop(settings, listener, config.server.tls_cert is not None, path, report)
             providers.append(settings)
     return tuple(providers)
 
@@ -214,10 +210,14 @@ def _ca_file(provider: Provider, path: KeyPath, credentials: Credentials, report
     return str(file)
 
 
-def _check_loop(provider: ProviderSettings, listen: ListenAddress, scheme: str, path: KeyPath, report: Report) -> None:
+def _check_loop(
+    provider: ProviderSettings, listener: ListenerSettings, certified: bool, path: KeyPath, report: Report
+) -> None:
     """A gateway that is its own provider would call itself until something breaks. It happens when the variables
     that point clients at the gateway are set for the gateway too."""
-    if provider.port != listen.port or provider.scheme != scheme or not is_loopback(provider.host):
+    listen = listener.address
+    scheme = "https" if (certified if listener.tls is None else listener.tls) else "http"
+    if not listen.host or provider.port != listen.port or provider.scheme != scheme or not is_loopback(provider.host):
         return
     hosts = {provider.host, listen.host}
     if listen.host in ("0.0.0.0", "::") or len(hosts) == 1 or ("localhost" in hosts and listen.loopback):

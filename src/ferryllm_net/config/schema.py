@@ -12,13 +12,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .listener_schema import DAY, DEFAULT_LISTEN, Limits, Listener
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
 
 ProviderType = Literal["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
-
-DAY = 86_400.0
-"""Upper bound of every timeout, in seconds: anything longer is a slip in the unit."""
 
 OwnSeconds = Annotated[
     float,
@@ -33,15 +31,39 @@ OwnSeconds = Annotated[
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The listener, its limits, and the timeouts that hold for every provider which sets none of its own."""
+    """The listeners, their limits, and the timeouts that hold for every provider which sets none of its own."""
 
     listen: Annotated[
-        str,
+        str | tuple[str, ...],
         Meta(
-            description="Address to listen on, `host:port`. The host may be a name, an IPv4 address or an IPv6 "
-            "address in brackets, as in `[::1]:3000`; port 0 takes a free one."
+            description="Address to listen on, or an array of them: `host:port`, where the host may be a name, an "
+            "IPv4 address or an IPv6 address in brackets, as in `[::1]:3000`, and port 0 takes a free one; "
+            "`unix:/path` for a socket file; `systemd` for the sockets that systemd hands over, `systemd:name` for "
+            "those of one name. Left out where there are `[[server.listeners]]`.",
+            extra={"default": f'`"{DEFAULT_LISTEN}"`'},
         ),
-    ] = "127.0.0.1:3000"
+    ] = ()
+    listeners: tuple[Listener, ...] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses and networks, as in `10.0.0.0/8`, of proxies in front of the gateway; `unix` for "
+            "whoever connects by a socket file. What they say of the client is believed, and of nobody else: "
+            "`Forwarded`, `X-Forwarded-For`, `X-Forwarded-Proto`, the PROXY protocol."
+        ),
+    ] = ()
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="Processes that serve together on the same addresses; each uses one processor core.",
+        ),
+    ] = 1
+    backend: Annotated[
+        Literal["asyncio", "trio", "uvloop"],
+        Meta(description="The event loop. `uvloop` is asyncio on a faster loop and needs `ferryllm[uvloop]`."),
+    ] = "asyncio"
     request_timeout_secs: Annotated[
         float,
         Meta(
@@ -158,6 +180,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "clear text."
         ),
     ] = True
+    limits: Limits = Limits()
     check_providers: Annotated[
         bool, Meta(description="Whether `/readyz` also asks that every provider answers a request for its models.")
     ] = False

@@ -21,16 +21,37 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ListenAddress(msgspec.Struct, frozen=True):
-    """Where the gateway listens. `str()` gives `host:port`, with brackets around IPv6."""
+    """Where the gateway listens. `str()` gives what one writes: `host:port`, `unix:/path`, `systemd`."""
 
     host: str
+    """"" where it is no TCP."""
     port: int
     """0 takes a free port."""
     loopback: bool
-    """Whether nothing but this machine can reach it."""
+    """Whether nothing but this machine can reach it. Of systemd's sockets only the start can tell."""
+    unix: str | None = None
+    """Absolute path of a socket file."""
+    systemd: str | None = None
+    """Sockets that systemd hands over: those of this name, "" for all."""
 
     def __str__(self) -> str:
-        return authority(self.host, self.port)
+        if self.host:
+            return authority(self.host, self.port)
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        return f"systemd:{self.systemd}" if self.systemd else "systemd"
+
+
+class ListenerSettings(msgspec.Struct, frozen=True):
+    """One listener."""
+
+    address: ListenAddress
+    tls: bool | None = None
+    """None: where there is a certificate, but not on socket files."""
+    proxy_protocol: bool = False
+    """Every connection begins with a header of the PROXY protocol."""
+    unix_mode: int = 0o660
+    """Permissions of a socket file."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -56,10 +77,28 @@ class TLSSettings(msgspec.Struct, frozen=True):
     """Whose certificates clients have to show; None when they need none."""
 
 
-class ServerSettings(msgspec.Struct, frozen=True):
-    """The listener and its limits."""
+class LimitSettings(msgspec.Struct, frozen=True):
+    """What one client may take, as `[server.limits]` says it; seconds and bytes."""
 
-    listen: ListenAddress
+    first_head_secs: float = 15.0
+    head_secs: float = 10.0
+    body_idle_secs: float = 15.0
+    write_stall_secs: float = 60.0
+    tls_handshake_secs: float = 10.0
+    head_bytes: int = 64 << 10
+    head_fields: int = 100
+    connections_per_address: int = 256
+    h2_streams: int = 100
+    h2_stream_window_bytes: int = 64 << 10
+    h2_body_window_bytes: int = 1 << 20
+    h2_connection_window_bytes: int = 2 << 20
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """The listeners and their limits."""
+
+    listeners: tuple[ListenerSettings, ...]
+    """At least one."""
     body_limit_bytes: int
     max_connections: int
     keep_alive_timeout_secs: float
@@ -68,6 +107,16 @@ class ServerSettings(msgspec.Struct, frozen=True):
     tls: TLSSettings | None = None
     """None for clear text."""
     http2: bool = True
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose word about the client is believed; "unix" for socket files."""
+    workers: int = 1
+    backend: Literal["asyncio", "trio", "uvloop"] = "asyncio"
+    limits: LimitSettings = LimitSettings()
+
+    @property
+    def listen(self) -> ListenAddress:
+        """The first address."""
+        return self.listeners[0].address
 
 
 class LoggingSettings(msgspec.Struct, frozen=True):

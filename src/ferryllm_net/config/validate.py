@@ -103,7 +103,9 @@ def _mismatch(value: object, field: msgspec.structs.FieldInfo, info: inspect.Typ
     choices = _choices(field.type)
     if isinstance(_inner(info), inspect.VarTupleType):
         if isinstance(value, str):
-            return message, f'write {field.encode_name} = ["{value}"]' if value in choices else ""
+            return message, f'write {field.encode_name} = ["{value}"]' if not choices or value in choices else ""
+        if not choices:
+            return message, ""
         wrong = next((item for item in value if item not in choices), None) if isinstance(value, list) else None
         near = nearest(wrong, choices) if isinstance(wrong, str) else None
         found = message if wrong is None else f"expected {wanted}, found {_described(wrong)} in it"
@@ -193,7 +195,7 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
     if isinstance(inner, inspect.BoolType):
         return "true or false"
     if isinstance(inner, inspect.VarTupleType):
-        return "an array of " + ", ".join(f'"{choice}"' for choice in _choices(field.type))
+        return "an array of " + (", ".join(f'"{choice}"' for choice in _choices(field.type)) or "texts")
     if isinstance(inner, inspect.LiteralType):
         return "one of " + ", ".join(f'"{choice}"' for choice in _choices(field.type))
     if isinstance(inner, (inspect.IntType, inspect.FloatType)):
@@ -201,7 +203,13 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
         if inner.gt is not None:
             return f"{noun} above {inner.gt:g}, up to {inner.le:.0f}"
         return f"{noun} from {inner.ge:.0f} to {inner.le:.0f}"
-    return "a text"
+    return "a text or an array of texts" if _may_be_array(inspect.type_info(field.type)) else "a text"
+
+
+def _may_be_array(info: inspect.Type) -> bool:
+    if isinstance(info, inspect.Metadata):
+        info = info.type
+    return isinstance(info, inspect.UnionType) and any(isinstance(one, inspect.VarTupleType) for one in info.types)
 
 
 def example(field: msgspec.structs.FieldInfo) -> str:

@@ -45,6 +45,9 @@ class App:
         self.log = log
         self.limits = limits or http_limits(settings)
         self.gateway = gateway(settings)
+        self._by_file = msgspec.structs.replace(
+            self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
+        )
         self.upstreams = {provider.name: upstream(provider) for provider in settings.providers}
         self.responses = open_responses(settings.responses)
         self.pool = Pool(limits=self.limits)
@@ -57,6 +60,8 @@ class App:
         self.remembered = Budget()
         """What WebSocket connections remember together."""
         self.endpoints = Endpoints(self)
+        self._quiet: anyio.Event | None = None
+        """The sweeper waits for it while nothing runs."""
         self._ids = Ids()
 
     async def handle(self, request: Request, respond: Responder) -> None:
@@ -68,18 +73,34 @@ class App:
             return
         run = Interpreter(self, request, respond, request_id)
         self.running.add(run)
+        if self._quiet is not None:
+            self._quiet.set()
+            self._quiet = None
         try:
             await run.run()
         finally:
             self.running.discard(run)
 
+    def gateway_for(self, request: Request) -> Gateway:
+        """The settings as they decide on ``request``: no page of a browser reaches a socket file, so that a proxy there
+        may pass any Host."""
+        return self.gateway if (request.via or request.peer)[0] else self._by_file
+
     async def sweep(self) -> None:
         """Wake exchanges whose deadline has passed, and let the log out; runs until cancelled."""
         self.clock = clock()
-        self.log.held = True
         try:
             while True:
-                await anyio.sleep(SWEEP_SECS)
+                if self.running:
+                    self.log.held = True
+                    await anyio.sleep(SWEEP_SECS)
+                else:
+                    # Nothing to look at: no timer, so that an idle gateway never wakes, and lines go out at once.
+                    self.log.flush()
+                    self.log.held = False
+                    self._quiet = anyio.Event()
+                    await self._quiet.wait()
+                    continue
                 now = self.clock()
                 for run in self.running:
                     run.wake(now)
@@ -159,10 +180,12 @@ def gateway(settings: Settings) -> Gateway:
         )
         for provider in settings.providers
     }
-    listen = settings.server.listen
+    addresses = [one.address for one in settings.server.listeners]
     keys = settings.auth.keys if settings.auth.enabled else ()
     access = AccessRules(
-        tuple(key_digest(key.reveal()) for key in keys), loopback=listen.loopback, hosts=(listen.host.lower(),)
+        tuple(key_digest(key.reveal()) for key in keys),
+        loopback=all(address.loopback for address in addresses),
+        hosts=tuple(address.host.lower() for address in addresses if address.host),
     )
     return Gateway(
         RouteTable(routes),
@@ -177,11 +200,24 @@ def gateway(settings: Settings) -> Gateway:
 def http_limits(settings: Settings) -> Limits:
     """The settings as the HTTP layer takes them."""
     server = settings.server
+    taken = server.limits
     return msgspec.structs.replace(
         Limits(),
         body_bytes=server.body_limit_bytes,
         connections=server.max_connections,
         keep_alive_secs=server.keep_alive_timeout_secs,
+        accept_head_secs=taken.first_head_secs,
+        head_secs=taken.head_secs,
+        body_idle_secs=taken.body_idle_secs,
+        write_stall_secs=taken.write_stall_secs,
+        tls_handshake_secs=taken.tls_handshake_secs,
+        head_bytes=taken.head_bytes,
+        head_fields=taken.head_fields,
+        connections_per_address=taken.connections_per_address,
+        h2_streams=taken.h2_streams,
+        h2_stream_window_bytes=taken.h2_stream_window_bytes,
+        h2_body_window_bytes=taken.h2_body_window_bytes,
+        h2_connection_window_bytes=taken.h2_connection_window_bytes,
     )
 
 

@@ -16,7 +16,6 @@ from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.policy.access import check
 from ferryllm_proto.refusals import unknown_model
 
-from .socket import serve_socket
 from .stored_responses import STORED, StoredResponses
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Endpoints:
         refused = (
             None
             if entry.public
-            else check(self._app.gateway.access, request.method, request.headers, f"{request.path}?{request.query}")
+            else check(self._app.gateway_for(request).access, request.method, request.headers, f"{request.path}?{request.query}")
         )
         if refused is not None:
             await self._refuse(entry, refused, respond, request_id)
@@ -90,6 +89,8 @@ class Endpoints:
         return list(seen.values())
 
     async def _socket(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        from .socket import serve_socket  # 40 ms of imports that most gateways never need
+
         try:
             await serve_socket(self._app, request, respond, request_id)
         except RequestError as exc:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -96,7 +96,7 @@ class Interpreter:
         self._app = app
         self._request = request
         self._respond = respond
-        self._exchange = Exchange(app.gateway, id=request_id, seed=seed_of(request_id), created=time.time())
+        self._exchange = Exchange(app.gateway_for(request), id=request_id, seed=seed_of(request_id), created=time.time())
         self._upstream: UpstreamResponse | None = None
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
@@ -311,82 +311,88 @@ class Interpreter:
     # --- actions ---
 
     async def _perform(self, actions: Sequence[Action]) -> None:
-        if actions and isinstance(actions[-1], Record):
+        """In their order. What goes to the client is put there first, and waited for where it does not take it."""
+        if actions and type(actions[-1]) is Record:
             self._record_due = actions[-1]
-        if len(actions) > 2 and await self._perform_whole(actions):
-            return
-        for n, action in enumerate(actions):
+        respond = self._respond
+        held: SendHead | None = None
+        """A head whose answer may be whole: then it goes out with its length, in one write."""
+        body: SendBody | None = None
+        for action in actions:
             kind = type(action)
-            if kind is SendBody:
+            plain = _PLAIN.get(kind)
+            if plain is not None:
+                plain(self, action)
+                continue
+            taken = True
+            if kind is Finish:
+                assert isinstance(action, Finish)
+                if held is not None and body is not None:
+                    taken = respond.put_complete(held.status, list(held.headers), body.data)
+                elif not respond.ended:
+                    if held is not None:
+                        respond.begin(held.status, list(held.headers))
+                    taken = respond.put_end(b"" if body is None else body.data, list(action.trailers))
+                held = body = None
+            elif kind is SendBody:
                 assert isinstance(action, SendBody)
-                after = actions[n + 1] if n + 1 < len(actions) else None
-                if type(after) is Finish:
-                    await self._respond.end(action.data, list(after.trailers))
-                else:
-                    await self._respond.body(action.data)
+                body = action if body is None else SendBody(body.data + action.data)
+                continue
             elif kind is SendHead:
                 assert isinstance(action, SendHead)
-                await self._respond.head(action.status, list(action.headers))
-                if n + 1 == len(actions):
-                    await self._respond.flush()
-            elif kind is Finish:
-                assert isinstance(action, Finish)
-                if not self._respond.ended:
-                    await self._respond.end(b"", list(action.trailers))
-            elif kind is Cut:
-                await self._respond.abort()
-            elif kind is Abort:
-                await self._close_upstream()
-            elif kind is Release:
-                await self._release_upstream()
-            elif kind is Point:
-                assert isinstance(action, Point)
-                await self._point(action)
+                held = action
+                continue
+            elif kind is Record:
+                assert isinstance(action, Record)
+                self._record(action)
             else:
-                self._note(action)
+                await self._take_time(action)
+            if not taken:
+                await respond.drain()
+        if held is not None:
+            respond.begin(held.status, list(held.headers))
+            if body is None:
+                await respond.flush()
+        if body is not None and not respond.put(body.data):
+            await respond.drain()
 
-    async def _perform_whole(self, actions: Sequence[Action]) -> bool:
-        """An answer that is whole goes out with its length, in one write."""
-        kinds = [type(action) for action in actions if not isinstance(action, _BESIDES)]
-        if kinds != [SendHead, SendBody, Finish, Record]:
-            return False
-        for action in actions:
-            if type(action) is SendHead:
-                head = action
-            elif type(action) is SendBody:
-                await self._respond.complete(head.status, list(head.headers), action.data)
-            elif type(action) is Abort:
-                await self._close_upstream()
-            elif type(action) is Release:
-                await self._release_upstream()
-            elif type(action) is Point:
-                await self._point(action)
-            elif type(action) is not Finish:
-                self._note(action)
-        return True
+    async def _take_time(self, action: Action) -> None:
+        kind = type(action)
+        if kind is Cut:
+            await self._respond.abort()
+        elif kind is Abort:
+            await self._close_upstream()
+        elif kind is Release:
+            await self._release_upstream()
+        else:
+            assert isinstance(action, Point)
+            await self._point(action)
 
-    def _note(self, action: Action) -> None:
-        if isinstance(action, Note):
-            if action.name == "provider failed":
-                self._app.log.warn(action.name, **action.fields, request_id=self._exchange.id)
-                return
-            fields = action.fields
-            if action.name == "backend response ok":
-                fields = {**fields, "status": status_text(int(fields["status"] or 0))}
-            self._app.log.note(action.name, fields, self._exchange.id)
-        elif isinstance(action, Record):
-            self._record(action)
-        elif isinstance(action, Open):
-            self._opening = action
-        elif isinstance(action, ReadBody):
-            self._reading = action
-        elif isinstance(action, (Recall, Keep)):
-            self._asked = action
+    def _note(self, action: Note) -> None:
+        if action.name == "provider failed":
+            self._app.log.warn(action.name, **action.fields, request_id=self._exchange.id)
+            return
+        fields = action.fields
+        if action.name == "backend response ok":
+            fields = {**fields, "status": status_text(int(fields["status"] or 0))}
+        self._app.log.note(action.name, fields, self._exchange.id)
+
+    def _set_opening(self, action: Open) -> None:
+        self._opening = action
+
+    def _set_reading(self, action: ReadBody) -> None:
+        self._reading = action
+
+    def _set_asked(self, action: Recall | Keep) -> None:
+        self._asked = action
 
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
         upstream = self._upstream
-        if upstream is not None and not upstream.ended:
+        if upstream is not None and upstream.ended:
+            self._upstream = None  # it has been given back
+            return
+        if upstream is not None:
             with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
                 await upstream.receive()
         await self._close_upstream()
@@ -433,5 +439,11 @@ class Interpreter:
             )
 
 
-_BESIDES = (Note, Abort, Release, Point)
-"""Actions that are no part of the client's answer."""
+_PLAIN: dict[type, Callable[[Interpreter, Any], None]] = {
+    Note: Interpreter._note,
+    Open: Interpreter._set_opening,
+    ReadBody: Interpreter._set_reading,
+    Recall: Interpreter._set_asked,
+    Keep: Interpreter._set_asked,
+}
+"""What each action that takes no time does."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import anyio
 import anyio.abc
 
 from ferryllm_net.config import Settings
-from ferryllm_net.http import Certificates, Server, ServerTLS, bound_port, open_listeners
+from ferryllm_net.http import Certificates, Server, ServerTLS, TrustedProxies
 from ferryllm_net.telemetry import Log
 
 from .app import App
+from .listening import Doors, Given, open_doors
 
 CERTIFICATE_SECS = 30.0
 """How often the files of the certificate are looked at: three calls of stat. Certificates are renewed days before they
@@ -26,41 +28,47 @@ class Serving(NamedTuple):
     app: App
     server: Server
     port: int
+    """Of the first listener on TCP; 0 where there is none."""
+    doors: Doors
 
 
 async def serve(
     settings: Settings,
     log: Log,
     *,
-    started: Callable[[str, int], None] | None = None,
+    started: Callable[[Doors], None] | None = None,
     handle_signals: bool = True,
+    given: Sequence[Given] | None = None,
+    ended: Callable[[], Awaitable[None]] | None = None,
     task_status: anyio.abc.TaskStatus[Serving] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``settings`` until SIGTERM or SIGINT (or cancellation), then finish what is running.
 
-    ``started`` is told host and port once the listener accepts (the port matters when 0 was asked for). Raises
-    OSError when the address can not be bound.
+    ``started`` is told where it listens once connections are accepted (ports matter where 0 was asked for). A worker is
+    ``given`` its sockets by its parent, and drains when ``ended`` returns. Raises `ListenError` (an OSError) where an
+    address can not be bound, StoreError for the store of responses, OSError for the files of the certificate.
     """
     tls = settings.server.tls
     # Before anything that has to be closed again: the files may have gone since the settings were read.
     certificates = (
         Certificates(ServerTLS(tls.cert, tls.key, tls.client_ca), http2=settings.server.http2) if tls else None
     )
-    app = App(settings, log)
+    doors = open_doors(settings.server, os.environ, given)
+    try:
+        settings = doors.settled(settings)
+        app = App(settings, log)
+    except BaseException:
+        doors.close()
+        raise
     server = Server(
         app.handle,
         limits=app.limits,
         ssl_context=certificates.context if certificates else None,
         http2=settings.server.http2,
+        trusted=TrustedProxies(settings.server.trusted_proxies),
         on_error=lambda request, exc: _report(log, exc),
     )
     app.draining = lambda: server.draining
-    address = settings.server.listen
-    try:
-        listeners = open_listeners(address.host, address.port)
-    except OSError:
-        await app.aclose()
-        raise
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
@@ -70,7 +78,7 @@ async def serve(
                 tasks.start_soon(watch_certificates, certificates, server, log)
 
             async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-                await server.serve(listeners, task_status=task_status)
+                await server.serve(doors.listeners(), task_status=task_status)
                 tasks.cancel_scope.cancel()  # drained: nothing is left to sweep or to wait for
 
             if handle_signals:
@@ -80,17 +88,30 @@ async def serve(
                     await tasks.start(_watch_hangups, certificates, server, log)
             await tasks.start(run)
             app.listening = True
-            port = bound_port(listeners[0])
-            shown = f"[{address.host}]" if ":" in address.host else address.host
-            log.info("ferryllm server started", listen=f"{shown}:{port}", providers=len(settings.providers))
+            _warn_exposed(settings, log)
+            log.info("ferryllm server started", listen=", ".join(doors.texts), providers=len(settings.providers))
+            if ended is not None:
+                tasks.start_soon(_drain_after, ended, server, settings.server.drain_timeout_secs, log)
             if started is not None:
-                started(address.host, port)
-            task_status.started(Serving(app, server, port))
+                started(doors)
+            task_status.started(Serving(app, server, doors.port, doors))
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
-            for listener in listeners:
-                listener.close()
+        doors.close()
+
+
+def _warn_exposed(settings: Settings, log: Log) -> None:
+    """Of systemd's sockets the settings could not know; the others they have warned of."""
+    for one in settings.server.listeners:
+        if not one.address.loopback and one.address.systemd is not None and not settings.auth.enabled:
+            log.warn("everyone who reaches the gateway can use the providers' keys", listen=str(one.address))
+
+
+async def _drain_after(ended: Callable[[], Awaitable[None]], server: Server, grace: float, log: Log) -> None:
+    await ended()
+    log.info("draining", reason="the parent has ended", active=server.active, deadline_secs=grace)
+    server.start_drain(grace)
 
 
 async def _watch_signals(

@@ -150,6 +150,7 @@ class Socket:
         head = RequestHead("POST", self._target, [*self._headers, *own])
         limit = self._app.limits.body_bytes
         request = Request(head, channel, peer=self._upgrade.peer, scheme=self._upgrade.scheme, body_limit=limit)
+        request.via = self._upgrade.via
         respond = Responder(channel, "POST")
         self._running, fault = request, None
         if self._upgrade.draining:

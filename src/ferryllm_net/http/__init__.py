@@ -8,7 +8,8 @@ from __future__ import annotations
 from .engine import Headers, Misuse, RequestHead
 from .exchange import Handler
 from .limits import Limits, Timeouts
-from .listeners import open_listeners, unix_listener
+from .forwarded import TrustedProxies
+from .listeners import Listener, open_listeners, systemd_listeners, unix_listener
 from .origin import TLS, Origin, Proxy, ProxyAuth, parse_url
 from .pool import Pool
 from .prepared import PreparedHead, prepare
@@ -28,6 +29,7 @@ __all__ = [
     "Headers",
     "Interrupted",
     "Limits",
+    "Listener",
     "Misuse",
     "Origin",
     "Pool",
@@ -44,6 +46,7 @@ __all__ = [
     "Timeouts",
     "Transport",
     "TransportError",
+    "TrustedProxies",
     "UpstreamError",
     "UpstreamFault",
     "UpstreamResponse",
@@ -52,5 +55,6 @@ __all__ = [
     "parse_url",
     "prepare",
     "server_context",
+    "systemd_listeners",
     "unix_listener",
 ]

@@ -338,12 +338,18 @@ class Connection:
         return self._engine.send(event)
 
     def finish_head(self, headers: Headers) -> Headers:
-        names = {name.lower() for name, _ in headers}
+        dated = connected = False
+        for name, _ in headers:
+            # Most names are of other lengths; to fold their case is what would cost.
+            if len(name) == 4:
+                dated = dated or name.lower() == "date"
+            elif len(name) == 10:
+                connected = connected or name.lower() == "connection"
         fields = [*headers]
-        if "date" not in names:
+        if not dated:
             fields.append(("date", self._host.date))
         self._closing = self._must_close()
-        if self._closing and "connection" not in names:
+        if self._closing and not connected:
             fields.append(("connection", "close"))
         return fields
 

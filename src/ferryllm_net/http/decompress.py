@@ -6,6 +6,7 @@ piece for one step: whoever asks decides how many pieces it wants. Sans-IO.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ PIECE_BYTES = 256 * 1024
 
 LAYERS = 2
 """Codings in one message. One is usual; chains were used as amplifiers (curl CVE-2023-23916 bounds them at 5)."""
+
+_BROTLI_BYTES = 64 * 1024
+# Its limit is passed by a block, whose sizes are 32, 64, 256 KiB.
 
 _WINDOW_LOG = 23
 """RFC 9659: a zstd window above 8 MB must not be used as a content coding, and need not be supported."""
@@ -122,10 +126,14 @@ class _Brotli:
 
     def __init__(self) -> None:
         # An extra: no provider sends br unless it was asked for, and we ask for none.
+        brotli: Any
         try:
-            import brotli
+            brotli = importlib.import_module("brotli")
         except ImportError:
-            raise CodingError(415, "the content coding 'br' needs the package brotli (ferryllm[brotli])") from None
+            brotli = None
+        # Before 1.2 it has no bound: one call gives all there is.
+        if not hasattr(getattr(brotli, "Decompressor", None), "can_accept_more_data"):
+            raise CodingError(415, "the content coding 'br' needs the package brotli, 1.2 or newer (ferryllm[brotli])")
         self._error: type[Exception] = brotli.error
         self._machine: Any = brotli.Decompressor()
         self._begun = False
@@ -136,13 +144,14 @@ class _Brotli:
             if self._machine.is_finished():
                 raise CodingError(400, "bytes after the end of the br body")
             try:
-                piece = self._machine.process(data, output_buffer_limit=PIECE_BYTES)
-                if piece:
-                    yield piece
-                while not self._machine.can_accept_more_data() and not self._machine.is_finished():
-                    piece = self._machine.process(b"", output_buffer_limit=PIECE_BYTES)
+                piece = self._machine.process(data, output_buffer_limit=_BROTLI_BYTES)
+                # A last call without output may be what finds the end.
+                while piece or not self._machine.can_accept_more_data():
                     if piece:
                         yield piece
+                    if self._machine.is_finished():
+                        break
+                    piece = self._machine.process(b"", output_buffer_limit=_BROTLI_BYTES)
             except self._error as exc:
                 raise CodingError(400, "the body is not valid br") from exc
             data = b""

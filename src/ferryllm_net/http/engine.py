@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ferryllm_proto.http1 import (
+    END,
     Body,
     EndOfMessage,
     Event,
@@ -21,6 +22,7 @@ from ferryllm_proto.http1 import (
 )
 
 __all__ = [
+    "END",
     "Body",
     "EndOfMessage",
     "Engine",

@@ -51,6 +51,8 @@ class BaseEngine:
         self._guard = guard
         self._fault_status = 400 if role is h11.SERVER else 502
         self._failed = False
+        self._chunked = False
+        """The message that we send is: only then it has room for trailers."""
         self.ended = False
         """`receive_eof` has been called within or after a message."""
 
@@ -120,14 +122,19 @@ class BaseEngine:
                 return h11.Data(data=data)
             case EndOfMessage(trailers):
                 check_trailers(trailers)
-                return h11.EndOfMessage(headers=_fields_out(trailers))
+                return h11.EndOfMessage(headers=_fields_out(trailers) if self._chunked else [])
             case ResponseHead(status, headers):
+                # As h11 frames it: its own word for that is private.
+                declared = any(name.lower() == "content-length" for name, _ in headers)
+                bodyless = declared or status in (204, 304)
+                self._chunked = not bodyless and self._h11.their_http_version == b"1.1"
                 reason = _REASONS.get(status, b"")
                 return h11.Response(status_code=status, headers=_fields_out(headers), reason=reason)
             case InformationalHead(status, headers):
                 reason = _REASONS.get(status, b"")
                 return h11.InformationalResponse(status_code=status, headers=_fields_out(headers), reason=reason)
             case RequestHead(method, target, headers):
+                self._chunked = any(name.lower() == "transfer-encoding" for name, _ in headers)
                 if _NAME.fullmatch(method) is None:
                     raise Misuse("the method is not a token")
                 if not target or _NOT_IN_TARGET.search(target) is not None:

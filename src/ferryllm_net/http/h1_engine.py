@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ferryllm_proto.http1 import ClientMachine, Event, Headers, HeadLimits, Misuse, NotMine, ServerMachine
+from ferryllm_proto.http1 import END, ClientMachine, Event, Headers, HeadLimits, Misuse, NotMine, RequestHead, ServerMachine
 
 from .limits import Limits
 
@@ -24,7 +24,8 @@ def head_limits(limits: Limits) -> HeadLimits:
 
 
 class _Engine:
-    """What both sides share. `frame` and `receive_body` are those of the gear itself: they run for every chunk."""
+    """What both sides share. `frame` and `receive_body` are those of the gear itself, because they run for every chunk:
+    take them from the engine for each call, or at least anew behind each `receive_data`."""
 
     def __init__(self, machine: ServerMachine | ClientMachine) -> None:
         self._machine = machine
@@ -86,7 +87,7 @@ class _Engine:
 
     def _hand_over(self, before: bytes) -> h11_engine.BaseEngine:
         self._slow = slow = self._make_slow()
-        slow.take_over(before, self._machine.sent)
+        slow.take_over(before, self._machine.retire())
         self.frame, self.receive_body = slow.frame, slow.receive_body
         return slow
 
@@ -131,9 +132,20 @@ class ServerEngine(_Engine):
 class ClientEngine(_Engine):
     """Requests out, responses in."""
 
+    _machine: ClientMachine
+
     def __init__(self, limits: Limits) -> None:
         super().__init__(ClientMachine(head_limits(limits)))
         self._limits = limits
+
+    def announce(self, head: RequestHead) -> None:
+        """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: ``head`` only says
+        what the answer answers, and whom it was asked. Raises `Misuse`."""
+        if self._slow is None:
+            self._machine.announce(head)
+        else:
+            self._slow.send(head)
+            self._slow.send(END)
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ClientEngine as H11ClientEngine

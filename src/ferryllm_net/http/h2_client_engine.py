@@ -104,15 +104,7 @@ class LinkLost(msgspec.Struct, frozen=True):
 
 
 AnswerEvent: TypeAlias = (
-    AnswerBegun
-    | AnswerInterim
-    | AnswerData
-    | AnswerEnded
-    | StreamGone
-    | RoomMade
-    | ServerLeaves
-    | Alive
-    | LinkLost
+    AnswerBegun | AnswerInterim | AnswerData | AnswerEnded | StreamGone | RoomMade | ServerLeaves | Alive | LinkLost
 )
 
 
@@ -308,7 +300,8 @@ class H2ClientEngine:
         """How many streams may be opened now."""
         if self.failed or self.leaving:
             return 0
-        most = min(self._limits.h2_streams, self._h2.remote_settings.max_concurrent_streams)
+        # Before the server has said how many it takes, more than one may be too many, and be refused.
+        most = min(self._limits.h2_streams, self._h2.remote_settings.max_concurrent_streams) if self.began else 1
         return max(0, most - self._h2.open_outbound_streams)
 
     def open(self, request: PreparedHead, authority: str, scheme: str, length: int | None) -> int:

@@ -230,6 +230,10 @@ class H2Connection:
     # --- writing ---
 
     @property
+    def written(self) -> bool:
+        return self._written == self._queued
+
+    @property
     def crowded(self) -> bool:
         return self._queued - self._written > self._limits.h2_backlog_bytes
 

@@ -124,7 +124,9 @@ class H2Group:
 
     def _may_dial(self) -> bool:
         most = self._origin.max_connections
-        return not self._dialling and (not most or len(self.connections) < most)
+        # One whose SETTINGS have not come may have room for all who wait.
+        known = not self._dialling and all(connection.engine.began for connection in self.connections)
+        return known and (not most or len(self.connections) < most)
 
     async def _dial(self, timeouts: Timeouts, total_at: float) -> H2Upstream | None:
         try:

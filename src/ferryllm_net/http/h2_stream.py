@@ -33,6 +33,11 @@ class Owner(Protocol):
         ...
 
     @property
+    def written(self) -> bool:
+        """The system has taken everything."""
+        ...
+
+    @property
     def crowded(self) -> bool:
         """Too much is under way: `push` would wait."""
         ...
@@ -62,19 +67,27 @@ class StreamResponder(Responder):
             self._send_head(end=False)
         return self._stream.put(b"" if self._bodyless else data)
 
-    async def end(self, data: bytes = b"", trailers: Headers | None = None) -> None:
-        after = self._move("end")
+    def put_end(self, data: bytes, trailers: Headers) -> bool:
+        self._after = self._move("end")
         data = b"" if self._bodyless else data
-        fields = [] if self._bodyless or not trailers else trailers
+        fields = [] if self._bodyless else trailers
         if self._head is not None and not data and not fields:
             self._send_head(end=True)
         else:
             if self._head is not None:
                 self._send_head(end=False)
             self._stream.put_last(data, fields)
-        await self._stream.finish()
-        # As in `Responder`: until it is out, a client that leaves still cancels the handler.
-        self.stage = after
+        if not self._stream.put_finish():
+            return False
+        self._settle()
+        return True
+
+    async def drain(self) -> None:
+        if self._after is None:
+            await self._stream.drain()
+        else:
+            await self._stream.finish()
+            self._settle()
 
     def _send_head(self, *, end: bool) -> None:
         head, self._head = self._head, None
@@ -316,6 +329,11 @@ class Stream:
         finally:
             self._writing = False
             self.deadline = math.inf
+
+    def put_finish(self) -> bool:
+        """Whether the system has taken the whole answer."""
+        self._owner.kick()
+        return not (self._unsent or self._lost or self._owner.engine.failed) and self._owner.written
 
     async def finish(self) -> None:
         """Returns when the system has taken the whole answer."""

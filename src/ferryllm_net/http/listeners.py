@@ -11,7 +11,9 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+
+import msgspec
 
 BACKLOG = 1024
 """Connections that wait for `accept`; Linux cuts it at net.core.somaxconn (4,096). nginx asks for 511, Go for the
@@ -22,11 +24,26 @@ _PORT_TRIES = 16
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-def open_listeners(host: str, port: int, *, reuse_port: bool = False, backlog: int = BACKLOG) -> list[socket.socket]:
+SYSTEMD_FIRST = 3
+"""Where the descriptors that systemd hands over begin (sd_listen_fds(3))."""
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A socket that listens, and what its connections begin with."""
+
+    socket: socket.socket
+    tls: bool = False
+    proxy_protocol: bool = False
+    """With a header of the PROXY protocol, before TLS; from trusted proxies alone."""
+
+
+def open_listeners(
+    host: str, port: int, *, reuse_port: bool = False, backlog: int | None = BACKLOG
+) -> list[socket.socket]:
     """Non-blocking listeners for every address of ``host`` ("" is all of the machine), IPv6 apart from IPv4.
 
     Port 0 takes a free one, the same for all addresses where there is one. ``reuse_port`` lets several processes share
-    the port. Addresses that the machine does not have are left out, unless there is no other. Raises OSError, which
+    the port; without a ``backlog`` it is only held, for those who come later. Addresses that the machine does not have are left out, unless there is no other. Raises OSError, which
     names the address.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -40,7 +57,7 @@ def open_listeners(host: str, port: int, *, reuse_port: bool = False, backlog: i
 
 
 def _open_all(
-    addresses: Sequence[tuple[int, tuple[object, ...]]], reuse_port: bool, backlog: int, *, one_port: bool
+    addresses: Sequence[tuple[int, tuple[object, ...]]], reuse_port: bool, backlog: int | None, *, one_port: bool
 ) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     absent: OSError | None = None
@@ -63,7 +80,7 @@ def _open_all(
     return listeners
 
 
-def _open(family: int, address: tuple[object, ...], reuse_port: bool, backlog: int) -> socket.socket:
+def _open(family: int, address: tuple[object, ...], reuse_port: bool, backlog: int | None) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         # On Windows it would let another program take the port over.
@@ -76,7 +93,8 @@ def _open(family: int, address: tuple[object, ...], reuse_port: bool, backlog: i
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)
         listener.bind(address)
-        listener.listen(backlog)
+        if backlog is not None:
+            listener.listen(backlog)
     except OSError as exc:
         listener.close()
         raise OSError(exc.errno, f"cannot listen on {address[0]} port {address[1]}: {exc.strerror}") from exc
@@ -105,6 +123,54 @@ def unix_listener(path: str, mode: int = 0o600, *, backlog: int = BACKLOG) -> so
     except OSError as exc:
         listener.close()
         raise OSError(exc.errno, f"cannot listen on {path}: {exc.strerror or exc}") from exc
+    return listener
+
+
+def remove_socket_file(path: str, inode: int) -> None:
+    """Remove the socket file of a listener that has closed, unless another server has put its own there since.
+
+    ``inode`` is `socket_inode` of it when it was made.
+    """
+    with contextlib.suppress(OSError):
+        if socket_inode(path) == inode:
+            os.unlink(path)
+
+
+def socket_inode(path: str) -> int:
+    """What tells one socket file from the next at the same path. Raises OSError."""
+    return os.stat(path).st_ino
+
+
+def systemd_listeners(
+    environ: MutableMapping[str, str], *, first: int = SYSTEMD_FIRST
+) -> list[tuple[str, socket.socket]]:
+    """The sockets that systemd has opened for this process, each with its name (FileDescriptorName=, "" for none).
+
+    The variables are removed, and the descriptors closed on exec: no child shall take them for its own. Empty where
+    there are none. Raises OSError for what is no listening stream socket.
+    """
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    found: list[tuple[str, socket.socket]] = []
+    for number in range(int(count)):
+        found.append((names[number] if number < len(names) else "", inherited_listener(first + number)))
+    return found
+
+
+def inherited_listener(descriptor: int) -> socket.socket:
+    """A listener that another process has opened and handed over. Raises OSError."""
+    try:
+        listener = socket.socket(fileno=descriptor)
+    except OSError as exc:
+        raise OSError(exc.errno, f"cannot listen on descriptor {descriptor}: {exc.strerror}") from exc
+    listening = getattr(socket, "SO_ACCEPTCONN", None)
+    if listener.type != socket.SOCK_STREAM or (listening and not listener.getsockopt(socket.SOL_SOCKET, listening)):
+        listener.close()
+        raise OSError(errno.EINVAL, f"cannot listen on descriptor {descriptor}: it is no listening stream socket")
+    listener.set_inheritable(False)
+    listener.setblocking(False)
     return listener
 
 

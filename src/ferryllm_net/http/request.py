@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .decompress import CodingError, Inflater, codings_of
-from .engine import Body, EndOfMessage, Event, Headers, Misuse, RequestHead, ResponseHead
+from .engine import END, Body, EndOfMessage, Event, Headers, Misuse, RequestHead, ResponseHead
 
 
 class RequestError(Exception):
@@ -75,6 +75,10 @@ class Line(Protocol):
 
 class Request:
     """One request of a client."""
+
+    via: tuple[str, int] | None = None
+    """The proxy that named ``peer`` and ``scheme``, when one did: ``peer`` is then somebody's word, so that an address
+    of loopback in it does not mean this machine."""
 
     def __init__(
         self, head: RequestHead, channel: Channel, *, peer: tuple[str, int], scheme: str, body_limit: int
@@ -168,6 +172,8 @@ def _too_large(bound: int) -> RequestError:
 class Stage(enum.Enum):
     """How far an answer is."""
 
+    __hash__ = object.__hash__  # that of enum is a call of Python, and the table is asked several times a request
+
     EMPTY = "empty"
     HELD = "held"
     STARTED = "started"
@@ -198,6 +204,11 @@ MOVES: dict[tuple[Stage, str], Stage] = {
 }
 
 
+_NO_TRAILERS: Headers = []
+_TRANSFER_ENCODING = len("transfer-encoding")
+_CONTENT_LENGTH = len("content-length")
+
+
 class Responder:
     """The answer to one request, written by its handler.
 
@@ -212,6 +223,8 @@ class Responder:
         self._method = method
         self._head: ResponseHead | None = None
         self._bodyless = False
+        self._after: Stage | None = None
+        """What the answer is once its end has been taken."""
 
     @property
     def started(self) -> bool:
@@ -223,50 +236,88 @@ class Responder:
         """The answer is complete or cut."""
         return self.stage in (Stage.ENDED, Stage.CUT)
 
+    # Without waiting: what a relay calls where bytes arrive. False says that `drain` is due before anything else.
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """`head`, at once."""
+        after = self._move("head")
+        if not 200 <= status <= 599:
+            raise Misuse(f"{status} is not the status of an answer")
+        for name, _ in headers:
+            if len(name) == _TRANSFER_ENCODING and name.lower() == "transfer-encoding":
+                raise Misuse("transfer-encoding is set by the server alone")
+        # The fields are checked when they are encoded; a head that fails there was never sent.
+        self._head = ResponseHead(status, headers)
+        self._bodyless = self._method == "HEAD" or status in (204, 304)
+        self.stage = after
+
+    def put(self, data: bytes) -> bool:
+        """`body`, as far as the system takes it now. Raises `ClientLeft`."""
+        if self._head is not None:
+            self._move("body")
+            data = self._release() + self._encode(data)
+        elif self.stage is Stage.STARTED:
+            data = self._encode(data)
+        else:
+            self._move("body")
+        return not data or self._channel.put(data)
+
+    def put_end(self, data: bytes, trailers: Headers) -> bool:
+        """`end`, as far as the system takes it now. Raises `ClientLeft`."""
+        self._after = self._move("end")
+        last = END if self._bodyless or not trailers else EndOfMessage(trailers)
+        out = self._release() + self._encode(data) + self._channel.encode(last)
+        if out and not self._channel.put(out):
+            return False
+        self._settle()
+        return True
+
+    def put_complete(self, status: int, headers: Headers, body: bytes) -> bool:
+        """`complete`, as far as the system takes it now. Raises `ClientLeft`."""
+        fields = [pair for pair in headers if len(pair[0]) != _CONTENT_LENGTH or pair[0].lower() != "content-length"]
+        if status not in (204, 304):
+            fields.append(("content-length", str(len(body))))
+        self.begin(status, fields)
+        return self.put_end(body, _NO_TRAILERS)
+
+    async def drain(self) -> None:
+        """Returns when the client has taken what was put. Raises `ClientLeft`."""
+        await self._channel.drain()
+        self._settle()
+
+    def _settle(self) -> None:
+        # Only now: until it is out, a client that leaves still cancels the handler.
+        if self._after is not None:
+            self.stage, self._after = self._after, None
+
+    # The same for those who may wait.
+
     async def head(self, status: int, headers: Headers) -> None:
         """Status and fields. Held back until the first bytes of the body (one write), `flush` or `end`; until then it
         may be replaced. Without a content-length the body is chunked (HTTP/1.1) or ends with the connection (1.0)."""
-        self._set_head(status, headers)
+        self.begin(status, headers)
 
     async def flush(self) -> None:
         """Write a head that is held; nothing when it is out."""
         self._move("flush")
         if self._head is not None and not self._channel.put(self._release()):
-            await self._channel.drain()
-
-    def put(self, data: bytes) -> bool:
-        """`body` without waiting: True, or False when `drain` is due before more. For streams that are relayed where
-        their bytes arrive (`UpstreamResponse.pump`). Raises `ClientLeft`."""
-        self._move("body")
-        out = self._encode(data) if self._head is None else self._release() + self._encode(data)
-        return not out or self._channel.put(out)
-
-    async def drain(self) -> None:
-        """Returns when the client has taken what was `put`. Raises `ClientLeft`."""
-        await self._channel.drain()
+            await self.drain()
 
     async def body(self, data: bytes) -> None:
         """Write bytes of the body now, with the head when it is still held."""
         if not self.put(data):
-            await self._channel.drain()
+            await self.drain()
 
     async def end(self, data: bytes = b"", trailers: Headers | None = None) -> None:
         """Write the last bytes and the end of the message; ``trailers`` where its framing has a place for them (chunked
         HTTP/1.1, HTTP/2), else they are left out."""
-        after = self._move("end")
-        out = self._release() + self._encode(data) + self._channel.encode(EndOfMessage([] if self._bodyless else trailers or []))
-        if out and not self._channel.put(out):
-            await self._channel.drain()
-        # Only now: until it is out, a client that leaves still cancels the handler.
-        self.stage = after
+        if not self.put_end(data, trailers or _NO_TRAILERS):
+            await self.drain()
 
     async def complete(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer in one write, with its content-length."""
-        headers = [pair for pair in headers if pair[0].lower() != "content-length"]
-        if status not in (204, 304):
-            headers.append(("content-length", str(len(body))))
-        self._set_head(status, headers)
-        await self.end(body)
+        if not self.put_complete(status, headers, body):
+            await self.drain()
 
     async def switch(self, headers: Headers) -> Line:
         """Answer 101 with ``headers``: the connection is the caller's until the handler returns, then it closes."""
@@ -289,18 +340,6 @@ class Responder:
         if after is None:
             raise Misuse(f"{call}() when the answer is {self.stage.value}")
         return after
-
-    def _set_head(self, status: int, headers: Headers) -> None:
-        after = self._move("head")
-        if not 200 <= status <= 599:
-            raise Misuse(f"{status} is not the status of an answer")
-        for name, _ in headers:
-            if name.lower() == "transfer-encoding":
-                raise Misuse("transfer-encoding is set by the server alone")
-        # The fields are checked when they are encoded; a head that fails there was never sent.
-        self._head = ResponseHead(status, headers)
-        self._bodyless = self._method == "HEAD" or status in (204, 304)
-        self.stage = after
 
     def _release(self) -> bytes:
         """The bytes of a head that was held."""

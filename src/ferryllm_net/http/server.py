@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import socket
@@ -17,11 +18,14 @@ from anyio.abc import TaskGroup, TaskStatus
 from .backends import accept, adopt
 from .backends.clock import clock
 from .connection import Connection
-from .exchange import Handler
+from .exchange import Handler, error_body
+from .forwarded import TrustedProxies
 from .limits import Limits
-from .request import Request
-from .tls_transport import secure_server
-from .transport import Transport, TransportError
+from .listeners import Listener
+from .proxy_header import MAX_HEADER, ProxyHeader, ProxyHeaderError, read_proxy_header
+from .request import Request, Responder
+from .tls_transport import is_plain_http, secure_server
+from .transport import Interrupted, Transport, TransportError, peer_of
 
 _log = logging.getLogger("ferryllm.http")
 
@@ -52,6 +56,28 @@ def bound_port(listener: socket.socket) -> int:
     return int(name[1]) if isinstance(name, tuple) else 0
 
 
+async def _take_header(sock: socket.socket) -> ProxyHeader:
+    """The PROXY header at the beginning of a connection, and no byte behind it: those are TLS's or HTTP's.
+
+    Raises `ProxyHeaderError`, OSError.
+    """
+    begun = b""
+    while True:
+        await anyio.wait_readable(sock)
+        try:
+            ahead = sock.recv(MAX_HEADER - len(begun), socket.MSG_PEEK)
+        except BlockingIOError:
+            continue
+        if not ahead:
+            raise ProxyHeaderError("it ended within its PROXY header")
+        header = read_proxy_header(begun + ahead)
+        # All that was seen of a header which is not complete is part of it, so no wait begins with bytes left behind.
+        sock.recv(len(ahead) if header is None else header.size - len(begun))
+        if header is not None:
+            return header
+        begun += ahead
+
+
 class _Life(Protocol):
     """A connection of any version, as far as the server needs it."""
 
@@ -74,8 +100,8 @@ class Server:
 
     ``handler`` runs once a request, in the task of its connection (HTTP/1.1) or one of its own (HTTP/2); its scope is
     cancelled when the client leaves. ``ssl_context`` makes every connection TLS, and HTTP/2 is spoken with clients that
-    agree on it by ALPN (`server_context`); in clear text with those that begin with its preface. ``on_error`` hears of
-    exceptions that a handler let pass (the client gets a plain 500, or a cut answer when the head was out); by default
+    agree on it by ALPN (`server_context`); in clear text with those that begin with its preface. What ``trusted``
+    proxies say of the client becomes `Request.peer` and `Request.scheme`. ``on_error`` hears of exceptions that a handler let pass (the client gets a plain 500, or a cut answer when the head was out); by default
     they are logged.
     """
 
@@ -86,6 +112,7 @@ class Server:
         limits: Limits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         http2: bool = True,
+        trusted: TrustedProxies | None = None,
         on_error: Callable[[Request, Exception], None] = _log_error,
     ) -> None:
         self.draining = False
@@ -98,6 +125,7 @@ class Server:
         self.ssl_context = ssl_context
         """May be replaced at any time; connections that are open keep theirs."""
         self._http2 = http2
+        self._trusted = trusted or TrustedProxies()
         self._on_error = on_error
         self._open: set[_Life] = set()
         self._addresses: Counter[str] = Counter()
@@ -107,6 +135,9 @@ class Server:
         # Made in serve(): a server may be made before there is an event loop.
         self._grace: anyio.CancelScope | None = None
         self._grace_until = math.inf
+        self._warn_at = -math.inf
+        self._quiet: anyio.Event | None = None
+        """The sweeper waits for it while nothing is open."""
 
     @property
     def connections(self) -> int:
@@ -115,18 +146,21 @@ class Server:
 
     async def serve(
         self,
-        listeners: Sequence[socket.socket] = (),
+        listeners: Sequence[socket.socket | Listener] = (),
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until `start_drain` has been called and the last connection has ended; closes the listeners.
 
+        A plain socket speaks TLS where there is an ``ssl_context``.
         ``task_status`` is told when connections are accepted. Once only. A cancellation ends everything at once.
         """
         self.clock = clock()
         async with anyio.create_task_group() as group:
             group.start_soon(self._sweep)
             for listener in listeners:
+                if not isinstance(listener, Listener):
+                    listener = Listener(listener, tls=self.ssl_context is not None)
                 group.start_soon(self._accept, listener, group)
             task_status.started()
             await self._drain_begun.wait()
@@ -187,10 +221,14 @@ class Server:
             await self._changed.wait()
 
     async def _sweep(self) -> None:
-        """One timer for the deadlines of all connections; it also keeps the Date of answers."""
+        """One timer for the deadlines of all connections; it also keeps the Date of answers. Without any it rests."""
         shown = math.inf
         while True:
-            await anyio.sleep(self._limits.sweep_secs)
+            if self._open:
+                await anyio.sleep(self._limits.sweep_secs)
+            else:
+                self._quiet = anyio.Event()
+                await self._quiet.wait()
             now = self.clock()
             for connection in list(self._open):
                 if connection.deadline <= now:
@@ -198,7 +236,7 @@ class Server:
             if not 0 <= now - shown < 1:
                 shown, self.date = now, _http_date()
 
-    async def _accept(self, listener: socket.socket, group: TaskGroup) -> None:
+    async def _accept(self, listener: Listener, group: TaskGroup) -> None:
         try:
             with anyio.CancelScope() as scope:
                 group.start_soon(self._stop_accepting, scope)
@@ -206,41 +244,50 @@ class Server:
                     while self._pending >= self._limits.connections:
                         await self._changed.wait()
                     try:
-                        sock = await accept(listener)
+                        sock = await accept(listener.socket)
                     except OSError as exc:
                         _log.warning("accepting a connection failed: %s", exc)
                         await anyio.sleep(_ACCEPT_PAUSE_SECS)
                         continue
                     self._pending += 1
-                    group.start_soon(self._welcome, sock)
+                    group.start_soon(self._welcome, sock, listener)
         finally:
-            listener.close()
+            listener.socket.close()
 
     async def _stop_accepting(self, scope: anyio.CancelScope) -> None:
         await self._drain_begun.wait()
         scope.cancel()
 
-    async def _welcome(self, sock: socket.socket) -> None:
-        address = ""
+    async def _welcome(self, sock: socket.socket, listener: Listener) -> None:
+        address, client = "", None
         try:
-            transport = await adopt(sock)
-        except BaseException:
+            if listener.proxy_protocol:
+                client = await self._introduced(sock)
+            transport = await adopt(sock, client)
+        except BaseException as exc:
             sock.close()
             self._pending -= 1
             self._notify()
+            if isinstance(exc, (ProxyHeaderError, OSError)):
+                self._warn_refused(exc)
+                return
             raise
         try:
             address = transport.peer[0]
             self._addresses[address] += 1
+            if not address and sock.family != getattr(socket, "AF_UNIX", None):
+                return  # reset before we looked: nobody to answer, and no socket file's client either
             bound = self._limits.connections_per_address
-            if bound and self._addresses[address] > bound and not address.startswith(_LOOPBACK):
+            exempt = client is None and (address.startswith(_LOOPBACK) or self._trusted.trusts(address))
+            if bound and self._addresses[address] > bound and not exempt:
                 return
-            if self.ssl_context is None:
+            context = self.ssl_context
+            if not listener.tls or context is None:
                 await self._run(transport, "http")
                 return
             secured: Transport | None = None
             with anyio.move_on_after(self._limits.tls_handshake_secs):
-                secured = await secure_server(transport, self.ssl_context)
+                secured = await secure_server(transport, context)
             if secured is None:
                 return
             transport = secured
@@ -248,8 +295,10 @@ class Server:
                 await self._multiplex(transport, "https")
             else:
                 await self._run(transport, "https")
-        except TransportError:
-            pass  # gone before it was a connection, or not a TLS client
+        except TransportError as exc:
+            # Gone before it was a connection, or not a TLS client.
+            if is_plain_http(exc.__cause__):
+                await self._answer_plain(transport)
         finally:
             self._pending -= 1
             self._addresses[address] -= 1
@@ -259,9 +308,44 @@ class Server:
             with anyio.CancelScope(shield=True):
                 await transport.aclose()
 
+    def _warn_refused(self, reason: Exception) -> None:
+        """Once a second at most: whoever is refused may come back without end."""
+        now = self.clock()
+        if now >= self._warn_at:
+            self._warn_at = now + 1
+            _log.warning("a connection was refused: %s", reason)
+
+    async def _introduced(self, sock: socket.socket) -> tuple[str, int] | None:
+        """Who the client of a connection is by its PROXY header, which is taken off; None where the peer stands.
+
+        Raises `ProxyHeaderError`, OSError.
+        """
+        peer = peer_of(sock)
+        if not self._trusted.trusts(peer[0]):
+            raise ProxyHeaderError(f"{peer[0] or 'a socket file'} is none of the trusted proxies")
+        sock.setblocking(False)
+        header: ProxyHeader | None = None
+        with anyio.move_on_after(self._limits.head_secs):
+            header = await _take_header(sock)
+        if header is None:
+            raise ProxyHeaderError("its PROXY header did not arrive in time")
+        return header.client
+
+    async def _answer_plain(self, transport: Transport) -> None:
+        """Say in clear text to a client that speaks HTTP in clear text that this port is for TLS, as nginx does."""
+        body = error_body(400, "this port speaks TLS: use https")
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        # A close with unread bytes sends RST, which can take the answer out of the client's hands.
+        left = self._limits.drain_rest_bytes
+        with contextlib.suppress(TransportError, Interrupted), anyio.move_on_after(self._limits.linger_secs):
+            await transport.send(head.encode("ascii") + b"connection: close\r\n\r\n" + body)
+            await transport.send_eof()
+            while left > 0 and (data := await transport.receive()):
+                left -= len(data)
+
     async def _run(self, transport: Transport, scheme: str) -> None:
         sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
-        connection = Connection(transport, self._handler, self, self._limits, scheme, sniff=sniff)
+        connection = Connection(transport, self._handler_for(transport), self, self._limits, scheme, sniff=sniff)
         await self._live(connection)
         if connection.handed_over is not None:
             await self._multiplex(transport, scheme, connection.handed_over)
@@ -269,10 +353,29 @@ class Server:
     async def _multiplex(self, transport: Transport, scheme: str, begun: bytes = b"") -> None:
         from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
 
-        await self._live(H2Connection(transport, self._handler, self, self._limits, scheme, begun))
+        handler = self._handler_for(transport)
+        await self._live(H2Connection(transport, handler, self, self._limits, scheme, begun))
+
+    def _handler_for(self, transport: Transport) -> Handler:
+        """The handler, behind one that reads what a trusted proxy says where the connection is from one."""
+        if not self._trusted or not self._trusted.trusts(transport.peer[0]):
+            return self._handler
+
+        async def handle(request: Request, respond: Responder) -> None:
+            seen = request.peer
+            request.peer, request.scheme = self._trusted.client(request.headers, seen, request.scheme)
+            if request.peer != seen:
+                request.via = seen
+            await self._handler(request, respond)
+
+        return handle
 
     async def _live(self, connection: _Life) -> None:
         self._open.add(connection)
+        if self._quiet is not None:
+            self._quiet.set()
+            self._quiet = None
+            self.date = _http_date()
         try:
             await connection.run()
         except Exception:

@@ -37,6 +37,12 @@ async def secure_server(transport: Transport, context: ssl.SSLContext) -> TLSTra
     return await _shake_hands(transport, context, None)
 
 
+def is_plain_http(failure: BaseException | None) -> bool:
+    """Whether a handshake failed because the client speaks HTTP in clear text, as far as OpenSSL knows its methods:
+    an answer in clear text is read by it then."""
+    return isinstance(failure, ssl.SSLError) and failure.reason == "HTTP_REQUEST"
+
+
 async def _shake_hands(transport: Transport, context: ssl.SSLContext, hostname: str | None) -> TLSTransport:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     machine = context.wrap_bio(incoming, outgoing, server_side=hostname is None, server_hostname=hostname)
@@ -47,8 +53,9 @@ async def _shake_hands(transport: Transport, context: ssl.SSLContext, hostname: 
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as exc:
-            with contextlib.suppress(TransportError):
-                transport.write(outgoing.read())  # the alert that says why
+            if not is_plain_http(exc):
+                with contextlib.suppress(TransportError):
+                    transport.write(outgoing.read())  # the alert that says why
             raise TransportError(describe(exc)) from exc
         if outgoing.pending:
             await transport.send(outgoing.read())

@@ -82,7 +82,8 @@ class Transport(Protocol):
 
     def watch(self, on_end: Callable[[], None]) -> None:
         """Call ``on_end`` once, when the peer ends its direction or the connection breaks, also while nobody reads (but
-        not behind bytes that fill the read-ahead). Needs `attend` to run."""
+        not behind bytes that fill the read-ahead); at once, when it already has. Not for our own `aclose`. Needs
+        `attend` to run."""
         ...
 
     async def attend(self) -> None:
@@ -97,7 +98,8 @@ class Transport(Protocol):
 
     async def drain(self) -> None:
         """Returns when the system has taken all that was written: this is the backpressure. Raises `TransportError`,
-        `Interrupted`. After a cancellation an unknown part is gone and only `aclose` makes sense."""
+        `Interrupted`. After a cancellation an unknown part is gone and only `aclose` makes sense (over a stream of
+        anyio after an interruption too)."""
         ...
 
     async def send(self, data: bytes) -> None:
@@ -113,11 +115,13 @@ class Transport(Protocol):
         ...
 
     def is_quiet(self) -> bool:
-        """Open, with nothing to read: fit for another request. Looks without waiting."""
+        """Open, with nothing to read: fit for another request. Looks without waiting; on asyncio at what the loop has
+        read, which is all that came before this turn of it."""
         ...
 
     async def aclose(self) -> None:
-        """Close now, without farewells; idempotent, never raises."""
+        """Close now, waiting for nobody (TLS says its farewell where it can be written at once, unless the close is to
+        be a cut); idempotent, never raises. Whoever waits in another task gets `TransportError`."""
         ...
 
 

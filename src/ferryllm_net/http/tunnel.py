@@ -53,7 +53,9 @@ async def connect_http(transport: Transport, host: str, port: int, auth: ProxyAu
         status = int(match[1])
         del data[: end + 4]
         if status == 407:
-            mend = "check the user and the password of the proxy" if auth else "give the proxy's URL a user and a password"
+            mend = (
+                "check the user and the password of the proxy" if auth else "give the proxy's URL a user and a password"
+            )
             raise TunnelFault(f"asks for credentials (407): {mend}")
         if status >= 300:
             raise TunnelFault(f"refused the connection with status {status}")

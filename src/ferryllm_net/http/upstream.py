@@ -22,8 +22,6 @@ from .transport import Feed, Interrupted, Transport, TransportError
 # Up to this size a request's body is joined with its head into one write; above it the copy costs more than the call.
 _JOIN_BYTES = 64 * 1024
 
-END = EndOfMessage()
-
 NEVER = math.inf
 """A deadline that does not exist."""
 
@@ -218,8 +216,7 @@ class UpstreamConnection:
         clock, transport = self.clock, self._transport
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
-        self._engine.send(request.plain)
-        self._engine.send(END)
+        self._engine.announce(request.plain)
         first = request.head_bytes(len(body))
         rest = b""
         if len(body) <= _JOIN_BYTES:

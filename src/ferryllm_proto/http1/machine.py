@@ -89,10 +89,13 @@ class _Machine:
         """Some bytes of the next head have come, not all."""
         return self._reader.within_head
 
-    @property
-    def sent(self) -> Sent:
-        """What has been sent of the current message."""
-        return self._writer.sent
+    def retire(self) -> Sent:
+        """Somebody else goes on with the connection, from what has been sent of the current message. Whoever still
+        holds a method of this machine gets nothing from it but `Misuse`, None and no events."""
+        sent = self._writer.sent
+        self._writer.state = Outbound.DONE
+        self._reader.state = Inbound.OVER
+        return sent
 
     def _send_body(self, event: Body) -> bytes:
         return self._writer.frame(event.data)
@@ -151,3 +154,10 @@ class ClientMachine(_Machine):
         self._responses.method = event.method
         self._writer.begin(event, length, closes)
         return data
+
+    def announce(self, head: RequestHead) -> None:
+        """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
+        self._expect_head(head)
+        self._responses.method = head.method
+        self._writer.begin(head, 0, False)
+        self._writer.end([])

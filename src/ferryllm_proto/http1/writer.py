@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from .encode import encode_trailers
+from .encode import check_trailers, encode_trailers
 from .events import Headers, Misuse, RequestHead, ResponseHead, Sent
 from .heads import CHUNKED
 
@@ -65,8 +65,8 @@ class Writer:
         raise Misuse(f"a body when the message is at: {state.value}")
 
     def end(self, trailers: Headers) -> bytes:
-        """The bytes behind the body. Raises `Misuse` for less than content-length says, and for trailers of a body that
-        is not chunked or that may not be any."""
+        """The bytes behind the body. Trailers of a message that is not chunked are left out: it has no room for any
+        (RFC 9112 section 7.1.2). Raises `Misuse` for less than content-length says, and for what may be no trailer."""
         state = self.state
         if state is _CHUNKED:
             out = encode_trailers(trailers) if trailers else b"0\r\n\r\n"
@@ -74,9 +74,8 @@ class Writer:
             raise Misuse(f"an end when the message is at: {state.value}")
         elif self._remaining:
             raise Misuse(f"{self._remaining} bytes less than the {self._length} of the head")
-        elif trailers:
-            raise Misuse("trailers of a body that is not chunked")
         else:
+            check_trailers(trailers)
             out = b""
         self.state = Outbound.DONE
         return out

@@ -10,6 +10,7 @@ from ferryllm_net.config import load_settings
 from ferryllm_net.gateway.app import App
 from ferryllm_net.gateway.app import upstream as make
 from ferryllm_net.gateway.upstream import Upstream
+from ferryllm_net.http import Proxy, ProxyAuth
 from ferryllm_proto import UpstreamRequest, __version__
 from support.planted import PROVIDER_KEY
 from support.wired import answer, app, whole, wired
@@ -136,3 +137,49 @@ async def test_a_client_cannot_name_destination_or_key(entry: str, model: str) -
         assert PROVIDER_KEY.encode() in head
         await far.send(whole(b'{"error":{"message":"no"}}', 400))
         assert (await answer(near))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("lines", "base_url", "expected"),
+    [
+        ("http2 = true", "https://a.example", "on"),
+        ("http2 = true", "http://a.example", "prior_knowledge"),
+        ("", "https://a.example", "off"),
+    ],
+)
+def test_the_way_to_a_provider_is_part_of_its_origin(
+    tmp_path: pathlib.Path, lines: str, base_url: str, expected: str
+) -> None:
+    path = tmp_path / "ferryllm.toml"
+    proxy = 'proxy = "http://user:secret@p.example:3128"\nmax_connections = 5\n'
+    path.write_text(f'[[providers]]\nname = "p"\ntype = "openai"\nbase_url = "{base_url}"\n{lines}\n{proxy}')
+    (settings,) = load_settings(path, {}).providers
+    origin = make(settings).origin
+    assert origin.http2 == expected
+    assert origin.max_connections == 5
+    assert origin.proxy == Proxy("http", "p.example", 3128, ProxyAuth("user", "secret"))
+    assert "secret" not in repr(origin)
+
+
+def test_heads_are_made_once_for_the_same_kind_of_request(tmp_path: pathlib.Path) -> None:
+    one = loaded(tmp_path, "https://a.example")
+    first = one.prepare(request(), "x/1")
+    assert one.prepare(request(), "x/1") is first
+    others = [
+        one.prepare(request(), "x/2"),
+        one.prepare(request(stream=True), "x/1"),
+        one.prepare(request("/v1/models"), "x/1"),
+        one.prepare(request(headers=(("content-type", "text/plain"),)), "x/1"),
+        one.prepare(request(query="beta=true"), "x/1"),
+    ]
+    assert len({other.data for other in [first, *others]}) == 6
+
+
+def test_heads_that_may_hold_a_clients_key_or_are_many_are_not_kept(tmp_path: pathlib.Path) -> None:
+    one = loaded(tmp_path, "https://a.example")
+    one.prepare(request(query="key=" + "k" * 30), "x/1")
+    one.prepare(request(), "x" * 5000)
+    assert not one.prepared
+    for n in range(1000):
+        one.prepare(request(), f"x/{n}")
+    assert len(one.prepared) <= 128

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import sys
+import types
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +21,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+brotli: Any = importlib.import_module("brotli")
 TEXT = b'{"model":"m","input":"' + b"hello " * 300 + b'"}'
 
 
@@ -35,6 +39,8 @@ CODED = {
     "zstd": (["zstd"], zstd.compress(TEXT, level=3)),
     "two zstd frames": (["zstd"], zstd.compress(TEXT[:7]) + zstd.compress(TEXT[7:])),
     "gzip then zstd": (["gzip", "zstd"], zstd.compress(gzip.compress(TEXT))),
+    "br": (["br"], brotli.compress(TEXT)),
+    "gzip then br": (["gzip", "br"], brotli.compress(gzip.compress(TEXT))),
     "identity": (["identity"], TEXT),
     "none": ([], TEXT),
 }
@@ -64,11 +70,11 @@ def test_truncation_is_found(codings: list[str], data: bytes) -> None:
 
 
 def test_an_empty_body_is_no_truncation() -> None:
-    for coding in ("gzip", "deflate", "zstd"):
+    for coding in ("gzip", "deflate", "zstd", "br"):
         assert inflate([coding], [b""]) == b""
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "br"])
 def test_garbage_is_found(coding: str) -> None:
     with pytest.raises(CodingError, match=f"not valid {coding}"):
         inflate([coding], [b"\xff" * 100])
@@ -79,7 +85,7 @@ def test_bytes_after_the_deflate_body_are_refused() -> None:
         inflate(["deflate"], [zlib.compress(b"a") + b"b"])
 
 
-@pytest.mark.parametrize("codings", [["br"], ["gzip", "br"], ["gzip"] * 3, ["compress"]])
+@pytest.mark.parametrize("codings", [["sdch"], ["gzip", "sdch"], ["gzip"] * 3, ["compress"]])
 def test_unknown_codings_and_long_chains_are_415(codings: list[str]) -> None:
     with pytest.raises(CodingError) as caught:
         Inflater(codings)
@@ -90,6 +96,7 @@ BOMBS = {
     "gzip": (["gzip"], gzip.compress(b"\0" * 50_000_000)),
     "deflate": (["deflate"], zlib.compress(b"\0" * 50_000_000)),
     "zstd": (["zstd"], zstd.compress(b"\0" * 50_000_000)),
+    "br": (["br"], brotli.compress(b"\0" * 50_000_000)),
     "both": (["gzip", "zstd"], zstd.compress(gzip.compress(b"\0" * 50_000_000))),
 }
 
@@ -107,6 +114,19 @@ def test_a_bomb_is_complete_when_somebody_wants_all_of_it(codings: list[str], bo
     assert sum(len(piece) for piece in Inflater(codings).feed(bomb)) == 50_000_000
 
 
+@pytest.mark.parametrize("module", [None, types.SimpleNamespace(Decompressor=object)], ids=["absent", "old"])
+def test_br_without_a_library_that_has_bounds_is_415(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", module)
+    with pytest.raises(CodingError, match=r"ferryllm\[brotli\]") as caught:
+        Inflater(["br"])
+    assert caught.value.status == 415
+
+
+def test_bytes_after_the_br_body_are_refused() -> None:
+    with pytest.raises(CodingError):
+        inflate(["br"], [brotli.compress(b"a"), b"b"])
+
+
 def test_a_zstd_window_above_8_mb_is_refused() -> None:
     options: dict[int, int] = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.content_size_flag: 0}
     machine = zstd.ZstdCompressor(options=options)
@@ -115,7 +135,11 @@ def test_a_zstd_window_above_8_mb_is_refused() -> None:
         inflate(["zstd"], [data])
 
 
-@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "zstd"]), st.lists(st.integers(0, 300), max_size=5))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["gzip", "deflate", "zstd", "br"]),
+    st.lists(st.integers(0, 300), max_size=5),
+)
 def test_nothing_but_coding_error_comes_out(data: bytes, coding: str, cuts: list[int]) -> None:
     ends = [*sorted(cuts), len(data)]
     with contextlib.suppress(CodingError):

@@ -178,6 +178,21 @@ def test_extensions_and_trailers_are_removed() -> None:
         guard = Guard(Role.REQUESTS, Limits())
         assert _feed(guard, pieces) == _CHUNKED + b"2\r\nab\r\n0\r\n\r\n"
         assert guard.done
+        assert guard.trailers == [("x-sum", "1")], "a framing field is not one of them"
+        guard.next_message()
+        assert guard.trailers == []
+
+
+def test_the_longest_request_line_passes_in_every_cut() -> None:
+    line = b"GET /" + b"a" * 7 + b" HTTP/1.1"
+    head = line + b"\r\nHost: a\r\n\r\n"
+    for pieces in ([head], _single(head)):
+        guard = Guard(Role.REQUESTS, Limits(request_line_bytes=len(line)))
+        assert _feed(guard, pieces) == head
+        guard = Guard(Role.REQUESTS, Limits(request_line_bytes=len(line) - 1))
+        _feed(guard, pieces)
+        assert guard.fault is not None
+        assert guard.fault.status == 414
 
 
 @given(st.data())

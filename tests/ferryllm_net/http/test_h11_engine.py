@@ -240,3 +240,26 @@ def test_an_upgrade_that_is_not_taken_is_an_ordinary_request() -> None:
     engine.send(EndOfMessage())
     assert engine.reusable
     assert isinstance(engine.next_message()[0], RequestHead)
+
+
+def test_two_framings_of_one_message_are_never_sent() -> None:
+    both = [("content-length", "3"), ("transfer-encoding", "chunked")]
+    engine = ServerEngine(Limits())
+    engine.receive_data(_GET)
+    with pytest.raises(Misuse, match="transfer-encoding"):
+        engine.send(ResponseHead(200, both))
+    with pytest.raises(Misuse, match="transfer-encoding"):
+        ClientEngine(Limits()).send(RequestHead("POST", "/", [("host", "x"), *both]))
+
+
+def test_an_answer_that_nobody_asked_for_is_a_fault() -> None:
+    for data in (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", b"H"):
+        engine = ClientEngine(Limits())
+        assert engine.receive_data(data) == [Fault(502, "an answer that nobody asked for")]
+        assert engine.receive_data(data) == []
+
+
+def test_a_chunked_request_may_have_trailers() -> None:
+    engine = ClientEngine(Limits())
+    engine.send(RequestHead("POST", "/", [("host", "x"), ("transfer-encoding", "chunked")]))
+    assert engine.send(EndOfMessage([("x-sum", "1")])) == b"0\r\nx-sum: 1\r\n\r\n"

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from ferryllm_net.http import (
+    Limits,
     Timeouts,
     UpstreamError,
     UpstreamFault,
@@ -48,7 +49,7 @@ BAD_HEADS = {
     "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "17 interim": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 17,
     "CL and TE": OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n",
-    "unknown coding": OK + b"content-encoding: br\r\ncontent-length: 2\r\n\r\nok",
+    "unknown coding": OK + b"content-encoding: sdch\r\ncontent-length: 2\r\n\r\nok",
 }
 
 
@@ -274,3 +275,68 @@ async def test_a_wait_that_is_broken_off_takes_nothing_and_the_next_one_goes_on(
         assert got == b"hello, world"
         assert response.ended
         assert b.pool.idle == 1, "and the connection serves again"
+
+
+async def test_refusal_of_a_large_body_is_heard_while_it_is_sent() -> None:
+    async def reply() -> None:
+        far = await b.upstream.accept()
+        await far.receive_until(b"\r\n\r\n")
+        await far.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+
+    async with bench(capacity=50_000) as b:
+        response = await b.ask(head("POST"), b"x" * 400_000, reply=reply())
+        assert response.status == 413
+        assert await response.read(10) == b"no"
+        assert b.pool.idle == 0, "half a request is on its way"
+
+
+async def test_answer_that_begins_early_does_not_cut_the_request() -> None:
+    got: list[bytes] = []
+
+    async def reply() -> None:
+        far = await b.upstream.accept()
+        await far.receive_until(b"\r\n\r\n")
+        await far.send(OK + b"content-length: 2\r\n\r\no")
+        size = 0
+        while size < 400_000:
+            got.append(await far.receive())
+            size += len(got[-1])
+        await far.send(b"k")
+
+    async with bench(capacity=50_000) as b:
+        response = await b.ask(head("POST"), b"x" * 400_000, reply=reply())
+        assert await response.read(10) == b"ok"
+        assert b"".join(got) == b"x" * 400_000
+        assert b.pool.idle == 1
+
+
+async def test_upload_that_stalls_half_way_is_late_and_one_that_goes_on_is_not() -> None:
+    async def reply() -> None:
+        far = await b.upstream.accept()
+        await far.receive_until(b"\r\n\r\n")
+        for _ in range(20):
+            await far.receive(15_000)
+            for one in list(b.pool._running):
+                # As if nearly all of the time had gone by at each step.
+                one.sweep(anyio.current_time() + 0.9)
+
+    async with bench(Limits(write_piece_bytes=10_000), capacity=20_000) as b:
+        with pytest.raises(UpstreamError, match="did not take the request for 1 s") as caught:
+            await b.ask(head("POST"), b"x" * 600_000, reply=reply(), timeouts=Timeouts(idle_secs=1))
+        assert caught.value.kind is UpstreamFault.TIMEOUT_HEAD
+        assert b.pool.active == 0
+
+
+@pytest.mark.parametrize("when", ["sending", "waiting"])
+async def test_cancelled_upload_leaves_nothing_behind(when: str) -> None:
+    async with bench(capacity=50_000) as b:
+        async with anyio.create_task_group() as group:
+            group.start_soon(b.pool.open, ORIGIN, head("POST"), b"x" * (400_000 if when == "sending" else 10))
+            far = await b.upstream.accept()
+            await anyio.wait_all_tasks_blocked()
+            assert b.pool.active == 1
+            group.cancel_scope.cancel()
+        assert b.pool.active == b.pool.idle == 0
+        with anyio.fail_after(5):
+            while await far.receive():
+                pass

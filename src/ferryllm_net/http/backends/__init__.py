@@ -25,11 +25,11 @@ _GONE = {
 }
 
 
-async def adopt(sock: socket.socket) -> Transport:
+async def adopt(sock: socket.socket, peer: tuple[str, int] | None = None) -> Transport:
     """The transport of the running backend over a connected stream socket (TCP or unix).
 
     The socket becomes the transport's, also when this fails; for TCP it gets TCP_NODELAY: an event must not wait for an
-    ACK (43 ms a stall, measured). Raises OSError for a socket that is not connected any more.
+    ACK (43 ms a stall, measured). ``peer`` is who it comes from where a proxy has said so. Raises OSError for a socket that is not connected any more.
     """
     try:
         sock.setblocking(False)
@@ -41,10 +41,14 @@ async def adopt(sock: socket.socket) -> Transport:
     if _in_trio():
         from .trio_transport import TrioTransport
 
-        return TrioTransport(sock)
+        kept = TrioTransport(sock)
+        kept.peer = peer or kept.peer
+        return kept
     from .asyncio_transport import connect
 
-    return await connect(sock)
+    made = await connect(sock)
+    made.peer = peer or made.peer
+    return made
 
 
 async def accept(listener: socket.socket) -> socket.socket:

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from typing import cast
 
 from ..transport import (
     READ_AHEAD_BYTES,
@@ -120,10 +121,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     # What the loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's do not derive from it.
+        self._transport = cast(asyncio.Transport, transport)
         # Any byte left behind is told by `pause_writing`.
-        transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer

@@ -1,0 +1,169 @@
+"""Both sides of a connection: who may say what when, and when the connection can be used again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferryllm_proto.http1 import (
+    END,
+    Body,
+    ClientMachine,
+    EndOfMessage,
+    Event,
+    Fault,
+    HeadLimits,
+    InformationalHead,
+    Misuse,
+    NotMine,
+    RequestHead,
+    ResponseHead,
+    Sent,
+    ServerMachine,
+)
+
+LIMITS = HeadLimits(1000, 4000, 20)
+_GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+_ASK = RequestHead("GET", "/", [("host", "a")])
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def _server(data: bytes = _GET) -> ServerMachine:
+    machine = ServerMachine(LIMITS)
+    machine.receive_data(data)
+    return machine
+
+
+def _client() -> ClientMachine:
+    machine = ClientMachine(LIMITS)
+    machine.send(_ASK)
+    machine.send(END)
+    return machine
+
+
+def test_messages_go_from_one_machine_to_the_other_and_back() -> None:
+    server, client = ServerMachine(LIMITS), ClientMachine(LIMITS)
+    for _ in range(3):
+        wire = b"".join([client.send(event) or b"" for event in (_ASK, END)])
+        assert server.receive_data(wire) == [_ASK, END]
+        back = b"".join([server.send(event) or b"" for event in (ResponseHead(200, []), Body(b"a"), Body(b""), END)])
+        events = client.receive_data(back)
+        assert events == [ResponseHead(200, [("transfer-encoding", "chunked")]), Body(b"a"), END]
+        assert server.next_message() == client.next_message() == []
+
+
+@given(st.lists(st.binary(max_size=30), max_size=6), st.booleans(), st.integers(1, 40))
+def test_a_body_comes_through_in_every_framing_and_cut(parts: list[bytes], fixed: bool, step: int) -> None:
+    server, client = _server(), _client()
+    headers = [("content-length", str(sum(map(len, parts))))] if fixed else []
+    wire = (server.send(ResponseHead(200, headers)) or b"") + b"".join(map(server.frame, parts))
+    wire += server.send(END) or b""
+    body, ended = b"", False
+    for at in range(0, len(wire), step):
+        piece = wire[at : at + step]
+        taken = client.receive_body(piece)
+        if taken is not None:
+            body, ended = body + taken[0], taken[1]
+            continue
+        for event in client.receive_data(piece):
+            assert not isinstance(event, NotMine | Fault)
+            body += event.data if isinstance(event, Body) else b""
+            ended = ended or isinstance(event, EndOfMessage)
+    assert ended
+    assert body == b"".join(parts)
+    assert client.reusable
+    assert server.reusable
+
+
+@pytest.mark.parametrize("event", [_ASK, Body(b"a"), END, Fault(400, "x")])
+def test_a_server_sends_nothing_else_before_its_head(event: Event) -> None:
+    machine = _server()
+    with pytest.raises(Misuse):
+        machine.send(event)
+    assert machine.send(ResponseHead(204, [])) is not None
+
+
+@pytest.mark.parametrize("event", [ResponseHead(200, []), InformationalHead(103, [])])
+def test_a_server_answers_only_a_request_and_only_once(event: Event) -> None:
+    with pytest.raises(Misuse, match="before a request"):
+        ServerMachine(LIMITS).send(event)
+    machine = _server()
+    machine.send(InformationalHead(103, [("link", "x")]))
+    machine.send(ResponseHead(200, []))
+    with pytest.raises(Misuse):
+        machine.send(event)
+
+
+@pytest.mark.parametrize("event", [ResponseHead(200, []), InformationalHead(103, []), Fault(502, "x"), Body(b"a"), END])
+def test_a_client_begins_with_a_request(event: Event) -> None:
+    machine = ClientMachine(LIMITS)
+    with pytest.raises(Misuse):
+        machine.send(event)
+    machine.send(_ASK)
+    with pytest.raises(Misuse):
+        machine.send(_ASK)
+
+
+def test_a_request_that_is_not_common_changes_nothing() -> None:
+    machine = ClientMachine(LIMITS)
+    assert machine.send(RequestHead("GET", "/", [("host", "a"), ("upgrade", "x")])) is None
+    assert machine.send(_ASK) is not None
+
+
+def test_a_machine_that_is_retired_says_what_was_sent_and_does_nothing_more() -> None:
+    assert ClientMachine(LIMITS).retire() == Sent(None, 0, False)
+    head = ResponseHead(200, [("content-length", "5")])
+    machine = _server()
+    machine.send(head)
+    machine.frame(b"abc")
+    frame, receive_body = machine.frame, machine.receive_body
+    assert machine.retire() == Sent(head, 3, False)
+    with pytest.raises(Misuse):
+        frame(b"de")
+    assert receive_body(b"x") is None
+    assert machine.receive_data(_GET) == machine.receive_eof() == []
+    assert not machine.reusable
+
+
+@pytest.mark.parametrize(
+    ("request_field", "response"),
+    [(b"Connection: close\r\n", []), (b"", [("connection", "close")])],
+)
+def test_a_close_of_either_side_ends_the_connection(request_field: bytes, response: list[tuple[str, str]]) -> None:
+    machine = _server(_GET[:-2] + request_field + b"\r\n" + _GET)
+    wire = machine.send(ResponseHead(204, response)) or b""
+    assert b"connection: close\r\n" in wire
+    machine.send(END)
+    assert not machine.reusable
+    with pytest.raises(Misuse):
+        machine.next_message()
+    client = _client()
+    client.receive_data(wire)
+    assert not client.reusable
+
+
+def test_a_connection_is_reusable_when_both_messages_are_complete() -> None:
+    machine = _server(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
+    machine.send(ResponseHead(204, []))
+    machine.send(END)
+    assert not machine.reusable
+    assert machine.receive_data(b"b" + _GET[:5]) == [Body(b"b"), END]
+    assert machine.held == 5
+    assert machine.reusable
+    machine.next_message()
+    assert machine.within_head
+    machine = _server()
+    assert machine.receive_eof() == []
+    assert machine.ended
+    machine.send(ResponseHead(204, []))
+    machine.send(END)
+    assert not machine.reusable
+
+
+def test_a_client_reads_no_answer_that_it_did_not_ask_for() -> None:
+    assert ClientMachine(LIMITS).receive_data(_OK) == [NotMine(b"", _OK)]
+    machine = _client()
+    assert len(machine.receive_data(_OK + _OK)) == 2
+    assert machine.held == len(_OK)
+    assert machine.next_message() == [NotMine(b"", _OK)]
