@@ -32,7 +32,7 @@ Examples:
   ferryllm bench mock-anthropic --no-stream --requests 2000 --concurrency 16
   ferryllm bench "anthropic>openai" --chunks 200 --chunk-delay-ms 5
   ferryllm bench mock-openai --rate 100 --duration 10 --backend trio
-  ferryllm bench mock-openai --mock-port 4010 --compare http://127.0.0.1:4000
+  ferryllm bench mock-openai --mock-listen 127.0.0.1:4010 --compare http://127.0.0.1:4000
   ferryllm bench --target http://127.0.0.1:3000 --entry openai --model demo
 
 \b
@@ -81,7 +81,7 @@ Exit status: 0 measured, 1 more errors than --max-error-rate or nothing to measu
 @click.option(
     "--log-level", type=click.Choice(["info", "warn"]), default="warn", show_default=True, help="Its gateway's."
 )
-@click.option("--mock-port", type=click.IntRange(0, 65_535), default=0, help="The mock's, for --compare to be set up.")
+@click.option("--mock-listen", metavar="HOST:PORT", default="127.0.0.1:0", help="The mock's, for --compare to know it.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Of any target.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of the table.")
 @click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="The JSON to this file as well.")
@@ -113,7 +113,7 @@ def command(
     backend: Literal["asyncio", "trio"],
     load_backend: str,
     log_level: str,
-    mock_port: int,
+    mock_listen: str,
     max_error_rate: float,
     as_json: bool,
     output: str | None,
@@ -142,7 +142,7 @@ def command(
         serve=(sys.executable, "-m", "ferryllm_cli", "serve"),
         engine=backend,
         level=log_level,
-        mock_port=mock_port,
+        mock_port=_port(mock_listen),
         behaviour=Behaviour(chunks=chunks, gap_ms=chunk_delay_ms, delay_ms=delay_ms),
         remotes=_remotes(target, compare, stamped=target is None),
         direct=direct,
@@ -181,6 +181,18 @@ def _dialect(name: str, where: str) -> str:
         return resolve(name)
     except KeyError:
         raise click.BadParameter(f"{name!r} is none of {', '.join(DIALECTS)}", param_hint=where) from None
+
+
+def _port(address: str) -> int:
+    from ferryllm_net.config.listen import ListenFault, parse_listen
+
+    try:
+        host, port = parse_listen(address)
+    except ListenFault as fault:
+        raise click.BadParameter(f"{fault} ({fault.mend})", param_hint="--mock-listen") from None
+    if host != "127.0.0.1":
+        raise click.BadParameter("the mock of a measurement listens on 127.0.0.1 alone", param_hint="--mock-listen")
+    return port
 
 
 def _key(variable: str | None) -> str | None:

@@ -84,7 +84,10 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """A line for the log. ``name`` is its message in words; fields that are None are left out."""
+    """A line for the log. ``name`` is its message in words; fields that are None are left out.
+
+    Without `Gateway.notes` only those of a ``level`` above info are made.
+    """
 
     name: str
     fields: dict[str, str | int | bool | None]

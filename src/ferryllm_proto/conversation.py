@@ -23,6 +23,7 @@ from .routing.table import Route
 from .snapshot import Provider
 from .translate import State
 
+_GENERATE = Operation.GENERATE
 _EMBEDS_AS = {"openai_responses": "openai"}
 """Where providers of one dialect have their embeddings in another's words: OpenAI's are beside its Responses."""
 
@@ -96,7 +97,19 @@ def converse(
 ) -> Conversation:
     """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds, ``memory`` what a
     Responses request has to do with kept answers."""
-    if entry.operation is Operation.COUNT_TOKENS:
+    operation = entry.operation
+    if operation is _GENERATE:
+        return translator_for(memory)(
+            entry=entry.dialect,
+            backend=provider.dialect,
+            model=route.rewrite_model,
+            rules=provider.rules,
+            policy=route.loss_policy,
+            now=now,
+            seed=seed,
+            request_id=request_id,
+        )
+    if operation is Operation.COUNT_TOKENS:
         return CountTokens(
             entry=entry.dialect,
             backend=provider.dialect,
@@ -104,7 +117,7 @@ def converse(
             rules=provider.rules,
             request_id=request_id,
         )
-    if entry.operation is Operation.EMBED:
+    if operation is Operation.EMBED:
         return Embeddings(
             entry=entry.dialect,
             backend=_EMBEDS_AS.get(provider.dialect, provider.dialect),
@@ -113,7 +126,7 @@ def converse(
             policy=route.loss_policy,
             request_id=request_id,
         )
-    if entry.operation is Operation.COMPLETE:
+    if operation is Operation.COMPLETE:
         return Completions(
             backend=provider.dialect,
             model=route.rewrite_model,
@@ -123,24 +136,12 @@ def converse(
             seed=seed,
             request_id=request_id,
         )
-    if entry.operation is Operation.FORWARD:
+    if operation is Operation.FORWARD:
         return Forwarding(
             entry=entry.dialect, backend=provider.dialect, method=method, target=entry.target, request_id=request_id
         )
-    if entry.operation is Operation.COMPACT:
-        return Compact(
-            native=provider.keeps_responses,  # who knows one operation beside the answer knows the others
-            entry=entry.dialect,
-            backend=provider.dialect,
-            model=route.rewrite_model,
-            rules=provider.rules,
-            policy=route.loss_policy,
-            now=now,
-            seed=seed,
-            request_id=request_id,
-        )
-    kind = translator_for(memory)
-    return kind(
+    return Compact(
+        native=provider.keeps_responses,  # who knows one operation beside the answer knows the others
         entry=entry.dialect,
         backend=provider.dialect,
         model=route.rewrite_model,

@@ -13,6 +13,8 @@ from .dialect import Headers
 
 
 class Operation(enum.Enum):
+    __hash__ = object.__hash__  # members are equal where they are the same: Enum's own hash is eight times as dear
+
     # Conversations with a provider.
     GENERATE = "generate"
     COUNT_TOKENS = "count_tokens"
@@ -136,8 +138,22 @@ _STORED: dict[str, dict[tuple[str, ...], Entry]] = {
 }
 
 
+_USUAL = {
+    (method, prefix + path): entry
+    for path, here in _EXACT.items()
+    for methods, entry in here.items()
+    for method in methods
+    for prefix in ("", "/v1")
+    if path not in ("/", "/models")
+}
+"""Request lines as nearly all clients write them: a shortcut of `find`, which knows the other ways too."""
+
+
 def find(method: str, path: str, headers: Headers, forwards: tuple[Forward, ...] = ()) -> Entry | NoEntry:
     """The entry for a request line; ``path`` without its query. ``forwards`` are the configuration's, longest first."""
+    usual = _USUAL.get((method, path))
+    if usual is not None:
+        return usual
     plain = _plain(path)
     here = _methods(plain, path, headers)
     for methods, entry in here.items():

@@ -8,6 +8,7 @@ Time is two things here: ``now``, seconds of any monotonic clock, and ``created`
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Sequence
 
 from . import ir
@@ -16,7 +17,6 @@ from .actions import (
     Action,
     Cut,
     Finish,
-    Note,
     Open,
     Outcome,
     ReadBody,
@@ -40,8 +40,9 @@ from .inputs import (
     UpstreamHead,
     UpstreamLost,
 )
+from .notes import answered, failed, incoming, resolved, sending
 from .policy.access import check, owner
-from .refusals import no_entry, too_large, unknown_model
+from .refusals import no_entry, too_large, unknown_model, unread
 from .responses.remembering import Remembering
 from .responses.stateful import NO_MEMORY, KeptTranslator
 from .routing.table import Route
@@ -53,7 +54,9 @@ GOODBYE_SECS = 10.0
 """How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
 
 
-_UPSTREAM_ALIVE = frozenset({State.WAITING, State.ANSWERING, State.KEEPING})
+# Tuples: a look at two or three members costs less than the hash of one.
+_UPSTREAM_ALIVE = (State.WAITING, State.ANSWERING, State.KEEPING)
+_TALK_OVER = (Translation.DONE, Translation.FAILED)
 _RESPONSES = "openai_responses"
 
 
@@ -91,17 +94,43 @@ class Exchange:
         self._total_at: float | None = None
         self._hold_at: float | None = None
         self._ping_at: float | None = None
+        self._flow: Conversation | None = None
+        """The conversation while its answer is under way, and reads are answered by bytes alone (see `relay`)."""
+        self._flow_state: Translation | None = None
+        self._taken: bytes | None = None
+        """What came of a read that `relay` has begun and `receive` will end."""
 
     # --- driving it ---
 
     def receive(self, event: Input, now: float) -> list[Action]:
         """What to do about ``event``, in order. Raises `LocalProtocolError` for one the state does not allow."""
-        handler = _DISPATCH.get((self.state, type(event)))
-        if handler is None:
-            if self.state is State.DONE:
-                return []
-            raise LocalProtocolError(f"{type(event).__name__} is not possible in state {self.state.name}")
-        return handler(self, event, now)
+        state = self.state
+        for at, handler in _DISPATCH[type(event)]:
+            if at is state:
+                return handler(self, event, now)
+        if state is State.DONE:
+            return []
+        raise LocalProtocolError(f"{type(event).__name__} is not possible in state {state.name}")
+
+    def relay(self, data: bytes, now: float) -> bytes | None:
+        """`receive` of `UpstreamData` for the usual read of an answer that is under way: only bytes come of it.
+
+        Returns the bytes to send now, perhaps none. None is: not this time, give the same ``data`` to `receive` before
+        anything else.
+        """
+        talk = self._flow
+        if talk is None:
+            return None
+        out = talk.receive_data(data)
+        if talk.state is not self._flow_state or talk.finish_reason is not None:
+            self._flow, self._taken = None, out
+            return None
+        self._idle_at = now + self._provider.idle_secs  # type: ignore[union-attr]  # set before the answer flows
+        if out:
+            self._sent += len(out)
+            if self._ping_at is not None:
+                self._ping_at = now + self._gateway.ping_secs
+        return out
 
     def relay(self, data: bytes, now: float) -> bytes | None:
         return None
@@ -123,12 +152,12 @@ class Exchange:
 
     def _on_request(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientRequest
-        self._started, self._headers, self._target = now, event.headers, event.target
-        self._method = event.method
-        path = event.target.partition("?")[0]
-        self._entry = entry = find(event.method, path, event.headers, self._gateway.forwards)
-        uploads = isinstance(entry, Entry) and entry.operation is Operation.FORWARD
-        refused = check(self._gateway.access, event.method, event.headers, event.target, uploads=uploads)
+        gateway, target, headers = self._gateway, event.target, event.headers
+        self._started, self._headers, self._target, self._method = now, headers, target, event.method
+        path = target.partition("?")[0]
+        self._entry = entry = find(event.method, path, headers, gateway.forwards)
+        uploads = type(entry) is Entry and entry.operation is Operation.FORWARD
+        refused = check(gateway.access, event.method, headers, target, uploads=uploads)
         if refused is not None:
             return self._refuse(refused, now)
         if isinstance(entry, NoEntry):
@@ -136,13 +165,14 @@ class Exchange:
         if entry.operation not in CONVERSATIONS:
             raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
         if entry.dialect == _RESPONSES:
-            whose = owner(self._gateway.access, event.headers, event.target)
-            self._past = Remembering(self._gateway, whose, self._created)
-        length = next((v for n, v in event.headers if n.lower() == "content-length"), "")
-        if length.isascii() and length.isdigit() and int(length) > self._gateway.body_limit:
-            return self._refuse(too_large(self._gateway.body_limit), now)
+            self._past = Remembering(gateway, owner(gateway.access, headers, target), self._created)
+        for name, length in headers:
+            if name.lower() == "content-length":
+                if length.isascii() and length.isdigit() and int(length) > gateway.body_limit:
+                    return self._refuse(too_large(gateway.body_limit), now)
+                break
         self.state = State.READING
-        return [ReadBody(self._gateway.body_limit)]
+        return [ReadBody(gateway.body_limit)]
 
     def _on_body(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientBody
@@ -156,25 +186,16 @@ class Exchange:
             self._model, stream = peek(entry, event.data, self._target)
         except RemoteProtocolError as exc:
             return self._refuse(exc.error, now)
-        notes: list[Action] = [
-            Note("incoming request", {"entry": entry.dialect, "model": self._model, "stream": stream})
-        ]
-        self._route = self._gateway.routes.resolve(self._model)
-        if self._route is None:
+        notes: list[Action] = []
+        noted = self._gateway.notes
+        if noted:
+            notes.append(incoming(entry.dialect, self._model, stream=stream))
+        self._route = route = self._gateway.routes.resolve(self._model)
+        if route is None:
             return notes + self._refuse(unknown_model(self._model), now)
-        self._provider = self._gateway.providers[self._route.provider]
-        backend_model = self._route.rewrite_model or self._model
-        notes.append(
-            Note(
-                "resolved route",
-                {
-                    "entry": entry.dialect,
-                    "display_model": self._model,
-                    "backend_model": backend_model,
-                    "provider": self._provider.name,
-                },
-            )
-        )
+        self._provider = self._gateway.providers[route.provider]
+        if noted:
+            notes.append(resolved(entry.dialect, self._model, route))
         if self._past is None:
             return notes + self._attempt(event.data, now)
         try:
@@ -229,11 +250,11 @@ class Exchange:
         self.state, self._opened = State.WAITING, now
         self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
         self._total_at = now + provider.total_secs if provider.total_secs is not None else None
+        opening = Open(provider.name, upstream, self._attempts)
+        if not self._gateway.notes:
+            return [opening]
         model = route.rewrite_model or talk.model or None
-        return [
-            Note("sending chat request", {"provider": provider.name, "model": model, "stream": upstream.stream}),
-            Open(provider.name, upstream, self._attempts),
-        ]
+        return [sending(provider.name, model, stream=upstream.stream), opening]
 
     def _answer_now(self, talk: Conversation, now: float) -> list[Action]:
         """Refused, or answered without a provider."""
@@ -244,13 +265,7 @@ class Exchange:
 
     def _on_client_fault(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientFault
-        kinds = {
-            408: ir.ErrorKind.TIMEOUT,
-            413: ir.ErrorKind.TOO_LARGE,
-            415: ir.ErrorKind.MEDIA_TYPE,
-        }
-        kind = kinds.get(event.status, ir.ErrorKind.BAD_REQUEST)
-        return self._refuse(ir.Error(kind, event.message, status=event.status), now)
+        return self._refuse(unread(event.status, event.message), now)
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
         alive = self.state in _UPSTREAM_ALIVE
@@ -271,14 +286,8 @@ class Exchange:
         self.state = State.ANSWERING
         self._idle_at = now + provider.idle_secs
         actions: list[Action] = []
-        if 200 <= event.status < 300:
-            latency = round((now - self._opened) * 1000)
-            fields: dict[str, str | int | bool | None] = {
-                "provider": provider.name,
-                "status": event.status,
-                "latency_ms": latency,
-            }
-            actions.append(Note("backend response ok", fields))
+        if self._gateway.notes and 200 <= event.status < 300:
+            actions.append(answered(provider.name, event.status, now - self._opened))
         if talk.receive_response_head(event.status, event.headers) is not None:
             actions.extend(self._head(now))
         elif talk.stream:
@@ -288,12 +297,18 @@ class Exchange:
     def _on_data(self, event: Input, now: float) -> list[Action]:
         talk = self._talk
         assert talk is not None
-        out = talk.receive_data(event.data)  # type: ignore[union-attr]  # the table lets only UpstreamData in
+        if self._taken is None:
+            out = talk.receive_data(event.data)  # type: ignore[union-attr]  # the table lets only UpstreamData in
+        else:
+            out, self._taken = self._taken, None
         idle: float = self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
-        self._idle_at = now + (idle if talk.finish_reason is None else min(idle, GOODBYE_SECS))
+        finished = talk.finish_reason is not None
+        self._idle_at = now + (min(idle, GOODBYE_SECS) if finished else idle)
         if self._past is not None and (point := self._point()):
             return [*point, *self._deliver(out, now)]
         if self._first_byte is not None and talk.state not in _TALK_OVER:
+            if not finished and (self._past is None or self._past.settled):
+                self._flow, self._flow_state = talk, talk.state
             if not out:
                 return []
             if self._ping_at is not None:
@@ -374,8 +389,7 @@ class Exchange:
             kind, message = ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} could not be reached in time"
         else:
             kind, message = ir.ErrorKind.UPSTREAM, f"provider {self._provider.name} could not be reached"
-        # Where the provider is stands in the log; clients may be strangers.
-        note = Note("provider failed", {"provider": self._provider.name, "reason": event.reason}, level="warn")
+        note = failed(self._provider.name, event.reason)
         return [note, *self._fail(ir.Error(kind, message), now, upstream_open=False)]
 
     def _fail(self, error: ir.Error, now: float, *, upstream_open: bool = True) -> list[Action]:
@@ -444,10 +458,11 @@ class Exchange:
     def _send_head(self, status: int, headers: tuple[tuple[str, str], ...], now: float) -> SendHead:
         self._status, self._first_byte = status, now
         # Both names: OpenAI's SDKs show x-request-id, Anthropic's request-id.
-        given = {name for name, _ in headers}
-        names = ("x-request-id", "request-id") if self._entry.dialect == "anthropic" else ("x-request-id",)
-        own = tuple((name, self.id) for name in names if name not in given)
-        return SendHead(status, (*headers, *own))
+        own = [("x-request-id", self.id)]
+        if self._entry.dialect == "anthropic":
+            own.append(("request-id", self.id))
+        given = [name for name, _ in headers]
+        return SendHead(status, (*headers, *[pair for pair in own if pair[0] not in given]))
 
     def _send_body(self, data: bytes) -> SendBody:
         self._sent += len(data)
@@ -460,7 +475,8 @@ class Exchange:
             outcome = Outcome.OK if error is None else Outcome.ERROR
             if error is not None and error.kind is ir.ErrorKind.TRUNCATED:
                 outcome = Outcome.TRUNCATED
-        self.state = State.DONE
+        self.state, self._flow = State.DONE, None
+        route, provider = self._route, self._provider
         return Record(
             id=self.id,
             entry=entry.dialect,
@@ -470,9 +486,9 @@ class Exchange:
             latency=now - self._started,
             first_byte=None if self._first_byte is None else self._first_byte - self._started,
             model=self._model or (talk.model if talk is not None else "") or None,
-            backend_model=(self._route.rewrite_model or self._model) if self._route is not None else None,
+            backend_model=(route.rewrite_model or self._model) if route is not None else None,
             upstream_model=talk.upstream_model if talk is not None else None,
-            provider=self._provider.name if self._provider is not None else None,
+            provider=provider.name if provider is not None else None,
             stream=talk.stream if talk is not None else None,
             usage=talk.usage if talk is not None else None,
             finish=talk.finish_reason if talk is not None else None,
@@ -483,8 +499,8 @@ class Exchange:
         )
 
 
-_TALK_OVER = frozenset({Translation.DONE, Translation.FAILED})
-
-_DISPATCH: dict[tuple[State, type], Callable[[Exchange, Input, float], list[Action]]] = {
-    key: getattr(Exchange, name) for key, name in TRANSITIONS.items()
+_DISPATCH: dict[type, list[tuple[State, Callable[[Exchange, Input, float], list[Action]]]]] = {
+    kind: [(state, getattr(Exchange, name)) for (state, event), name in TRANSITIONS.items() if event is kind]
+    for kind in typing.get_args(Input)
 }
+"""The table by input: a look at the few states an input is possible in costs less than a hash of a pair."""

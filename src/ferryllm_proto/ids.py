@@ -18,7 +18,7 @@ _PAIRS = tuple(low + high for high in _ALPHABET for low in _ALPHABET)
 
 
 def _base62(digest: bytes, length: int) -> str:
-    number = int.from_bytes(digest, "big") % 62**length
+    number = int.from_bytes(digest, "big")
     out = []
     for _ in range((length + 1) // 2):
         number, rest = divmod(number, 3844)

@@ -306,7 +306,7 @@ def _only(data: bytes, name: str) -> tuple[int, int] | None:
     """The span of member ``name`` where nothing else in the object ``data`` can be taken for it; None is not known."""
     quoted, escapes = _spelled(name)
     at = data.find(quoted)
-    if at < 0 or data.find(quoted, at + 1) >= 0 or any([escape in data for escape in escapes]):
+    if at < 0 or data.find(quoted, at + 1) >= 0 or any(escape in data for escape in escapes):
         return None
     try:  # that the object itself has it, and not one inside it, is for a decoder to say
         value = _fields_decoder.decode(data).get(name)

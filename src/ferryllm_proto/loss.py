@@ -54,6 +54,9 @@ MAX_LOSS_HEADER = 4096
 """Characters of the loss header: proxies in front of us take 8 KiB of all headers together."""
 
 
+_UNSHOWN = re.compile(r"[^ -+\--~]")
+
+
 def pairs(losses: Iterable[Loss]) -> list[str]:
     """What a client is told of ``losses``: ``disposition path`` each, printable ASCII without commas.
 
@@ -63,7 +66,7 @@ def pairs(losses: Iterable[Loss]) -> list[str]:
     size = 0
     for loss in losses:
         text = f"{loss.disposition.value} {loss.path}"
-        text = "".join(c if " " <= c <= "~" and c != "," else "?" for c in text)
+        text = _UNSHOWN.sub("?", text)
         size += len(text) + 2
         if size > MAX_LOSS_HEADER - 16:
             told.append("and more")

@@ -21,8 +21,8 @@ _FIRST_OWN = 1 << 30
 RAISED = frozenset({BlockStart, Finish, OpaqueDelta})
 """The events a `Raiser` always wants to see."""
 
-_CHANGED = frozenset({ir.Hosted, ir.Reasoning, ir.ToolCall})
-"""The parts of an answer that may look different to the client."""
+RAISED_PARTS = frozenset({ir.Hosted, ir.Reasoning, ir.ToolCall})
+"""The parts of a whole answer that may look different to the client: without one of them it stays as it is."""
 
 
 class Raiser:
@@ -154,8 +154,6 @@ class Raiser:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
-        if _CHANGED.isdisjoint(map(type, response.parts)):
-            return response
         parts: list[ir.Part] = []
         for part in response.parts:
             if isinstance(part, ir.Hosted) and (blocks := self._searches.receive(part)) is not None:

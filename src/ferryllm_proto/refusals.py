@@ -36,3 +36,15 @@ def unknown_model(model: str) -> ir.Error:
 def too_large(limit: int) -> ir.Error:
     """413 with the limit."""
     return ir.Error(ir.ErrorKind.TOO_LARGE, f"the body is larger than the limit of {limit} bytes (body_limit_mb)")
+
+
+_FAULTS = {
+    408: ir.ErrorKind.TIMEOUT,
+    413: ir.ErrorKind.TOO_LARGE,
+    415: ir.ErrorKind.MEDIA_TYPE,
+}
+
+
+def unread(status: int, message: str) -> ir.Error:
+    """A body that could not be read, for the reason the server gives."""
+    return ir.Error(_FAULTS.get(status, ir.ErrorKind.BAD_REQUEST), message, status=status)

@@ -73,23 +73,20 @@ class Sequencer:
         self._held: dict[int, list[Event]] = {}
         """Blocks that wait for their turn, each from its start on."""
         self._size = 0
-        # A delta that finds no entry here passes untouched.
-        self._handlers: dict[type, Callable[[Event, list[Event]], None]] = {
-            BlockStart: self._start,
-            BlockEnd: self._end,
-            Finish: self._finish,
-            StreamFailed: self._failed,
-            **dict.fromkeys(_Delta, self._delta),
-        }
 
     def send(self, event: Event) -> list[Event]:
         """The events that may go out now."""
-        handler = self._handlers.get(type(event))
+        handler = _HANDLERS.get(type(event))
         if handler is None:
             return [event]
         out: list[Event] = []
-        handler(event, out)
+        handler(self, event, out)
         return out
+
+    @property
+    def open(self) -> int | None:
+        """The block that streams live: its deltas pass, renumbered, and of texts and thoughts nothing is noted."""
+        return self._open
 
     def _start(self, event: Event, out: list[Event]) -> None:
         assert type(event) is BlockStart
@@ -202,3 +199,13 @@ class Sequencer:
     def _failed(self, event: Event, out: list[Event]) -> None:
         self._held.clear()
         out.append(event)
+
+
+_HANDLERS: dict[type, Callable[[Sequencer, Event, list[Event]], None]] = {
+    BlockStart: Sequencer._start,
+    BlockEnd: Sequencer._end,
+    Finish: Sequencer._finish,
+    StreamFailed: Sequencer._failed,
+    **dict.fromkeys(_Delta, Sequencer._delta),
+    # Not in it: what passes untouched.
+}

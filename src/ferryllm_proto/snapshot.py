@@ -45,3 +45,5 @@ class Gateway(msgspec.Struct, frozen=True):
     """Whether there is a store of responses: without one `Recall`, `Keep` and `Point` are never asked for."""
     ping_secs: float = 15.0
     """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
+    notes: bool = True
+    """Whether anybody reads the `Note` of what goes as it should: those of faults are made in any case."""

@@ -65,6 +65,11 @@ class FrameDecoder:
         """Whether the last event came without its blank line (S6); final after `receive_eof`."""
         self.frames_before_fault: list[Frame] = []
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte begins an event, whatever came before it."""
+        return self._plain and not self._tail and self._value is None and not self._event
+
     def receive_data(self, data: bytes) -> list[Frame]:
         """Frames completed by ``data``."""
         if not self._plain or _CR in data:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+
 import msgspec
 
 from . import ids, ir, json, search
@@ -109,13 +110,13 @@ class Lowered:
         """A call of the history with the provider's name, id and form of arguments."""
         rules = self.table.rules
         shim = call.kind is ir.ToolKind.CUSTOM and not rules.custom
-        if call.namespace is None and not shim:  # the usual one fits as it is
-            if self.table.wire_name(None, call.name) == call.name and ids.fit(call.id, self._ids) == call.id:
-                return call
+        id_, name = ids.fit(call.id, self._ids), self.table.wire_name(call.namespace, call.name)
+        if call.namespace is None and not shim and name == call.name and id_ == call.id:
+            return call  # the usual one fits as it is
         return msgspec.structs.replace(
             call,
-            id=ids.fit(call.id, self._ids),
-            name=self.table.wire_name(call.namespace, call.name),
+            id=id_,
+            name=name,
             namespace=call.namespace if rules.namespaces else None,
             arguments=json.encode({"input": call.arguments}).decode() if shim else call.arguments,
             kind=ir.ToolKind.FUNCTION if shim else call.kind,
@@ -241,7 +242,7 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
     become one where the calls would be cut off from their results. An id that comes again in a later call (servers
     that number anew in every answer) gets another one there, the same in every turn of the conversation (A14).
     """
-    if not any(type(part) in _PAIRED for turn in turns for part in turn.parts):
+    if _is_paired(turns):
         return turns
     answers, placed = _match(turns, report)
     turns = _distinct(turns, answers)
@@ -276,7 +277,33 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
     return tuple(out)
 
 
-_PAIRED = frozenset({ir.ToolCall, ir.ToolResult})
+def _is_paired(turns: tuple[ir.Turn, ...]) -> bool:
+    """Whether everything is in its place already, as agents send it: one look instead of four passes."""
+    ids_: set[str] = set()
+    calls: list[ir.ToolCall] = []
+    answered = True
+    for turn in turns:
+        assistant = turn.role is ir.Role.ASSISTANT
+        if (assistant and not answered) or (calls and turn.role is not ir.Role.USER):
+            return False
+        waiting, calls = calls, []
+        if len(turn.parts) < len(waiting):
+            return False
+        for place, part in enumerate(turn.parts):
+            if isinstance(part, ir.ToolResult):
+                call = waiting[place] if place < len(waiting) else None
+                if call is None or part.id != call.id or part.kind is not call.kind:
+                    return False
+            elif place < len(waiting):
+                return False
+            elif isinstance(part, ir.ToolCall):
+                if not assistant or part.id in ids_:
+                    return False
+                ids_.add(part.id)
+                calls.append(part)
+        answered = not assistant
+    return not calls
+
 
 _Place = tuple[int, int]
 """Number of the turn and of the part in it."""

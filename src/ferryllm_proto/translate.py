@@ -23,7 +23,7 @@ from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken, unwrapped
 from .prepare import Target, prepare, refusal, understand
-from .raising import RAISED, Raiser
+from .raising import RAISED, RAISED_PARTS, Raiser
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
 from .tokens.estimate import estimate_input
@@ -117,7 +117,7 @@ class Translator:
         self._size = 0
         self._held: list[bytes] = []
         self._seen = Observer(foreign=entry != backend)
-        self._opening: Opening | None = None
+        self._opening = Opening(self.backend, 0, (), stream=False)
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
@@ -182,7 +182,7 @@ class Translator:
             raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
         self._status, self._upstream_headers = status, headers
         self.state = State.SNIFF if 200 <= status < 300 else State.ERROR
-        self._opening = Opening(self.backend, status, headers, stream=self.stream)
+        self._opening.receive_head(status, headers, stream=self.stream)
         return self.head
 
     def receive_data(self, data: bytes) -> bytes:
@@ -214,7 +214,6 @@ class Translator:
         if state is State.WHOLE:
             return self._end_whole()
         if state is State.SNIFF:
-            assert self._opening is not None
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
@@ -266,7 +265,6 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is State.SNIFF:
-            assert self._opening is not None
             return self._begin(self._opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is State.ERROR else MAX_RESPONSE
         self._size += len(data)
@@ -280,7 +278,6 @@ class Translator:
         """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
         if form is Form.UNKNOWN:
             return b""
-        assert self._opening is not None
         if form in (Form.PAGE, Form.EMPTY):
             return self._fail(self._opening.fault())
         data, whole = self._opening.take(), form is Form.WHOLE
@@ -301,15 +298,13 @@ class Translator:
                 return self._fail(exc.error)
         assert self.request is not None
         data = data.lstrip(BLANK)
-        if not self._same:
-            asked, client = self._target.model or self.model, self.entry.tool_rules
-            self._raiser = Raiser(self.request, self.backend.tool_rules, client, self._seed, model=asked)
         if whole:
             self.state = State.WHOLE
             self._size = len(data)
             self._buffer = [data]
             return b""
         self.state = State.STREAM
+        self._raiser = None if self._same else self._raise_tools()
         self._decoder = self.backend.stream_decoder()
         if self.stream:
             self._encoder = self.entry.stream_encoder(self._answer())
@@ -318,6 +313,11 @@ class Translator:
             self._accumulator = Accumulator()
             self._send = self._accumulator.send
         return self._translated(self._decoder.receive_data(data))
+
+    def _raise_tools(self) -> Raiser:
+        assert self.request is not None
+        asked, client = self._target.model or self.model, self.entry.tool_rules
+        return Raiser(self.request, self.backend.tool_rules, client, self._seed, model=asked)
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
@@ -421,8 +421,8 @@ class Translator:
             return self._fail(blame_upstream(exc.error))
 
     def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
-        if raise_tools and self._raiser is not None:
-            response = self._raiser.response(response)
+        if raise_tools and not self._same and not RAISED_PARTS.isdisjoint(map(type, response.parts)):
+            response = self._raise_tools().response(response)
         if self.stream:
             encoder = self.entry.stream_encoder(self._answer())
             body = b"".join([encoder.send(event) for event in play(response)])
@@ -490,8 +490,7 @@ class Translator:
         return self._fail(error)
 
     def _fail_before_head(self, error: ir.Error) -> None:
-        if self._opening is not None:
-            error = self._opening.explain(error)
+        error = self._opening.explain(error)
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
         # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).

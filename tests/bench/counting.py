@@ -64,13 +64,25 @@ def cost(name: str, method: Method, *, runs: int | None = None, spend: Spend | N
 
     ``runs`` is N (None: as many as take `SECS`); ``spend`` stands in for the child processes.
     """
-    count = runs if runs is not None else calibrate(SCENARIOS[name]())
+    count = runs if runs is not None else _calibrated(name)
     spend = spend or _spender(method)
     if method is not Method.TIME:
-        return (spend(name, 2 * count) - spend(name, count)) / count
+        found = (spend(name, 2 * count) - spend(name, count)) / count
+        if found <= 0:
+            raise CountingError(
+                "twice the runs cost no more: a source file changed meanwhile, or the scenario is empty"
+            )
+        return found
     few = min(spend(name, count) for _ in range(TIMED_ROUNDS))
     many = min(spend(name, 2 * count) for _ in range(TIMED_ROUNDS))
     return max(many - few, 0.0) / count
+
+
+def _calibrated(name: str) -> int:
+    try:
+        return calibrate(SCENARIOS[name]())
+    except Exception as exc:  # whatever a scenario does wrong, the others are counted
+        raise CountingError(f"it does not run: {type(exc).__name__}: {exc}") from exc
 
 
 def calibrate(run: Run) -> int:
@@ -104,8 +116,9 @@ def _counted(method: Method, command: Sequence[str]) -> float:
 
 def _run(command: Sequence[str]) -> str:
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
-    # The order of sets and with it the work would change from one process to the next.
-    environ = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
+    # Without a seed the order of sets and with it the work would change from one process to the next; and where one
+    # process left the bytecode of a changed file for the other, compiling would count as runs.
+    environ = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CountingError(f"{command[0]} ended with {done.returncode}: {done.stderr[-1000:]}")

@@ -16,11 +16,11 @@ from bench.counting import (
     Method,
     calibrate,
     cost,
-    parse_valgrind,
     parse_perf,
     parse_time,
+    parse_valgrind,
 )
-from bench.scenarios import SCENARIOS
+from bench.scenarios import SCENARIOS, Run
 
 ANY = next(iter(SCENARIOS))
 
@@ -30,6 +30,11 @@ def test_what_is_spent_besides_the_runs_is_not_in_their_cost() -> None:
         return 40_000_000 + 1_234 * runs
 
     assert cost(ANY, Method.VALGRIND, runs=10, spend=spend) == 1_234
+
+
+def test_counts_that_cannot_be_are_refused() -> None:
+    with pytest.raises(CountingError, match="a source file changed"):
+        cost(ANY, Method.VALGRIND, runs=10, spend=lambda name, runs: 5.0)
 
 
 def test_of_times_the_best_counts() -> None:
@@ -50,6 +55,19 @@ def test_a_scenario_that_fails_is_told_with_what_it_said() -> None:
 
     with pytest.raises(CountingError, match="KeyError: 'no such scenario'"):
         _spender(Method.TIME)("no such scenario", 1)
+
+
+def test_a_scenario_that_cannot_be_made_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> Run:
+        raise TypeError("planted")
+
+    monkeypatch.setitem(SCENARIOS, f"{ANY} broken", broken)
+    assert main([*ANY.split(), "--method", "time"]) == 1
+    shown = capsys.readouterr()
+    assert "it does not run: TypeError: planted" in shown.err
+    assert ANY in shown.out
 
 
 @pytest.mark.parametrize("name", list(SCENARIOS))

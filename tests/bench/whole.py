@@ -53,7 +53,12 @@ SMALL: dict[str, dict[str, object]] = {
         "messages": [{"role": "user", "content": _QUESTION}],
         "stream": False,
     },
-    "openai": {"model": "asked", "max_tokens": 64, "messages": [{"role": "user", "content": _QUESTION}], "stream": False},
+    "openai": {
+        "model": "asked",
+        "max_tokens": 64,
+        "messages": [{"role": "user", "content": _QUESTION}],
+        "stream": False,
+    },
     "openai_responses": {
         "model": "asked",
         "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": _QUESTION}]}],
@@ -112,9 +117,7 @@ ANSWERS: dict[str, dict[str, object]] = {
         },
     },
     "gemini": {
-        "candidates": [
-            {"content": {"parts": [{"text": "pong"}], "role": "model"}, "finishReason": "STOP", "index": 0}
-        ],
+        "candidates": [{"content": {"parts": [{"text": "pong"}], "role": "model"}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 14, "candidatesTokenCount": 3, "totalTokenCount": 17},
         "modelVersion": "real",
         "responseId": "r1",
@@ -224,7 +227,9 @@ def exchange(entry: str, backend: str, body: bytes) -> Run:
 def scenarios() -> dict[str, Run]:
     """Name to one exchange: every pair with small bodies; a long history of Messages to Chat."""
     found = {
-        f"whole {entry}>{backend}": exchange(entry, backend, _dumps(SMALL[entry])) for entry in SMALL for backend in ANSWERS
+        f"whole {entry}>{backend}": exchange(entry, backend, _dumps(SMALL[entry]))
+        for entry in SMALL
+        for backend in ANSWERS
     }
     for name, size in (("100 kB", 100_000), ("1 MB", 1_000_000)):
         for pair in (("anthropic", "openai"), ("anthropic", "anthropic"), ("anthropic", "gemini")):

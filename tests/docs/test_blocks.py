@@ -75,7 +75,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/development.md", "$ FERRYLLM_LLAMA_SERVER=build/bin/llama-server FERRYLLM_LLAMA_MODELS=models \\"): _BUILD,
     (
         "docs/development.md",
-        "src/ferryllm_proto    machines, no I/O          src/ferryllm_net    HTTP, gateway, config, log, mock",
+        "src/ferryllm_proto    machines, no I/O          src/ferryllm_net    HTTP, gateway, config, log, mock, bench",
     ): "a picture; its paths are checked below",
     ("docs/development.md", "$ python docs/generate.py"): "would write files; test_generated compares what it writes",
     (

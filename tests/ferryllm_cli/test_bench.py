@@ -42,6 +42,8 @@ def test_there_is_a_preset_for_each_dialect() -> None:
         (["--entry", "openai"], "--entry goes with --target"),
         (["--target", "http://127.0.0.1:1", "--entry", "x", "--model", "m"], "--entry: 'x' is none of"),
         (["--key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
+        (["--mock-listen", "0.0.0.0:4010"], "on 127.0.0.1 alone"),
+        (["--mock-listen", "4010"], "--mock-listen"),
         (["--requests", "0"], "--requests"),
         (["--backend", "curio"], "--backend"),
     ],
@@ -95,9 +97,8 @@ def test_the_json_goes_to_a_pipe_without_a_word_besides_and_to_a_file(tmp_path: 
 
 def test_another_gateway_in_front_of_the_same_mock_is_a_column_of_the_same_run() -> None:
     # The mock itself stands for it.
-    port = free_port()
-    address = f"127.0.0.1:{port}"
-    result = run("mock-openai", *SMALL, "--mock-port", str(port), "--compare", f"http://{address}/v1")
+    address = f"127.0.0.1:{free_port()}"
+    result = run("mock-openai", *SMALL, "--mock-listen", address, "--compare", f"http://{address}/v1")
     assert result.exit_code == exit_codes.OK, result.output
     assert result.stdout.splitlines()[1].split() == ["direct", "gateway", address]
 

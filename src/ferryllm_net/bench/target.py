@@ -13,7 +13,7 @@ from ferryllm_net.http import parse_url
 from .doors import Door
 from .meter import Judge, Meter
 from .reader import BrokenAnswerError, ResponseReader
-from .wire import Wire, connect
+from .wire import Dialler, Wire
 
 
 class Target:
@@ -38,7 +38,8 @@ class Target:
             path = path.removesuffix("/v1")  # as SDKs of OpenAI are given it
         self.host, self.port = origin.host, origin.port
         self.meter = Meter()
-        self._context = ssl.create_default_context() if origin.scheme == "https" else None
+        context = ssl.create_default_context() if origin.scheme == "https" else None
+        self._dialler = Dialler(self.host, self.port, context)
         self._door = door
         self._keep_alive = keep_alive
         self._timeout = timeout
@@ -81,7 +82,7 @@ class Target:
     async def _exchange(self, connection: int, since: int) -> bool:
         wire = self._wires.get(connection)
         if wire is None:
-            wire = await connect(self.host, self.port, self._context)
+            wire = await self._dialler.connect()
             self._wires[connection] = wire
             self.meter.connections += 1
         await wire.send(self._request)

@@ -18,6 +18,9 @@ READ_BYTES = 65_536
 """At once; also what anyio's streams read by default."""
 
 
+_Address = tuple[socket.AddressFamily, tuple[str, int]]
+
+
 class Wire(Protocol):
     async def send(self, data: bytes) -> None: ...
 
@@ -77,12 +80,40 @@ class StreamWire:
         await anyio.aclose_forcefully(self._stream)
 
 
-async def connect(host: str, port: int, context: ssl.SSLContext | None) -> Wire:
-    """A new connection. Raises OSError, `ssl.SSLError` among them."""
-    if context is not None:
-        return StreamWire(await anyio.connect_tcp(host, port, ssl_context=context, tls_standard_compatible=False))
-    family, kind, protocol, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-    sock = socket.socket(family, kind, protocol)
+class Dialler:
+    """Connects to one address again and again; the name is looked up once, and what answered first is tried first."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._host = host
+        self._port = port
+        self._context = context
+        self._found: list[_Address] = []
+
+    async def connect(self) -> Wire:
+        """A new connection. Raises OSError, `ssl.SSLError` and `socket.gaierror` among them."""
+        if self._context is not None:
+            stream = await anyio.connect_tcp(
+                self._host, self._port, ssl_context=self._context, tls_standard_compatible=False
+            )
+            return StreamWire(stream)
+        if not self._found:
+            found = await anyio.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._found = [(family, address) for family, _, _, _, address in found]
+        failed: OSError | None = None
+        for place, (family, address) in enumerate(self._found):
+            try:
+                sock = await _connected(family, address)
+            except OSError as exc:
+                failed = failed or exc
+                continue
+            if place:
+                self._found.insert(0, self._found.pop(place))
+            return SocketWire(sock)
+        raise failed or ConnectionRefusedError(errno.ECONNREFUSED, "no address")
+
+
+async def _connected(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -95,4 +126,4 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None) -> Wire:
     except BaseException:
         sock.close()
         raise
-    return SocketWire(sock)
+    return sock

@@ -48,6 +48,9 @@ _KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
 """Where clients put their key: Anthropic's, Google's, Azure's."""
 
 
+_BEARERS = _KEY_HEADERS | {"authorization"}
+
+
 def query_keys(target: str) -> list[str]:
     """The values of ``key`` in a query: how Google's REST examples authenticate (translation.md N5)."""
     pairs = (pair.partition("=") for pair in target.partition("?")[2].split("&"))
@@ -84,19 +87,21 @@ def owner(rules: AccessRules, headers: Headers, target: str = "") -> str:
 
 
 def _check_key(rules: AccessRules, headers: Headers, target: str) -> ir.Error | None:
-    found: list[str] = query_keys(target)
+    found: list[str] = query_keys(target) if "?" in target else []
     for name, value in headers:
         lower = name.lower()
-        if lower in _KEY_HEADERS:
+        if lower not in _BEARERS:
+            continue
+        if lower != "authorization":
             found.append(value.strip())
-        elif lower == "authorization":
+        else:
             scheme, _, rest = value.strip().partition(" ")
             if scheme.lower() != "bearer" or not rest.strip():
                 return _unauthorised("the Authorization header must be: Bearer <key>")
             found.append(rest.strip())
     if not found:
         return _unauthorised("no API key: send it as `x-api-key: <key>` or `Authorization: Bearer <key>`")
-    if len(set(found)) > 1:
+    if len(found) > 1 and len(set(found)) > 1:
         return _unauthorised("the request carries different keys (x-api-key, Authorization, ...): send one")
     digest = key_digest(found[0])
     accepted = False

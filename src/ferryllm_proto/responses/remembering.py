@@ -59,6 +59,11 @@ class Remembering:
         """``talk`` is the conversation now."""
         self._pointing = talk if type(talk) is NativeTranslator and self.memory.point else None
 
+    @property
+    def settled(self) -> bool:
+        """Whether `point` has nothing to tell any more."""
+        return self._pointing is None
+
     def point(self, provider: Provider) -> list[Point]:
         """Where the answer is, once ``provider``, which keeps it, has named it."""
         id_ = None if self._pointing is None else self._pointing.answer_id

@@ -66,9 +66,9 @@ def test_pauses_lie_between_the_deltas_and_before_the_head() -> None:
         start = time.time_ns()
         stamps = [int(found[1]) for found in STAMP.finditer(ask(client, "ollama", stream=True))]
         client.close()
-    # At least so long: how much longer is up to the machine.
-    assert stamps[0] - start >= 19_000_000
-    assert stamps[2] - stamps[0] >= 39_000_000
+    # Never before they are due, counted from the request; how much later is up to the machine.
+    for number, sent in enumerate(stamps):
+        assert sent - start >= (number + 1) * 20_000_000 - 1_000_000
 
 
 def test_a_large_request_and_a_large_answer_are_whole() -> None:

@@ -54,6 +54,20 @@ class Case(msgspec.Struct, frozen=True):
     def chunked(self, *fields: str) -> bytes:
         return self.head(*fields, CHUNKED) + chunked(self.body)
 
+    def promising(self, more: int) -> bytes:
+        """A message whose length says ``more`` bytes than there are."""
+        return self.head(f"content-length: {len(self.body) + more}") + self.body
+
+    @property
+    def unended(self) -> bytes:
+        """All of the answer, and no end of the message."""
+        return self.head(CHUNKED) + chunked(self.body, end=False)
+
+    @property
+    def begun(self) -> bytes:
+        """A message that has content and no end."""
+        return self.head(CHUNKED) + chunked(self.first, end=False)
+
     @property
     def first(self) -> bytes:
         """As much of the answer as has content, and no end."""
@@ -123,6 +137,7 @@ def _statuses(*numbers: int) -> frozenset[int]:
 
 
 LATE = _statuses(504)
+BROKEN = _statuses(500, 502)
 
 
 def _refusals() -> Iterable[Fault]:
@@ -164,94 +179,97 @@ def _gzipped(case: Case, data: bytes) -> bytes:
     return case.sized(data, "content-encoding: gzip")
 
 
+_BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n"
+_SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"
+
 _LIST: tuple[Fault, ...] = (
     # Before a request is read.
-    Fault("refuse", lambda case: [], "error", door="refuse"),
-    Fault("full-queue", lambda case: [], "error", LATE, door="full"),
-    Fault("slam", lambda case: [], "error", door="slam"),
-    Fault("slam-reset", lambda case: [], "error", door="slam_reset"),
+    Fault("refuse", lambda c: [], "error", door="refuse"),
+    Fault("full-queue", lambda c: [], "error", LATE, door="full"),
+    Fault("slam", lambda c: [], "error", door="slam"),
+    Fault("slam-reset", lambda c: [], "error", door="slam_reset"),
     # Before the head, and within it.
-    Fault("close-before-head", lambda case: [Close()], "error"),
-    Fault("reset-before-head", lambda case: [Reset()], "error"),
-    Fault("stall-before-head", lambda case: [Stall()], "error", LATE, door="hasty"),
-    Fault("close-in-head", lambda case: [Send(case.head()[:30]), Close()], "error"),
-    Fault("reset-in-head", lambda case: [Send(case.head()[:30]), Reset()], "error"),
-    Fault("stall-in-head", lambda case: [Send(case.head()[:30]), Stall()], "error", LATE, door="hasty"),
-    Fault("no-http", lambda case: [Send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), Stall()], "error"),
-    Fault("frames", lambda case: [Send(b"\0\0\x12\4\0\0\0\0\0" + bytes(18)), Stall()], "error", _statuses(502, 504), door="hasty"),
-    Fault("bad-status", lambda case: [Send(case.sized(None, status="2x0 OK")), Close()], "error"),
-    Fault("huge-status", lambda case: [Send(case.sized(None, status="99999 X")), Close()], "error"),
-    Fault("huge-head", lambda case: [Send(case.head(*(f"x-{n}: {'y' * 900}" for n in range(90)))), Stall()], "error"),
-    Fault("many-fields", lambda case: [Send(case.head(*(f"x-{n}: y" for n in range(200)))), Stall()], "error"),
-    Fault("endless-line", lambda case: [Drip(b"HTTP/1.1 200 " + b"O" * 200_000, 10_000), Stall()], "error"),
-    Fault("null-in-field", lambda case: [Send(case.sized(None, "x-request-id: a\0b")), Close()], "either"),
-    Fault("return-in-field", lambda case: [Send(case.sized(None, "x-request-id: a\rset-cookie: b")), Close()], "either"),
-    Fault("folded-field", lambda case: [Send(case.sized(None, "x-request-id: a\r\n set-cookie: b")), Close()], "either"),
-    Fault("some-1xx", lambda case: [Send(b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n" * 5 + case.chunked())], "answer"),
-    Fault("many-1xx", lambda case: [Send(b"HTTP/1.1 100 Continue\r\n\r\n" * 40), Stall()], "error"),
-    Fault("upgrade", lambda case: [Send(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), Stall()], "error"),
+    Fault("close-before-head", lambda c: [Close()], "error"),
+    Fault("reset-before-head", lambda c: [Reset()], "error"),
+    Fault("stall-before-head", lambda c: [Stall()], "error", LATE, door="hasty"),
+    Fault("close-in-head", lambda c: [Send(c.head()[:30]), Close()], "error"),
+    Fault("reset-in-head", lambda c: [Send(c.head()[:30]), Reset()], "error"),
+    Fault("stall-in-head", lambda c: [Send(c.head()[:30]), Stall()], "error", LATE, door="hasty"),
+    Fault("no-http", lambda c: [Send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), Stall()], "error"),
+    Fault("frames", lambda c: [Send(bytes(27)), Stall()], "error", _statuses(502, 504), door="hasty"),
+    Fault("bad-status", lambda c: [Send(c.sized(None, status="2x0 OK")), Close()], "error"),
+    Fault("huge-status", lambda c: [Send(c.sized(None, status="99999 X")), Close()], "error"),
+    Fault("huge-head", lambda c: [Send(c.head(*(f"x-{n}: {'y' * 900}" for n in range(90)))), Stall()], "error"),
+    Fault("many-fields", lambda c: [Send(c.head(*(f"x-{n}: y" for n in range(200)))), Stall()], "error"),
+    Fault("endless-line", lambda c: [Drip(b"HTTP/1.1 200 " + b"O" * 200_000, 10_000), Stall()], "error"),
+    Fault("null-in-field", lambda c: [Send(c.sized(None, "x-request-id: a\0b")), Close()], "either"),
+    Fault("return-in-field", lambda c: [Send(c.sized(None, "x-request-id: a\rset-cookie: b")), Close()], "either"),
+    Fault("folded-field", lambda c: [Send(c.sized(None, "x-request-id: a\r\n set-cookie: b")), Close()], "either"),
+    Fault("some-1xx", lambda c: [Send(b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n" * 5 + c.chunked())], "answer"),
+    Fault("many-1xx", lambda c: [Send(b"HTTP/1.1 100 Continue\r\n\r\n" * 40), Stall()], "error"),
+    Fault("upgrade", lambda c: [Send(_SWITCH), Stall()], "error"),
     # Lengths and chunks.
-    Fault("length-too-long", lambda case: [Send(case.head(f"content-length: {len(case.body) + 9}") + case.body), Close()], "answer", whole="error"),
-    Fault("length-too-long-reset", lambda case: [Send(case.head(f"content-length: {len(case.body) + 9}") + case.first), Reset()], "error"),
-    Fault("length-too-short", lambda case: [Send(case.head(f"content-length: {len(case.body) // 2}") + case.body), Close()], "error"),
-    Fault("two-lengths", lambda case: [Send(case.sized(None, "content-length: 5")), Close()], "error"),
-    Fault("bad-length", lambda case: [Send(case.head("content-length: -5") + case.body), Close()], "error"),
-    Fault("chunk-size", lambda case: [Send(case.head(CHUNKED) + b"zz\r\n" + case.body), Close()], "error"),
-    Fault("chunk-size-huge", lambda case: [Send(case.head(CHUNKED) + b"f" * 40 + b"\r\n" + case.body), Close()], "error"),
-    Fault("chunk-without-crlf", lambda case: [Send(case.head(CHUNKED) + chunked(case.first)[:-7] + b"xx5\r\n"), Close()], "error"),
-    Fault("chunk-extension-huge", lambda case: [Send(case.head(CHUNKED) + b"5;" + b"x" * 40_000 + b"\r\nhello\r\n"), Stall()], "error"),
-    Fault("no-last-chunk", lambda case: [Send(case.head(CHUNKED) + chunked(case.body, end=False)), Close()], "answer", whole="error"),
-    Fault("cut-chunk", lambda case: [Send((case.head(CHUNKED) + chunked(case.first))[:-20]), Close()], "error"),
-    Fault("cut-chunk-reset", lambda case: [Send((case.head(CHUNKED) + chunked(case.first))[:-20]), Reset()], "error"),
-    Fault("cut-between-events", lambda case: [Send(case.head(CHUNKED) + chunked(_broken_off(case)))], "error"),
-    Fault("http10-close", lambda case: [Send(case.head(version="HTTP/1.0") + case.body), Close()], "answer"),
-    Fault("http10-cut", lambda case: [Send(case.head(version="HTTP/1.0") + case.first), Close()], "error"),
-    Fault("close-delimited", lambda case: [Send(case.head("connection: close") + case.body), Close()], "answer"),
-    Fault("close-delimited-cut", lambda case: [Send(case.head() + _broken_off(case)), Close()], "error"),
+    Fault("length-too-long", lambda c: [Send(c.promising(9)), Close()], "answer", whole="error"),
+    Fault("length-too-long-reset", lambda c: [Send(c.promising(9)[: -len(c.body) // 3]), Reset()], "error"),
+    Fault("length-too-short", lambda c: [Send(c.promising(-len(c.body) // 2)), Close()], "error"),
+    Fault("two-lengths", lambda c: [Send(c.sized(None, "content-length: 5")), Close()], "error"),
+    Fault("bad-length", lambda c: [Send(c.head("content-length: -5") + c.body), Close()], "error"),
+    Fault("chunk-size", lambda c: [Send(c.head(CHUNKED) + b"zz\r\n" + c.body), Close()], "error"),
+    Fault("chunk-size-huge", lambda c: [Send(c.head(CHUNKED) + b"f" * 40 + b"\r\n" + c.body), Close()], "error"),
+    Fault("chunk-without-crlf", lambda c: [Send(c.head(CHUNKED) + chunked(c.first)[:-7] + b"xx5"), Close()], "error"),
+    Fault("chunk-extension-huge", lambda c: [Send(c.head(CHUNKED) + b"5;" + b"x" * 40_000), Stall()], "error"),
+    Fault("no-last-chunk", lambda c: [Send(c.unended), Close()], "answer", whole="error"),
+    Fault("cut-chunk", lambda c: [Send((c.head(CHUNKED) + chunked(c.first))[:-20]), Close()], "error"),
+    Fault("cut-chunk-reset", lambda c: [Send((c.head(CHUNKED) + chunked(c.first))[:-20]), Reset()], "error"),
+    Fault("cut-between-events", lambda c: [Send(c.head(CHUNKED) + chunked(_broken_off(c)))], "error"),
+    Fault("http10-close", lambda c: [Send(c.head(version="HTTP/1.0") + c.body), Close()], "answer"),
+    Fault("http10-cut", lambda c: [Send(c.head(version="HTTP/1.0") + c.first), Close()], "error"),
+    Fault("close-delimited", lambda c: [Send(c.head("connection: close") + c.body), Close()], "answer"),
+    Fault("close-delimited-cut", lambda c: [Send(c.head() + _broken_off(c)), Close()], "error"),
     # Time.
-    Fault("byte-by-byte", lambda case: [Drip(case.chunked())], "answer"),
-    Fault("trickle", lambda case: [Drip(case.chunked(), len(case.chunked()) // 5 + 1, 0.1)], "answer"),
-    Fault("stall-in-body", lambda case: [Send(case.head(CHUNKED) + chunked(case.first, end=False)), Stall()], "error", LATE, door="hasty"),
-    Fault("stall-behind-head", lambda case: [Send(case.head(CHUNKED)), Stall()], "error", LATE, door="hasty"),
-    Fault("stall-behind-last-event", lambda case: [Send(case.head(CHUNKED) + chunked(case.body, end=False)), Stall()], "answer", LATE, whole="error", door="hasty"),
+    Fault("byte-by-byte", lambda c: [Drip(c.chunked())], "answer"),
+    Fault("trickle", lambda c: [Drip(c.chunked(), len(c.chunked()) // 5 + 1, 0.1)], "answer"),
+    Fault("stall-in-body", lambda c: [Send(c.begun), Stall()], "error", LATE, door="hasty"),
+    Fault("stall-behind-head", lambda c: [Send(c.head(CHUNKED)), Stall()], "error", LATE, door="hasty"),
+    Fault("stall-behind-last-event", lambda c: [Send(c.unended), Stall()], "answer", LATE, "error", "hasty"),
     # Content.
-    Fault("garbage-events", lambda case: [Send(case.head(CHUNKED) + chunked(b"data: {nope\n\n" * 3))], "error"),
-    Fault("garbage-in-the-middle", lambda case: [Send(case.sized(_broken_off(case) + b"data: {nope\n\n\xff\xfe"))], "error"),
-    Fault("invalid-utf8", lambda case: [Send(case.sized(case.body.replace(b"Hel", b"H\xffl")))], "either"),
-    Fault("page", lambda case: [Send(case.sized(PAGE).replace(case.type.encode(), b"text/html"))], "error"),
-    Fault("page-called-json", lambda case: [Send(case.sized(PAGE))], "error"),
-    Fault("page-502", lambda case: [Send(case.sized(PAGE, status="502 Bad Gateway").replace(case.type.encode(), b"text/html"))], "error"),
-    Fault("nothing", lambda case: [Send(case.sized(b""))], "error"),
-    Fault("no-content", lambda case: [Send(b"HTTP/1.1 204 No Content\r\n\r\n")], "error"),
-    Fault("reset-content", lambda case: [Send(b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n")], "error"),
-    Fault("not-modified", lambda case: [Send(b"HTTP/1.1 304 Not Modified\r\n\r\n")], "error"),
-    Fault("error-first", lambda case: [Send(case.sized(_in_stream_error(case.dialect)))], "error", _statuses(500, 502)),
-    Fault("error-in-stream", lambda case: [Send(case.sized(_broken_off(case) + _in_stream_error(case.dialect)))], "error", _statuses(500, 502)),
-    Fault("double", lambda case: [Send(case.sized(case.body + case.body))], "either"),
-    Fault("double-end", lambda case: [Send(case.sized(case.body + _events(case.body)[-1]))], "answer", whole="either"),
-    Fault("data-behind-the-end", lambda case: [Send(case.sized(case.body + TICK))], "answer", whole="error"),
+    Fault("garbage-events", lambda c: [Send(c.head(CHUNKED) + chunked(b"data: {nope\n\n" * 3))], "error"),
+    Fault("garbage-in-the-middle", lambda c: [Send(c.sized(_broken_off(c) + b"data: {nope\n\n\xff\xfe"))], "error"),
+    Fault("invalid-utf8", lambda c: [Send(c.sized(c.body.replace(b"Hel", b"H\xffl")))], "either"),
+    Fault("page", lambda c: [Send(c.sized(PAGE).replace(c.type.encode(), b"text/html"))], "error"),
+    Fault("page-called-json", lambda c: [Send(c.sized(PAGE))], "error"),
+    Fault("page-502", lambda c: [Send(_BAD_GATEWAY + PAGE), Close()], "error"),
+    Fault("nothing", lambda c: [Send(c.sized(b""))], "error"),
+    Fault("no-content", lambda c: [Send(b"HTTP/1.1 204 No Content\r\n\r\n")], "error"),
+    Fault("reset-content", lambda c: [Send(b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n")], "error"),
+    Fault("not-modified", lambda c: [Send(b"HTTP/1.1 304 Not Modified\r\n\r\n")], "error"),
+    Fault("error-first", lambda c: [Send(c.sized(_in_stream_error(c.dialect)))], "error", BROKEN),
+    Fault("error-in-stream", lambda c: [Send(c.sized(_broken_off(c) + _in_stream_error(c.dialect)))], "error", BROKEN),
+    Fault("double", lambda c: [Send(c.sized(c.body + c.body))], "either"),
+    Fault("double-end", lambda c: [Send(c.sized(c.body + _events(c.body)[-1]))], "answer", whole="either"),
+    Fault("data-behind-the-end", lambda c: [Send(c.sized(c.body + TICK))], "answer", whole="error"),
     # Codings.
-    Fault("gzip", lambda case: [Send(_gzipped(case, gzip.compress(case.body)))], "answer"),
-    Fault("gzip-not-said", lambda case: [Send(case.sized(gzip.compress(case.body)))], "error"),
-    Fault("gzip-truncated", lambda case: [Send(_gzipped(case, gzip.compress(case.body)[:90]))], "error"),
-    Fault("gzip-that-is-none", lambda case: [Send(_gzipped(case, case.body))], "error"),
-    Fault("gzip-bomb", lambda case: [Send(case.sized(_BOMB, "content-encoding: gzip, gzip"))], "error"),
-    Fault("unknown-coding", lambda case: [Send(case.sized(None, "content-encoding: lzma"))], "error"),
+    Fault("gzip", lambda c: [Send(_gzipped(c, gzip.compress(c.body)))], "answer"),
+    Fault("gzip-not-said", lambda c: [Send(c.sized(gzip.compress(c.body)))], "error"),
+    Fault("gzip-truncated", lambda c: [Send(_gzipped(c, gzip.compress(c.body)[:90]))], "error"),
+    Fault("gzip-that-is-none", lambda c: [Send(_gzipped(c, c.body))], "error"),
+    Fault("gzip-bomb", lambda c: [Send(c.sized(_BOMB, "content-encoding: gzip, gzip"))], "error"),
+    Fault("unknown-coding", lambda c: [Send(c.sized(None, "content-encoding: lzma"))], "error"),
     # Connections that are used again.
-    Fault("answer-then-close", lambda case: [Send(case.sized()), Close()], "answer"),
-    Fault("race", lambda case: [Send(case.sized()), Race()], "answer"),
-    Fault("uninvited", lambda case: [Send(case.sized() + case.sized(b'{"error":"EVIL"}'))], "answer"),
-    Fault("private-fields", lambda case: [Send(case.sized(None, *PRIVATE))], "answer"),
+    Fault("answer-then-close", lambda c: [Send(c.sized()), Close()], "answer"),
+    Fault("race", lambda c: [Send(c.sized()), Race()], "answer"),
+    Fault("uninvited", lambda c: [Send(c.sized() + c.sized(b'{"error":"EVIL"}'))], "answer"),
+    Fault("private-fields", lambda c: [Send(c.sized(None, *PRIVATE))], "answer"),
     # TLS.
-    Fault("tls-unknown-authority", lambda case: [Send(case.sized())], "error", door="tls_stranger"),
-    Fault("tls-wrong-name", lambda case: [Send(case.sized())], "error", door="tls_wrong_name"),
-    Fault("tls-plain-text", lambda case: [], "error", door="tls_plain_text"),
-    Fault("tls-closed", lambda case: [], "error", door="tls_closed"),
-    Fault("tls-silent", lambda case: [], "error", LATE, door="tls_silent"),
-    Fault("tls-well", lambda case: [Send(case.chunked())], "answer", door="tls"),
-    Fault("tls-cut", lambda case: [Send(case.head() + case.first), Close()], "error", door="tls"),
-    Fault("tls-reset", lambda case: [Send(case.head(CHUNKED) + chunked(case.first, end=False)), Reset()], "error", door="tls"),
-    Fault("tls-stall", lambda case: [Send(case.head(CHUNKED) + chunked(case.first, end=False)), Stall()], "error", LATE, door="tls_hasty"),
+    Fault("tls-unknown-authority", lambda c: [Send(c.sized())], "error", door="tls_stranger"),
+    Fault("tls-wrong-name", lambda c: [Send(c.sized())], "error", door="tls_wrong_name"),
+    Fault("tls-plain-text", lambda c: [], "error", door="tls_plain_text"),
+    Fault("tls-closed", lambda c: [], "error", door="tls_closed"),
+    Fault("tls-silent", lambda c: [], "error", LATE, door="tls_silent"),
+    Fault("tls-well", lambda c: [Send(c.chunked())], "answer", door="tls"),
+    Fault("tls-cut", lambda c: [Send(c.head() + c.first), Close()], "error", door="tls"),
+    Fault("tls-reset", lambda c: [Send(c.begun), Reset()], "error", door="tls"),
+    Fault("tls-stall", lambda c: [Send(c.begun), Stall()], "error", LATE, door="tls_hasty"),
 )  # fmt: skip
 
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*_LIST, *_refusals(), *_redirects())}

@@ -48,6 +48,8 @@ class Provider:
         self.canary_calls = 0
         self.let_go = anyio.Event()
         """Ends what `Hold` repeats."""
+        self.taken: list[int] = []
+        """Sizes of the writes of `Hold` that the gateway has taken."""
         self.extra: dict[str, Play] = {"bystander": bystander}
         """More faults by name, for one test."""
         self.authority = trustme.CA()
@@ -180,6 +182,7 @@ class Provider:
             while not self.let_go.is_set():
                 with contextlib.suppress(*_GONE):
                     await stream.send(step.data)
+                    self.taken.append(len(step.data))
                 with anyio.move_on_after(step.secs):
                     await self.let_go.wait()
             group.cancel_scope.cancel()

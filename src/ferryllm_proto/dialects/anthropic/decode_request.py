@@ -211,22 +211,26 @@ def _tool(raw: Raw, path: str) -> ir.Tool:
     if head.type is not None and head.type != "custom":
         return ir.HostedTool(NAME, head.type, bytes(raw), name=head.name, path=path)
     tool, extra = json.decode_known(raw, wire.tool, path)
-    return _function(tool, dict(extra), path)
+    return _function(tool, given(tool.input_schema), dict(extra), path)
 
 
 def _whole_tool(tool: wire.Tool, path: str) -> ir.Tool:
     if tool.type is not None and tool.type != "custom":
         raise json.bad_field(f"{path}.type", "a tool of the client", "a tool of the provider")
-    for raw in (tool.input_schema, tool.cache_control):
-        json.check_utf8(bytes(raw), path)
-    return _function(tool, {}, path)
-
-
-def _function(tool: wire.Tool, fields: dict[str, bytes], path: str) -> ir.Tool:
     schema = given(tool.input_schema)
-    if schema is not None and json.kind(schema) != "object":
+    if schema is not None:
+        json.check_utf8(schema, path)
+    if tool.cache_control is not ABSENT:
+        json.check_utf8(bytes(tool.cache_control), path)
+    return _function(tool, schema, {}, path)
+
+
+def _function(tool: wire.Tool, schema: bytes | None, fields: dict[str, bytes], path: str) -> ir.Tool:
+    if schema is not None and not schema.startswith(b"{") and json.kind(schema) != "object":
         raise json.bad_field(f"{path}.input_schema", "an object", f"{json.kind(schema)}")
-    cache = decode_blocks.cache_mark(tool.cache_control, f"{path}.cache_control", fields)
+    cache = None
+    if tool.cache_control is not ABSENT:
+        cache = decode_blocks.cache_mark(tool.cache_control, f"{path}.cache_control", fields)
     return ir.Function(
         tool.name,
         description=tool.description,

@@ -32,6 +32,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...held import MAX_BODY
+from ...repeats import Repeats
 from . import carrier, errors, response, wire
 from . import usage as usages
 from .wire import NAME, given
@@ -53,7 +54,9 @@ class State(enum.Enum):
 
 
 # Looked up once: a member of an enum costs more than a comparison with it.
-_START, _PLAIN, _FINISHED, _OVER = State.START, State.PLAIN, State.FINISHED, State.OVER
+_START, _PLAIN, _STREAM, _FINISHED, _OVER = State.START, State.PLAIN, State.STREAM, State.FINISHED, State.OVER
+_KEYS: dict[type, bytes] = {TextDelta: b"text", ReasoningDelta: b"thinking", ArgsDelta: b"partial_json"}
+"""The deltas that come one after another, and the members their texts are in."""
 
 
 _KIND_OF = {
@@ -99,25 +102,10 @@ class StreamDecoder:
         self._called = False
         self._others = False
         """Whether there was a block only this dialect knows: it may be what calls."""
-        self._events: dict[str, Callable[[wire.StreamEvent, bytes, list[Event]], None]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._block_start,
-            "content_block_stop": self._block_stop,
-            "message_start": self._message_start,
-            "message_delta": self._message_delta,
-            "message_stop": self._message_stop,
-            "ping": self._ping,
-            "error": self._error,
-            # Not in it: every other type, which passes as `Raw`.
-        }
-        self._deltas: dict[str, Callable[[_Open, wire.Delta, list[Event]], None]] = {
-            "text_delta": self._text,
-            "input_json_delta": self._args,
-            "thinking_delta": self._thinking,
-            "signature_delta": self._signature,
-            "citations_delta": self._citation,
-            # Not in it: deltas of blocks only this dialect has, see `_other_delta`.
-        }
+        self._repeats = Repeats()
+        self._repeated = -1
+        """The provider's index of the block of the event that is known, and the block."""
+        self._repeated_block: _Open | None = None
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
@@ -142,15 +130,23 @@ class StreamDecoder:
                 return self._fail(f"the provider's answer is larger than {MAX_BODY} bytes", ir.ErrorKind.UPSTREAM)
             return []
         out: list[Event] = []
+        self._repeats.receive(data, out, self._read, self._is_steady)
+        return out
+
+    def _is_steady(self) -> bool:
+        """Whether an event that `Repeats` knows is what it was when it was learnt."""
+        return self._state is _STREAM and self._open.get(self._repeated) is self._repeated_block and self._frames.idle
+
+    def _read(self, data: bytes, out: list[Event]) -> None:
+        fault = None
         try:
             frames = self._frames.receive_data(data)
         except RemoteProtocolError as exc:
-            for frame in self._frames.frames_before_fault:
-                self._frame(frame, out)
-            return out + self._fail(str(exc), ir.ErrorKind.UPSTREAM)
+            frames, fault = self._frames.frames_before_fault, str(exc)
         for frame in frames:
             self._frame(frame, out)
-        return out
+        if fault is not None and self._state is not _OVER:
+            out.extend(self._fail(fault, ir.ErrorKind.UPSTREAM))
 
     def receive_eof(self) -> list[Event]:
         """The provider closed."""
@@ -190,13 +186,23 @@ class StreamDecoder:
             except RemoteProtocolError as exc:
                 self._unreadable(frame, exc, out, last)
                 return
-        handler = self._events.get(event.type or frame.event)
+        handler = _EVENTS.get(event.type or frame.event)
         if handler is not None:
-            handler(event, data, out)
+            known = len(out)
+            handler(self, event, data, out)
+            if event.delta is not None and len(out) == known + 1 and event.index is not None:
+                self._learn(frame, event.index, out[known])
         elif given(event.error) is not None:
             self._error(event, data, out)
         elif event.type and self._started:  # nothing comes before Start
             out.append(Raw(NAME, event.type, data))
+
+    def _learn(self, frame: sse.Frame, index: int, event: Event) -> None:
+        key = _KEYS.get(type(event))
+        held = self._open.get(index)
+        if key is not None and held is not None and held.ix == event.ix:  # type: ignore[union-attr]  # deltas have one
+            if self._repeats.learn(frame, key, event):  # type: ignore[arg-type]  # one of the types of `_KEYS`
+                self._repeated, self._repeated_block = index, held
 
     def _unreadable(self, frame: sse.Frame, exc: RemoteProtocolError, out: list[Event], last: bool) -> None:
         """Data that is no object is noise (S8); an object that can not be read has lost text with it."""
@@ -298,12 +304,12 @@ class StreamDecoder:
             held = self._missing(event.index, delta, out)
             if held is None:
                 return
-        handler = self._deltas.get(delta.type)
+        handler = _DELTAS.get(delta.type)
         if handler is not None and held.hosted is None:
             if held.kind is not _KIND_OF[delta.type]:
                 out.extend(self._fail(f"the provider sent {delta.type} for another block", ir.ErrorKind.UPSTREAM))
                 return
-            handler(held, delta, out)
+            handler(self, held, delta, out)
         elif held.hosted is not None:
             self._hosted_delta(held, delta, data, out)
 
@@ -416,6 +422,27 @@ class StreamDecoder:
             return self._failed(exc.error)
         self._state = _OVER
         return events
+
+
+_EVENTS: dict[str, Callable[[StreamDecoder, wire.StreamEvent, bytes, list[Event]], None]] = {
+    "content_block_delta": StreamDecoder._delta,
+    "content_block_start": StreamDecoder._block_start,
+    "content_block_stop": StreamDecoder._block_stop,
+    "message_start": StreamDecoder._message_start,
+    "message_delta": StreamDecoder._message_delta,
+    "message_stop": StreamDecoder._message_stop,
+    "ping": StreamDecoder._ping,
+    "error": StreamDecoder._error,
+    # Not in it: every other type, which passes as `Raw`.
+}
+_DELTAS: dict[str, Callable[[StreamDecoder, _Open, wire.Delta, list[Event]], None]] = {
+    "text_delta": StreamDecoder._text,
+    "input_json_delta": StreamDecoder._args,
+    "thinking_delta": StreamDecoder._thinking,
+    "signature_delta": StreamDecoder._signature,
+    "citations_delta": StreamDecoder._citation,
+    # Not in it: deltas of blocks only this dialect has, see `_other_delta`.
+}
 
 
 def is_stream(body: bytes) -> bool:

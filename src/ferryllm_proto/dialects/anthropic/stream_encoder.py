@@ -117,6 +117,11 @@ _MESSAGE_DELTA = b"""event: message_delta
 data: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b%b},"usage":%b}
 
 """
+_LIVE: dict[type, bytes] = {
+    TextDelta: _TEXT.partition(b"%b")[0],
+    ReasoningDelta: _THINKING.partition(b"%b")[0],
+}
+"""Deltas that come one after another, and what is before their text."""
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
 
@@ -147,32 +152,26 @@ class StreamEncoder:
         self._refused = False
         self._usage: ir.Usage | None = None
         self._finish: Finish | None = None
-        self._writers: dict[type, Callable[[Any], bytes]] = {
-            Start: self._on_start,
-            BlockStart: self._on_block_start,
-            TextDelta: self._on_text,
-            RefusalDelta: self._on_text,
-            ReasoningDelta: self._on_reasoning,
-            ArgsDelta: self._on_args,
-            OpaqueDelta: self._on_opaque,
-            Citation: self._on_citation,
-            Logprobs: self._on_logprobs,
-            BlockEnd: self._on_block_end,
-            UsageUpdate: self._on_usage,
-            Finish: self._on_finish,
-            End: self._on_end,
-            StreamFailed: self._on_failed,
-            Ping: self._on_ping,
-            Raw: self._on_raw,
-        }
+        self._live_kind: type = TextDelta
+        self._live = -1
+        """Of the last delta, where another of its kind and block changes nothing here; its block's number, or -1."""
+        self._prefix = b""
+        """What comes before its text."""
 
     def send(self, event: Event) -> bytes:
         """Bytes for the client. Raises `LocalProtocolError` for an event the state does not allow, and
         `RemoteProtocolError` for a call that no client could read."""
+        kind = type(event)
+        if kind is self._live_kind and event.ix == self._live:  # type: ignore[union-attr]  # deltas have one
+            text: str = event.text  # type: ignore[union-attr]  # and a text
+            if text and (kind is TextDelta or event.summary == self._summary):  # type: ignore[union-attr]  # a thought
+                return self._prefix + json.encode_str(text) + b"}}\n\n"
+        self._live = -1
         events = self._sequencer.send(event)
-        if len(events) == 1:
-            return self._step(events[0])
-        return b"".join([self._step(one) for one in events])
+        out = self._step(events[0]) if len(events) == 1 else b"".join([self._step(one) for one in events])
+        if kind in _LIVE and self._written and self._sequencer.open == event.ix:  # type: ignore[union-attr]  # as above
+            self._live_kind, self._live, self._prefix = kind, event.ix, _LIVE[kind] % self._index  # type: ignore[union-attr]  # as above
+        return out
 
     def _step(self, event: Event) -> bytes:
         kind = type(event)
@@ -182,7 +181,7 @@ class StreamEncoder:
         # The state first: _on_finish may go to another one than the table says.
         if after is not self._state:
             self._state, self._after = after, _AFTER[after]
-        return self._writers[kind](event)
+        return _WRITERS[kind](self, event)
 
     # --- message ---
 
@@ -372,6 +371,26 @@ class StreamEncoder:
         loss = Loss(path, disposition, reason)
         if loss not in self.losses:
             self.losses.append(loss)
+
+
+_WRITERS: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
+    Start: StreamEncoder._on_start,
+    BlockStart: StreamEncoder._on_block_start,
+    TextDelta: StreamEncoder._on_text,
+    RefusalDelta: StreamEncoder._on_text,
+    ReasoningDelta: StreamEncoder._on_reasoning,
+    ArgsDelta: StreamEncoder._on_args,
+    OpaqueDelta: StreamEncoder._on_opaque,
+    Citation: StreamEncoder._on_citation,
+    Logprobs: StreamEncoder._on_logprobs,
+    BlockEnd: StreamEncoder._on_block_end,
+    UsageUpdate: StreamEncoder._on_usage,
+    Finish: StreamEncoder._on_finish,
+    End: StreamEncoder._on_end,
+    StreamFailed: StreamEncoder._on_failed,
+    Ping: StreamEncoder._on_ping,
+    Raw: StreamEncoder._on_raw,
+}
 
 
 def _is_json(text: str) -> bool:

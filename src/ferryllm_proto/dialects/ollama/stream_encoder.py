@@ -96,24 +96,6 @@ class StreamEncoder:
         self._written = 0
         self._whole: dict[int, _Block] = {}
         """Calls that are whole and wait for their turn."""
-        self._handlers: dict[type, Callable[[Event], bytes]] = {
-            Start: self._start,
-            BlockStart: self._block_start,
-            TextDelta: self._text,
-            RefusalDelta: self._text,
-            ReasoningDelta: self._reasoning,
-            ArgsDelta: self._args,
-            OpaqueDelta: self._opaque,
-            Citation: self._citation,
-            Logprobs: self._logprobs,
-            BlockEnd: self._block_end,
-            UsageUpdate: self._usage_update,
-            Finish: self._finish,
-            End: self._end,
-            StreamFailed: self._failed,
-            Ping: self._ping,
-            Raw: self._raw,
-        }
 
     def send(self, event: Event) -> bytes:
         """Bytes for the client. Raises `LocalProtocolError` for an event this state does not allow, and
@@ -124,7 +106,7 @@ class StreamEncoder:
             raise LocalProtocolError(f"an Ollama stream that is {self.state.value} cannot take {kind.__name__}")
         if state is not self.state:
             self.state, self._after = state, AFTER[state]
-        line = self._handlers[kind](event)
+        line = _HANDLERS[kind](self, event)
         return line if line.isascii() else _one_line(line)
 
     def _start(self, event: Event) -> bytes:
@@ -272,3 +254,23 @@ class StreamEncoder:
         assert type(event) is Raw
         self._report.dropped(event.event, ONLY_ITS_OWN)
         return b""
+
+
+_HANDLERS: dict[type, Callable[[StreamEncoder, Event], bytes]] = {
+    Start: StreamEncoder._start,
+    BlockStart: StreamEncoder._block_start,
+    TextDelta: StreamEncoder._text,
+    RefusalDelta: StreamEncoder._text,
+    ReasoningDelta: StreamEncoder._reasoning,
+    ArgsDelta: StreamEncoder._args,
+    OpaqueDelta: StreamEncoder._opaque,
+    Citation: StreamEncoder._citation,
+    Logprobs: StreamEncoder._logprobs,
+    BlockEnd: StreamEncoder._block_end,
+    UsageUpdate: StreamEncoder._usage_update,
+    Finish: StreamEncoder._finish,
+    End: StreamEncoder._end,
+    StreamFailed: StreamEncoder._failed,
+    Ping: StreamEncoder._ping,
+    Raw: StreamEncoder._raw,
+}

@@ -210,14 +210,15 @@ def _assistant(turn: ir.Turn, scope: Scope, lowered: tools.Lowered, legacy: set[
     content: list[ir.Part] = []
     refusals: list[ir.Refusal] = []
     for part in turn.parts:
-        if isinstance(part, ir.ToolCall):
-            calls.append(part)
-        elif isinstance(part, ir.Reasoning):
-            thoughts.append(part)
+        kind = type(part)
+        if kind is ir.ToolCall:
+            calls.append(part)  # type: ignore[arg-type]  # just compared
+        elif kind is ir.Reasoning:
+            thoughts.append(part)  # type: ignore[arg-type]  # the same
         else:
             content.append(part)
-            if isinstance(part, ir.Refusal):
-                refusals.append(part)
+            if kind is ir.Refusal:
+                refusals.append(part)  # type: ignore[arg-type]  # the same
     if scope.native:
         # Mistral's thoughts are parts of the content, and a refusal may be one.
         thoughts = [t for t in thoughts if ".content[" not in t.path]
@@ -285,8 +286,9 @@ def _said(found: list[ir.Part], scope: Scope) -> object:
     texts: list[str] = []
     for part in found:
         if isinstance(part, ir.Text):
-            text_losses(part, scope)
-            unmarked(part, scope)
+            if part.citations or part.phase is not None or part.cache is not None or part.ext is not None:
+                text_losses(part, scope)
+                unmarked(part, scope)
             said: str | None = part.text
         elif isinstance(part, ir.Hosted) and part.dialect != NAME:
             said = hosted.as_text(part, NAME, scope.report)

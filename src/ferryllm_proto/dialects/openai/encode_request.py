@@ -44,8 +44,8 @@ def encode(
     said = messages(scope, lowered)
     body: Wire = {"model": name, "messages": said}
     found, choice = lowered.tools, request.tool_choice
-    if not scope.native and (found or lowered.choice is not None):
-        found, choice = _allowed(scope, lowered)
+    if not scope.native:
+        found, choice = _allowed(scope, lowered) if found or lowered.choice is not None else ((), None)
     if found or choice is not None or request.parallel is not None:
         body.update(_tools(scope, lowered, found, choice))
     forced = choice is not None and choice.mode in _FORCED
@@ -59,7 +59,7 @@ def encode(
         report.ext(request.ext, NAME, known=shared)
         if request.ext.dialect == NAME:
             _put_back(request.ext, body)
-    sent = _STREAMED if request.stream else _WHOLE
+    sent: tuple[tuple[str, str], ...] = _STREAMED if request.stream else _WHOLE
     if scope.native:
         sent = (*sent, *((n, v) for n, v in headers if n.lower() in _FORWARDED))
     return UpstreamRequest("POST", PATH, "", sent, json.encode(body), request.stream), report.losses

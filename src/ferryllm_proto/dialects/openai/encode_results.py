@@ -58,8 +58,9 @@ def _result_text(result: ir.ToolResult, path: str, scope: Scope, media: list[ir.
     for part in result.parts:
         said: str | None = None
         if isinstance(part, ir.Text):
-            text_losses(part, scope)
-            unmarked(part, scope)
+            if part.citations or part.phase is not None or part.cache is not None or part.ext is not None:
+                text_losses(part, scope)
+                unmarked(part, scope)
             said = part.text
         elif isinstance(part, ir.Document) and part.source.kind is ir.SourceKind.TEXT:
             said = text_document(part, scope)

@@ -75,14 +75,17 @@ class _Choice(msgspec.Struct, frozen=True):
     usage: _Raw = _NONE
 
 
-class _Response(msgspec.Struct, frozen=True):
+class _Answer(msgspec.Struct, frozen=True):
     id: str | int | None = None
     model: str | None = None
     created: int | float | None = None
     choices: list[_Choice] | None = None
-    usage: _Raw = _NONE
     error: _Raw = _NONE
     success: bool | None = None
+
+
+class _Response(_Answer, frozen=True):
+    usage: _Raw = _NONE
 
 
 class Logprobs(msgspec.Struct, frozen=True):
@@ -95,12 +98,14 @@ class _ContentPart(msgspec.Struct, frozen=True):
     thinking: list[_Raw] | str | None = None
 
 
-class _Usual(_Response, frozen=True, forbid_unknown_fields=True):
-    """An answer without fields that the representation has no place for: then nobody has to look for them. Its usage
-    is read in the same pass."""
+class _Usual(_Answer, frozen=True, forbid_unknown_fields=True):
+    """An answer with no other fields than OpenAI's own: then nobody has to look for them. Its usage is read in the
+    same pass."""
 
     object: str | None = None
-    usage: Usage | None = None  # type: ignore[assignment]  # decoded where it is Raw above
+    service_tier: _Raw = _NONE
+    system_fingerprint: _Raw = _NONE
+    counted: Usage | None = msgspec.field(default=None, name="usage")
 
 
 _usual = json.decoder(_Usual)
@@ -115,7 +120,7 @@ def decode(body: bytes) -> ir.Response:
     Raises `RemoteProtocolError`: for an error inside a 200 (E8) with the kind that error has, for what is no
     answer at all with kind UPSTREAM.
     """
-    found, ext = _read(body)
+    found, counted, ext = _read(body)
     if errors.has_error(found.error) or found.success is False:
         raise errors.remote(errors.in_band(body))
     if not found.choices:
@@ -129,9 +134,12 @@ def decode(body: bytes) -> ir.Response:
     model = found.model or ""
     parts = _parts(message, model)
     kinds = set(map(type, parts))
-    stop = next((s for s in (choice.stop_reason, choice.matched_stop) if isinstance(s, str)), None)
+    stop = choice.stop_reason if isinstance(choice.stop_reason, str) else choice.matched_stop
     reason, sequence = decode_finish(
-        choice.finish_reason or "stop", called=ir.ToolCall in kinds, refused=ir.Refusal in kinds, stop=stop
+        choice.finish_reason or "stop",
+        called=ir.ToolCall in kinds,
+        refused=ir.Refusal in kinds,
+        stop=stop if isinstance(stop, str) else None,
     )
     if reason is ir.FinishReason.TOOL_USE and ir.ToolCall not in kinds:
         raise _upstream("the provider sent no tool call, but ended as if it had")
@@ -140,9 +148,7 @@ def decode(body: bytes) -> ir.Response:
         raise RemoteProtocolError("the provider's answer ends before its end", kind=ir.ErrorKind.TRUNCATED)
     if reason is ir.FinishReason.ERROR:
         raise _upstream(f"the provider ended its answer with finish_reason {choice.finish_reason}")
-    counted = found.usage
-    usage = usage_of(counted) if isinstance(counted, Usage) else decode_usage(counted) if counted is not None else None
-    usage = usage or decode_usage(choice.usage)
+    usage = counted or decode_usage(choice.usage)
     return ir.Response(
         str(found.id or ""),
         model,
@@ -165,19 +171,20 @@ def _unplaced(choices: list[_Choice], message: MessageAnswer, parts: list[ir.Par
     return out
 
 
-def _read(body: bytes) -> tuple[_Response, ir.Ext | None]:
-    """The answer as types, and what is not in them."""
+def _read(body: bytes) -> tuple[_Answer, ir.Usage | None, ir.Ext | None]:
+    """The answer as types, its usage where that is read already, and what is not in them."""
     try:
-        found: _Response = _usual.decode(body)
-        if found.success is None:
-            return found, None
+        usual = _usual.decode(body)
+        if usual.success is None and usual.counted is not None:
+            more = usual.service_tier is not _NONE or usual.system_fingerprint is not _NONE
+            return usual, usage_of(usual.counted), _ext(body) if more else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # the types below say what is wrong, or that nothing is
     try:
         found = json.decode(body, _decoder)
     except RemoteProtocolError as exc:
         raise _upstream(f"the provider's answer is no chat completion: {exc}") from None
-    return found, _ext(body)
+    return found, decode_usage(found.usage), _ext(body)
 
 
 _KNOWN = frozenset(("id", "object", "created", "model", "choices", "usage", "error"))

@@ -32,6 +32,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...held import MAX_BODY
+from ...repeats import Repeats
 from ...sse import Frame, FrameDecoder
 from . import errors, reasoning, response
 from .calls import Calls
@@ -82,7 +83,8 @@ class State(enum.Enum):
 
 # Looked up once: a member of an enum costs more than a comparison with it.
 _TEXT, _REASONING = BlockKind.TEXT, BlockKind.REASONING
-_HEAD, _FINISHED, _BODY, _CLOSED = State.HEAD, State.FINISHED, State.BODY, State.CLOSED
+_HEAD, _STREAM, _FINISHED = State.HEAD, State.STREAM, State.FINISHED
+_BODY, _CLOSED = State.BODY, State.CLOSED
 
 
 class StreamDecoder:
@@ -91,6 +93,7 @@ class StreamDecoder:
     def __init__(self) -> None:
         self.state = _HEAD
         self._frames = FrameDecoder()
+        self._repeats = Repeats()
         self._body = bytearray()
         self._model = ""
         self._started = False
@@ -119,8 +122,17 @@ class StreamDecoder:
             if len(self._body) > MAX_BODY:
                 self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the answer is longer than {MAX_BODY} bytes"), out)
             return out
-        if self.state is _CLOSED or not data:
-            return out
+        if self.state is not _CLOSED and data:
+            self._repeats.receive(data, out, self._read, self._is_steady)
+        return out
+
+    def _is_steady(self) -> bool:
+        """Whether an event that `Repeats` knows is what it was when it was learnt."""
+        return self.state is _STREAM and self._open == self._repeats.ix and self._frames.idle
+
+    def _read(self, data: bytes, out: list[Event]) -> None:
+        if self.state is _CLOSED:
+            return
         fault = None
         try:
             frames = self._frames.receive_data(data)
@@ -132,7 +144,6 @@ class StreamDecoder:
             fault = exc.error
         if fault is not None:
             self._fail(fault, out)
-        return out
 
     def receive_eof(self) -> list[Event]:
         """The provider closed the connection. Idempotent."""
@@ -204,10 +215,20 @@ class StreamDecoder:
                     continue
                 if data[:1] != b"{":
                     continue  # prose, arrays and empty events of proxies mean nothing (S8)
+            known = len(out)
             try:
                 self._chunk(data, frame.event, out)
+                if len(out) == known + 1:
+                    self._learn(frame, out[known])
             except RemoteProtocolError as exc:
                 self._fail(msgspec.structs.replace(exc.error, kind=ir.ErrorKind.UPSTREAM, param=None), out)
+
+    def _learn(self, frame: Frame, event: Event) -> None:
+        if type(event) is TextDelta:
+            self._repeats.learn(frame, b"content", event)
+        elif type(event) is ReasoningDelta and event.summary is None:
+            if not self._repeats.learn(frame, b"reasoning_content", event):
+                self._repeats.learn(frame, b"reasoning", event)
 
     # --- chunks ------------------------------------------------------------------------------------------
 
@@ -283,8 +304,8 @@ class StreamDecoder:
             self._finish(choice, choice.finish_reason, out)
 
     def _delta(self, delta: response.MessageAnswer, out: list[Event]) -> None:
-        thought = delta.thought
-        if thought:
+        thought = delta.reasoning_content or delta.reasoning
+        if thought and (thought := delta.thought):
             self._plain_thoughts = True
             out.append(ReasoningDelta(self._block(_REASONING, out), thought))
         if delta.reasoning_details:
@@ -309,10 +330,11 @@ class StreamDecoder:
         if delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments):
             self._close(out)
             self._next = self._calls.receive_legacy(delta.function_call, self._next, out)
-        for name in response.MADE:
-            value = bytes(getattr(delta, name))
-            if value not in (b"", b"null", b"[]"):
-                self._made(name, value, out)
+        if len(delta.audio) or len(delta.images) or len(delta.executed_tools):
+            for name in response.MADE:
+                value = bytes(getattr(delta, name))
+                if value not in (b"", b"null", b"[]"):
+                    self._made(name, value, out)
 
     def _made(self, name: str, value: bytes, out: list[Event]) -> None:
         """Pictures come whole, as in an answer that is no stream; of the rest only pieces are seen."""

@@ -39,6 +39,10 @@ from .encode_response import annotation, answer_id, call_id, extra_content
 from .usage import encode_finish, encode_usage, report_finish
 
 
+_BEHIND = b'},"logprobs":null,"finish_reason":null}]}\n\n'
+"""What follows the members of a delta."""
+
+
 class _Block:
     __slots__ = ("arguments", "custom", "hosted", "index", "kind", "length", "opaque", "start", "summary", "text")
 
@@ -66,7 +70,7 @@ class StreamEncoder:
         self.state = State.IDLE
         self._after = AFTER[State.IDLE]
         self._answer = answer
-        self._head = b""
+        self._head = self._content = self._thought = b""
         self._usage: ir.Usage | None = None
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
@@ -81,24 +85,6 @@ class StreamEncoder:
         self._bare: list[_Block] = []
         """Calls that ended without arguments."""
         self._refused = False
-        self._handlers: dict[type, Callable[[Event], bytes]] = {
-            Start: self._start,
-            BlockStart: self._block_start,
-            TextDelta: self._text,
-            RefusalDelta: self._refusal,
-            ReasoningDelta: self._reasoning,
-            ArgsDelta: self._args,
-            OpaqueDelta: self._opaque,
-            Citation: self._citation,
-            Logprobs: self._logprobs,
-            BlockEnd: self._block_end,
-            UsageUpdate: self._usage_update,
-            Finish: self._finish,
-            End: self._end,
-            StreamFailed: self._failed,
-            Ping: self._ping,
-            Raw: self._raw,
-        }
 
     def send(self, event: Event) -> bytes:
         """Bytes for the client. Raises `LocalProtocolError` for an event this state does not allow."""
@@ -108,7 +94,7 @@ class StreamEncoder:
             raise LocalProtocolError(f"a Chat stream that is {self.state.value} cannot take {kind.__name__}")
         if state is not self.state:
             self.state, self._after = state, AFTER[state]
-        return self._handlers[kind](event)
+        return _HANDLERS[kind](self, event)
 
     def _start(self, event: Event) -> bytes:
         assert type(event) is Start
@@ -118,6 +104,8 @@ class StreamEncoder:
             answer.created if event.created is None else event.created,
             json.encode_str(answer.model or event.model),
         )
+        self._content = self._head + b'{"index":0,"delta":{"content":'
+        self._thought = self._head + b'{"index":0,"delta":{"reasoning_content":'
         if event.usage is not None:
             self._usage = event.usage
         return self._delta(b'"role":"assistant","content":"","refusal":null')
@@ -170,9 +158,10 @@ class StreamEncoder:
 
     def _text(self, event: Event) -> bytes:
         assert type(event) is TextDelta
-        self._block(event.ix).length += len(event.text)
-        self._length += len(event.text)
-        return self._delta(b'"content":%b' % json.encode_str(event.text))
+        text = event.text
+        self._block(event.ix).length += len(text)
+        self._length += len(text)
+        return self._content + json.encode_str(text) + _BEHIND
 
     def _refusal(self, event: Event) -> bytes:
         assert type(event) is RefusalDelta
@@ -190,7 +179,7 @@ class StreamEncoder:
             if block.summary is not None or block.text:
                 text = "\n\n" + text
             block.summary = event.summary
-        return self._delta(b'"reasoning_content":%b' % json.encode_str(text))
+        return self._thought + json.encode_str(text) + _BEHIND
 
     def _args(self, event: Event) -> bytes:
         assert type(event) is ArgsDelta
@@ -290,3 +279,23 @@ class StreamEncoder:
         if event.dialect != NAME:
             return self._lost(event.event, ONLY_ITS_OWN)
         return self._delta(b"%b:%b" % (json.encode_str(event.event), json.one_line(event.data)))
+
+
+_HANDLERS: dict[type, Callable[[StreamEncoder, Event], bytes]] = {
+    Start: StreamEncoder._start,
+    BlockStart: StreamEncoder._block_start,
+    TextDelta: StreamEncoder._text,
+    RefusalDelta: StreamEncoder._refusal,
+    ReasoningDelta: StreamEncoder._reasoning,
+    ArgsDelta: StreamEncoder._args,
+    OpaqueDelta: StreamEncoder._opaque,
+    Citation: StreamEncoder._citation,
+    Logprobs: StreamEncoder._logprobs,
+    BlockEnd: StreamEncoder._block_end,
+    UsageUpdate: StreamEncoder._usage_update,
+    Finish: StreamEncoder._finish,
+    End: StreamEncoder._end,
+    StreamFailed: StreamEncoder._failed,
+    Ping: StreamEncoder._ping,
+    Raw: StreamEncoder._raw,
+}
