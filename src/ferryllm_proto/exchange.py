@@ -132,9 +132,6 @@ class Exchange:
                 self._ping_at = now + self._gateway.ping_secs
         return out
 
-    def relay(self, data: bytes, now: float) -> bytes | None:
-        return None
-
     def next_deadline(self) -> float | None:
         """When to come back with `DeadlinePassed` if nothing else happens; None is never."""
         if self.state in (State.DONE, State.KEEPING):

@@ -31,6 +31,7 @@ from .settings import (
 )
 from .tls import resolve_tls
 
+
 def resolve(
     config: Config, environ: Mapping[str, str], base: Path, report: Report, *, providers_required: bool = True
 ) -> Settings:

@@ -123,9 +123,7 @@ def test_the_providers_own_key_has_the_last_word(tmp_path: Path) -> None:
         ({}, 'http2 = "yes"', "expected true or false"),
     ],
 )
-def test_what_is_wrong_is_reported_at_its_key(
-    tmp_path: Path, environ: dict[str, str], line: str, words: str
-) -> None:
+def test_what_is_wrong_is_reported_at_its_key(tmp_path: Path, environ: dict[str, str], line: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
         proxy_of(tmp_path, environ, line=line)
     assert "hunter2" not in str(caught.value)

@@ -70,9 +70,7 @@ async def running(
     ("offer", "protocols", "spoken"),
     [("on", ["h2", "http/1.1"], "2"), ("on", ["http/1.1"], "1.1"), ("off", ["h2", "http/1.1"], "1.1")],
 )
-async def test_the_handshake_decides(
-    offer: str, protocols: list[str], spoken: str, ca: trustme.CA, tls: TLS
-) -> None:
+async def test_the_handshake_decides(offer: str, protocols: list[str], spoken: str, ca: trustme.CA, tls: TLS) -> None:
     async with running(ca, protocols) as (server, port), Pool() as pool:
         origin = Origin("https", "127.0.0.1", port, tls, http2="on" if offer == "on" else "off")
         for turn in range(3):

@@ -267,7 +267,9 @@ async def test_cancellation_resets_the_stream_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "again"), [(ErrorCodes.REFUSED_STREAM, True), (ErrorCodes.INTERNAL_ERROR, False)], ids=["refused", "failed"]
+    ("code", "again"),
+    [(ErrorCodes.REFUSED_STREAM, True), (ErrorCodes.INTERNAL_ERROR, False)],
+    ids=["refused", "failed"],
 )
 async def test_a_stream_that_was_refused_is_sent_again_once(code: ErrorCodes, again: bool) -> None:
     async with bench() as b:

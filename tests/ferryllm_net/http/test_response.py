@@ -84,9 +84,7 @@ async def collect(response: UpstreamResponse, ways: str) -> bytes:
     cuts=st.lists(st.integers(0, 10_000), max_size=8),
     ways=st.text("rps", min_size=1, max_size=6),
 )
-def test_any_cut_and_any_way_of_reading_give_the_same_body(
-    backend: str, name: str, cuts: list[int], ways: str
-) -> None:
+def test_any_cut_and_any_way_of_reading_give_the_same_body(backend: str, name: str, cuts: list[int], ways: str) -> None:
     data, body, close = BODIES[name]
 
     async def run() -> None:

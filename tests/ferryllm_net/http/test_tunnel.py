@@ -194,7 +194,5 @@ async def test_tls_to_the_proxy_itself_and_tls_within_it(
             via = Proxy("https", "127.0.0.1", proxy_port)
             assert await get(Origin(scheme, "upstream.test", 444, tls, proxy=via)) == b"ok"
     assert proxy.asked == [
-        "CONNECT upstream.test:444 HTTP/1.1"
-        if scheme == "https"
-        else "GET http://upstream.test:444/v1/models HTTP/1.1"
+        "CONNECT upstream.test:444 HTTP/1.1" if scheme == "https" else "GET http://upstream.test:444/v1/models HTTP/1.1"
     ]
