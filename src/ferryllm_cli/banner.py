@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ferryllm_net.config import Settings
+    from ferryllm_net.gateway import Doors
 
 
-def banner(settings: Settings, host: str, port: int, backend: str) -> str:
-    """The text; ``host`` and ``port`` are what is listened on."""
-    scheme = "http" if settings.server.tls is None else "https"
-    base = f"{scheme}://{_reachable(host)}:{port}"
-    lines = [f"ferryllm listens on {base} ({backend}), configuration: {settings.source or 'none'}"]
+def banner(settings: Settings, doors: Doors) -> str:
+    """The text; ``doors`` are what is listened on."""
+    bound = next((one for one in doors.bound if one.settings.address.host), None)
+    if bound is None:
+        base, further = "", list(doors.texts[1:])
+    else:
+        address = bound.settings.address
+        base = f"{'https' if bound.settings.tls else 'http'}://{_reachable(address.host)}:{address.port}"
+        further = [one.text for one in doors.bound if one is not bound]
+    workers = f", {settings.server.workers} workers" if settings.server.workers > 1 else ""
+    how = f"({settings.server.backend}{workers}), configuration: {settings.source or 'none'}"
+    lines = [f"ferryllm listens on {base or doors.texts[0]} {how}"]
+    lines.extend(f"  and on {text}" for text in further)
     if settings.demo:
         lines.append("No provider key was found: a built-in demo provider answers. Nothing leaves this machine.")
     else:
@@ -20,7 +29,7 @@ def banner(settings: Settings, host: str, port: int, backend: str) -> str:
             key = "key set" if provider.api_key is not None else "no key"
             lines.append(f"  provider {provider.name} ({provider.type}, {key}) {provider.base_url}")
     model = _example_model(settings)
-    if model is None:
+    if model is None or not base:
         return "\n".join(lines)
     return "\n".join([*lines, "", "Try it (paste as it is):", "", commands(base, model, _key(settings))])
 

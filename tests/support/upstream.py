@@ -51,6 +51,18 @@ def head(method: str = "GET", *fields: tuple[str, str]) -> RequestHead:
     return RequestHead(method, "/v1/x", list(fields))
 
 
+class Fed:
+    """Given to a pump: keeps what it is fed, and ends the pump at once when ``stop``."""
+
+    def __init__(self, *, stop: bool = False) -> None:
+        self.pieces: list[bytes] = []
+        self.stop = stop
+
+    def __call__(self, data: bytes) -> bool:
+        self.pieces.append(data)
+        return self.stop
+
+
 class Bench:
     """A pool and the upstream it dials."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -25,6 +25,8 @@ _ENDPOINTS = (
 _METHOD = re.compile(r"/models/[^/]+:\w+$")
 """The end of an endpoint of Gemini."""
 _VISIBLE = re.compile(r"[!-~]+")
+_SOCKET_BYTES = 103
+"""Longest path of a unix socket: 107 on Linux, 103 on macOS and the BSDs."""
 _HOST = re.compile(r"[A-Za-z0-9._~%:-]+")
 
 
@@ -36,6 +38,8 @@ class BaseUrl(msgspec.Struct, frozen=True):
     port: int
     path: str
     """Without a slash at its end; "" for none."""
+    socket: str | None = None
+    """Absolute path of the unix socket behind which it is; host and port then name nobody."""
 
 
 class BaseUrlFault(ValueError):
@@ -63,6 +67,8 @@ def parse_base_url(text: str) -> BaseUrl:
         raise BaseUrlFault("a name or password in the URL", "give the key as api_key_env, api_key_file or api_key")
     if "?" in text or "#" in text:
         raise BaseUrlFault("a query or a fragment in the URL", "keep the part before it; the request's path is added")
+    if split.scheme == "http+unix":
+        return _of_socket(split, text)
     scheme = _scheme(split, text)
     if not split.hostname or _HOST.fullmatch(split.hostname) is None:
         raise BaseUrlFault(f'no host in "{text}"', 'as in "https://api.example.com/v1"')
@@ -75,6 +81,16 @@ def parse_base_url(text: str) -> BaseUrl:
             base = text.rstrip("/").removesuffix(endpoint)
             raise BaseUrlFault(f'"{text}" is the URL of an endpoint, not of the provider', f'write "{base}"')
     return BaseUrl(scheme, split.hostname, port or (443 if scheme == "https" else 80), path)
+
+
+def _of_socket(split: SplitResult, text: str) -> BaseUrl:
+    """`http+unix://%2Frun%2Fserver.sock/v1`: the path of the socket is the host, its slashes escaped."""
+    path = unquote(split.netloc)
+    if not path.startswith("/") or "\0" in path or len(path.encode()) > _SOCKET_BYTES:
+        raise BaseUrlFault(
+            f'expected the absolute path of a unix socket in "{text}"', 'as in "http+unix://%2Frun%2Fserver.sock/v1"'
+        )
+    return BaseUrl("http", "localhost", 80, split.path.rstrip("/"), path)
 
 
 def _scheme(split: SplitResult, text: str) -> Literal["http", "https"]:

@@ -144,7 +144,11 @@ def _provider(
         )
         if provider.ca_file is not None:
             report.warn((*path, "ca_file"), "not used, because ssl_verify is false", "leave ssl_verify out")
-    proxy = resolve_proxy(provider.proxy, url.scheme, url.host, url.port, environ, path, report)
+    proxy = None
+    if url.socket is None:
+        proxy = resolve_proxy(provider.proxy, url.scheme, url.host, url.port, environ, path, report)
+    elif provider.proxy is not None and report.accepted((*path, "proxy")):
+        report.warn((*path, "proxy"), "not used, because base_url is a unix socket", "leave it out")
     return provider_settings(provider, server, url, key, ca_file, proxy)
 
 
@@ -174,6 +178,7 @@ def provider_settings(
         proxy=proxy,
         http2=provider.http2,
         max_connections=provider.max_connections,
+        socket=url.socket,
     )
 
 

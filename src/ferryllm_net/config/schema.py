@@ -278,7 +278,11 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="Name used by routes, logs and messages; unique.")]
     type: Annotated[ProviderType, Meta(description="The protocol that the provider speaks.")]
     base_url: Annotated[
-        str, Meta(description="Where it is, `http` or `https`, with or without the version (`/v1`) at the end.")
+        str,
+        Meta(
+            description="Where it is, `http` or `https`, with or without the version (`/v1`) at the end; behind a unix "
+            "socket `http+unix://%2Frun%2Fserver.sock/v1`."
+        ),
     ]
     api_key_env: (
         Annotated[str, Meta(description="Name of the environment variable that holds the provider's key.")] | None

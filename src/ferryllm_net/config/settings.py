@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -188,6 +189,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """Offered over TLS, spoken in clear text."""
     max_connections: int | None = None
     """None for no limit."""
+    socket: str | None = None
+    """Absolute path of the unix socket behind which it is, in place of host and port."""
 
     @property
     def authority(self) -> str:
@@ -196,6 +199,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
 
     @property
     def base_url(self) -> str:
+        if self.socket is not None:
+            return f"http+unix://{quote(self.socket, safe='')}{self.base_path}"
         return f"{self.scheme}://{self.authority}{self.base_path}"
 
     def target(self, path: str) -> str:

@@ -76,6 +76,7 @@ class App:
         if self._quiet is not None:
             self._quiet.set()
             self._quiet = None
+            self.log.held = True
         try:
             await run.run()
         finally:
@@ -204,7 +205,7 @@ def http_limits(settings: Settings) -> Limits:
     return msgspec.structs.replace(
         Limits(),
         body_bytes=server.body_limit_bytes,
-        connections=server.max_connections,
+        connections=-(-server.max_connections // server.workers),
         keep_alive_secs=server.keep_alive_timeout_secs,
         accept_head_secs=taken.first_head_secs,
         head_secs=taken.head_secs,
@@ -240,6 +241,7 @@ def upstream(provider: ProviderSettings) -> Upstream:
         # In clear text there is nobody to ask.
         http2="off" if not provider.http2 else "on" if provider.scheme == "https" else "prior_knowledge",
         max_connections=provider.max_connections or 0,
+        socket=provider.socket,
     )
     headers: list[tuple[str, str]] = [("host", provider.authority)]
     if provider.api_key is not None:

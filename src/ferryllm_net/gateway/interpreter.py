@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -105,10 +105,13 @@ class Interpreter:
         self._woken: Input | None = None
         self._deaf_since: float | None = None
         """Since when the sweeper has seen this run busy with its client; the provider is not listened to meanwhile."""
-        self._unread = b""
-        """Came from the provider and has to go through the whole exchange."""
+        self._asks: Sequence[Action] = ()
+        """What the last bytes of the provider ask for and a pump can not do."""
         self._full = False
         """The client has to take what was written before there is more."""
+        self._head: SendHead | None = None
+        self._body: SendBody | None = None
+        """Not put yet, as long as the actions with them are performed."""
         self._record_due: Record | None = None
         self._over = False
 
@@ -140,14 +143,15 @@ class Interpreter:
         request = self._request
         request.on_drain(self._stop)
         try:
-            event: Input = ClientRequest(request.method, _target(request), tuple(request.headers))
+            begun = ClientRequest(request.method, _target(request), tuple(request.headers))
+            actions: Sequence[Action] | None = self._exchange.receive(begun, self._app.clock())
             while not self._over:
-                seen: Input | None = None
+                seen: Sequence[Action] | None = None
                 with anyio.CancelScope() as scope:
-                    seen = await self._go_on(event, scope)
+                    seen = await self._go_on(actions, scope)
                 self._scope = None
                 # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
-                event = self._take_woken() if seen is None else seen
+                actions = self._heed() if seen is None and not self._over else seen
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
@@ -161,26 +165,32 @@ class Interpreter:
             finally:
                 await self._close_upstream()
 
-    async def _go_on(self, event: Input, scope: anyio.CancelScope) -> Input | None:
-        """One event after the other, until the exchange is over or the wait for the next one is broken off. Returns
-        one that came all the same: what it asks for is not to be interrupted half-way."""
-        clock, exchange = self._app.clock, self._exchange
+    async def _go_on(self, actions: Sequence[Action] | None, scope: anyio.CancelScope) -> Sequence[Action] | None:
+        """One thing after the other, until the exchange is over or the wait for the next one is broken off. Returns
+        actions that came all the same: what they ask for is not to be interrupted half-way."""
         while True:
-            await self._perform(exchange.receive(event, clock()))
-            if self._over:
-                return None
+            if actions:
+                rest = self._perform(actions)
+                if rest is not None:
+                    await rest
+                if self._over:
+                    return None
             if self._woken is not None:
-                event = self._take_woken()
+                actions = self._heed()
                 continue
             self._listen(scope)
-            event = await self._wait()
+            actions = await self._wait()
             self._scope = None
             if scope.cancel_called:
-                return event
+                return actions
 
-    def _take_woken(self) -> Input:
+    def _tell(self, event: Input) -> Sequence[Action]:
+        return self._exchange.receive(event, self._app.clock())
+
+    def _heed(self) -> Sequence[Action]:
+        """What to do about having been woken."""
         woken, self._woken = self._woken, None
-        return woken if woken is not None else DeadlinePassed()
+        return self._tell(woken if woken is not None else DeadlinePassed())
 
     async def _answer_fault(self) -> None:
         """Say in the client's dialect that the gateway failed, where nothing was said yet; else the server cuts."""
@@ -215,20 +225,21 @@ class Interpreter:
             self._exchange.postpone(self._app.clock() - self._deaf_since)
             self._deaf_since = None
 
-    async def _wait(self) -> Input:
+    async def _wait(self) -> Sequence[Action]:
         if self._asked is not None:
-            return await self._ask(self._asked)
+            return self._tell(await self._ask(self._asked))
         if self._upstream is not None:
             return await self._pump(self._upstream)
         if self._opening is not None:
-            return await self._open(self._opening)
+            return self._tell(await self._open(self._opening))
         assert self._reading is not None
-        return await self._read(self._reading)
+        return self._tell(await self._read(self._reading))
 
     async def _read(self, action: ReadBody) -> Input:
         self._reading = None
         try:
-            return ClientBody(await self._request.read(action.limit))
+            body = self._request.whole(action.limit)
+            return ClientBody(await self._request.read(action.limit) if body is None else body)
         except RequestError as exc:
             return ClientFault(exc.status, exc.message)
 
@@ -279,24 +290,26 @@ class Interpreter:
         reason = str(exc) or f"no answer for {STORE_SECS:g} s"
         self._app.log.warn("responses store failed", reason=reason, request_id=self._exchange.id)
 
-    async def _pump(self, upstream: UpstreamResponse) -> Input:
+    async def _pump(self, upstream: UpstreamResponse) -> Sequence[Action]:
         """Upstream to client, chunk by chunk where the bytes arrive; returns what needs more than a write."""
-        relay, put, clock = self._exchange.relay, self._respond.put, self._app.clock
+        exchange, put, clock = self._exchange, self._respond.put, self._app.clock
+        relay = exchange.relay
 
         def feed(data: bytes) -> bool:
-            out = relay(data, clock())
+            now = clock()
+            out = relay(data, now)
             if out is None:
-                self._unread = data
-                return True
+                self._asks = exchange.receive(UpstreamData(data), now)
+                return bool(self._asks)
             self._full = bool(out) and not put(out)
             return self._full
 
         try:
             # What a pump leaves is looked for first: it may be from one that was cancelled when it had just ended.
-            while self._full or self._unread or await upstream.pump(feed):
-                if self._unread:
-                    data, self._unread = self._unread, b""
-                    return UpstreamData(data)
+            while self._full or self._asks or await upstream.pump(feed):
+                if self._asks:
+                    actions, self._asks = self._asks, ()
+                    return actions
                 scope, self._scope = self._scope, None
                 await self._respond.drain()
                 self._full = False
@@ -305,56 +318,63 @@ class Interpreter:
                 if self._woken is not None:
                     scope.cancel()
         except UpstreamError as exc:
-            return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
-        return UpstreamEnd()
+            return self._tell(UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS))
+        return self._tell(UpstreamEnd())
 
     # --- actions ---
 
-    async def _perform(self, actions: Sequence[Action]) -> None:
-        """In their order. What goes to the client is put there first, and waited for where it does not take it."""
-        if actions and type(actions[-1]) is Record:
+    def _perform(self, actions: Sequence[Action]) -> Coroutine[None, None, None] | None:
+        """Do them in their order; returns what is to be awaited, with the rest behind it, where one takes time.
+
+        What goes to the client is put there first, and waited for where it does not take it. A head is held for the
+        rest of its actions: an answer that is whole goes out with its length, in one write.
+        """
+        if type(actions[-1]) is Record:
             self._record_due = actions[-1]
         respond = self._respond
-        held: SendHead | None = None
-        """A head whose answer may be whole: then it goes out with its length, in one write."""
-        body: SendBody | None = None
-        for action in actions:
+        for n, action in enumerate(actions):
             kind = type(action)
             plain = _PLAIN.get(kind)
             if plain is not None:
                 plain(self, action)
                 continue
-            taken = True
             if kind is Finish:
                 assert isinstance(action, Finish)
-                if held is not None and body is not None:
-                    taken = respond.put_complete(held.status, list(held.headers), body.data)
-                elif not respond.ended:
-                    if held is not None:
-                        respond.begin(held.status, list(held.headers))
-                    taken = respond.put_end(b"" if body is None else body.data, list(action.trailers))
-                held = body = None
-            elif kind is SendBody:
-                assert isinstance(action, SendBody)
-                body = action if body is None else SendBody(body.data + action.data)
+                taken = self._finish(action)
+            elif kind is Release and (self._upstream is None or self._upstream.ended):
+                self._upstream = None  # it has been given back
                 continue
-            elif kind is SendHead:
-                assert isinstance(action, SendHead)
-                held = action
-                continue
-            elif kind is Record:
-                assert isinstance(action, Record)
-                self._record(action)
             else:
-                await self._take_time(action)
+                return self._rest(self._take_time(action), actions[n + 1 :])
             if not taken:
-                await respond.drain()
-        if held is not None:
-            respond.begin(held.status, list(held.headers))
+                return self._rest(respond.drain(), actions[n + 1 :])
+        head, body = self._head, self._body
+        self._head = self._body = None
+        if head is not None:
+            respond.begin(head.status, list(head.headers))
             if body is None:
-                await respond.flush()
+                return respond.flush()
         if body is not None and not respond.put(body.data):
-            await respond.drain()
+            return respond.drain()
+        return None
+
+    async def _rest(self, first: Coroutine[None, None, None], actions: Sequence[Action]) -> None:
+        await first
+        rest = self._perform(actions) if actions else None
+        if rest is not None:
+            await rest
+
+    def _finish(self, action: Finish) -> bool:
+        """The end of the answer; whether the system has taken it."""
+        respond, head, body = self._respond, self._head, self._body
+        self._head = self._body = None
+        if head is not None and body is not None:
+            return respond.put_complete(head.status, head.headers, body.data)
+        if respond.ended:
+            return True
+        if head is not None:
+            respond.begin(head.status, list(head.headers))
+        return respond.put_end(b"" if body is None else body.data, list(action.trailers))
 
     async def _take_time(self, action: Action) -> None:
         kind = type(action)
@@ -385,6 +405,12 @@ class Interpreter:
 
     def _set_asked(self, action: Recall | Keep) -> None:
         self._asked = action
+
+    def _hold_head(self, action: SendHead) -> None:
+        self._head = action
+
+    def _hold_body(self, action: SendBody) -> None:
+        self._body = action if self._body is None else SendBody(self._body.data + action.data)
 
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
@@ -445,5 +471,8 @@ _PLAIN: dict[type, Callable[[Interpreter, Any], None]] = {
     ReadBody: Interpreter._set_reading,
     Recall: Interpreter._set_asked,
     Keep: Interpreter._set_asked,
+    SendHead: Interpreter._hold_head,
+    SendBody: Interpreter._hold_body,
+    Record: Interpreter._record,
 }
 """What each action that takes no time does."""

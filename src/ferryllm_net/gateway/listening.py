@@ -47,6 +47,8 @@ class Bound(msgspec.Struct, frozen=True):
     sockets: tuple[socket.socket, ...]
     inode: int = 0
     """Of the socket file that was made."""
+    number: int = 0
+    """Which of the settings' listeners it is; systemd may have several sockets for one."""
 
     @property
     def text(self) -> str:
@@ -86,12 +88,23 @@ class Doors:
             settings, server=msgspec.structs.replace(settings.server, listeners=listeners)
         )
 
-    def close(self, *, remove: bool = True) -> None:
-        """Close the sockets; ``remove`` the socket files that were made here."""
+    def given(self, count: int) -> list[Given]:
+        """What workers get for each of ``count`` listeners, when the parent has opened them ``shared``."""
+        gifts: list[Given] = []
+        for number in range(count):
+            ours = [one for one in self.bound if one.number == number]
+            if ours[0].settings.address.systemd is None and ours[0].settings.address.host:
+                gifts.append(Given(port=ours[0].settings.address.port))
+            else:
+                gifts.append(Given(descriptors=tuple(sock.fileno() for one in ours for sock in one.sockets)))
+        return gifts
+
+    def close(self) -> None:
+        """Close the sockets and remove the socket files that were made here."""
         for one in self.bound:
             for sock in one.sockets:
                 sock.close()
-            if remove and one.inode and one.settings.address.unix is not None:
+            if one.inode and one.settings.address.unix is not None:
                 remove_socket_file(one.settings.address.unix, one.inode)
 
 
@@ -99,9 +112,12 @@ def open_doors(
     server: ServerSettings,
     environ: MutableMapping[str, str],
     given: Sequence[Given] | None = None,
+    *,
+    shared: bool = False,
 ) -> Doors:
     """Listen where ``server`` says. systemd's sockets are those that ``environ`` tells of (its variables are removed);
-    a worker gets everything from its parent, ``given`` for each listener.
+    a worker gets everything from its parent, ``given`` for each listener. ``shared``: for the parent itself; ports are
+    only held then (SO_REUSEPORT), and connections wait for the workers.
 
     Raises `ListenError`; nothing is open then.
     """
@@ -109,8 +125,8 @@ def open_doors(
     doors = Doors()
     try:
         for number, listener in enumerate(server.listeners):
-            for one in _open(listener, handed, None if given is None else given[number]):
-                doors.bound.append(_with_tls(one, server.tls is not None))
+            for one in _open(listener, handed, None if given is None else given[number], shared):
+                doors.bound.append(_settled(one, server.tls is not None, number))
     except BaseException:
         doors.close()
         raise
@@ -118,7 +134,7 @@ def open_doors(
 
 
 def _open(
-    listener: ListenerSettings, handed: Sequence[tuple[str, socket.socket]], given: Given | None
+    listener: ListenerSettings, handed: Sequence[tuple[str, socket.socket]], given: Given | None, shared: bool
 ) -> list[Bound]:
     address = listener.address
     inode = 0
@@ -134,6 +150,8 @@ def _open(
             inode = socket_inode(address.unix)
         elif given is not None:
             sockets = open_listeners(address.host, given.port, reuse_port=True)
+        elif shared:
+            sockets = _hold(address)
         else:
             sockets = open_listeners(address.host, address.port)
     except ListenError:
@@ -148,12 +166,11 @@ def _open(
     return [Bound(listener, tuple(sockets), inode)]
 
 
-def _with_tls(bound: Bound, certified: bool) -> Bound:
+def _settled(bound: Bound, certified: bool, number: int) -> Bound:
     listener = bound.settings
-    if listener.tls is not None:
-        return bound
-    listener = msgspec.structs.replace(listener, tls=certified and listener.address.unix is None)
-    return msgspec.structs.replace(bound, settings=listener)
+    if listener.tls is None:
+        listener = msgspec.structs.replace(listener, tls=certified and listener.address.unix is None)
+    return msgspec.structs.replace(bound, settings=listener, number=number)
 
 
 def _named(listener: ListenerSettings, sock: socket.socket) -> ListenerSettings:
@@ -193,13 +210,11 @@ def _said(exc: OSError, address: ListenAddress) -> ListenError:
     return ListenError(number, os.strerror(number), str(address), mend)
 
 
-def reserve(address: ListenAddress) -> list[socket.socket]:
-    """Sockets that hold the port of ``address`` for workers, which share it, and take no connection themselves.
-
-    Raises `ListenError`.
-    """
-    try:
-        return open_listeners(address.host, address.port, reuse_port=True, backlog=None)
-    except OSError as exc:
-        raise _said(exc, address) from exc
-
+def _hold(address: ListenAddress) -> list[socket.socket]:
+    """Sockets that hold the port of ``address`` for workers, and take no connection themselves. Raises OSError."""
+    # Alone first: with SO_REUSEPORT at once, a second gateway would share the port with the first and nobody would know.
+    alone = open_listeners(address.host, address.port)
+    port = bound_port(alone[0])
+    for sock in alone:
+        sock.close()
+    return open_listeners(address.host, port, reuse_port=True, backlog=None)

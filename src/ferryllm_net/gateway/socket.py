@@ -176,6 +176,12 @@ class _Channel:
         self._read = False
         self._unsent: list[bytes] = []
 
+    def whole_body(self) -> bytes | None:
+        if self._read:
+            return None
+        self._read = True
+        return self._turn.body
+
     async def body_data(self, received: int) -> bytes | None:
         if self._read:
             return None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from .engine import Headers, Misuse, RequestHead
 from .exchange import Handler
-from .limits import Limits, Timeouts
+from .faults import UpstreamError, UpstreamFault
 from .forwarded import TrustedProxies
+from .limits import Limits, Timeouts
 from .listeners import Listener, open_listeners, systemd_listeners, unix_listener
 from .origin import TLS, Origin, Proxy, ProxyAuth, parse_url
 from .pool import Pool
@@ -19,7 +20,6 @@ from .server import Server, bound_port
 from .stream_transport import StreamTransport
 from .tls import Certificates, ServerTLS, server_context
 from .transport import Interrupted, Transport, TransportError
-from .upstream import UpstreamError, UpstreamFault
 
 __all__ = [
     "TLS",

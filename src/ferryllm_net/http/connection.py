@@ -176,9 +176,9 @@ class Connection:
                 return None
             if not data:
                 return None
-            if self.phase is Phase.IDLE:
-                self._begin_head(latest)
             self._events.extend(self._engine.receive_data(data))
+            if not self._events and self.phase is Phase.IDLE:
+                self._begin_head(latest)
         self.deadline = math.inf
         event = self._events.popleft()
         if type(event) is RequestHead:
@@ -283,6 +283,20 @@ class Connection:
         await self._linger()
 
     # What the request and the responder ask for (`request.Channel`).
+
+    def whole_body(self) -> bytes | None:
+        events = self._events
+        if self._body_read or self._fault is not None:
+            return None
+        if self._body_done:
+            self._body_read = True
+            return b""
+        if len(events) == 2 and type(events[0]) is Body and type(events[1]) is EndOfMessage:
+            data = events[0].data
+            events.clear()
+            self._body_done = self._body_read = True
+            return data
+        return None
 
     async def body_data(self, received: int) -> bytes | None:
         if self._body_done:

@@ -6,6 +6,7 @@ backend; nothing of anyio's streams is in between.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import itertools
 import os
@@ -16,23 +17,25 @@ from typing import TypeAlias
 import anyio
 
 from .backends import adopt
+from .faults import UpstreamError, UpstreamFault
 from .origin import TLS, Origin, ssl_context
 from .tls_transport import secure_client
 from .transport import Transport, TransportError
 from .tunnel import TunnelFault, connect_http, connect_socks
-from .upstream import UpstreamError, UpstreamFault
 
 STAGGER_SECS = 0.25
 """How long an address has before the next one is tried beside it (RFC 8305 section 5)."""
 
-Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes] | str]
 
 
 async def dial(origin: Origin) -> Transport:
     """Connect to ``origin``, through its proxy where it has one, with TLS for https. Raises `UpstreamError` (CONNECT,
     TLS). Waits as long as it takes: the caller has the deadline."""
     proxy, name = origin.proxy, f"upstream {origin.authority}"
-    if proxy is None:
+    if origin.socket is not None:
+        transport = await _reach_unix(origin.socket)
+    elif proxy is None:
         transport = await _reach(origin.host, origin.port, name)
     else:
         via = f"proxy {proxy.authority} of {name}"
@@ -61,7 +64,7 @@ async def _tunnel_socks(transport: Transport, origin: Origin, name: str, via: st
     host = origin.host
     if proxy.scheme == "socks5":
         try:
-            host = (await addresses(host, origin.port))[0][1][0]  # type: ignore[assignment]  # an address of IP
+            host = str((await addresses(host, origin.port))[0][1][0])
         except OSError as exc:
             raise UpstreamError(UpstreamFault.CONNECT, f"{name} cannot be reached: {_why(exc)}") from exc
     await connect_socks(transport, host, origin.port, proxy.auth)
@@ -76,6 +79,17 @@ async def _reach(host: str, port: int, name: str) -> Transport:
         return await adopt(await connect(host, port))
     except OSError as exc:
         raise UpstreamError(UpstreamFault.CONNECT, f"{name} cannot be reached: {_why(exc)}") from exc
+
+
+async def _reach_unix(path: str) -> Transport:
+    try:
+        family = getattr(socket, "AF_UNIX", None)
+        if family is None:
+            raise OSError(errno.EAFNOSUPPORT, "no unix sockets here")
+        return await adopt(await _attempt((family, path)))
+    except OSError as exc:
+        text = f"upstream behind the unix socket {path} cannot be reached: {_why(exc)}"
+        raise UpstreamError(UpstreamFault.CONNECT, text) from exc
 
 
 async def _secure(transport: Transport, tls: TLS, host: str, name: str, *, http2: bool) -> Transport:

@@ -11,6 +11,7 @@ from typing import Protocol
 import anyio
 
 from .engine import Headers, ResponseHead
+from .faults import Clock, UpstreamError, UpstreamFault
 from .h2_client_engine import (
     AnswerBegun,
     AnswerData,
@@ -24,7 +25,6 @@ from .limits import Limits, Timeouts
 from .origin import Origin
 from .prepared import PreparedHead
 from .transport import Feed, Interrupted
-from .upstream import Clock, UpstreamError, UpstreamFault
 
 
 class Owner(Protocol):

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 import msgspec
 
+from .faults import UpstreamError, UpstreamFault
 from .h2_upstream import H2Upstream
 from .limits import Limits, Timeouts
 from .origin import Origin
 from .transport import Transport
-from .upstream import UpstreamError, UpstreamFault
 
 
 class _Waiter:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import anyio
 from h2.errors import ErrorCodes
 
+from .faults import UpstreamFault
 from .h2_client_engine import (
     Alive,
     AnswerEnded,
@@ -25,12 +26,11 @@ from .h2_exchange import H2Exchange
 from .limits import Limits, Timeouts
 from .origin import Origin
 from .transport import Interrupted, Transport, TransportError
-from .upstream import UpstreamFault
 
 
 class H2Upstream:
-    """Serves exchanges over one transport until it closes. ``run`` is the whole life. ``on_change`` is called when there
-    may be more room, or none ever; ``on_rest`` when no exchange runs any more."""
+    """Serves exchanges over one transport until it closes. ``run`` is the whole life. ``on_change`` is called when
+    there may be more room, or none ever; ``on_rest`` when no exchange runs any more."""
 
     def __init__(
         self,

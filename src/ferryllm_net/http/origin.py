@@ -67,6 +67,8 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """`on`: offered in the TLS handshake. `prior_knowledge`: spoken in clear text without asking."""
     max_connections: int = 0
     """At once, in use and idle; 0 for no limit."""
+    socket: str | None = None
+    """Path of a unix socket that is connected to in place of host and port, and of a proxy."""
 
     @property
     def authority(self) -> str:

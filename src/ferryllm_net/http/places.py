@@ -1,7 +1,7 @@
 """The connections of one origin: those that are idle, how many there may be, and who waits for one.
 
-Apart from the pool, which knows how they are made. First come, first served: a connection that is given back goes to the
-one that has waited longest, never to somebody who comes just then.
+Apart from the pool, which knows how they are made. First come, first served: a connection that is given back goes to
+the one that has waited longest, never to somebody who comes just then.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections import deque
 
 import anyio
 
+from .faults import UpstreamError, UpstreamFault
 from .limits import Limits
 from .origin import Origin
-from .upstream import UpstreamConnection, UpstreamError, UpstreamFault
+from .upstream import UpstreamConnection
 
 
 class _Waiter:
@@ -26,8 +27,8 @@ class _Waiter:
 
 
 class Group:
-    """Places of one origin. Who gets one by `begin` or `wait` holds it until `end`, or until the connection that took it
-    is idle."""
+    """Places of one origin. Who gets one by `begin` or `wait` holds it until `end`, or until the connection that took
+    it is idle."""
 
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self.idle: list[UpstreamConnection] = []

@@ -17,13 +17,14 @@ import msgspec
 from .backends.clock import clock
 from .dial import dial
 from .engine import Misuse, RequestHead, ResponseHead
+from .faults import NEVER, UpstreamError, UpstreamFault
 from .limits import Limits, Timeouts
 from .origin import Origin
-from .prepared import PreparedHead, prepare
 from .places import Group
+from .prepared import PreparedHead, prepare
 from .response import UpstreamResponse
 from .transport import Transport
-from .upstream import NEVER, UpstreamConnection, UpstreamError, UpstreamFault
+from .upstream import UpstreamConnection
 
 if TYPE_CHECKING:
     from .h2_places import H2Group
@@ -276,6 +277,8 @@ class Pool:
     async def _open_shared(
         self, origin: Origin, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
     ) -> UpstreamResponse:
+        if self._tasks is None:
+            raise Misuse("HTTP/2 to an upstream needs the sweeper of the pool to run")
         shared = self._shared.get(origin) or self._share(origin)
         for turn in range(_TURNS):
             connection = await shared.acquire(timeouts, total_at)
@@ -313,8 +316,7 @@ class Pool:
         return group
 
     def _start(self, connection: H2Upstream) -> None:
-        if self._tasks is None:
-            raise Misuse("HTTP/2 to an upstream needs the sweeper of the pool to run")
+        assert self._tasks is not None
         self._tasks.start_soon(connection.run, self.clock)
 
     def _rest(self, connection: H2Upstream) -> None:

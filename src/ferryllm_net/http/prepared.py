@@ -1,7 +1,8 @@
 """The head of an upstream request, encoded and checked once and sent many times.
 
-Apart from the engines: what a provider gets is the same for request after request but for its length, so a gateway keeps
-the bytes. Line breaks and other characters that would make two messages of one are refused here, for HTTP/1.1 and /2.
+Apart from the engines: what a provider gets is the same for request after request but for its length, so a gateway
+keeps the bytes. Line breaks and other characters that would make two messages of one are refused here, for both
+versions.
 """
 
 from __future__ import annotations

@@ -31,6 +31,10 @@ class ClientLeft(Exception):
 class Channel(Protocol):
     """What a request and its responder need of their connection."""
 
+    def whole_body(self) -> bytes | None:
+        """The body, where all of it has come and nothing of it was taken; None where it has to be waited for."""
+        ...
+
     async def body_data(self, received: int) -> bytes | None:
         """The next bytes of the request's body, None at its end; ``received`` counts those before. Raises
         `RequestError`."""
@@ -102,19 +106,31 @@ class Request:
         """The server is going down and its grace has passed: say the last words now."""
         self._channel = channel
         self._body_limit = body_limit
+        self._first: dict[str, str] | None = None
         self._taken = False
         self._drain_callbacks: list[Callable[[], None]] = []
 
     def header(self, name: str) -> str | None:
         """The first value of a field, by its name in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            # Some ten look-ups a request: the search of a list costs more than this by then.
+            first = self._first = dict(reversed(self.headers))
+        return first.get(name)
 
     def values(self, name: str) -> list[str]:
         """All values of a field, by its name in lower case."""
         return [value for key, value in self.headers if key == name]
+
+    def whole(self, limit: int | None = None) -> bytes | None:
+        """`read` without waiting, where the body came with the head and has no coding; None where `read` is needed."""
+        if self._taken or self.header("content-encoding") is not None:
+            return None
+        data = self._channel.whole_body()
+        if data is None or len(data) > (self._body_limit if limit is None else limit):
+            return None
+        self._taken = True
+        return data
 
     async def read(self, limit: int | None = None) -> bytes:
         """The whole body with its content codings undone; at most ``limit`` bytes (default: `Limits.body_bytes`), both

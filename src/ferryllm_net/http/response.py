@@ -11,10 +11,10 @@ from typing import Protocol
 
 from .decompress import CodingError, Inflater, codings_of
 from .engine import Headers, ResponseHead
+from .faults import UpstreamError, UpstreamFault
 from .limits import Limits
 from .origin import Origin
 from .transport import Feed, Interrupted
-from .upstream import UpstreamError, UpstreamFault
 
 _HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"})
 """Fields of one connection (RFC 9110 section 7.6.1): nobody behind us has it."""

@@ -6,13 +6,12 @@ are fields that the pool's sweeper looks at: no read pays for a timer.
 
 from __future__ import annotations
 
-import enum
-import math
 from typing import Protocol
 
 import anyio
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, ResponseHead
+from .faults import Clock, UpstreamError, UpstreamFault
 from .h1_engine import ClientEngine
 from .limits import Limits, Timeouts
 from .origin import Origin
@@ -21,85 +20,6 @@ from .transport import Feed, Interrupted, Transport, TransportError
 
 # Up to this size a request's body is joined with its head into one write; above it the copy costs more than the call.
 _JOIN_BYTES = 64 * 1024
-
-NEVER = math.inf
-"""A deadline that does not exist."""
-
-
-class UpstreamFault(enum.Enum):
-    """What went wrong on the way to or from an upstream."""
-
-    CONNECT = "connect"
-    TLS = "tls"
-    FULL = "full"
-    TIMEOUT_CONNECT = "timeout_connect"
-    TIMEOUT_HEAD = "timeout_head"
-    TIMEOUT_IDLE = "timeout_idle"
-    TIMEOUT_TOTAL = "timeout_total"
-    CLOSED = "closed"
-    PROTOCOL = "protocol"
-
-
-class UpstreamError(Exception):
-    """An upstream exchange failed. ``message`` names host and cause, never a header, a key or a body."""
-
-    def __init__(self, kind: UpstreamFault, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-
-
-class Clock:
-    """The deadlines of one exchange. Whoever waits sets ``waiting``, whoever gets bytes sets ``stirred``; the sweeper
-    calls `passed` and ends the wait of what is late."""
-
-    __slots__ = ("due", "idle_secs", "kind", "late", "secs", "stirred", "total_at", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting = False
-        self.stirred = False
-        """Bytes came since the last look, or a wait began: the silence is counted anew."""
-        self.late = False
-        self.due = NEVER
-        self.total_at = NEVER
-        self.idle_secs = NEVER
-        """How long a silence may be; only while ``kind`` is the idle one."""
-        self.kind = UpstreamFault.TIMEOUT_HEAD
-        self.secs = 0.0
-
-    def start(self, kind: UpstreamFault, secs: float, now: float) -> None:
-        """From here on ``secs`` are allowed."""
-        self.kind, self.secs, self.due = kind, secs, now + secs
-        self.late = self.stirred = False
-
-    def listen(self, secs: float) -> None:
-        """The answer's body begins: only silences are counted, from the sweeper's next look on."""
-        self.kind, self.secs = UpstreamFault.TIMEOUT_IDLE, secs
-        self.late, self.stirred = False, True
-
-    def passed(self, now: float) -> bool:
-        """Whether the wait has to end."""
-        if not self.waiting:
-            return False
-        if self.stirred:
-            self.stirred = False
-            self.due = now + self.secs
-        self.late = self.late or now >= min(self.due, self.total_at)
-        return self.late
-
-    def fault(self, authority: str, *, sending: bool) -> UpstreamError:
-        """What a wait that was late raises."""
-        if self.total_at < self.due:
-            return UpstreamError(
-                UpstreamFault.TIMEOUT_TOTAL, f"upstream {authority} did not finish within the total time"
-            )
-        if sending:
-            what = "did not take the request"
-        elif self.kind is UpstreamFault.TIMEOUT_HEAD:
-            what = "sent no answer"
-        else:
-            what = "sent no byte of its answer"
-        return UpstreamError(self.kind, f"upstream {authority} {what} for {self.secs:g} s")
 
 
 class Keeper(Protocol):
@@ -256,9 +176,12 @@ class UpstreamConnection:
                 found.append(await self._read_head(None))
                 if found[0].status < 300:
                     # It goes on reading, and might wait for the rest before it says more.
+                    self.clock.waiting = True
                     await sent.wait()
             except UpstreamError as exc:
                 refused = exc
+            finally:
+                self.clock.waiting = False
             group.cancel_scope.cancel()
         self._unsent = not sent.is_set() or bool(failed)
         self._sending = False
@@ -424,7 +347,12 @@ class UpstreamConnection:
             self._ended = found[1]
             return found[0]
         self._eof = True
-        return self._bytes_of(self._engine.receive_eof())
+        rest = self._bytes_of(self._engine.receive_eof())
+        if self._ended and self._transport.ragged_end:
+            # RFC 9112 section 9.8: whoever stands between can end a connection, but not say so within TLS.
+            self._ended = False
+            self._failure = self._closed("within its answer: without the TLS alert that ends it")
+        return rest
 
     def _bytes_of(self, events: list[Event]) -> bytes:
         """A fault is kept until the bytes before it are handed out."""

@@ -77,8 +77,13 @@ def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value
 
 def timestamp(now: float) -> str:
     """`now`, seconds since the epoch, in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
-    second = math.floor(now)
-    return f"{_second(second)}.{int((now - second) * 1000):03d}Z"
+    second, millisecond = divmod(milliseconds(now), 1000)
+    return f"{_second(second)}.{millisecond:03d}Z"
+
+
+def milliseconds(now: float) -> int:
+    """Whole ones; what binary fractions lack to the next is less than a microsecond and added."""
+    return math.floor(now * 1000 + 0.0005)
 
 
 @functools.lru_cache(maxsize=4)

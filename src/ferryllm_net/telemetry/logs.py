@@ -6,7 +6,6 @@ would mix what an embedding program logs with what the gateway does.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Literal, Protocol
@@ -15,7 +14,7 @@ import msgspec
 
 from ferryllm_net.config import LoggingSettings, Secret
 
-from .format import Level, Value, json_line, pair, plain_text, text_begin, text_line, without
+from .format import Level, Value, json_line, milliseconds, pair, plain_text, text_begin, text_line, without
 
 Outcome = Literal["ok", "error", "truncated", "cancelled"]
 """How a request ended: answered; refused or failed, by anyone; begun and cut by the upstream; left by the client."""
@@ -99,7 +98,7 @@ class Log:
         write of its own."""
         self._lines: list[str] = []
         self._texts: dict[tuple[Value | None, ...], str] = {}
-        self._begun = (-1.0, "")
+        self._begun = (-1, "")
 
     @classmethod
     def from_settings(
@@ -173,6 +172,9 @@ class Log:
             level = Level.WARN if blamed_client else Level.ERROR
         if level < self._level:
             return
+        if level is Level.INFO and not self._json and done.error_kind is None:
+            self._put(self._completed_line(done))
+            return
         fields: dict[str, Value | None] = {
             "entry": done.entry,
             "outcome": done.outcome,
@@ -194,6 +196,40 @@ class Log:
             "request_id": done.request_id,
         }
         self.entry(level, "request completed", fields)
+
+    def _completed_line(self, done: RequestDone) -> str:
+        """The same as `entry` writes, of texts that repeat from request to request and the figures between them."""
+        who: tuple[Value | None, ...] = (done.display_model, done.backend_model, done.provider, done.stream)
+        text = self._texts.get(who)
+        if text is None:
+            names = ("display_model", "backend_model", "provider", "stream")
+            pairs = [self._pair(name, value) for name, value in zip(names, who) if value is not None]
+            text = self._remember(who, "".join(f" {one}" for one in pairs))
+        how: tuple[Value | None, ...] = (done.entry, done.outcome, done.status)
+        begin = self._texts.get(how)
+        if begin is None:
+            fields = {"entry": done.entry, "outcome": done.outcome}
+            if done.status is not None:
+                fields["status"] = status_text(done.status)
+            begin = self._remember(how, without(plain_text("request completed", fields), self._secrets))
+        figures = f" latency_ms={done.latency_ms}"
+        if done.ttfb_ms is not None:
+            figures += f" ttfb_ms={done.ttfb_ms}"
+        tokens = ""
+        if done.input_tokens is not None:
+            tokens = f" input_tokens={done.input_tokens}"
+        if done.output_tokens is not None:
+            tokens += f" output_tokens={done.output_tokens}"
+        if done.cache_read_tokens is not None:
+            tokens += f" cache_read_tokens={done.cache_read_tokens}"
+        if done.cache_write_tokens is not None:
+            tokens += f" cache_write_tokens={done.cache_write_tokens}"
+        if done.reasoning_tokens is not None:
+            tokens += f" reasoning_tokens={done.reasoning_tokens}"
+        if done.sent_bytes is not None:
+            tokens += f" sent_bytes={done.sent_bytes}"
+        last = self._pair("request_id", done.request_id)
+        return f"{self._opening()} {begin}{figures}{text}{tokens} losses={done.losses} {last}"
 
     def entry(self, level: Level, message: str, fields: Mapping[str, Value | None]) -> None:
         """One entry with any keys; those whose value is None are left out."""
@@ -249,9 +285,10 @@ class Log:
     def _opening(self) -> str:
         now = self._now()
         moment, begin = self._begun
-        if not 0 <= now - moment < 0.001 or math.floor(now * 1000) != math.floor(moment * 1000):
+        passed = milliseconds(now)
+        if passed != moment:  # a busy gateway has many in one
             begin = text_begin(now, Level.INFO, ansi=self._ansi)
-            self._begun = (now, begin)
+            self._begun = (passed, begin)
         return begin
 
     def _pair(self, key: str, value: Value) -> str:

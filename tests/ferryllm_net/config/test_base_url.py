@@ -57,3 +57,15 @@ def test_other_urls_are_refused_with_the_mend(text: str, message: str, mend: str
     assert message in str(caught.value)
     assert mend in caught.value.mend
     assert "planted" not in str(caught.value) + caught.value.mend
+
+
+def test_a_unix_socket_is_the_host() -> None:
+    assert parse_base_url("http+unix://%2Frun%2Fa%20b.sock/v1/") == BaseUrl(
+        "http", "localhost", 80, "/v1", "/run/a b.sock"
+    )
+
+
+@pytest.mark.parametrize("text", ["http+unix://run/x", "http+unix:///run/x", "http+unix://%2F" + "a" * 110])
+def test_what_is_no_path_of_a_socket_is_refused(text: str) -> None:
+    with pytest.raises(BaseUrlFault, match="absolute path of a unix socket"):
+        parse_base_url(text)

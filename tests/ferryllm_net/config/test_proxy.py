@@ -29,8 +29,10 @@ def test_urls_of_proxies(text: str, proxy: ProxySettings) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ftp://p", "socks4://p", "http://", "http://p:x", "http://p:0", "http://p/path", "http://p?x=hunter2", "a b"]
-    + ["http://u%0d%0a:hunter2@p", "http://u%3au:hunter2@p", f"http://u:{'x' * 256}@p", "http://[::1"],
+    [
+        *("", "ftp://p", "socks4://p", "http://", "http://p:x", "http://p:0", "http://p/path", "http://p?x=hunter2"),
+        *("a b", "http://u%0d%0a:hunter2@p", "http://u%3au:hunter2@p", f"http://u:{'x' * 256}@p", "http://[::1"),
+    ],
 )
 def test_what_is_no_proxy_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(ProxyFault) as caught:
@@ -132,9 +134,22 @@ def test_what_is_wrong_is_reported_at_its_key(tmp_path: Path, environ: dict[str,
 def test_the_other_keys_of_the_way(tmp_path: Path) -> None:
     path = tmp_path / "ferryllm.toml"
     path.write_text(
-        '[[providers]]\nname = "p"\ntype = "openai"\nbase_url = "https://a.example"\nhttp2 = true\nmax_connections = 7\n'
+        '[[providers]]\nname = "p"\ntype = "openai"\nbase_url = "https://a.example"\n'
+        "http2 = true\nmax_connections = 7\n"
         '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://b.example"\n'
     )
     first, second = load_settings(path, {}).providers
     assert (first.http2, first.max_connections) == (True, 7)
     assert (second.http2, second.max_connections, second.proxy) == (False, None, None)
+
+
+def test_a_unix_socket_has_no_proxy(tmp_path: Path) -> None:
+    path = tmp_path / "ferryllm.toml"
+    path.write_text(
+        '[[providers]]\nname = "p"\ntype = "openai"\nbase_url = "http+unix://%2Frun%2Fx/v1"\nproxy = "http://p:1"\n'
+    )
+    settings = load_settings(path, {"HTTP_PROXY": "http://p:1"})
+    (provider,) = settings.providers
+    assert provider.proxy is None
+    assert (provider.socket, provider.base_url) == ("/run/x", "http+unix://%2Frun%2Fx/v1")
+    assert any("unix socket" in str(warning) for warning in settings.warnings)

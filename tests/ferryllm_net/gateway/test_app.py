@@ -150,6 +150,9 @@ def test_every_key_of_server_reaches_what_decides(tmp_path: pathlib.Path, key: s
 
 
 PROVIDER: dict[str, Any] = {
+    "proxy": "socks5h://127.0.0.1:1080",
+    "http2": True,
+    "max_connections": 12,
     "name": "other",
     "type": "anthropic",
     "base_url": "https://elsewhere.example",

@@ -178,10 +178,10 @@ async def test_a_write_to_a_client_that_is_gone_is_its_leaving_and_no_fault_of_o
     async with wired() as w:
 
         async def handle(request: Request, respond: Responder) -> None:
-            async def body(data: bytes) -> None:
+            def put(data: bytes) -> bool:
                 raise ClientLeft("the client left")
 
-            respond.body = body  # type: ignore[method-assign]  # the moment between the two can not be hit from outside
+            respond.put = put  # type: ignore[method-assign]  # the moment between the two can not be hit from outside
             await w.app.handle(request, respond)
 
         w.rig.server._handler = handle

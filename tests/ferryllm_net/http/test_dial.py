@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream
 
-from ferryllm_net.http import Origin, UpstreamError, UpstreamFault, dial
+from ferryllm_net.http import Origin, Pool, RequestHead, UpstreamError, UpstreamFault, dial
 from ferryllm_net.http.dial import addresses, connect
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +95,9 @@ async def test_the_next_address_is_tried_at_once_when_one_refuses(monkeypatch: p
     monkeypatch.setattr(anyio, "getaddrinfo", resolver(*TWO))
     monkeypatch.setattr(dial, "STAGGER_SECS", 60)
     network = Network(monkeypatch, n1="refuses", n2="answers")
-    with anyio.fail_after(5), await connect("a.example", 80) as sock:
+    with anyio.fail_after(5):
+        sock = await connect("a.example", 80)
+    with sock:
         assert sock is network.sockets["2"]
 
 
@@ -101,7 +105,9 @@ async def test_a_fast_first_address_is_the_only_one_tried(monkeypatch: pytest.Mo
     monkeypatch.setattr(anyio, "getaddrinfo", resolver(*TWO))
     monkeypatch.setattr(dial, "STAGGER_SECS", 60)
     network = Network(monkeypatch, n1="answers", n2="answers")
-    with anyio.fail_after(5), await connect("a.example", 80) as sock:
+    with anyio.fail_after(5):
+        sock = await connect("a.example", 80)
+    with sock:
         assert sock is network.sockets["1"]
     assert network.begun == ["1"]
 
@@ -158,3 +164,22 @@ async def test_name_without_addresses_is_told(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UpstreamError, match="name cannot be resolved") as caught:
         await dial.dial(Origin("http", "nobody.invalid", 80))
     assert caught.value.kind is UpstreamFault.CONNECT
+
+
+async def test_an_upstream_behind_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    origin = Origin("http", "localhost", 80, socket=path)
+    with pytest.raises(UpstreamError, match=r"behind the unix socket .* cannot be reached: no such file") as caught:
+        await dial.dial(origin)
+    assert caught.value.kind is UpstreamFault.CONNECT
+
+    async def serve(stream: ByteStream) -> None:
+        async with stream:
+            assert b"host: localhost\r\n" in await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, serve)
+        async with Pool() as pool, await pool.open(origin, RequestHead("GET", "/", [])) as response:
+            assert await response.read(10) == b"ok"
+        group.cancel_scope.cancel()

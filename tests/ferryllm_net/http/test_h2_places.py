@@ -157,7 +157,7 @@ async def test_a_draining_server_is_left_without_losing_a_request() -> None:
         server.start_drain()
         with anyio.fail_after(10):
             while pool.idle:
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
         with pytest.raises(UpstreamError) as caught:
             await pool.open(origin, POST, b"b")
         assert caught.value.kind is UpstreamFault.CONNECT

@@ -215,7 +215,7 @@ async def test_idle_connections_that_the_upstream_closed_are_closed_here_too() -
         await (await b.ask(reply=b.reply(FULL, close=True))).read(10)
         with anyio.fail_after(5):
             while b.pool.idle:
-                await anyio.sleep(0.001)
+                await anyio.wait_all_tasks_blocked()
 
 
 async def test_closed_pool_keeps_nothing() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ferryllm_net.http import Interrupted, Limits, Timeouts, UpstreamError, UpstreamFault, UpstreamResponse
 from support.streams import MemoryTransport
-from support.upstream import FULL, OK, ORIGIN, answer, bench, head
+from support.upstream import FULL, OK, ORIGIN, Fed, answer, bench, head
 
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 BODIES = {
@@ -137,13 +137,13 @@ async def test_a_wait_that_is_interrupted_goes_on_where_it_was(way: str) -> None
             await answer(fars[0], CHUNKED + b"1\r\n")
 
         response = await b.ask(reply=reply())
-        got: list[bytes] = []
+        got = Fed(stop=True)
 
         async def wait() -> None:
             if way == "receive":
-                got.append(await response.receive())
+                got(await response.receive())
             else:
-                await response.pump(lambda data: got.append(data) is None)
+                await response.pump(got)
 
         async with anyio.create_task_group() as group:
 
@@ -154,10 +154,10 @@ async def test_a_wait_that_is_interrupted_goes_on_where_it_was(way: str) -> None
             group.start_soon(interrupted)
             await anyio.wait_all_tasks_blocked()
             response.interrupt()
-        assert not got
+        assert not got.pieces
         await fars[0].send(b"a\r\n0\r\n\r\n")
         await wait()
-        assert got == [b"a"]
+        assert got.pieces == [b"a"]
         assert response.ended
 
 
@@ -199,9 +199,9 @@ async def test_silence_within_a_pump_is_late_and_a_client_that_reads_slowly_is_n
 @pytest.mark.anyio
 async def test_bytes_before_a_cut_are_fed_before_it_is_told() -> None:
     async with bench() as b:
-        got: list[bytes] = []
+        got = Fed()
         response = await b.ask(reply=b.reply(CHUNKED + b"2\r\nab\r\nzz\r\n", close=True))
         with pytest.raises(UpstreamError) as caught:
-            await response.pump(lambda data: got.append(data) is not None)
+            await response.pump(got)
         assert caught.value.kind is UpstreamFault.PROTOCOL
-        assert got == [b"ab"]
+        assert got.pieces == [b"ab"]

@@ -11,7 +11,9 @@ import pytest
 
 from ferryllm_net.http import (
     Limits,
+    Origin,
     Timeouts,
+    Transport,
     UpstreamError,
     UpstreamFault,
 )
@@ -340,3 +342,37 @@ async def test_cancelled_upload_leaves_nothing_behind(when: str) -> None:
         with anyio.fail_after(5):
             while await far.receive():
                 pass
+
+
+async def test_a_body_that_only_the_end_delimits_needs_the_end_that_tls_says() -> None:
+    async with bench() as b:
+
+        async def reply() -> None:
+            await answer(await b.upstream.accept(), OK + b"\r\nok", close=True)
+
+        plain = b.upstream.dial
+
+        async def dial(origin: Origin) -> Transport:
+            near = await plain(origin)
+            assert isinstance(near, MemoryTransport)
+            near.ragged_end = True
+            return near
+
+        b.pool._dial = dial
+        response = await b.ask(reply=reply())
+        assert await response.receive() == b"ok"
+        with pytest.raises(UpstreamError, match="without the TLS alert") as caught:
+            await response.receive()
+        assert caught.value.kind is UpstreamFault.CLOSED
+
+
+async def test_upload_that_stalls_after_an_early_answer_is_late() -> None:
+    async def reply() -> None:
+        far = await b.upstream.accept()
+        await far.receive_until(b"\r\n\r\n")
+        await far.send(OK + b"content-length: 2\r\n\r\no")
+
+    async with bench(Limits(pool_sweep_secs=0.005), capacity=50_000) as b:
+        with pytest.raises(UpstreamError, match="did not take the request"):
+            await b.ask(head("POST"), b"x" * 400_000, reply=reply(), timeouts=Timeouts(idle_secs=0.02))
+        assert b.pool.active == b.pool.idle == 0

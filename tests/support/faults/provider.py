@@ -74,6 +74,10 @@ class Provider:
                 await self.arrived.wait()
         return found[number - 1]
 
+    def case(self, request: Request, dialect: str, stream: bool) -> Case:
+        """What `request` asks for; another provider may have more to say to it."""
+        return Case(dialect, stream)
+
     # --- doors ---
 
     async def plain(self, stream: Stream) -> None:
@@ -149,7 +153,8 @@ class Provider:
         text = request.head + request.body
         dialect = _DIALECT.search(text)
         assert dialect is not None, text[:200]
-        case = Case(dialect[1].decode(), b'"stream": true' in text or b'"stream":true' in text or b":stream" in text)
+        stream_wanted = b'"stream": true' in text or b'"stream":true' in text or b":stream" in text
+        case = self.case(request, dialect[1].decode(), stream_wanted)
         play = self.extra.get(request.name) or FAULTS[request.name].play
         for step in play(case):
             kind = type(step)
@@ -213,9 +218,9 @@ async def reset(stream: Stream, *, hard: bool = True) -> None:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Provider]:
+async def running(provider: Provider | None = None) -> AsyncIterator[Provider]:
     """``async with running() as provider``; all doors are open."""
-    provider = Provider()
+    provider = provider or Provider()
     doors: dict[str, Callable[[Stream], Awaitable[None]]] = {
         name: getattr(provider, name)
         for name in (
