@@ -265,9 +265,7 @@ class Exchange:
         return self._refuse(unread(event.status, event.message), now)
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
-        alive = self.state in _UPSTREAM_ALIVE
-        if self.state is State.KEEPING and self._past is not None:
-            alive = self._past.upstream_open
+        alive = self._past.upstream_open if self._past and self.state is State.KEEPING else self.state in _UPSTREAM_ALIVE
         actions: list[Action] = [Abort()] if alive else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
         done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING

@@ -383,10 +383,19 @@ class Usage(Struct, frozen=True, gc=False):
 
     def merge(self, later: Usage) -> Usage:
         """Counters of ``later`` replace ours; what it does not know stays (U4)."""
-        changes = {f: v for f in self.__struct_fields__ if (v := getattr(later, f)) is not None}
-        if self.server_tools and later.server_tools:
-            changes["server_tools"] = self.server_tools | later.server_tools
-        return msgspec.structs.replace(self, **changes) if changes else self
+        tools = later.server_tools
+        if self.server_tools:
+            tools = self.server_tools if tools is None else self.server_tools | tools
+        # Field by field, because some providers count with every chunk of a stream.
+        return Usage(
+            self.input if later.input is None else later.input,
+            self.cache_read if later.cache_read is None else later.cache_read,
+            self.cache_write if later.cache_write is None else later.cache_write,
+            self.cache_write_1h if later.cache_write_1h is None else later.cache_write_1h,
+            self.output if later.output is None else later.output,
+            self.reasoning if later.reasoning is None else later.reasoning,
+            tools,
+        )
 
 
 class FinishReason(enum.Enum):

@@ -43,13 +43,14 @@ class Observer:
     def see(self, event: Event) -> Event:
         """The event, or the failure it should have been."""
         kind = type(event)
+        if type(event) is UsageUpdate:
+            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
+            return event
         if kind is End and self._is_hollow():
             event = StreamFailed(HOLLOW)
         if kind is Finish and self._is_malformed(event.reason):  # type: ignore[union-attr]  # its type was compared
             event = StreamFailed(MALFORMED)
-        if isinstance(event, UsageUpdate):
-            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
-        elif isinstance(event, Start):
+        if isinstance(event, Start):
             self.id, self.model = event.id or None, event.model or None
             self.usage = event.usage if event.usage is not None else self.usage
         elif isinstance(event, Finish):

@@ -24,6 +24,14 @@ PREFIX = "ferry1."
 MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyJ", b"ferry1.W1tb", b"ZmVycnkxL")
 """One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
 
+_IN_CLEAR, _IN_BASE64 = b"ferry1.", b"ZmVycnkxL"
+
+
+def is_marked(body: bytes) -> bool:
+    """Whether one of `MARKS` is in ``body``; two looks at it where there is none, which is nearly always."""
+    return _IN_BASE64 in body or (_IN_CLEAR in body and any(mark in body for mark in MARKS))
+
+
 MAX_CARRIER = 16 << 10
 """Characters of one carrier: it travels twice in every later turn, with the call and with its result."""
 

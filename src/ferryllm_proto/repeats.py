@@ -101,13 +101,18 @@ class Repeats:
         data = frame.data
         if self._misses > _MAX_MISSES or b"\\" in data or b"\n" in data:
             return False
-        needle = b'"%b":"%b"' % (key, delta.text.encode("utf-8", "surrogatepass"))
-        at = data.find(needle)
         # Without a backslash every quote begins or ends a string: what looks like the member is one, the only one.
-        if at < 0 or data.count(b'"%b"' % key) != 1:
+        if data.count(b'"%b"' % key) != 1:
             return False
+        needle = b'"%b":"%b"' % (key, delta.text.encode("utf-8", "surrogatepass"))
+        at, start = data.find(needle), len(key) + 4
+        if at < 0:
+            needle = needle.replace(b":", b": ", 1)
+            at, start = data.find(needle), start + 1
+            if at < 0:
+                return False
         self._misses += 1
         line = b"event: %b\ndata: " % frame.event.encode() if frame.event else b"data: "
-        self._before, self._behind = line + data[: at + len(key) + 4], data[at + len(needle) - 1 :] + b"\n\n"
+        self._before, self._behind = line + data[: at + start], data[at + len(needle) - 1 :] + b"\n\n"
         self._size, self._kind, self.ix = len(self._before), type(delta), delta.ix
         return True

@@ -63,10 +63,6 @@ _PLAIN = frozenset({TextDelta, ReasoningDelta})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 
 
-def _nowhere(event: Event) -> bytes:
-    raise LocalProtocolError("no answer has begun")
-
-
 class Translator:
     """One request and its answer.
 
@@ -124,8 +120,8 @@ class Translator:
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
         self._told = 0
-        # No method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
-        self._send: Callable[[Event], bytes] = _nowhere
+        # Never a method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
+        self._send: Callable[[Event], bytes]
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -284,8 +280,7 @@ class Translator:
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
-            decoder = self.backend.stream_decoder() if self.stream else None
-            ends = self.backend.event_ends
+            decoder, ends = self.backend.stream_decoder() if self.stream else None, self.backend.event_ends
             self._relay = Relay(self._scanner(name), stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = State.RELAY
             return self._relayed(data)
@@ -396,8 +391,7 @@ class Translator:
     def _commit(self) -> bytes:
         headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
         self._decide(200, headers)  # whatever kind of success the provider called it
-        held, self._held = self._held, []
-        return b"".join(held)
+        return self._flush()
 
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is State.FAILED:
@@ -411,8 +405,7 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            body = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
-            response = self.backend.decode_response(json.mend_utf8(unwrapped(body)))
+            response = self.backend.decode_response(json.mend_utf8(unwrapped(b"".join(self._buffer))))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)

@@ -34,10 +34,9 @@ PROVIDER_HEADERS: Headers = (
     ("x-request-id", "req_1"),
 )
 
-_WORDS = (
-    "def class return import self async await for if else with as None True request response stream token tool error "
-    'the a of to and in is that it src/app/server.py tests/test_stream.py README.md naïve — … "quoted" \\path\\x'
-).split(" ")
+_WORDS = ["def", "class", "return", "import", "self", "async", "await", "if", "else", "None", "request", "response"]
+_WORDS += ["stream", "token", "tool", "error", "the", "a", "of", "to", "and", "in", "is", "that", "it", "README.md"]
+_WORDS += ["src/app/server.py", "tests/test_stream.py", "naïve", "—", "…", '"quoted"', "\\path\\x"]
 
 PATHS = {
     "gemini": "/v1beta/models/asked:generateContent",
@@ -260,7 +259,7 @@ def cost(run: Run, *, rounds: int = 7, secs: float = 0.05) -> float:
 def main(wanted: list[str]) -> None:
     for name, run in scenarios().items():
         if not wanted or any(word in name for word in wanted):
-            print(f"{name:40} {cost(run):10.2f}")
+            sys.stdout.write(f"{name:40} {cost(run):10.2f}\n")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ async def test_a_client_that_leaves_closes_its_provider_at_once(phase: str, hard
                 times.append(await time_to_close(f, entry, phase, hard=hard, number=number))
             assert min(times) <= AT_ONCE_SECS, f"{entry}: {times}"
         await f.settle()
-        assert f.log.count('outcome="cancelled"') == len(f.provider.requests)
+        await f.logged('outcome="cancelled"', len(f.provider.requests))
 
 
 async def test_a_client_that_leaves_while_its_body_is_read_never_reaches_a_provider() -> None:
@@ -105,7 +105,7 @@ async def test_a_client_that_leaves_while_its_body_is_read_never_reaches_a_provi
                     await anyio.sleep(0.001)
         await f.settle()
         assert f.provider.requests == []
-        assert 'outcome="cancelled"' in f.log
+        await f.logged('outcome="cancelled"')
 
 
 async def test_a_client_that_leaves_while_the_provider_is_dialled_ends_the_dial() -> None:
@@ -121,7 +121,7 @@ async def test_a_client_that_leaves_while_the_provider_is_dialled_ends_the_dial(
         await f.settle()
         assert anyio.current_time() - left_at < 0.7, "the dial went on to its deadline"
         await census.check()
-        assert 'outcome="cancelled"' in f.log
+        await f.logged('outcome="cancelled"')
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])

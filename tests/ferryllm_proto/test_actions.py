@@ -10,7 +10,7 @@ import pytest
 
 from ferryllm_net.gateway import interpreter
 from ferryllm_net.telemetry import logs
-from ferryllm_proto import actions, exchange
+from ferryllm_proto import actions, exchange, notes
 from ferryllm_proto.dialect import UpstreamRequest
 from ferryllm_proto.responses import remembering
 
@@ -28,7 +28,7 @@ def test_the_union_names_every_action_of_the_module() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_machine_makes_each_action_and_the_interpreter_knows_it(kind: type) -> None:
-    assert f"{kind.__name__}(" in inspect.getsource(exchange) + inspect.getsource(remembering)
+    assert f"{kind.__name__}(" in "".join(map(inspect.getsource, (exchange, notes, remembering)))
     assert kind.__name__ in inspect.getsource(interpreter.Interpreter)
 
 
@@ -46,7 +46,7 @@ def test_a_note_is_for_everybody_unless_it_says_otherwise() -> None:
 
 
 def test_every_note_has_a_line_in_the_log() -> None:
-    source = inspect.getsource(exchange)
+    source = inspect.getsource(notes)
     for name in interpreter._NOTES:
         assert f'"{name}"' in source
     assert source.count("Note(") == len(interpreter._NOTES), "no note without its writer"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ferryllm_proto import DIALECTS, Translator, ids, ir, json, schemas, tools
+from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools
 from ferryllm_proto.dialects.anthropic import decode_request as messages_request
 from ferryllm_proto.dialects.openai import encode_messages, response, vendors
 from ferryllm_proto.errors import RemoteProtocolError
@@ -198,6 +198,12 @@ def test_a_member_is_found_where_it_is(body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json, "_only", lambda data, name: None)
         assert short is None or short == json.find(body, ("model",))
+
+
+@given(body=st.lists(st.sampled_from([b"a", b'"', b"ferry1.", b"W", b"WyJ", b"W1tb", b"ZmVycnkxL"]), max_size=5))
+def test_envelopes_are_looked_for_by_what_all_marks_have(body: list[bytes]) -> None:
+    data = b"".join(body)
+    assert opaque.is_marked(data) == any(mark in data for mark in opaque.MARKS)
 
 
 # --- requests for Chat -----------------------------------------------------------------------------------

@@ -80,6 +80,13 @@ def test_a_provider_that_compacts_is_asked_in_the_clients_bytes() -> None:
     assert talk.receive_eof() == answer
 
 
+@pytest.mark.parametrize("answer", [b'{"id":"resp_1","output":[{"ty', b"", b"<html></html>", b"[]"])
+def test_half_an_answer_of_a_provider_that_compacts_is_an_error(answer: bytes) -> None:
+    status, told = run(Compact(entry="openai_responses", backend="openai_responses"), answer)
+    assert status == 502
+    assert told["error"]["message"]
+
+
 def test_a_summary_of_ours_is_not_sent_to_a_provider_that_could_not_read_it() -> None:
     _, made = run(Compact(entry="openai_responses", backend="openai"), chat("they said two"))
     body = json.dumps({"model": "m", "input": made["output"]}).encode()

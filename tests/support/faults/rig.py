@@ -122,6 +122,13 @@ class Faulty:
     def log(self) -> str:
         return self._log.getvalue()
 
+    async def logged(self, text: str, times: int = 1) -> None:
+        """Wait until ``text`` is in the log so often: lines may be written together."""
+        with anyio.fail_after(PATIENCE_SECS):
+            while self.log.count(text) < times:  # noqa: ASYNC110 - a log has no event to wait for
+                await anyio.sleep(0.005)
+        assert self.log.count(text) == times
+
     def parts(self, entry: str, backend: str, name: str, *, door: str, stream: bool) -> tuple[str, bytes]:
         """Path and body of a request of ``entry`` for the fault ``name`` behind a provider of ``backend``."""
         model = f"xx-{door}-yy-{backend}-yy-zz-{name}-zz"

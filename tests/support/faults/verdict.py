@@ -27,7 +27,7 @@ def judge(fault: Fault, entry: str, backend: str, reply: Reply, *, stream: bool)
     if not 200 <= reply.status < 300:
         assert expected != "answer", f"status {reply.status} for a whole answer: {reply.body[:200]!r}"
         assert reply.status in fault.statuses, f"status {reply.status}, expected {sorted(fault.statuses)}"
-        _check_refusal(entry, reply, raw=entry == backend and fault.name.startswith("status-"))
+        _check_refusal(entry, reply)
         return "status"
     assert reply.status == 200
     if stream:
@@ -37,9 +37,9 @@ def judge(fault: Fault, entry: str, backend: str, reply: Reply, *, stream: bool)
     return "whole"
 
 
-def _check_refusal(entry: str, reply: Reply, *, raw: bool) -> None:
+def _check_refusal(entry: str, reply: Reply) -> None:
     fields = dict(reply.headers)
-    if reply.status in (429, 529) and not raw:
+    if reply.status in (429, 529):
         assert "retry-after" in fields, "the provider's wait was lost"
     assert fields["content-type"].startswith("application/json")
     check_error(entry, reply.status, reply.body)

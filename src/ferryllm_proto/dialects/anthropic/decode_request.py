@@ -73,27 +73,33 @@ def decode(body: bytes, *, counting: bool = False) -> ir.Request:
         )
     if message.max_tokens is not None and message.max_tokens < 0:
         raise json.bad_field("max_tokens", "0 or more", str(message.max_tokens))
-    turns = _turns(message.messages, message.model)
-    return _request(message, turns, _system(message.system), _tools(message.tools), ext)
+    choice = _tool_choice(message.tool_choice, ext)
+    wished = _output(message, ext)
+    said = _turns(message.messages, message.model), _system(message.system), _tools(message.tools)
+    return _request(message, said, choice, wished, ext)
+
+
+_Said = tuple[tuple[ir.Turn, ...], tuple[ir.Text, ...], tuple[ir.Tool, ...]]
+"""Turns, system texts, tools."""
 
 
 def _request(
     message: wire.Request,
-    turns: tuple[ir.Turn, ...],
-    system: tuple[ir.Text, ...],
-    tools: tuple[ir.Tool, ...],
+    said: _Said,
+    choice: tuple[ir.ToolChoice | None, bool | None],
+    wished: tuple[ir.Format | None, str | None, dict[str, str]],
     ext: dict[str, bytes],
 ) -> ir.Request:
-    choice, parallel = _tool_choice(message.tool_choice, ext)
-    format_, effort, names = _output(message, ext)
+    turns, system, tools = said
+    format_, effort, names = wished
     return ir.Request(
         dialect=NAME,
         model=message.model,
         turns=turns,
         system=system,
         tools=tools,
-        tool_choice=choice,
-        parallel=parallel,
+        tool_choice=choice[0],
+        parallel=choice[1],
         max_output=message.max_tokens,
         temperature=message.temperature,
         top_p=message.top_p,
@@ -143,7 +149,9 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
         said = message.system
         system = () if said is None else decode_blocks.whole(said, "system", "")
         tools = tuple([_whole_tool(tool, f"tools[{n}]") for n, tool in enumerate(message.tools or ())])
-        return _request(message, turns, system, tools, {})  # type: ignore[arg-type]  # only texts are decoded there
+        found: _Said = turns, system, tools  # type: ignore[assignment]  # of the system only texts are decoded
+        ext: dict[str, bytes] = {}
+        return _request(message, found, _tool_choice(message.tool_choice, ext), _output(message, ext), ext)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RemoteProtocolError, KeyError):
         return None
 

@@ -27,6 +27,7 @@ from ...events import (
 from . import carrier, errors, usage, wire
 from .grounding import Quoted
 from .partial_args import PartialArguments
+from .repeats import Repeats
 from .wire import NAME, given
 
 _TEXT, _REASONING = BlockKind.TEXT, BlockKind.REASONING
@@ -67,6 +68,9 @@ class ChunkReader:
         self._called = False
         self._others = False
         self._usage = b""
+        self._repeats = Repeats()
+        self._known = -1
+        """The block of the chunk that is known."""
         self._partial: tuple[str, str, PartialArguments] | None = None
         self._quoted = Quoted()
         self._logprobs: bytes | None = None
@@ -79,6 +83,48 @@ class ChunkReader:
 
     def chunk(self, data: bytes, out: list[Event], depth: int = 0) -> None:
         """Events of one chunk, appended to ``out``."""
+        if depth or not self.repeat(data, out):
+            known = len(out)
+            counted = self._chunk(data, out, depth)
+            if not depth:
+                self._learn(data, out[known:], counted)
+
+    def repeat(self, data: bytes, out: list[Event]) -> bool:
+        """Events of a chunk that is the last one again but for its text and its usage; whether it is, or else nothing
+        is done."""
+        if self._open is None or self._open != self._known or self._quoted.waiting or self._partial is not None:
+            return False
+        found = self._repeats.take(data)
+        if found is None:
+            return False
+        text, counted = found
+        told = None
+        if counted != self._usage:
+            told = usage.decode(counted)
+            if told is None:
+                return False
+            self._usage = counted
+        self._quoted.chunk()
+        self._quoted.part()
+        if self._kind is _TEXT:
+            self._quoted.add(text)
+            out.append(TextDelta(self._open, text))
+        else:
+            out.append(ReasoningDelta(self._open, text))
+        if told is not None:
+            out.append(UsageUpdate(told))
+        return True
+
+    def _learn(self, data: bytes, events: list[Event], counted: bytes) -> None:
+        if not events or len(events) > 2 or (len(events) == 2 and type(events[1]) is not UsageUpdate):
+            return
+        delta = events[0]
+        if type(delta) is TextDelta or type(delta) is ReasoningDelta:
+            self._known = delta.ix
+            self._repeats.learn(data, delta.text, counted)
+
+    def _chunk(self, data: bytes, out: list[Event], depth: int) -> bytes:
+        """Read any chunk; returned is its usage as it stands there."""
         try:
             chunk = json.decode(data, wire.chunk)
         except RemoteProtocolError as exc:
@@ -90,7 +136,7 @@ class ChunkReader:
             chunk = json.decode(mended, wire.chunk)
         if chunk.candidates is None and depth < MAX_ENVELOPES and json.kind(chunk.response) == "object":
             self.chunk(bytes(chunk.response), out, depth + 1)
-            return
+            return b""
         if len(chunk.error) and errors.says_error(chunk.error):
             raise errors.raised(errors.in_band(data))
         counted = chunk.usageMetadata if len(chunk.usageMetadata) else chunk.usage_metadata
@@ -100,7 +146,7 @@ class ChunkReader:
             if chunk.candidates is None and feedback is None and not len(counted) and not id_:
                 if unsuccessful(data):
                     raise errors.raised(errors.in_band(data))
-                return  # nothing of an answer: proxies send empty objects to keep a line alive
+                return b""  # nothing of an answer: proxies send empty objects to keep a line alive
             self.started = True
             self._model = chunk.modelVersion or chunk.model_version or ""
             out.append(Start(id_ or "", self._model))
@@ -120,6 +166,7 @@ class ChunkReader:
             self._count(counted, out)
         if final and not self.finished:
             self._give_finish(out)
+        return bytes(counted)
 
     def end(self, out: list[Event]) -> None:
         """The answer is over: `Finish`, unless it was given.

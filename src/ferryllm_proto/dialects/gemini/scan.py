@@ -10,6 +10,7 @@ from ...held import HeldBody
 from ...sse import MAX_EVENT_SIZE
 from . import errors, usage, wire
 from .cutter import ArrayCutter
+from .repeats import Repeats
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -33,8 +34,54 @@ class _Scan:
         self._blocked = False
         self._called = False
         self._counted = b""
-        self._renamed = b"", b""
-        """The usual name as it came and as it leaves."""
+        self._repeats = Repeats()
+        self._behind: bytes | None = None
+        """What follows the usage of the chunk that is known, as it leaves; None where that is not all that changes."""
+
+    def _seen(self, data: bytes) -> bytes:
+        """Take note of a chunk; returned is it with the model's name replaced."""
+        if self._repeated(data):
+            if self._name is None:
+                return data
+            if self._behind is not None:
+                return data[: len(data) - len(self._repeats.behind)] + self._behind
+            return self._rename(data)
+        self._read(data)
+        shown = self._rename(data)
+        if self._learn(data):
+            rest = len(data) - len(self._repeats.behind)
+            # As a rule the name stands behind the usage.
+            self._behind = shown[rest:] if shown[:rest] == data[:rest] else None
+        return shown
+
+    def _repeated(self, data: bytes) -> bool:
+        """Take note of a chunk that is the last one again but for its text and its usage; whether it is."""
+        found = None if self._word is not None or self.error is not None else self._repeats.take(data)
+        if found is None:
+            return False
+        counted = found[1]
+        if counted != self._counted:
+            told = usage.decode(counted)
+            if told is None:
+                return False
+            self._counted = counted
+            self.usage = told if self.usage is None else self.usage.merge(told)
+        return True
+
+    def _learn(self, data: bytes) -> bool:
+        """Remember a chunk, just read, that had one text and nothing else to say; whether it had."""
+        if self._word is not None or self.error is not None or not self._counted or self._repeats.over:
+            return False
+        try:
+            chunk = json.decode(data, wire.chunk)
+            content = chunk.candidates[0].content if chunk.candidates and len(chunk.candidates) == 1 else None
+            parts = content.parts if content is not None else None
+            part = json.decode(parts[0], wire.answer_part) if parts and len(parts) == 1 else None
+        except RemoteProtocolError:
+            return False
+        if part is None or not part.text or bytes(chunk.usageMetadata) != self._counted:
+            return False
+        return self._repeats.learn(data, part.text, self._counted)
 
     def _rename(self, data: bytes) -> bytes:
         """``data``, an object, with the model's name replaced."""
@@ -136,8 +183,7 @@ class StreamScanner(_Scan):
         out = []
         for is_element, piece in pieces:
             if is_element:
-                self._read(piece)
-                piece = self._rename(piece)
+                piece = self._seen(piece)
             out.append(piece)
         return b"".join(out)
 
@@ -162,9 +208,7 @@ class StreamScanner(_Scan):
             at = line.find(b"{")
             if at >= 0 and line.startswith(b"data:"):
                 data = line[at:].rstrip(b"\r\n")
-                self._read(data)
-                if self._name is not None:
-                    line = line[:at] + self._rename(data) + line[at + len(data) :]
+                line = line[:at] + self._seen(data) + line[at + len(data) :]
             out.append(line)
         return b"".join(out) if b"\r" in lines else b"\n".join(out)
 

@@ -14,7 +14,7 @@ from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...events import End, Event, Start, StreamFailed, UsageUpdate
 from ...held import MAX_BODY
-from ...sse import FrameDecoder
+from ...sse import MAX_EVENT_SIZE, FrameDecoder
 from .chunks import ChunkReader
 from .cutter import ArrayCutter
 
@@ -38,6 +38,7 @@ _FIRST: dict[bytes, State] = {b"{": _BODY, b"[": _ARRAY}
 
 
 _EMPTY = (Start, UsageUpdate)
+_CR, _LF = 13, 10
 
 
 class StreamDecoder:
@@ -87,6 +88,23 @@ class StreamDecoder:
                 raise RemoteProtocolError(f"the answer is longer than {MAX_BODY} bytes", kind=ir.ErrorKind.UPSTREAM)
 
     def _events(self, data: bytes, out: list[Event]) -> None:
+        end = b"\r\n\r\n" if data.endswith(b"\r\n\r\n") else b"\n\n"
+        if len(data) > MAX_EVENT_SIZE or not data.endswith(end) or not self._frames.idle:
+            self._framed(data, out)
+            return
+        repeat = self._reader.repeat
+        pieces = data.split(end)
+        pieces.pop()
+        for n, piece in enumerate(pieces):
+            # The usual event is one line, and the one before it again but for its text: no need to frame it.
+            if piece.startswith(b"data: {") and _LF not in piece and _CR not in piece and repeat(piece[6:], out):
+                continue
+            self._framed(piece + end, out)
+            if not self._frames.idle:
+                self._framed(b"".join([one + end for one in pieces[n + 1 :]]), out)
+                return
+
+    def _framed(self, data: bytes, out: list[Event]) -> None:
         fault: RemoteProtocolError | None = None
         try:
             frames = self._frames.receive_data(data)

@@ -127,8 +127,9 @@ def finish_reason(reason: ir.FinishReason, details_: bytes | None, *, refused: b
 # --- usage -----------------------------------------------------------------------------------------------
 
 
-def _first(*values: int | None) -> int | None:
-    return next((max(0, value) for value in values if value is not None), None)
+def _first(camel: int | None, snake: int | None) -> int | None:
+    value = snake if camel is None else camel
+    return value if value is None or value > 0 else 0
 
 
 def decode(raw: Raw | bytes) -> ir.Usage | None:
