@@ -137,6 +137,7 @@ def _settle() -> None:
     """
     import gc
 
+    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

@@ -63,11 +63,11 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def mark_in(data: bytes) -> Mark:
-    """The mark in a request. Raises ValueError when it lost its own."""
-    found = _MARK.search(data)
-    if found is None:
+    """The last mark in a request: before it may stand those of earlier turns. Raises ValueError where there is none."""
+    found = _MARK.findall(data)
+    if not found:
         raise ValueError("a request without a mark")
-    return Mark(found[1].decode(), int(found[2]), int(found[3]))
+    return Mark(found[-1][0].decode(), int(found[-1][1]), int(found[-1][2]))
 
 
 def new_mark(chance: random.Random, pieces: int = 0, size: int = 0) -> Mark:

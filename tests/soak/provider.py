@@ -59,14 +59,16 @@ class Marking(faults.Provider):
         self.answers += 1
         return Marked(dialect, stream, mark)
 
-    async def seen(self, mark_id: str, secs: float) -> faults.Request | None:
-        """The request with this mark once it came; None when it does not."""
+    def watch(self, mark_id: str) -> None:
+        """Before the request with this mark is sent."""
         self.watched.add(mark_id)
+
+    async def seen(self, mark_id: str, secs: float) -> faults.Request | None:
+        """The request with a mark that is watched, once it came; None when it does not."""
         try:
             with anyio.move_on_after(secs):
                 while mark_id not in self.awaited:
                     await self.arrived.wait()
-                    await anyio.lowlevel.checkpoint()
             return self.awaited.pop(mark_id, None)
         finally:
             self.watched.discard(mark_id)

@@ -16,6 +16,7 @@ from .faults import UpstreamError, UpstreamFault
 from .h2_upstream import H2Upstream
 from .limits import Limits, Timeouts
 from .origin import Origin
+from .places import Counts
 from .transport import Transport
 
 
@@ -38,6 +39,7 @@ class Keeper:
         reach: Callable[[Origin, Timeouts, float], Awaitable[Transport]],
         start: Callable[[H2Upstream], None],
         rest: Callable[[H2Upstream], None],
+        counts: Counts,
     ) -> None:
         self.reach = reach
         """Dials."""
@@ -45,6 +47,7 @@ class Keeper:
         """Runs a connection in a task."""
         self.rest = rest
         """Nothing runs on it, for now or for ever."""
+        self.counts = counts
 
 
 class H2Group:
@@ -163,7 +166,10 @@ class H2Group:
     async def _wait(self, total_at: float) -> _Waiter:
         limits, origin = self._limits, self._origin
         full = f"the pool of upstream {origin.authority} is full: all streams of its connections are in use"
+        counts = self._keeper.counts
+        counts.waited += 1
         if len(self.waiters) >= limits.pool_waiting:
+            counts.refused += 1
             raise UpstreamError(UpstreamFault.FULL, f"{full} and {limits.pool_waiting} requests wait for one")
         waiter = _Waiter()
         self.waiters.append(waiter)
@@ -177,6 +183,7 @@ class H2Group:
         if waiter.served:
             return waiter
         self.waiters.remove(waiter)
+        counts.refused += 1
         if total_at < until:
             text = f"upstream {origin.authority} did not finish within the total time"
             raise UpstreamError(UpstreamFault.TIMEOUT_TOTAL, text)

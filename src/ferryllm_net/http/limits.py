@@ -51,8 +51,6 @@ class Limits(msgspec.Struct, frozen=True):
     """And how much of it: one whole body of the largest allowed size."""
     drain_rest_bytes: int = 256 * KIB
     """An unread rest up to this is read away to keep the connection (Go: 256 KiB), above it the connection closes."""
-    pipelined_bytes: int = 64 * KIB
-    """What is read ahead while a handler runs (one head); then reading pauses."""
     connections: int = 10_000
     """Open at once in one process; above it accepting waits. nginx worker_connections are 512 to 10,240 in practice."""
     connections_per_address: int = 256

@@ -9,11 +9,25 @@ from __future__ import annotations
 from collections import deque
 
 import anyio
+import msgspec
 
 from .faults import UpstreamError, UpstreamFault
 from .limits import Limits
 from .origin import Origin
 from .upstream import UpstreamConnection
+
+
+class Counts(msgspec.Struct):
+    """What the pool has done so far, for metrics."""
+
+    dialled: int = 0
+    reused: int = 0
+    retried: int = 0
+    """Repeated on a fresh connection, because a kept one had died."""
+    waited: int = 0
+    """For a connection, because the limit of the origin was reached."""
+    refused: int = 0
+    """Because too many waited, or one for too long."""
 
 
 class _Waiter:
@@ -30,12 +44,13 @@ class Group:
     """Places of one origin. Who gets one by `begin` or `wait` holds it until `end`, or until the connection that took
     it is idle."""
 
-    def __init__(self, origin: Origin, limits: Limits) -> None:
+    def __init__(self, origin: Origin, limits: Limits, counts: Counts) -> None:
         self.idle: list[UpstreamConnection] = []
         """The most recently used last. Each holds a place."""
         self.waiters: deque[_Waiter] = deque()
         self._origin = origin
         self._limits = limits
+        self._counts = counts
         self._places = 0
 
     def begin(self) -> bool:
@@ -66,7 +81,9 @@ class Group:
         """A connection with its place, or a place alone. Raises `UpstreamError`."""
         limits, origin = self._limits, self._origin
         full = f"the pool of upstream {origin.authority} is full: {origin.max_connections} connections are in use"
+        self._counts.waited += 1
         if len(self.waiters) >= limits.pool_waiting:
+            self._counts.refused += 1
             raise UpstreamError(UpstreamFault.FULL, f"{full} and {limits.pool_waiting} requests wait for one")
         waiter = _Waiter()
         self.waiters.append(waiter)
@@ -80,6 +97,7 @@ class Group:
         if waiter.served:
             return waiter.connection
         self.waiters.remove(waiter)
+        self._counts.refused += 1
         if total_at < until:
             text = f"upstream {origin.authority} did not finish within the total time"
             raise UpstreamError(UpstreamFault.TIMEOUT_TOTAL, text)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
-import msgspec
 
 from .backends.clock import clock
 from .dial import dial
@@ -20,7 +19,7 @@ from .engine import Misuse, RequestHead, ResponseHead
 from .faults import NEVER, UpstreamError, UpstreamFault
 from .limits import Limits, Timeouts
 from .origin import Origin
-from .places import Group
+from .places import Counts, Group
 from .prepared import PreparedHead, prepare
 from .response import UpstreamResponse
 from .transport import Transport
@@ -45,19 +44,6 @@ class Swept(Protocol):
     def active(self) -> int: ...
 
     def sweep(self, now: float) -> None: ...
-
-
-class Counts(msgspec.Struct):
-    """What the pool has done so far, for metrics."""
-
-    dialled: int = 0
-    reused: int = 0
-    retried: int = 0
-    """Repeated on a fresh connection, because a kept one had died."""
-    waited: int = 0
-    """For a connection, because the limit of the origin was reached."""
-    refused: int = 0
-    """Because too many waited, or one for too long."""
 
 
 class Pool:
@@ -159,7 +145,7 @@ class Pool:
         if fresh is not None:
             group.begin()
         elif connection is None and not group.begin():
-            connection = await self._wait(group, timeouts, total_at)
+            connection = await self._wait(group, total_at)
             now = self.clock()
         if connection is not None:
             self.counts.reused += 1
@@ -205,7 +191,7 @@ class Pool:
     # --- connections ---
 
     def _group(self, origin: Origin) -> Group:
-        group = self._groups[origin] = Group(origin, self._limits)
+        group = self._groups[origin] = Group(origin, self._limits, self.counts)
         return group
 
     async def _take(self, group: Group, now: float) -> UpstreamConnection | None:
@@ -221,22 +207,15 @@ class Pool:
             await connection.aclose()
         return None
 
-    async def _wait(self, group: Group, timeouts: Timeouts, total_at: float) -> UpstreamConnection | None:
+    async def _wait(self, group: Group, total_at: float) -> UpstreamConnection | None:
         """A connection that another one gives back, or None where one may be made."""
-        self.counts.waited += 1
-        try:
-            while True:
-                connection = await group.wait(total_at)
-                if connection is None:
-                    return None
-                if connection.is_reusable():
-                    connection.next_message()
-                    return connection
-                await connection.aclose()
-                return None  # its place is ours
-        except UpstreamError:
-            self.counts.refused += 1
-            raise
+        connection = await group.wait(total_at)
+        if connection is not None and not connection.is_reusable():
+            await connection.aclose()
+            return None  # its place is ours
+        if connection is not None:
+            connection.next_message()
+        return connection
 
     async def _connect(self, origin: Origin, timeouts: Timeouts, total_at: float) -> UpstreamConnection:
         transport = await self._reach(origin, timeouts, total_at)
@@ -311,7 +290,7 @@ class Pool:
     def _share(self, origin: Origin) -> H2Group:
         from .h2_places import H2Group, Keeper
 
-        keeper = Keeper(self._reach, self._start, self._rest)
+        keeper = Keeper(self._reach, self._start, self._rest, self.counts)
         group = self._shared[origin] = H2Group(origin, self._limits, keeper)
         return group
 

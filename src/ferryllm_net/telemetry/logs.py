@@ -98,7 +98,10 @@ class Log:
         write of its own."""
         self._lines: list[str] = []
         self._texts: dict[tuple[Value | None, ...], str] = {}
-        self._begun = (-1, "")
+        self._begun = ""
+        """How lines of the millisecond from `_since` to `_until` begin."""
+        self._since = self._until = 0.0
+        self._last_id = self._last = ""
 
     @classmethod
     def from_settings(
@@ -228,7 +231,7 @@ class Log:
             tokens += f" reasoning_tokens={done.reasoning_tokens}"
         if done.sent_bytes is not None:
             tokens += f" sent_bytes={done.sent_bytes}"
-        last = self._pair("request_id", done.request_id)
+        last = self._last if done.request_id is self._last_id else self._request(done.request_id)
         return f"{self._opening()} {begin}{figures}{text}{tokens} losses={done.losses} {last}"
 
     def entry(self, level: Level, message: str, fields: Mapping[str, Value | None]) -> None:
@@ -265,7 +268,18 @@ class Log:
         if text is None:
             text = plain_text(message, {key: value for key, value in fields.items() if value is not None})
             text = self._remember(key, without(text, self._secrets))
-        self._put(f"{self._opening()} {text} {self._pair('request_id', request_id)}")
+        last = self._last if request_id is self._last_id else self._request(request_id)
+        line = f"{self._opening()} {text} {last}"
+        if self.held and len(self._lines) < HELD_LINES:
+            self._lines.append(line)
+        else:
+            self._put(line)
+
+    def _request(self, request_id: str) -> str:
+        """Its pair; most lines of a request come one after the other."""
+        self._last_id = request_id
+        self._last = last = pair("request_id", without(request_id, self._secrets))
+        return last
 
     def _quick_line(self, message: str, fields: Mapping[str, Value | None]) -> str:
         """The same as `text_line`, with texts that have been made before."""
@@ -284,12 +298,11 @@ class Log:
 
     def _opening(self) -> str:
         now = self._now()
-        moment, begin = self._begun
-        passed = milliseconds(now)
-        if passed != moment:  # a busy gateway has many in one
-            begin = text_begin(now, Level.INFO, ansi=self._ansi)
-            self._begun = (passed, begin)
-        return begin
+        if not self._since <= now < self._until:  # a busy gateway has many lines in one millisecond
+            passed = milliseconds(now)
+            self._since, self._until = passed / 1000, (passed + 1) / 1000
+            self._begun = text_begin(now, Level.INFO, ansi=self._ansi)
+        return self._begun
 
     def _pair(self, key: str, value: Value) -> str:
         found = self._texts.get((key, value))

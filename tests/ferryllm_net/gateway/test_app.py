@@ -124,10 +124,18 @@ SERVER: dict[str, Any] = {
     "tls_key": "server.key",
     "tls_client_ca": "ca.pem",
     "http2": False,
+    "listeners": [{"address": "127.0.0.1:4568"}],
+    "trusted_proxies": ["10.0.0.0/8"],
+    "workers": 4,
+    "backend": "trio",
+    "limits": {"header_kb": 7},
 }
 ELSEWHERE = {
     "listen": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "drain_timeout_secs": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
+    "listeners": "test_listening.py, test_listeners_of_tables_stand_beside_the_others",
+    "trusted_proxies": "test_listening.py, test_the_client_is_whom_a_trusted_proxy_names",
+    "backend": "../../ferryllm_cli/test_serve_workers.py, test_the_file_chooses_the_backend",
     "check_providers": "test_endpoints.py, test_providers_are_asked_only_where_it_is_wanted",
     "tls_cert": "test_serve.py, test_a_gateway_with_a_certificate_speaks_http2_over_tls",
     "tls_key": "test_serve.py, test_a_gateway_with_a_certificate_speaks_http2_over_tls",

@@ -25,7 +25,10 @@ class Recorder:
     async def body_data(self, received: int) -> bytes | None:
         return None
 
-    async def write(self, data: bytes) -> None: ...
+    def put(self, data: bytes) -> bool:
+        return True
+
+    async def drain(self) -> None: ...
 
     def encode(self, event: Event) -> bytes:
         if isinstance(event, ResponseHead):
