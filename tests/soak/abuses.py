@@ -37,10 +37,7 @@ BAD: dict[str, tuple[bytes, frozenset[int]]] = {
     "a body too large": (_POST + b"content-length: 99999999\r\n\r\n", frozenset({413})),
     "no JSON": (_POST + b"content-length: 4\r\n\r\n{{{{", frozenset({400})),
     "no model": (_POST + b"content-length: 2\r\n\r\n{}", frozenset({400})),
-    "an unknown model": (
-        _POST + b'content-length: 30\r\n\r\n{"model":"nobody","messages":[' + b"]}"[:0],
-        frozenset({400, 404}),
-    ),
+    "an unknown model": (_POST + b'content-length: 32\r\n\r\n{"model":"nobody","messages":[]}', frozenset({400, 404})),
     "no such path": (b"GET /nowhere HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", frozenset({404})),
     "another host": (b"GET /v1/models HTTP/1.1\r\nhost: evil.test\r\n\r\n", frozenset({400, 403, 421})),
 }

@@ -36,7 +36,10 @@ async def leaving(world: World, chance: random.Random) -> None:
             if phase == "connected":
                 return
             reaches = phase in ("silent", "endless", "flood")
-            asked = world.question(chance, phase if reaches else "echo", stream=True, filling="x" * 5000)
+            # What has no end is written in the words of one dialect.
+            asked = world.question(
+                chance, phase if reaches else "echo", backend="openai", stream=True, filling="x" * 5000
+            )
             data = asked.head() + asked.body
             if not reaches:
                 end = len(asked.head()) // 2 if phase == "head" else len(data) // 2
@@ -69,7 +72,7 @@ async def leaving_stream(world: World, chance: random.Random) -> None:
         async with world.connection(way, fresh=True) as connection:
             assert isinstance(connection, Http2)
             other = world.question(chance, "paced", pieces=10, size=10, stream=True)
-            asked = world.question(chance, phase, stream=True)
+            asked = world.question(chance, phase, backend="openai", stream=True)
             world.requests += 2
             world.provider.watch(asked.mark.id)
             number = await connection.begin(other)

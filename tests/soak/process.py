@@ -38,8 +38,7 @@ STOP_SECS = 20.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _BASES = {"openai": "/v1", "openai_responses": "/v1"}
 _LOUD = re.compile(
-    r"Traceback|Exception ignored|never (?:awaited|retrieved)|ResourceWarning|\bERROR\b|request handler failed|"
-    r"a connection failed"
+    r"Traceback|Exception ignored|never (?:awaited|retrieved)|ResourceWarning|handler failed|a connection failed"
 )
 """In the gateway's log: mistakes of its own."""
 

@@ -40,14 +40,16 @@ def judge(question: Question, reply: Reply, fault: Fault | None = None) -> str:
             text = "".join(part.text for part in response.parts if isinstance(part, ir.Text))
             assert text == question.mark.text or expected == "either", "another text"
         return "whole"
-    return _judge_stream(question, reply, expected, passed=passed and fault is not None)
+    return _judge_stream(question, reply, expected, faulty=fault is not None)
 
 
-def _judge_stream(question: Question, reply: Reply, expected: str, *, passed: bool) -> str:
-    """``passed``: the provider's own bytes, mistakes included."""
+def _judge_stream(question: Question, reply: Reply, expected: str, *, faulty: bool) -> str:
     entry, text = question.entry, question.mark.text
     problems, seen = grammar.judge(entry, reply.body, path=path_of(entry, stream=True))
-    if not passed:
+    same = entry == question.backend
+    # The provider's own bytes, mistakes included.
+    passed = same and faulty
+    if not same:
         wrong = [problem for problem in problems if problem.rule != grammar.CUT]
         assert not wrong, f"{wrong[0]}"
     assert seen.ended or seen.failed, f"neither an end nor an error: {reply.body[-200:]!r}"

@@ -151,7 +151,7 @@ class Interpreter:
                     seen = await self._go_on(actions, scope)
                 self._scope = None
                 # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
-                actions = self._heed() if seen is None and not self._over else seen
+                actions = seen
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
@@ -169,6 +169,13 @@ class Interpreter:
         """One thing after the other, until the exchange is over or the wait for the next one is broken off. Returns
         actions that came all the same: what they ask for is not to be interrupted half-way."""
         while True:
+            # What a pump has left comes first, also one that was cancelled when it had just ended; and not within its
+            # scope, because a write that is broken off leaves half a message behind.
+            if self._full:
+                await self._respond.drain()
+                self._full = False
+            if self._asks:
+                actions, self._asks = self._asks, ()
             if actions:
                 rest = self._perform(actions)
                 if rest is not None:
@@ -206,6 +213,8 @@ class Interpreter:
         if self._over:
             return
         due = self._record_due
+        if due is None and self._asks and type(self._asks[-1]) is Record:
+            due = self._asks[-1]
         if due is None:
             actions = self._exchange.receive(ClientLost(), self._app.clock())
             due = next((action for action in actions if isinstance(action, Record)), None)
@@ -291,7 +300,8 @@ class Interpreter:
         self._app.log.warn("responses store failed", reason=reason, request_id=self._exchange.id)
 
     async def _pump(self, upstream: UpstreamResponse) -> Sequence[Action]:
-        """Upstream to client, chunk by chunk where the bytes arrive; returns what needs more than a write."""
+        """Upstream to client, chunk by chunk where the bytes arrive; what needs more than a write is left in `_asks`
+        and `_full`."""
         exchange, put, clock = self._exchange, self._respond.put, self._app.clock
         relay = exchange.relay
 
@@ -305,18 +315,8 @@ class Interpreter:
             return self._full
 
         try:
-            # What a pump leaves is looked for first: it may be from one that was cancelled when it had just ended.
-            while self._full or self._asks or await upstream.pump(feed):
-                if self._asks:
-                    actions, self._asks = self._asks, ()
-                    return actions
-                scope, self._scope = self._scope, None
-                await self._respond.drain()
-                self._full = False
-                assert scope is not None
-                self._listen(scope)
-                if self._woken is not None:
-                    scope.cancel()
+            if await upstream.pump(feed):
+                return ()
         except UpstreamError as exc:
             return self._tell(UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS))
         return self._tell(UpstreamEnd())

@@ -69,6 +69,7 @@ async def serve(
         on_error=lambda request, exc: _report(log, exc),
     )
     app.draining = lambda: server.draining
+    _watch(app, server)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
@@ -99,6 +100,20 @@ async def serve(
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
         doors.close()
+
+
+def _watch(app: App, server: Server) -> None:
+    """What is alive, for whoever looks for what stays."""
+    watch, pool = app.metrics.watch, app.pool
+    watch("ferryllm_open_connections", "Connections of clients, that of the scrape included.", lambda: server.connections)
+    watch("ferryllm_exchanges_running", "Requests that are being answered.", lambda: len(app.running))
+    watch(
+        "ferryllm_upstream_connections",
+        "Connections to providers, in use or kept for reuse.",
+        lambda: {"active": pool.used, "idle": pool.idle},
+        label="state",
+    )
+    watch("ferryllm_tasks", "Tasks of the event loop.", lambda: len(anyio.get_running_tasks()))
 
 
 def _warn_exposed(settings: Settings, log: Log) -> None:

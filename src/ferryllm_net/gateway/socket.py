@@ -176,8 +176,8 @@ class _Channel:
         self._read = False
         self._unsent: list[bytes] = []
 
-    def whole_body(self) -> bytes | None:
-        if self._read:
+    def whole_body(self, limit: int) -> bytes | None:
+        if self._read or len(self._turn.body) > limit:
             return None
         self._read = True
         return self._turn.body

@@ -165,7 +165,7 @@ class Connection:
             if self._host.draining and self.phase is Phase.IDLE:
                 return None
             try:
-                data = await self.transport.receive()
+                data = await self._receive()
                 if self._sniff and data:
                     self._sniff = False
                     self._begin_head(latest)
@@ -190,7 +190,7 @@ class Connection:
     async def _look(self, data: bytes) -> bytes:
         """The first bytes of a connection, or b"" when they are nothing for HTTP/1.1."""
         while len(data) < len(PREFACE) and PREFACE.startswith(data):
-            more = await self.transport.receive()
+            more = await self._receive()
             if not more:
                 return b""
             data += more
@@ -201,6 +201,17 @@ class Connection:
         words = data.partition(b"\r\n")[0].split(b" ")
         broken = len(words) == 3 and (words[0] == b"PRI" or not words[2].startswith(b"HTTP/"))
         return b"" if broken and b"\r\n" in data else data
+
+    async def _receive(self) -> bytes:
+        """Raises `Interrupted` when the deadline has passed or a drain begins between requests; an interruption that
+        came too late for an earlier wait is none."""
+        while True:
+            try:
+                return await self.transport.receive()
+            except Interrupted:
+                # `expire` takes the deadline away.
+                if self.deadline == math.inf or (self._host.draining and self.phase is Phase.IDLE):
+                    raise
 
     def _begin_head(self, latest: float) -> None:
         self.phase = Phase.HEAD
@@ -237,8 +248,8 @@ class Connection:
             return False
         if not self._body_done and not self._closing:
             await self._drain_rest()
-        if self._body_done and self._engine.reusable:
-            return not self._host.draining
+        if self._body_done and self._engine.reusable and not self._host.draining:
+            return True
         if not self._body_done or not self.transport.is_quiet():
             await self._linger()
         return False
@@ -266,7 +277,7 @@ class Connection:
         left = self._limits.linger_bytes
         await self.transport.send_eof()
         try:
-            while left > 0 and (data := await self.transport.receive()):
+            while left > 0 and (data := await self._receive()):
                 left -= len(data)
         except Interrupted:
             pass
@@ -284,7 +295,7 @@ class Connection:
 
     # What the request and the responder ask for (`request.Channel`).
 
-    def whole_body(self) -> bytes | None:
+    def whole_body(self, limit: int) -> bytes | None:
         events = self._events
         if self._body_read or self._fault is not None:
             return None
@@ -293,6 +304,8 @@ class Connection:
             return b""
         if len(events) == 2 and type(events[0]) is Body and type(events[1]) is EndOfMessage:
             data = events[0].data
+            if len(data) > limit:
+                return None
             events.clear()
             self._body_done = self._body_read = True
             return data
@@ -341,9 +354,9 @@ class Connection:
                 return None
             if self._fault is not None:
                 raise RequestError(self._fault.status, self._fault.message)
-            received = await self.transport.receive()
+            received = await self._receive()
             if not received:
-                # The inbox has told `_client_ended`, which cancels the handler; this wakes where that is shielded.
+                # The transport has told `_client_ended`, which cancels the handler; this is where it is shielded.
                 await anyio.lowlevel.checkpoint()
                 raise ClientLeft("the client left within the body of its request")
             self._events.extend(self._engine.receive_data(received))
@@ -382,8 +395,8 @@ class Connection:
     def put(self, data: bytes) -> bool:
         if self._broken:
             raise ClientLeft("the client left")
-        if len(data) > self._limits.write_piece_bytes:
-            self._unwritten = data
+        if len(data) > self._limits.write_piece_bytes or self._unwritten:
+            self._unwritten += data
             return False
         try:
             return self.transport.write(data)
@@ -427,7 +440,10 @@ class Connection:
         if self._behind:
             data, self._behind = self._behind, b""
             return data
-        return await self.transport.receive()
+        while True:
+            # Nobody interrupts this wait: it was meant for an earlier one.
+            with contextlib.suppress(Interrupted):
+                return await self.transport.receive()
 
     def watch_drain(self, callback: Callable[[], None]) -> None:
         self._drain_watch = callback

@@ -22,8 +22,9 @@ _Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 _Hop: TypeAlias = "tuple[_Address, int] | None"
 """One that a proxy has seen; None where it hides it (RFC 7239 section 6) or says what is no address."""
 
-# RFC 7239 section 4: a name, and a token or a quoted string behind it; then what separates it from the next.
-_PAIR = re.compile(r'\s*(?:([^\s=;,"]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s=;,"]*)))?\s*([;,]|$)')
+# RFC 7239 section 4. A quote that does not end comes last, and ends the reading: linear, whatever the field holds.
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",;]+)|([,;])|"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::(\d{1,5}))?|([0-9.]+):(\d{1,5})", re.ASCII)
 
 
@@ -119,32 +120,30 @@ def _last(values: Sequence[str]) -> str:
 
 
 def _forwarded(value: str) -> list[tuple[_Hop, str]]:
-    """The elements of Forwarded, each with its scheme; only those to the right of what can not be read."""
+    """The elements of Forwarded, each with its scheme; none where a quote does not end."""
     elements: list[tuple[_Hop, str]] = []
     pairs: dict[str, str] = {}
-    at = 0
-    while at <= len(value):
-        found = _PAIR.match(value, at)
-        if found is None:
-            # Not well-formed: everything read so far may be part of it.
-            elements, pairs = [], {}
-            at = _resume(value, at)
-            if at < 0:
-                return []
+    plain, quoted = "", None
+    for token in (*_TOKEN.finditer(value), None):
+        if token is not None and token[2]:
+            # Behind a quoted value there is nothing but space.
+            plain += token[2] if quoted is None or token[2].strip() else ""
             continue
-        if found[1] is not None:
-            text = found[3] if found[2] is None else re.sub(r"\\(.)", r"\1", found[2])
-            pairs.setdefault(found[1].lower(), text)
-        if found[4] != ";":
-            if pairs:  # a list may have empty elements (RFC 9110 section 5.6.1)
-                elements.append((_hop(pairs.get("for", "")), pairs.get("proto", "").lower()))
+        if token is not None and token[1] is not None:
+            plain, quoted = plain if quoted is None else plain + "?", token[1]
+            continue
+        if token is not None and token[3] is None:
+            return []
+        name, equals, text = plain.strip().partition("=")
+        if quoted is not None and not text:
+            text = _ESCAPE.sub(r"\1", quoted)
+        elif quoted is not None:
+            text = ""
+        if name or quoted is not None:
+            # What is no pair breaks its element: "for" is then no address.
+            pairs.setdefault(name.lower() if equals else "for", text if equals else "")
+        plain, quoted = "", None
+        if (token is None or token[3] == ",") and pairs:  # a list may have empty elements (RFC 9110 section 5.6.1)
+            elements.append((_hop(pairs.get("for", "")), pairs.get("proto", "").lower()))
             pairs = {}
-            if not found[4]:
-                break
-        at = found.end()
     return elements
-
-
-def _resume(value: str, at: int) -> int:
-    comma = value.find(",", at)
-    return comma + 1 if comma >= 0 else -1

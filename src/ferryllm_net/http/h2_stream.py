@@ -68,7 +68,7 @@ class StreamResponder(Responder):
         return self._stream.put(b"" if self._bodyless else data)
 
     def put_end(self, data: bytes, trailers: Headers) -> bool:
-        self._after = self._move("end")
+        after = self._move("end")
         data = b"" if self._bodyless else data
         fields = [] if self._bodyless else trailers
         if self._head is not None and not data and not fields:
@@ -77,6 +77,7 @@ class StreamResponder(Responder):
             if self._head is not None:
                 self._send_head(end=False)
             self._stream.put_last(data, fields)
+        self._after = after
         if not self._stream.put_finish():
             return False
         self._settle()
@@ -210,7 +211,7 @@ class Stream:
 
     # What the request asks for (`request.Channel`).
 
-    def whole_body(self) -> bytes | None:
+    def whole_body(self, limit: int) -> bytes | None:
         return None  # `body_data` gives windows back; with all of it there it does not wait either
 
     async def body_data(self, received: int) -> bytes | None:

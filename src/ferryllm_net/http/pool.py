@@ -74,6 +74,11 @@ class Pool:
         return self._idle + sum(group.idle for group in self._shared.values())
 
     @property
+    def used(self) -> int:
+        """Connections on which an exchange runs."""
+        return len(self._running)
+
+    @property
     def active(self) -> int:
         """Exchanges that run, their bodies included."""
         return sum(one.active for one in self._running)

@@ -31,8 +31,9 @@ class ClientLeft(Exception):
 class Channel(Protocol):
     """What a request and its responder need of their connection."""
 
-    def whole_body(self) -> bytes | None:
-        """The body, where all of it has come and nothing of it was taken; None where it has to be waited for."""
+    def whole_body(self, limit: int) -> bytes | None:
+        """The body, where all of it has come, nothing of it was taken and it has at most ``limit`` bytes; None where
+        `body_data` is needed."""
         ...
 
     async def body_data(self, received: int) -> bytes | None:
@@ -126,10 +127,8 @@ class Request:
         """`read` without waiting, where the body came with the head and has no coding; None where `read` is needed."""
         if self._taken or self.header("content-encoding") is not None:
             return None
-        data = self._channel.whole_body()
-        if data is None or len(data) > (self._body_limit if limit is None else limit):
-            return None
-        self._taken = True
+        data = self._channel.whole_body(self._body_limit if limit is None else limit)
+        self._taken = data is not None
         return data
 
     async def read(self, limit: int | None = None) -> bytes:
@@ -280,9 +279,10 @@ class Responder:
 
     def put_end(self, data: bytes, trailers: Headers) -> bool:
         """`end`, as far as the system takes it now. Raises `ClientLeft`."""
-        self._after = self._move("end")
+        after = self._move("end")
         last = END if self._bodyless or not trailers else EndOfMessage(trailers)
         out = self._release() + self._encode(data) + self._channel.encode(last)
+        self._after = after
         if out and not self._channel.put(out):
             return False
         self._settle()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ferryllm_proto.actions import Record
 
 if TYPE_CHECKING:
     from prometheus_client import Counter as Series
-    from prometheus_client.core import CounterMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,13 +35,52 @@ _LOSSES = (
 )
 
 
+Read: TypeAlias = Callable[[], "float | Mapping[str, float]"]
+"""Looks when somebody asks: a number, or one for each value of the gauge's label."""
+
+
+class _Gauge(NamedTuple):
+    name: str
+    words: str
+    label: str
+    read: Read
+
+    def family(self) -> GaugeMetricFamily:
+        from prometheus_client.core import GaugeMetricFamily
+
+        found = self.read()
+        if not isinstance(found, Mapping):
+            return GaugeMetricFamily(self.name, self.words, value=found)
+        family = GaugeMetricFamily(self.name, self.words, labels=[self.label])
+        for value, number in found.items():
+            family.add_metric([value], number)
+        return family
+
+
+class _Now:
+    """What is true at the moment of the scrape, as the library's registry asks for it."""
+
+    def __init__(self, gauges: list[_Gauge]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for gauge in self._gauges:
+            yield gauge.family()
+
+
 class Metrics:
-    """One gateway's counters; of all its workers where `SHARED` is in the environment."""
+    """One gateway's counters; of all its workers where `SHARED` is in the environment. Gauges are always those of the
+    process that answers."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._losses: Counter[tuple[str, str, str]] = Counter()
         self._files = _Files() if environ.get(SHARED) else None
+        self._gauges: list[_Gauge] = []
+
+    def watch(self, name: str, words: str, read: Read, *, label: str = "") -> None:
+        """Show what ``read`` finds, once a scrape and at no other time. It runs in the gateway's event loop."""
+        self._gauges.append(_Gauge(name, words, label, read))
 
     def observe(self, record: Record) -> None:
         """Count a request that is over."""
@@ -69,6 +108,7 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types there
         else:
             registry.register(self)
+        registry.register(_Now(self._gauges))
         return generate_latest(registry)
 
     def collect(self) -> Iterator[CounterMetricFamily]:

@@ -124,16 +124,16 @@ SERVER: dict[str, Any] = {
     "tls_key": "server.key",
     "tls_client_ca": "ca.pem",
     "http2": False,
-    "listeners": [{"address": "127.0.0.1:4568"}],
     "trusted_proxies": ["10.0.0.0/8"],
     "workers": 4,
     "backend": "trio",
-    "limits": {"header_kb": 7},
 }
+SERVER_TABLES = {"limits": "[server.limits]\nheader_kb = 7", "listeners": '[[server.listeners]]\naddress = "[::1]:4568"'}
 ELSEWHERE = {
     "listen": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "drain_timeout_secs": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "listeners": "test_listening.py, test_listeners_of_tables_stand_beside_the_others",
+    "workers": "../../ferryllm_cli/test_serve_workers.py, test_a_signal_lets_all_workers_finish",
     "trusted_proxies": "test_listening.py, test_the_client_is_whom_a_trusted_proxy_names",
     "backend": "../../ferryllm_cli/test_serve_workers.py, test_the_file_chooses_the_backend",
     "check_providers": "test_endpoints.py, test_providers_are_asked_only_where_it_is_wanted",
@@ -146,7 +146,7 @@ ELSEWHERE = {
 
 
 def test_every_key_of_server_is_tried_here() -> None:
-    assert set(SERVER) == {field.name for field in msgspec.structs.fields(Server)}
+    assert set(SERVER) | set(SERVER_TABLES) == {field.name for field in msgspec.structs.fields(Server)}
     for place in ELSEWHERE.values():
         file, _, name = place.partition(", ")
         assert f"def {name}(" in (pathlib.Path(__file__).parent / file).read_text(), place
@@ -155,6 +155,37 @@ def test_every_key_of_server_is_tried_here() -> None:
 @pytest.mark.parametrize("key", sorted(set(SERVER) - set(ELSEWHERE)))
 def test_every_key_of_server_reaches_what_decides(tmp_path: pathlib.Path, key: str) -> None:
     assert decides(app(load(tmp_path, {key: SERVER[key]}, {}))) != decides(app(load(tmp_path, {}, {})))
+
+
+def test_limits_of_the_file_reach_what_decides(tmp_path: pathlib.Path) -> None:
+    changed = {
+        "first_head_timeout_secs": ("accept_head_secs", 3.0),
+        "head_timeout_secs": ("head_secs", 4.0),
+        "body_timeout_secs": ("body_idle_secs", 5.0),
+        "write_timeout_secs": ("write_stall_secs", 6.0),
+        "tls_handshake_timeout_secs": ("tls_handshake_secs", 7.0),
+        "header_kb": ("head_bytes", 8),
+        "header_count": ("head_fields", 29),
+        "connections_per_address": ("connections_per_address", 10),
+        "h2_streams": ("h2_streams", 11),
+        "h2_stream_window_kb": ("h2_stream_window_bytes", 112),
+        "h2_body_window_kb": ("h2_body_window_bytes", 213),
+        "h2_connection_window_kb": ("h2_connection_window_bytes", 314),
+    }
+    assert set(changed) == {field.name for field in msgspec.structs.fields(schema.Limits)}
+    written = "\n".join(f"{key} = {value}" for key, (_, value) in changed.items())
+    limits = app(load(tmp_path, {}, {}, f"[server.limits]\n{written}")).limits
+    for key, (name, value) in changed.items():
+        assert getattr(limits, name) == value * (1024 if key.endswith("_kb") else 1), key
+
+
+def test_without_limits_in_the_file_the_server_has_its_own(tmp_path: pathlib.Path) -> None:
+    assert app(load(tmp_path, {}, {})).limits == Limits()
+
+
+def test_workers_share_the_connections_that_are_allowed(tmp_path: pathlib.Path) -> None:
+    one = app(load(tmp_path, {"max_connections": 10, "workers": 4}, {}, '[responses]\nstore = "off"'))
+    assert one.limits.connections == 3
 
 
 PROVIDER: dict[str, Any] = {

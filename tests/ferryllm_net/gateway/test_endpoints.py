@@ -140,8 +140,18 @@ async def test_an_unknown_model_is_a_404_in_the_shape_of_the_asking_client(path:
 async def test_without_an_upgrade_the_websocket_says_what_it_is(path: str) -> None:
     async with wired() as w:
         status, fields, body = await ask(w, path)
-        assert (status, fields["upgrade"], fields["connection"]) == (426, "websocket", "upgrade")
+        # The second word answers the one of our request.
+        assert (status, fields["upgrade"], fields["connection"]) == (426, "websocket", "upgrade, close")
         assert json.loads(body)["error"]["code"] == "upgrade_required"
+
+
+async def test_without_an_upgrade_the_connection_of_the_websocket_stays() -> None:
+    async with wired() as w:
+        near = w.rig.connect()
+        for _ in range(2):
+            await near.send(b"GET /v1/responses HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+            status, fields, _body = await answer(near)
+            assert (status, fields["connection"]) == (426, "upgrade")
 
 
 async def test_head_answers_have_no_body() -> None:

@@ -141,8 +141,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
             try:
                 done = self._feed(data)
             except Exception as exc:
-                self._failure = exc
-                waiter.set_result(False)
+                # The function may have cancelled its own pump, which is over then.
+                if not waiter.done():
+                    self._failure = exc
+                    waiter.set_result(False)
             else:
                 if done and not waiter.done():
                     waiter.set_result(True)

@@ -1,0 +1,254 @@
+"""One soak: the gateway, its provider, load for a time, quiet, and the reckoning."""
+
+from __future__ import annotations
+
+import pathlib
+import random
+import tempfile
+from collections.abc import Callable
+
+import anyio
+import msgspec
+from anyio.streams.tls import TLSAttribute
+
+from support.faults import provider as faults
+
+from . import clients, process
+from .clients import GONE
+from .criteria import Memory, leftovers, memory
+from .process import Sample
+from .provider import Marking, serve_h2
+from .scenes import SCENES
+from .world import Problem, World, Wrong
+
+WORKERS = 16
+"""Scenes at once: as many as keep one core of the gateway busy while its provider and clients have the other."""
+SAMPLE_SECS = 1.0
+RENEW_SECS = 7.0
+"""Between two certificates."""
+SAY_SECS = 5.0
+SETTLE_SECS = 45.0
+"""After the load: idle connections of clients last 3 s, the provider's end with it and are noticed within 5 s."""
+MOST_PROBLEMS = 50
+"""Then the run ends: they are the same ones again."""
+WARM_SCENES = ("plain", "many", "websocket", "large", "shared")
+
+Say = Callable[[str], None]
+
+
+class Outcome(msgspec.Struct):
+    """What a run found."""
+
+    backend: str
+    seed: int
+    secs: float
+    requests: int
+    scenes: dict[str, int]
+    ends: dict[str, int]
+    renewals: int
+    slowest_secs: float
+    left_secs: list[float]
+    """Median, 99th percentile and largest, from a client's going to the end of its provider's connection."""
+    before: Sample
+    peak: Sample
+    after: Sample
+    memory: Memory
+    problems: list[Problem]
+
+    @property
+    def good(self) -> bool:
+        return not self.problems
+
+
+async def soak(secs: float, *, backend: str, seed: int, say: Say) -> Outcome:
+    """Load a gateway for ``secs``. Raises RuntimeError when it does not start."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        async with anyio.create_task_group() as tasks:
+            provider = Marking()
+            stopped = anyio.CancelScope()
+            port = await tasks.start(serve_h2)
+            ready, over = anyio.Event(), anyio.Event()
+
+            async def provide() -> None:
+                with stopped:
+                    async with faults.running(provider):
+                        ready.set()
+                        await anyio.sleep_forever()
+                over.set()
+
+            tasks.start_soon(provide)
+            await ready.wait()
+            try:
+                with process.running(pathlib.Path(folder), provider, port, backend=backend) as gateway:
+                    world = World(gateway, provider)
+                    run = _Run(world, secs, backend, seed, say)
+                    await run.load()
+
+                    async def end() -> None:
+                        """The provider goes, and its connections with it."""
+                        provider.let_go.set()
+                        stopped.cancel()
+                        await over.wait()
+
+                    outcome = await run.reckon(end)
+            finally:
+                tasks.cancel_scope.cancel()
+        return outcome
+
+
+class _Run:
+    def __init__(self, world: World, secs: float, backend: str, seed: int, say: Say) -> None:
+        self.world = world
+        self.gateway = world.gateway
+        self.secs = secs
+        self.backend = backend
+        self.seed = seed
+        self.say = say
+        self.samples: list[Sample] = []
+        self.before: Sample | None = None
+        self.renewals = 0
+        self.begun = anyio.current_time()
+        self.ends_at = 0.0
+
+    @property
+    def going(self) -> bool:
+        return anyio.current_time() < self.ends_at and len(self.world.problems) < MOST_PROBLEMS and self.gateway.alive
+
+    async def load(self) -> None:
+        """Warm up, measure, and let all scenes run."""
+        chance = random.Random(self.seed)
+        for name in WARM_SCENES:
+            for _ in range(3):
+                await self._play(name, chance)
+        await self.world.aclose()
+        await self._calm()
+        self.before = await self._sample()
+        self.begun = anyio.current_time()
+        self.ends_at = self.begun + self.secs
+        async with anyio.create_task_group() as group:
+            for number in range(WORKERS):
+                group.start_soon(self._work, random.Random(f"{self.seed}/{number}"))
+            group.start_soon(self._watch)
+            group.start_soon(self._renew)
+        await self.world.aclose()
+
+    async def reckon(self, end_provider: Callable[[], object]) -> Outcome:
+        """Wait until everything has ended, and compare."""
+        world = self.world
+        assert self.before is not None
+        await end_provider()  # type: ignore[misc, func-returns-value] # a coroutine
+        after = self.before
+        if self.gateway.alive:
+            with anyio.move_on_after(SETTLE_SECS):
+                while leftovers(self.before, after := await self._sample()):
+                    await anyio.sleep(SAMPLE_SECS)
+            for words in leftovers(self.before, after):
+                self._note("what is left", words)
+        else:
+            self._note("the process", f"the gateway ended with status {self.gateway.process.poll()}")
+        found = memory(self.samples, after)
+        if not found.flat:
+            grown = found.last - found.middle
+            self._note("memory", f"{grown:.0f} KiB more in the last third than in the middle, {found.limit} allowed")
+        for line in self.gateway.mistakes()[:10]:
+            self._note("the log", line)
+        left = sorted(world.left_secs) or [0.0]
+        return Outcome(
+            backend=self.backend,
+            seed=self.seed,
+            secs=self.secs,
+            requests=world.requests,
+            scenes=dict(world.scenes.most_common()),
+            ends=dict(world.ends.most_common()),
+            renewals=self.renewals,
+            slowest_secs=world.slowest_secs,
+            left_secs=[left[len(left) // 2], left[len(left) * 99 // 100], left[-1]],
+            before=self.before,
+            peak=_peak(self.samples),
+            after=after,
+            memory=found,
+            problems=world.problems,
+        )
+
+    # --- what runs at once ---
+
+    async def _work(self, chance: random.Random) -> None:
+        names = list(SCENES)
+        weights = [weight for _, weight in SCENES.values()]
+        while self.going:
+            await self._play(chance.choices(names, weights)[0], chance)
+
+    async def _play(self, name: str, chance: random.Random) -> None:
+        self.world.scenes[name] += 1
+        try:
+            await SCENES[name][0](self.world, chance)
+        except Wrong as exc:
+            self._note(name, str(exc))
+        except Exception as exc:
+            self._note(name, f"{type(exc).__name__}: {exc}"[:500])
+
+    async def _watch(self) -> None:
+        """Samples, and a word now and then."""
+        said_at = self.begun
+        while self.going:
+            sample = await self._sample()
+            self.samples.append(sample)
+            if anyio.current_time() - said_at >= SAY_SECS:
+                said_at = anyio.current_time()
+                self.say(
+                    f"{sample.secs:5.0f} s  {sample.requests:7} requests  {len(self.world.problems)} problems  "
+                    f"{sample.rss_kib / 1024:.1f} MiB  {sample.files} files  {sample.tasks} tasks"
+                )
+            await anyio.sleep(SAMPLE_SECS)
+        if len(self.samples) < 3 and self.gateway.alive:
+            self.samples.extend([await self._sample()] * 3)
+
+    async def _renew(self) -> None:
+        """Other certificates, every third of them broken; new connections have to show the last good one."""
+        wanted: str | None = None
+        while self.going:
+            broken = self.renewals % 3 == 2
+            wanted = self.gateway.renew(broken=broken) or wanted
+            self.renewals += 1
+            with anyio.move_on_after(clients_patience := 10.0) as scope:
+                while await self._shown() != wanted:
+                    await anyio.sleep(0.1)
+            if scope.cancelled_caught:
+                self._note("renewal", f"the new certificate is not shown after {clients_patience:g} s")
+            with anyio.move_on_after(max(0.0, min(RENEW_SECS, self.ends_at - anyio.current_time()))):
+                await anyio.sleep_forever()
+
+    async def _shown(self) -> str | None:
+        """The certificate that the gateway shows, as hexadecimal digits."""
+        try:
+            stream = await clients.connect(self.world.places, "h1-tls")
+        except GONE:
+            return None
+        shown = stream.extra(TLSAttribute.peer_certificate_binary)
+        await anyio.aclose_forcefully(stream)
+        return shown.hex() if shown else None
+
+    # --- small things ---
+
+    async def _sample(self) -> Sample:
+        secs = anyio.current_time() - self.begun
+        return await anyio.to_thread.run_sync(self.gateway.sample, secs, self.world.requests)
+
+    async def _calm(self) -> None:
+        """Until what the warm-up left has gone; idle upstream connections may stay."""
+        with anyio.move_on_after(SETTLE_SECS):
+            while True:
+                sample = await self._sample()
+                if sample.connections <= 1 and not sample.exchanges and not sample.active:
+                    return
+                await anyio.sleep(0.2)
+
+    def _note(self, scene: str, words: str) -> None:
+        secs = anyio.current_time() - self.begun
+        self.world.problems.append(Problem(secs, scene, words))
+        self.say(f"{secs:5.0f} s  PROBLEM  {scene}: {words}")
+
+
+def _peak(samples: list[Sample]) -> Sample:
+    """The most of each."""
+    return Sample(**{name: max(getattr(one, name) for one in samples) for name in Sample.__struct_fields__})
