@@ -55,7 +55,7 @@ GOODBYE_SECS = 10.0
 
 
 # Tuples: a look at two or three members costs less than the hash of one.
-_UPSTREAM_ALIVE = (State.WAITING, State.ANSWERING, State.KEEPING)
+_ALIVE = (State.WAITING, State.ANSWERING, State.KEEPING)
 _TALK_OVER = (Translation.DONE, Translation.FAILED)
 _RESPONSES = "openai_responses"
 
@@ -265,8 +265,7 @@ class Exchange:
         return self._refuse(unread(event.status, event.message), now)
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
-        alive = self._past.upstream_open if self._past and self.state is State.KEEPING else self.state in _UPSTREAM_ALIVE
-        actions: list[Action] = [Abort()] if alive else []
+        actions: list[Action] = [Abort()] if self.state in _ALIVE and not (self._past and self._past.over) else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
         done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING
         return [*actions, self._record(now, None if done else Outcome.CANCELLED)]

@@ -18,7 +18,7 @@ from .accumulate import MAX_RESPONSE, Accumulator, play
 from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta
+from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta, UsageUpdate
 from .loss import Loss, LossPolicy, Report
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken, unwrapped
@@ -55,11 +55,10 @@ class State(enum.Enum):
 # What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it. Members are
 # looked up once: that costs more than a comparison with them.
 _RELAY, _STREAM = State.RELAY, State.STREAM
-_DATA_STATES = frozenset({State.SNIFF, State.ERROR, State.WHOLE, State.STREAM, State.RELAY})
-_OVER = frozenset({State.DONE, State.FAILED})
+_OVER = (State.DONE, State.FAILED)
 
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
-_PLAIN = frozenset({TextDelta, ReasoningDelta})
+_PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 
 
@@ -191,7 +190,7 @@ class Translator:
             return self._translated(self._decoder.receive_data(data))
         if state in _OVER:
             return b""
-        if state not in _DATA_STATES:
+        if state is State.REQUEST or state is State.HEAD:
             raise LocalProtocolError(f"receive_data is not possible in state {state.name}")
         return self._collect(data)
 
@@ -337,13 +336,14 @@ class Translator:
 
     def _translated(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
-        send, raiser, seen = self._send, self._raiser, self._seen
-        committed = self.head is not None
+        send, raiser, seen, committed = self._send, self._raiser, self._seen, self.head is not None
         try:
             for event in events:
                 kind = type(event)
                 if committed and kind in _PLAIN:
-                    seen.empty = False
+                    seen.empty = seen.empty and kind is UsageUpdate
+                    if kind is UsageUpdate:  # some providers count with every event
+                        seen.see(event)
                     out.append(send(event))
                     continue
                 if kind in WATCHED:
@@ -370,7 +370,7 @@ class Translator:
             self.state, self.error = State.FAILED, seen.error
         elif seen.ended and self._encoder is not None:
             self.state = State.DONE
-        if self.state in _OVER:
+        if self.state is not _STREAM:
             self._collect_losses()
         if not committed:
             self._held.extend(out)

@@ -25,7 +25,7 @@ def test_u4_later_counters_replace_and_absent_ones_stay() -> None:
     early = Usage(input=10, cache_read=4, output=1)
     assert early.merge(Usage(output=7, reasoning=0)) == Usage(input=10, cache_read=4, output=7, reasoning=0)
     assert early.merge(Usage(input=0)) == Usage(input=0, cache_read=4, output=1)
-    assert early.merge(Usage()) is early
+    assert early.merge(Usage()) == early
     assert Usage().merge(early) == early
 
 

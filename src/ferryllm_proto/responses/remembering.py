@@ -34,7 +34,8 @@ class Remembering:
         """The items it refers to, and where."""
         self._pointing: NativeTranslator | None = None
         """The conversation whose answer's place is still to be told."""
-        self._last = (b"", False)
+        self._last = (b"", True)
+        """The end of the answer while it is being kept, and whether its provider is still open."""
 
     def ask(self, body: bytes) -> Recall | None:
         """The question to the store for ``body``; None where it goes on from nothing. Raises `RemoteProtocolError`."""
@@ -81,9 +82,9 @@ class Remembering:
         return None if kept is None else Keep(kept, item_ids(kept.items))
 
     @property
-    def upstream_open(self) -> bool:
-        """Whether the provider of the answer that waits to be kept is still open."""
-        return self._last[1]
+    def over(self) -> bool:
+        """Whether the provider has ended, and its answer only waits to be kept."""
+        return not self._last[1]
 
     def release(self, talk: KeptTranslator, *, kept: bool) -> tuple[bytes, bool]:
         """The end of the answer, true to whether it was ``kept``; and whether the provider is still open."""

@@ -166,7 +166,8 @@ class StreamEncoder:
             text: str = event.text  # type: ignore[union-attr]  # and a text
             if text and (kind is TextDelta or event.summary == self._summary):  # type: ignore[union-attr]  # a thought
                 return self._prefix + json.encode_str(text) + b"}}\n\n"
-        self._live = -1
+        if kind is not UsageUpdate:
+            self._live = -1
         events = self._sequencer.send(event)
         out = self._step(events[0]) if len(events) == 1 else b"".join([self._step(one) for one in events])
         if kind in _LIVE and self._written and self._sequencer.open == event.ix:  # type: ignore[union-attr]  # as above

@@ -104,12 +104,11 @@ class ChunkReader:
             if told is None:
                 return False
             self._usage = counted
-        self._quoted.chunk()
-        self._quoted.part()
         if self._kind is _TEXT:
-            self._quoted.add(text)
+            self._quoted.alone(text)
             out.append(TextDelta(self._open, text))
         else:
+            self._quoted.alone("")
             out.append(ReasoningDelta(self._open, text))
         if told is not None:
             out.append(UsageUpdate(told))

@@ -93,6 +93,13 @@ class Quoted:
         """The parts of another content begin."""
         self._parts = []
 
+    def alone(self, text: str) -> None:
+        """Another content begins, and ``text`` is its one part."""
+        self._parts = [self._length]
+        self._length += len(text)
+        if self._length <= MAX_TEXT:
+            self._pieces.append(text)
+
     def part(self) -> None:
         """Another part begins."""
         self._parts.append(self._length)

@@ -142,12 +142,13 @@ def decode(raw: Raw | bytes) -> ir.Usage | None:
         found = json.decode(raw, wire.usage)
     except RemoteProtocolError:
         return None
-    prompt = _first(found.promptTokenCount, found.prompt_token_count)
-    said = _first(found.candidatesTokenCount, found.candidates_token_count)
+    prompt, said, total = found.promptTokenCount, found.candidatesTokenCount, found.totalTokenCount
+    if prompt is None or said is None or total is None or prompt < 0 or said < 0 or total < 0:
+        prompt, said = _first(prompt, found.prompt_token_count), _first(said, found.candidates_token_count)
+        total = _first(total, found.total_token_count)
     thoughts = _first(found.thoughtsTokenCount, found.thoughts_token_count)
     cached = _first(found.cachedContentTokenCount, found.cached_content_token_count)
     tools = _first(found.toolUsePromptTokenCount, found.tool_use_prompt_token_count)
-    total = _first(found.totalTokenCount, found.total_token_count)
     output: int | None = None
     if said is not None or thoughts is not None:
         output = (said or 0) + (thoughts or 0)
