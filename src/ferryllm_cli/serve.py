@@ -164,14 +164,10 @@ async def _supervise(settings: Settings, log: Log, quiet: bool) -> int:
     from ferryllm_net.gateway.workers import supervise
 
     command = [sys.executable, *sys.orig_argv[1:]]
-    return await supervise(
-        settings, log, command, os.environ, started=lambda doors: _show(settings, doors, quiet)
-    )
+    return await supervise(settings, log, command, os.environ, started=lambda doors: _show(settings, doors, quiet))
 
 
-async def _serve_one(
-    settings: Settings, log: Log, started: Callable[[Doors], None], worker: Worker | None
-) -> None:
+async def _serve_one(settings: Settings, log: Log, started: Callable[[Doors], None], worker: Worker | None) -> None:
     from ferryllm_net.config import with_demo
     from ferryllm_net.gateway import serve
 

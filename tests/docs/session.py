@@ -68,7 +68,7 @@ class Session:
         if before is not None:
             _end(before)
         text = self.here(command.text)
-        if address == GATEWAY:
+        if address == GATEWAY and self.addresses[GATEWAY] not in text:
             text += f" --listen {self.addresses[GATEWAY]}"
         log = self.folder / f"background-{address.rpartition(':')[2]}.log"
         with log.open("wb") as out:

@@ -65,6 +65,9 @@ NOT_RUN: dict[tuple[str, str], str] = {
         "$ ferryllm serve --listen 0.0.0.0:3000 --tls-cert server.pem --tls-key server.key",
     ): "needs a certificate; tests/ferryllm_net/gateway/test_serve.py has one",
     ("docs/howto/tls.md", "$ systemctl kill --signal=HUP ferryllm"): "needs systemd",
+    ("docs/howto/systemd.md", "$ systemctl enable --now ferryllm.socket"): "needs systemd",
+    ("docs/howto/workers.md", "$ pip install 'ferryllm[uvloop]'"): "installs; test_serve_workers.py serves with it",
+    ("docs/howto/behind-a-proxy.md", "location / {"): "needs nginx",
     (
         "docs/howto/tls.md",
         "$ curl --cacert ca.pem --cert client.pem --key client.key https://gateway.example:3000/healthz",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import os
@@ -17,7 +18,9 @@ import anyio
 import pytest
 
 from docs.upstream import chat_upstream
+from ferryllm_cli.serve import command as serve
 from ferryllm_net.config import load_settings
+from ferryllm_net.http.listeners import BACKLOG
 from support.processes import free_port
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
@@ -69,6 +72,19 @@ def test_every_example_configuration_loads_without_a_warning(path: pathlib.Path)
     settings = load_settings(path, KEYS)
     assert settings.providers
     assert settings.warnings == ()
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("systemd/*")), ids=lambda path: str(path.name))
+def test_units_say_nothing_that_the_page_does_not_explain(path: pathlib.Path) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read_string(path.read_text())
+    assert unit["Install"]["WantedBy"]
+    if path.suffix == ".service":
+        command = unit["Service"]["ExecStart"].split()
+        assert command[1:2] == ["serve"]
+        assert serve.make_context("serve", command[2:], resilient_parsing=True).params["listen"] == ("systemd",)
+    else:
+        assert unit["Socket"]["Backlog"] == str(BACKLOG)
 
 
 def test_the_offline_example_shows_request_answer_losses_and_a_cut_stream() -> None:

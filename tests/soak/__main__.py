@@ -11,6 +11,7 @@ Progress and problems go to standard error. Exit status: 0 right and flat, 1 not
 from __future__ import annotations
 
 import argparse
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", choices=("asyncio", "trio", "uvloop"), default="asyncio", help="of the gateway")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="figures as JSON instead of a table")
+    parser.add_argument("--log", type=pathlib.Path, metavar="FILE", help="keep the gateway's log")
     given = parser.parse_args(arguments)
     if given.minutes <= 0:
         parser.error("minutes: expected a number above 0")
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.flush()
 
     async def run() -> int:
-        outcome = await soak(given.minutes * 60, backend=given.backend, seed=given.seed, say=say)
+        outcome = await soak(given.minutes * 60, backend=given.backend, seed=given.seed, say=say, log=given.log)
         text = msgspec.json.format(msgspec.json.encode(outcome)).decode() if given.json else table(outcome)
         sys.stdout.write(f"{text}\n")
         return 0 if outcome.good else 1

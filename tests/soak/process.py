@@ -28,11 +28,12 @@ from .provider import Marking
 HASTE_SECS = 1.0
 """Every deadline of a provider that stalls."""
 CALM_SECS = 20.0
-HEAD_SECS = 2.0
-BODY_SECS = 2.0
-KEEP_ALIVE_SECS = 3.0
-WRITE_SECS = 4.0
-"""Deadlines of clients: short, so that a run sees each of them pass many times."""
+HEAD_SECS = 4.0
+BODY_SECS = 5.0
+KEEP_ALIVE_SECS = 5.0
+WRITE_SECS = 5.0
+"""Deadlines of clients: short, so that a run sees each of them pass many times, and long enough for well-behaved
+clients on a busy machine."""
 START_SECS = 60.0
 STOP_SECS = 20.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -183,7 +184,9 @@ def _serial(path: str) -> str:
 
 
 @contextlib.contextmanager
-def running(folder: pathlib.Path, provider: Marking, h2_port: int, *, backend: str) -> Iterator[Gateway]:
+def running(
+    folder: pathlib.Path, provider: Marking, h2_port: int, log: pathlib.Path, *, backend: str
+) -> Iterator[Gateway]:
     """`ferryllm serve` as a process of its own, once it answers. Raises RuntimeError when it does not."""
     # The authority of its provider signs for it too.
     files = certificates.write(folder, provider.authority)
@@ -191,7 +194,6 @@ def running(folder: pathlib.Path, provider: Marking, h2_port: int, *, backend: s
     path = config(folder, provider, h2_port, places, files)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "FERRYLLM_"))}
     command = [sys.executable, "-W", "always::ResourceWarning", "-m", "ferryllm_cli", "serve", "--config", path]
-    log = folder / "gateway.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--backend", backend, "--quiet"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pathlib
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.abc
 import msgspec
 from anyio.streams.tls import TLSAttribute
 
@@ -23,12 +24,16 @@ from .world import Problem, World, Wrong
 
 WORKERS = 16
 """Scenes at once: as many as keep one core of the gateway busy while its provider and clients have the other."""
+LAST_SECS = 2.0
+"""For what runs when the time is over; then its clients leave too."""
 SAMPLE_SECS = 1.0
 RENEW_SECS = 7.0
 """Between two certificates."""
+RENEWED_SECS = 10.0
+"""By then new connections show it; nothing waits for that long but a busy machine."""
 SAY_SECS = 5.0
 SETTLE_SECS = 45.0
-"""After the load: idle connections of clients last 3 s, the provider's end with it and are noticed within 5 s."""
+"""After the load: idle connections of clients last 5 s, the provider's end with it and are noticed within 5 s."""
 MOST_PROBLEMS = 50
 """Then the run ends: they are the same ones again."""
 WARM_SCENES = ("plain", "many", "websocket", "large", "shared")
@@ -60,26 +65,24 @@ class Outcome(msgspec.Struct):
         return not self.problems
 
 
-async def soak(secs: float, *, backend: str, seed: int, say: Say) -> Outcome:
-    """Load a gateway for ``secs``. Raises RuntimeError when it does not start."""
+async def soak(secs: float, *, backend: str, seed: int, say: Say, log: pathlib.Path | None = None) -> Outcome:
+    """Load a gateway for ``secs``; its log goes to ``log``. Raises RuntimeError when it does not start."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with anyio.create_task_group() as tasks:
             provider = Marking()
             stopped = anyio.CancelScope()
-            port = await tasks.start(serve_h2)
-            ready, over = anyio.Event(), anyio.Event()
+            over = anyio.Event()
 
-            async def provide() -> None:
+            async def provide(*, task_status: anyio.abc.TaskStatus[int]) -> None:
                 with stopped:
-                    async with faults.running(provider):
-                        ready.set()
-                        await anyio.sleep_forever()
+                    async with faults.running(provider), anyio.create_task_group() as more:
+                        task_status.started(await more.start(serve_h2))
                 over.set()
 
-            tasks.start_soon(provide)
-            await ready.wait()
+            port = await tasks.start(provide)
+            kept = log or pathlib.Path(folder) / "gateway.log"
             try:
-                with process.running(pathlib.Path(folder), provider, port, backend=backend) as gateway:
+                with process.running(pathlib.Path(folder), provider, port, kept, backend=backend) as gateway:
                     world = World(gateway, provider)
                     run = _Run(world, secs, backend, seed, say)
                     await run.load()
@@ -126,17 +129,19 @@ class _Run:
         self.begun = anyio.current_time()
         self.ends_at = self.begun + self.secs
         async with anyio.create_task_group() as group:
-            for number in range(WORKERS):
-                group.start_soon(self._work, random.Random(f"{self.seed}/{number}"))
             group.start_soon(self._watch)
             group.start_soon(self._renew)
+            with anyio.move_on_after(self.secs + LAST_SECS):
+                async with anyio.create_task_group() as workers:
+                    for number in range(WORKERS):
+                        workers.start_soon(self._work, random.Random(f"{self.seed}/{number}"))
         await self.world.aclose()
 
-    async def reckon(self, end_provider: Callable[[], object]) -> Outcome:
+    async def reckon(self, end_provider: Callable[[], Awaitable[None]]) -> Outcome:
         """Wait until everything has ended, and compare."""
         world = self.world
         assert self.before is not None
-        await end_provider()  # type: ignore[misc, func-returns-value] # a coroutine
+        await end_provider()
         after = self.before
         if self.gateway.alive:
             with anyio.move_on_after(SETTLE_SECS):
@@ -210,13 +215,12 @@ class _Run:
             broken = self.renewals % 3 == 2
             wanted = self.gateway.renew(broken=broken) or wanted
             self.renewals += 1
-            with anyio.move_on_after(clients_patience := 10.0) as scope:
+            with anyio.move_on_after(RENEWED_SECS) as scope:
                 while await self._shown() != wanted:
                     await anyio.sleep(0.1)
             if scope.cancelled_caught:
-                self._note("renewal", f"the new certificate is not shown after {clients_patience:g} s")
-            with anyio.move_on_after(max(0.0, min(RENEW_SECS, self.ends_at - anyio.current_time()))):
-                await anyio.sleep_forever()
+                self._note("renewal", f"the new certificate is not shown after {RENEWED_SECS:g} s")
+            await anyio.sleep(max(0.0, min(RENEW_SECS, self.ends_at - anyio.current_time())))
 
     async def _shown(self) -> str | None:
         """The certificate that the gateway shows, as hexadecimal digits."""

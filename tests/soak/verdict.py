@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferryllm_proto import DIALECTS, ir
 from support import grammar
 from support.answers import path_of
-from support.faults.catalogue import Fault
+from support.faults.catalogue import HASTY, Fault
 from support.faults.rig import Reply
 from support.planted import PROVIDER_KEY, leaks
 from support.wellformed import check_error, check_headers
@@ -24,6 +24,8 @@ def judge(question: Question, reply: Reply, fault: Fault | None = None) -> str:
     assert not leaks(reply.body.decode("utf-8", "replace"), (PROVIDER_KEY,)), "the provider's key"
     _check_mark(question, reply.body)
     expected = "answer" if fault is None else fault.expected(question.stream)
+    if fault is not None and fault.door in HASTY and expected == "answer":
+        expected = "either"  # its deadlines are so short that a busy machine may miss them
     entry = question.entry
     if reply.status != 200:
         assert expected != "answer", f"status {reply.status} for a whole answer: {reply.body[:200]!r}"

@@ -25,7 +25,7 @@ from .verdict import judge
 PATIENCE_SECS = 30.0
 """No scene's wait is longer, whatever happens: far above every deadline of the gateway, because the machine is shared."""
 FRESH_SECS = 1.5
-"""A kept connection is used again for so long: the gateway closes it after twice that."""
+"""A kept connection is used again for so long: well before the gateway closes it."""
 KEPT = 8
 """Connections of one way that are kept."""
 

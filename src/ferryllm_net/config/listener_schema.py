@@ -66,14 +66,21 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_timeout_secs: Annotated[
         float,
         Meta(
-            gt=0, le=DAY, description="Without progress of a write to a client that does not read.", extra={"unit": "seconds"}
+            gt=0,
+            le=DAY,
+            description="Without progress of a write to a client that does not read.",
+            extra={"unit": "seconds"},
         ),
     ] = 60
     tls_handshake_timeout_secs: Annotated[
-        float, Meta(gt=0, le=DAY, description="From the connection to the end of the TLS handshake.", extra={"unit": "seconds"})
+        float,
+        Meta(
+            gt=0, le=DAY, description="From the connection to the end of the TLS handshake.", extra={"unit": "seconds"}
+        ),
     ] = 10
     header_kb: Annotated[
-        int, Meta(ge=1, le=1024, description="Largest head of a request, all its fields together.", extra={"unit": "KiB"})
+        int,
+        Meta(ge=1, le=1024, description="Largest head of a request, all its fields together.", extra={"unit": "KiB"}),
     ] = 64
     header_count: Annotated[int, Meta(ge=10, le=10_000, description="Most fields in a head.")] = 100
     connections_per_address: Annotated[

@@ -65,8 +65,14 @@ def _listener(table: Listener, path: KeyPath, server: Server, report: Report) ->
         if re.fullmatch("0?[0-7]{3}", table.unix_mode):
             mode = int(table.unix_mode, 8)
         else:
-            report.error((*path, "unix_mode"), f'expected permissions in octal, found "{table.unix_mode}"', 'as in "0660"')
-    if table.proxy_protocol == "required" and not server.trusted_proxies and report.accepted(("server", "trusted_proxies")):
+            report.error(
+                (*path, "unix_mode"), f'expected permissions in octal, found "{table.unix_mode}"', 'as in "0660"'
+            )
+    if (
+        table.proxy_protocol == "required"
+        and not server.trusted_proxies
+        and report.accepted(("server", "trusted_proxies"))
+    ):
         report.error(
             (*path, "proxy_protocol"),
             "nobody may send the header, because there are no trusted_proxies",
@@ -98,7 +104,8 @@ def resolve_trusted(server: Server, report: Report) -> tuple[str, ...]:
             trusted.append(str(ipaddress.ip_network(text, strict=False)))
         except ValueError:
             report.error(
-                path, f'expected an address or a network, found "{text}"' if text.isprintable() else "no address",
+                path,
+                f'expected an address or a network, found "{text}"' if text.isprintable() else "no address",
                 'as in "10.0.0.0/8", "::1" or "unix"',
             )
     return tuple(trusted)

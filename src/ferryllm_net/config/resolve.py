@@ -53,7 +53,8 @@ def resolve(
     if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
         report.warn(
             ("server", "listen"),
-            f"{', '.join(str(one.address) for one in exposed)} can be reached from other machines, and everyone who reaches it can use the providers' keys",
+            f"{', '.join(str(one.address) for one in exposed)} can be reached from other machines, and everyone who "
+            "reaches it can use the providers' keys",
             "set auth.enabled = true, or listen on 127.0.0.1",
         )
     return Settings(

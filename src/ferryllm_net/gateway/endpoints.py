@@ -47,7 +47,12 @@ class Endpoints:
         refused = (
             None
             if entry.public
-            else check(self._app.gateway_for(request).access, request.method, request.headers, f"{request.path}?{request.query}")
+            else check(
+                self._app.gateway_for(request).access,
+                request.method,
+                request.headers,
+                f"{request.path}?{request.query}",
+            )
         )
         if refused is not None:
             await self._refuse(entry, refused, respond, request_id)

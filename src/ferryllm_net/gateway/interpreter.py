@@ -1,7 +1,7 @@
 """Runs one Exchange: the only place that turns actions into awaits. It holds no policy of its own.
 
 The whole request lives in the connection's task: reading the upstream, translating, and writing to the client is one
-loop without a queue or a second task. Deadlines are swept: the sweeper cancels the one scope of a run that waits for
+loop without a queue or a second task. Deadlines are swept: the sweeper interrupts a run that waits for
 its upstream, and the exchange is told the time.
 """
 
@@ -17,6 +17,8 @@ import msgspec
 
 from ferryllm_net.http import (
     ClientLeft,
+    Interrupted,
+    Interruptible,
     Request,
     RequestError,
     Responder,
@@ -24,6 +26,7 @@ from ferryllm_net.http import (
     UpstreamFault,
     UpstreamResponse,
 )
+from ferryllm_net.http.pool import slowly
 from ferryllm_net.stores import StoreError
 from ferryllm_net.telemetry import RequestDone, status_text
 from ferryllm_proto import DIALECTS, Exchange, ir
@@ -96,12 +99,15 @@ class Interpreter:
         self._app = app
         self._request = request
         self._respond = respond
-        self._exchange = Exchange(app.gateway_for(request), id=request_id, seed=seed_of(request_id), created=time.time())
+        self._exchange = Exchange(
+            app.gateway_for(request), id=request_id, seed=seed_of(request_id), created=time.time()
+        )
         self._upstream: UpstreamResponse | None = None
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
         self._asked: Recall | Keep | None = None
-        self._scope: anyio.CancelScope | None = None
+        self.waits: Interruptible | None = None
+        """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
         self._deaf_since: float | None = None
         """Since when the sweeper has seen this run busy with its client; the provider is not listened to meanwhile."""
@@ -119,7 +125,7 @@ class Interpreter:
 
     def wake(self, now: float) -> None:
         """Called by the sweeper: end the wait for the upstream when the exchange's deadline has passed."""
-        if self._scope is None:
+        if self.waits is None:
             if self._deaf_since is None:
                 self._deaf_since = now
         elif self._woken is None:
@@ -133,8 +139,8 @@ class Interpreter:
 
     def _interrupt(self, event: Input) -> None:
         self._woken = event
-        if self._scope is not None:
-            self._scope.cancel()
+        if self.waits is not None:
+            self.waits.interrupt()
 
     # --- the run ---
 
@@ -143,15 +149,7 @@ class Interpreter:
         request = self._request
         request.on_drain(self._stop)
         try:
-            begun = ClientRequest(request.method, _target(request), tuple(request.headers))
-            actions: Sequence[Action] | None = self._exchange.receive(begun, self._app.clock())
-            while not self._over:
-                seen: Sequence[Action] | None = None
-                with anyio.CancelScope() as scope:
-                    seen = await self._go_on(actions, scope)
-                self._scope = None
-                # Only `_interrupt` cancels this scope; a cancellation from outside does not end here.
-                actions = seen
+            await self._go_on(self._tell(ClientRequest(request.method, _target(request), tuple(request.headers))))
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
@@ -165,12 +163,11 @@ class Interpreter:
             finally:
                 await self._close_upstream()
 
-    async def _go_on(self, actions: Sequence[Action] | None, scope: anyio.CancelScope) -> Sequence[Action] | None:
-        """One thing after the other, until the exchange is over or the wait for the next one is broken off. Returns
-        actions that came all the same: what they ask for is not to be interrupted half-way."""
+    async def _go_on(self, actions: Sequence[Action]) -> None:
+        """One thing after the other, until the exchange is over. Waits alone are broken off, by what woke us: a write
+        to the client that is broken off would leave half a message behind."""
         while True:
-            # What a pump has left comes first, also one that was cancelled when it had just ended; and not within its
-            # scope, because a write that is broken off leaves half a message behind.
+            # What a pump has left comes first.
             if self._full:
                 await self._respond.drain()
                 self._full = False
@@ -181,23 +178,27 @@ class Interpreter:
                 if rest is not None:
                     await rest
                 if self._over:
-                    return None
+                    return
             if self._woken is not None:
-                actions = self._heed()
+                actions = self._heed(self._woken)
                 continue
-            self._listen(scope)
-            actions = await self._wait()
-            self._scope = None
-            if scope.cancel_called:
-                return actions
+            if self._deaf_since is not None:
+                # How long the client takes to read is not the provider's silence.
+                self._exchange.postpone(self._app.clock() - self._deaf_since)
+                self._deaf_since = None
+            try:
+                actions = await self._wait()
+            except Interrupted:
+                actions = ()
+            self.waits = None
 
     def _tell(self, event: Input) -> Sequence[Action]:
         return self._exchange.receive(event, self._app.clock())
 
-    def _heed(self) -> Sequence[Action]:
+    def _heed(self, woken: Input) -> Sequence[Action]:
         """What to do about having been woken."""
-        woken, self._woken = self._woken, None
-        return self._tell(woken if woken is not None else DeadlinePassed())
+        self._woken = None
+        return self._tell(woken)
 
     async def _answer_fault(self) -> None:
         """Say in the client's dialect that the gateway failed, where nothing was said yet; else the server cuts."""
@@ -226,14 +227,6 @@ class Interpreter:
         if due is not None:
             self._record(due)
 
-    def _listen(self, scope: anyio.CancelScope) -> None:
-        """From here on the wait may be ended by the sweeper."""
-        self._scope = scope
-        if self._deaf_since is not None:
-            # How long the client takes to read is not the provider's silence.
-            self._exchange.postpone(self._app.clock() - self._deaf_since)
-            self._deaf_since = None
-
     async def _wait(self) -> Sequence[Action]:
         if self._asked is not None:
             return self._tell(await self._ask(self._asked))
@@ -248,7 +241,9 @@ class Interpreter:
         self._reading = None
         try:
             body = self._request.whole(action.limit)
-            return ClientBody(await self._request.read(action.limit) if body is None else body)
+            if body is None:
+                body = await slowly(self, lambda: self._request.read(action.limit))
+            return ClientBody(body)
         except RequestError as exc:
             return ClientFault(exc.status, exc.message)
 
@@ -256,7 +251,7 @@ class Interpreter:
         self._opening = None
         upstream = self._app.upstreams[action.provider]
         try:
-            response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"))
+            response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"), self)
         except UpstreamError as exc:
             return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
         self._upstream = response
@@ -264,7 +259,7 @@ class Interpreter:
 
     async def _ask(self, action: Recall | Keep) -> Input:
         """The store's turn: short, and not to be interrupted."""
-        self._asked = self._scope = None
+        self._asked = None
         try:
             with anyio.fail_after(STORE_SECS):
                 if isinstance(action, Keep):
@@ -315,6 +310,7 @@ class Interpreter:
             return self._full
 
         try:
+            self.waits = upstream
             if await upstream.pump(feed):
                 return ()
         except UpstreamError as exc:
@@ -369,7 +365,7 @@ class Interpreter:
         respond, head, body = self._respond, self._head, self._body
         self._head = self._body = None
         if head is not None and body is not None:
-            return respond.put_complete(head.status, head.headers, body.data)
+            return respond.put_complete(head.status, list(head.headers), body.data)
         if respond.ended:
             return True
         if head is not None:
@@ -420,7 +416,10 @@ class Interpreter:
             return
         if upstream is not None:
             with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
-                await upstream.receive()
+                with contextlib.suppress(Interrupted):
+                    await upstream.receive()
+                if not upstream.ended:  # what had been meant for an earlier wait came late
+                    await upstream.receive()
         await self._close_upstream()
 
     async def _close_upstream(self) -> None:

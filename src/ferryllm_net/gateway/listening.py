@@ -84,9 +84,7 @@ class Doors:
     def settled(self, settings: Settings) -> Settings:
         """``settings`` with the addresses that were got."""
         listeners = tuple(one.settings for one in self.bound)
-        return msgspec.structs.replace(
-            settings, server=msgspec.structs.replace(settings.server, listeners=listeners)
-        )
+        return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, listeners=listeners))
 
     def given(self, count: int) -> list[Given]:
         """What workers get for each of ``count`` listeners, when the parent has opened them ``shared``."""
@@ -130,6 +128,11 @@ def open_doors(
     except BaseException:
         doors.close()
         raise
+    finally:
+        taken = {sock for one in doors.bound for sock in one.sockets}
+        for _, sock in handed:
+            if sock not in taken:
+                sock.close()
     return doors
 
 
@@ -212,7 +215,7 @@ def _said(exc: OSError, address: ListenAddress) -> ListenError:
 
 def _hold(address: ListenAddress) -> list[socket.socket]:
     """Sockets that hold the port of ``address`` for workers, and take no connection themselves. Raises OSError."""
-    # Alone first: with SO_REUSEPORT at once, a second gateway would share the port with the first and nobody would know.
+    # Alone first: with SO_REUSEPORT at once a second gateway would share the port with the first, and nobody would know.
     alone = open_listeners(address.host, address.port)
     port = bound_port(alone[0])
     for sock in alone:

@@ -105,7 +105,9 @@ async def serve(
 def _watch(app: App, server: Server) -> None:
     """What is alive, for whoever looks for what stays."""
     watch, pool = app.metrics.watch, app.pool
-    watch("ferryllm_open_connections", "Connections of clients, that of the scrape included.", lambda: server.connections)
+    watch(
+        "ferryllm_open_connections", "Connections of clients, that of the scrape included.", lambda: server.connections
+    )
     watch("ferryllm_exchanges_running", "Requests that are being answered.", lambda: len(app.running))
     watch(
         "ferryllm_upstream_connections",

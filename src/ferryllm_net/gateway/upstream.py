@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
-from ferryllm_net.http import Origin, Pool, PreparedHead, RequestHead, Timeouts, UpstreamResponse, prepare
+from ferryllm_net.http import Origin, Pool, PreparedHead, RequestHead, Timeouts, UpstreamResponse, Waiter, prepare
 from ferryllm_proto import UpstreamRequest, __version__
 
 MOST_HEADS = 128
@@ -48,7 +48,10 @@ class Upstream(msgspec.Struct, frozen=True):
                 self.prepared[key] = found
         return found
 
-    async def open(self, pool: Pool, request: UpstreamRequest, user_agent: str | None) -> UpstreamResponse:
-        """Send ``request``; returns when the answer's head is there. Raises `UpstreamError`."""
+    async def open(
+        self, pool: Pool, request: UpstreamRequest, user_agent: str | None, waiter: Waiter | None = None
+    ) -> UpstreamResponse:
+        """Send ``request``; returns when the answer's head is there. Raises `UpstreamError`, and `Interrupted` where
+        ``waiter`` ended the wait."""
         head = self.prepare(request, user_agent)
-        return await pool.open(self.origin, head, request.body, timeouts=self.timeouts)
+        return await pool.open(self.origin, head, request.body, timeouts=self.timeouts, waiter=waiter)

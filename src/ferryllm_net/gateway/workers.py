@@ -23,7 +23,7 @@ from .listening import Doors, open_doors
 from .worker import READY, VARIABLE, Birth
 
 FIRST_PAUSE_SECS = 0.5
-"""Before a worker is started again; doubled with each that dies young. systemd's RestartSec is 0.1, of Kubernetes 10."""
+"""Before a worker is started again; doubled with each that dies young. systemd's RestartSec is 0.1, Kubernetes' 10."""
 LAST_PAUSE_SECS = 30.0
 YOUNG_SECS = 60.0
 """A worker that has lived so long begins with the first pause again."""
@@ -139,7 +139,9 @@ class Workers:
                 begun = anyio.current_time()
                 status = await self._live(number)
                 if self.stopping:
-                    self.status = max(self.status, status)
+                    # One that our signal met before it listened to signals has ended as it should.
+                    early = number not in self._ready and status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+                    self.status = max(self.status, 0 if early else status)
                 elif number not in self._ready:
                     # Its words stand on standard error; the next one would end for the same reason.
                     self.status = max(self.status, status or 1)

@@ -12,7 +12,7 @@ from .forwarded import TrustedProxies
 from .limits import Limits, Timeouts
 from .listeners import Listener, open_listeners, systemd_listeners, unix_listener
 from .origin import TLS, Origin, Proxy, ProxyAuth, parse_url
-from .pool import Pool
+from .pool import Interruptible, Pool, Waiter
 from .prepared import PreparedHead, prepare
 from .request import ClientLeft, Request, RequestError, Responder
 from .response import UpstreamResponse
@@ -28,6 +28,7 @@ __all__ = [
     "Handler",
     "Headers",
     "Interrupted",
+    "Interruptible",
     "Limits",
     "Listener",
     "Misuse",
@@ -50,6 +51,7 @@ __all__ = [
     "UpstreamError",
     "UpstreamFault",
     "UpstreamResponse",
+    "Waiter",
     "bound_port",
     "open_listeners",
     "parse_url",

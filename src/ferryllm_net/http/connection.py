@@ -443,7 +443,10 @@ class Connection:
         while True:
             # Nobody interrupts this wait: it was meant for an earlier one.
             with contextlib.suppress(Interrupted):
-                return await self.transport.receive()
+                try:
+                    return await self.transport.receive()
+                except TransportError:
+                    return b""  # a reset is an end too
 
     def watch_drain(self, callback: Callable[[], None]) -> None:
         self._drain_watch = callback

@@ -175,7 +175,8 @@ class H2Exchange:
                 raised, self._raised = self._raised, None
                 raise raised
             if self._stopped:
-                self.over = self._ended
+                # What came behind the piece at which it stopped is still to be read.
+                self.over = self._ended and not self._pieces
                 return True
 
     def interrupt(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import anyio
 import anyio.abc
@@ -22,7 +22,7 @@ from .origin import Origin
 from .places import Counts, Group
 from .prepared import PreparedHead, prepare
 from .response import UpstreamResponse
-from .transport import Transport
+from .transport import Interrupted, Transport
 from .upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Dial: TypeAlias = Callable[[Origin], Awaitable[Transport]]
 
+_T = TypeVar("_T")
 _TIMEOUTS = Timeouts()
 _BODILESS = frozenset({204, 304})
 _TURNS = 2
@@ -44,6 +45,18 @@ class Swept(Protocol):
     def active(self) -> int: ...
 
     def sweep(self, now: float) -> None: ...
+
+
+class Interruptible(Protocol):
+    """Something whose wait can be ended."""
+
+    def interrupt(self) -> None: ...
+
+
+class Waiter(Protocol):
+    """Whoever opens an exchange and may want to end the wait for its head: by ``waits.interrupt()`` then."""
+
+    waits: Interruptible | None
 
 
 class Pool:
@@ -117,22 +130,28 @@ class Pool:
             shared.close()
 
     async def open(
-        self, origin: Origin, head: RequestHead | PreparedHead, body: bytes = b"", *, timeouts: Timeouts | None = None
+        self,
+        origin: Origin,
+        head: RequestHead | PreparedHead,
+        body: bytes = b"",
+        *,
+        timeouts: Timeouts | None = None,
+        waiter: Waiter | None = None,
     ) -> UpstreamResponse:
         """Send a request and return with the head of its answer. A head that is sent often can be made once, by
         `prepare`, which says what is added to it.
 
         A request on a reused connection that died before any byte of its answer is repeated once on a fresh one: the
         server closed it while we began to write. Where the limit of the origin is reached, it waits for its turn.
-        Raises `UpstreamError`, and `Misuse` for a malformed head.
+        Raises `UpstreamError`, and `Misuse` for a malformed head; `Interrupted` where ``waiter`` has ended the wait.
         """
         timeouts = timeouts or _TIMEOUTS
         now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
         request = prepare(origin, head) if isinstance(head, RequestHead) else head
         if origin.http2 != "off":
-            return await self._open_shared(origin, request, body, timeouts, now, total_at)
-        return await self._open_alone(origin, request, body, timeouts, now, total_at)
+            return await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
+        return await self._open_alone(origin, request, body, timeouts, now, total_at, None, waiter)
 
     async def _open_alone(
         self,
@@ -142,7 +161,8 @@ class Pool:
         timeouts: Timeouts,
         now: float,
         total_at: float,
-        fresh: UpstreamConnection | None = None,
+        fresh: UpstreamConnection | None,
+        waiter: Waiter | None,
     ) -> UpstreamResponse:
         """Over a connection of its own."""
         group = self._groups.get(origin) or self._group(origin)
@@ -150,12 +170,12 @@ class Pool:
         if fresh is not None:
             group.begin()
         elif connection is None and not group.begin():
-            connection = await self._wait(group, total_at)
+            connection = await slowly(waiter, lambda: self._wait(group, total_at))
             now = self.clock()
         if connection is not None:
             self.counts.reused += 1
             try:
-                return await self._exchange(connection, request, body, timeouts, now, total_at)
+                return await self._exchange(connection, request, body, timeouts, now, total_at, waiter)
             except UpstreamError as exc:
                 if exc.kind is not UpstreamFault.CLOSED or connection.answered:
                     group.end()
@@ -165,8 +185,9 @@ class Pool:
                 raise
             self.counts.retried += 1
         try:
-            connection = fresh or await self._connect(origin, timeouts, total_at)
-            return await self._exchange(connection, request, body, timeouts, self.clock(), total_at)
+            if fresh is None:
+                fresh = await slowly(waiter, lambda: self._connect(origin, timeouts, total_at))
+            return await self._exchange(fresh, request, body, timeouts, self.clock(), total_at, waiter)
         except BaseException:
             group.end()
             raise
@@ -244,11 +265,14 @@ class Pool:
         timeouts: Timeouts,
         now: float,
         total_at: float,
+        waiter: Waiter | None,
     ) -> UpstreamResponse:
         """Raises with the connection closed; its place is still the caller's."""
         self._running.add(connection)
         self._wake()
         try:
+            if waiter is not None:
+                waiter.waits = connection
             head = await connection.exchange(request, body, timeouts, now, total_at)
             return UpstreamResponse(connection, head, self._limits, has_body=has_body(request, head))
         except BaseException:
@@ -259,19 +283,28 @@ class Pool:
     # --- connections that many share ---
 
     async def _open_shared(
-        self, origin: Origin, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
+        self,
+        origin: Origin,
+        request: PreparedHead,
+        body: bytes,
+        timeouts: Timeouts,
+        now: float,
+        total_at: float,
+        waiter: Waiter | None,
     ) -> UpstreamResponse:
         if self._tasks is None:
             raise Misuse("HTTP/2 to an upstream needs the sweeper of the pool to run")
         shared = self._shared.get(origin) or self._share(origin)
         for turn in range(_TURNS):
-            connection = await shared.acquire(timeouts, total_at)
+            connection = await slowly(waiter, lambda: shared.acquire(timeouts, total_at))
             if connection is None:
                 break
             self._running.add(connection)
             self._wake()
             exchange = connection.begin(timeouts, total_at)
             try:
+                if waiter is not None:
+                    waiter.waits = exchange
                 head = await exchange.exchange(request, body, self.clock())
                 self.counts.reused += exchange.reused
                 return UpstreamResponse(exchange, head, self._limits, has_body=has_body(request, head))
@@ -290,7 +323,7 @@ class Pool:
             # The one that found out what the origin speaks is good for the first who asked.
             transport, shared.spare = shared.spare, None
             fresh = UpstreamConnection(transport, shared.plain, self._limits, self)
-        return await self._open_alone(shared.plain, request, body, timeouts, self.clock(), total_at, fresh)
+        return await self._open_alone(shared.plain, request, body, timeouts, self.clock(), total_at, fresh, waiter)
 
     def _share(self, origin: Origin) -> H2Group:
         from .h2_places import H2Group, Keeper
@@ -364,6 +397,27 @@ class Pool:
             await connection.aclose()
         for shared in self._shared.values():
             shared.expire(oldest)
+
+
+async def slowly(waiter: Waiter | None, call: Callable[[], Awaitable[_T]]) -> _T:
+    """``call``, which ``waiter`` may end by a cancellation: for waits that no connection knows of. Raises
+    `Interrupted`."""
+    if waiter is None:
+        return await call()
+    with anyio.CancelScope() as scope:
+        waiter.waits = _Cancelled(scope)
+        try:
+            return await call()
+        finally:
+            waiter.waits = None
+    raise Interrupted
+
+
+class _Cancelled:
+    """A scope as `Interruptible`."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self.interrupt = scope.cancel
 
 
 def has_body(request: PreparedHead, head: ResponseHead) -> bool:

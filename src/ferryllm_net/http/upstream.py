@@ -172,6 +172,7 @@ class UpstreamConnection:
 
             group.start_soon(send)
             refused: UpstreamError | None = None
+            interrupted = False
             try:
                 found.append(await self._read_head(None))
                 if found[0].status < 300:
@@ -180,9 +181,13 @@ class UpstreamConnection:
                     await sent.wait()
             except UpstreamError as exc:
                 refused = exc
+            except Interrupted:
+                interrupted = True  # not raised within the group, which would wrap it
             finally:
                 self.clock.waiting = False
             group.cancel_scope.cancel()
+        if interrupted:
+            raise Interrupted
         self._unsent = not sent.is_set() or bool(failed)
         self._sending = False
         if found and not (failed and failed[0].kind is not UpstreamFault.CLOSED):
@@ -223,7 +228,7 @@ class UpstreamConnection:
                 try:
                     data = await transport.receive()
                 except Interrupted:
-                    self._raise_if_late()
+                    self._pass_interruption()
                     continue
                 except TransportError as exc:
                     when = "within its answer" if self.answered else "before any byte of its answer"

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from ferryllm_net.config import Settings, load_settings
+from ferryllm_net.config.listener_schema import Limits as LimitKeys
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
 from ferryllm_net.gateway.app import App, Ids, own_id, seed_of
 from ferryllm_net.http import TLS, Limits
@@ -128,7 +129,12 @@ SERVER: dict[str, Any] = {
     "workers": 4,
     "backend": "trio",
 }
-SERVER_TABLES = {"limits": "[server.limits]\nheader_kb = 7", "listeners": '[[server.listeners]]\naddress = "[::1]:4568"'}
+SERVER_TABLES = {
+    "limits": "[server.limits]\nheader_kb = 7",
+    "listeners": '[[server.listeners]]\naddress = "[::1]:4568"',
+}
+SHARED = '[responses]\nstore = "off"'
+"""Workers share no memory."""
 ELSEWHERE = {
     "listen": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
     "drain_timeout_secs": "test_serve.py, test_the_address_and_the_grace_are_those_of_the_settings",
@@ -172,7 +178,7 @@ def test_limits_of_the_file_reach_what_decides(tmp_path: pathlib.Path) -> None:
         "h2_body_window_kb": ("h2_body_window_bytes", 213),
         "h2_connection_window_kb": ("h2_connection_window_bytes", 314),
     }
-    assert set(changed) == {field.name for field in msgspec.structs.fields(schema.Limits)}
+    assert set(changed) == {field.name for field in msgspec.structs.fields(LimitKeys)}
     written = "\n".join(f"{key} = {value}" for key, (_, value) in changed.items())
     limits = app(load(tmp_path, {}, {}, f"[server.limits]\n{written}")).limits
     for key, (name, value) in changed.items():
@@ -270,10 +276,10 @@ def test_the_sections_are_those_that_are_tried_here() -> None:
 
 
 def test_values_arrive_as_they_were_written(tmp_path: pathlib.Path) -> None:
-    one = app(load(tmp_path, SERVER, {}))
+    one = app(load(tmp_path, SERVER, {}, SHARED))
     provider, up = one.gateway.providers["p"], one.upstreams["p"]
     assert one.gateway.body_limit == one.limits.body_bytes == 3 << 20
-    assert (one.limits.connections, one.limits.keep_alive_secs) == (12, 11)
+    assert (one.limits.connections, one.limits.keep_alive_secs) == (3, 11)
     assert (provider.first_byte_secs, provider.request_secs) == (33, 77)
     assert (provider.idle_secs, provider.total_secs) == (44, 55)
     assert up.timeouts.connect_secs == 2
@@ -285,7 +291,7 @@ def test_values_arrive_as_they_were_written(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_provider_goes_before_the_server(tmp_path: pathlib.Path) -> None:
-    one = app(load(tmp_path, SERVER, {"idle_timeout_secs": 5, "request_timeout_secs": 6}))
+    one = app(load(tmp_path, SERVER, {"idle_timeout_secs": 5, "request_timeout_secs": 6}, SHARED))
     provider = one.gateway.providers["p"]
     assert (provider.idle_secs, provider.request_secs, provider.first_byte_secs) == (5, 6, 6)
     assert provider.total_secs == 55

@@ -111,7 +111,8 @@ def test_two_fields_that_differ_are_both_not_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "scheme"), [("https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("ftp", "http"), ("", "http")]
+    ("value", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("ftp", "http"), ("", "http")],
 )
 def test_the_scheme_is_what_the_nearest_proxy_says(value: str, scheme: str) -> None:
     assert client(("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", value))[1] == scheme

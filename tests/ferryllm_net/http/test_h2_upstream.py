@@ -248,6 +248,33 @@ async def test_a_pump_is_fed_where_the_bytes_arrive_and_gives_the_window_back() 
         assert response.ended
 
 
+async def test_what_comes_behind_the_piece_at_which_a_pump_stops_is_not_lost() -> None:
+    """Also when all of it, the end included, comes in the same read."""
+    async with bench() as b:
+        b.ask("a")
+        peer = await b.peer()
+        stream = await peer.request()
+        peer.h2.send_headers(stream, OK)
+        await peer.flush()
+        response = await b.response("a")
+        first, rest = Fed(stop=True), Fed()
+
+        async def pump() -> None:
+            assert await response.pump(first) is True
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(pump)
+            await anyio.wait_all_tasks_blocked()
+            for n in range(3):
+                peer.h2.send_data(stream, b"%d" % n, end_stream=n == 2)
+            await peer.flush()
+        assert first.pieces == [b"0"]
+        assert not response.ended
+        assert await response.pump(rest) is False
+        assert b"".join(rest.pieces) == b"12"
+        assert response.ended
+
+
 async def test_cancellation_resets_the_stream_and_nothing_else() -> None:
     async with bench() as b:
         b.ask("kept")

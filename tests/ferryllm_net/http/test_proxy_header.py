@@ -41,9 +41,7 @@ GOOD: list[tuple[bytes, tuple[str, int] | None]] = [
 
 
 @pytest.mark.parametrize(("data", "client"), GOOD)
-def test_a_header_names_the_client_and_where_the_connection_begins(
-    data: bytes, client: tuple[str, int] | None
-) -> None:
+def test_a_header_names_the_client_and_where_the_connection_begins(data: bytes, client: tuple[str, int] | None) -> None:
     for behind in (b"", b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"):
         assert read_proxy_header(data + behind) == ProxyHeader(len(data), client)
 

@@ -45,7 +45,10 @@ async def who(request: Request, respond: Responder) -> None:
 
 @asynccontextmanager
 async def serving(
-    *listeners: Listener, trusted: Sequence[str] = (), context: ssl.SSLContext | None = None, limits: Limits | None = None
+    *listeners: Listener,
+    trusted: Sequence[str] = (),
+    context: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Server]:
     server = Server(who, trusted=TrustedProxies(trusted), ssl_context=context, limits=limits)
     with anyio.fail_after(20):

@@ -280,6 +280,24 @@ async def test_a_client_that_is_gone_cancels_the_handler(serving: Serving) -> No
         await cancelled.wait()
 
 
+async def test_a_client_that_resets_the_connection_is_gone_and_no_fault_of_the_handler(serving: Serving) -> None:
+    seen: list[bytes | None] = []
+
+    async def handler(request: Request, respond: Responder) -> None:
+        socket = await upgrade(request, respond, SMALL, [])
+        with anyio.CancelScope(shield=True):
+            seen.extend([await socket.receive(), await socket.receive()])
+
+    async with serving(handler) as rig:
+        client = await connect(rig)
+        await client.send("go")
+        await anyio.wait_all_tasks_blocked()
+        client.transport.reset()
+        await rig.server.wait_closed()
+    assert seen == [b"go", None]
+    assert rig.errors == []
+
+
 async def test_a_client_that_does_not_answer_the_close_is_waited_for_a_moment(serving: Serving) -> None:
     async def handler(request: Request, respond: Responder) -> None:
         socket = await upgrade(request, respond, Limits(linger_secs=0), [])

@@ -29,7 +29,8 @@ async def adopt(sock: socket.socket, peer: tuple[str, int] | None = None) -> Tra
     """The transport of the running backend over a connected stream socket (TCP or unix).
 
     The socket becomes the transport's, also when this fails; for TCP it gets TCP_NODELAY: an event must not wait for an
-    ACK (43 ms a stall, measured). ``peer`` is who it comes from where a proxy has said so. Raises OSError for a socket that is not connected any more.
+    ACK (43 ms a stall, measured). ``peer`` is who it comes from where a proxy has said so. Raises OSError for a socket
+    that is not connected any more.
     """
     try:
         sock.setblocking(False)
