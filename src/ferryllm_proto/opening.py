@@ -76,9 +76,10 @@ class Opening:
                 self._pieces = []
             return Form.UNKNOWN
         self._known = self._known + data if self._known else b"".join(self._pieces).lstrip(BLANK)
-        if self._known[:1] == b"<":
+        first = self._known[:1]
+        if first == b"<":
             return Form.PAGE if len(self._known) > MAX_PAGE else Form.UNKNOWN
-        if self._known.startswith(_GZIP):
+        if first == _GZIP[:1] and self._known.startswith(_GZIP):
             return Form.PAGE
         whole = self._backend.is_whole(self._known, stream=self._stream, headers=self._headers)
         if whole is None:

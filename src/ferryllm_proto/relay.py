@@ -73,12 +73,9 @@ def answer_headers(
     own: list[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
-    headers = list(own)
-    if theirs := client_headers(upstream):
-        given = {name.lower() for name, _ in own}
-        headers.extend(header for header in theirs if header[0] not in given)
     lost = loss_header(losses) if losses else ""
-    return (*headers, (LOSS_HEADER, lost)) if lost else tuple(headers)
+    # Nothing a client may see of the provider's has a name that is in ``own``: how an answer is written is for us to say.
+    return (*own, *client_headers(upstream), *(((LOSS_HEADER, lost),) if lost else ()))
 
 
 MAX_WHOLE = 1 << 20
@@ -143,6 +140,12 @@ class Relay:
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes for the client."""
+        if self.begun and self.stream and not self._tail:
+            out = self.scanner.receive_data(data)
+            if out.endswith(self._ends):  # the usual read: whole events
+                self.last_shown = out[-8:].rstrip()[-1:] or out.rstrip()[-1:] or self.last_shown
+                return out
+            return self._cut(out)
         if not self.begun:
             self._look(data)
         data = self.scanner.receive_data(data)
@@ -150,6 +153,12 @@ class Relay:
             return data
         if not self.stream:
             self.last_shown = data.rstrip()[-1:] or self.last_shown
+            return data
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> bytes:
+        """Whole events of what was held and ``data``; the rest is held."""
+        if not data:
             return data
         if data.endswith(self._ends):
             return self._released(data)

@@ -114,9 +114,7 @@ def _chat(kind: str, count: int) -> list[bytes]:
     else:
         call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
         out.append(chunk({"tool_calls": [call]}))
-        out += [
-            chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}) for text in _arguments(count)
-        ]
+        out += [chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}) for text in _arguments(count)]
     out.append(chunk({}, "tool_calls" if kind == "calls" else "stop"))
     usage = {"prompt_tokens": 14, "completion_tokens": count, "total_tokens": 14 + count}
     return [*out, chunk(None, usage=usage), b"data: [DONE]\n\n"]
@@ -128,7 +126,12 @@ def _arguments(count: int) -> list[str]:
 
 def _messages(kind: str, count: int) -> list[bytes]:
     usage = {"input_tokens": 14, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
-    message = {"id": "msg_01XFDUDYJgAACzvnptvVoYEL", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5"}
+    message = {
+        "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+    }
     message |= {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
 
     def block(index: int, start: object, deltas: list[object]) -> list[bytes]:
@@ -161,7 +164,12 @@ def _responses(kind: str, count: int) -> list[bytes]:
     def event(name: str, **fields: object) -> None:
         numbered.append(_event(name, {"sequence_number": len(numbered), **fields}))
 
-    response: dict[str, object] = {"id": "resp_1", "object": "response", "created_at": 1763700000, "status": "in_progress"}
+    response: dict[str, object] = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1763700000,
+        "status": "in_progress",
+    }
     response |= {"model": "gpt-4.1-mini-2025-04-14", "output": [], "usage": None, "error": None}
     event("response.created", response=response)
     event("response.in_progress", response=response)
@@ -171,7 +179,7 @@ def _responses(kind: str, count: int) -> list[bytes]:
         place: dict[str, object] = {"item_id": start["id"], "output_index": len(items), **where}
         event("response.output_item.added", output_index=len(items), item=start)
         for delta in deltas:
-            more = {"logprobs": []} if "output_text" in name else {}
+            more: dict[str, object] = {"logprobs": []} if "output_text" in name else {}
             event(name, **place, delta=delta, **more, obfuscation="wZ8Pq3Yk2x")
         event("response.output_item.done", output_index=len(items), item=end)
         items.append(end)

@@ -20,13 +20,19 @@ _HEAD = (("content-type", "text/event-stream"),)
 def _chat(delta: object, **more: object) -> bytes:
     fields = {"id": "c1", "object": "chat.completion.chunk", "created": 5, "model": "real", **more}
     fields["choices"] = [{"index": 0, "delta": delta, "finish_reason": None}]
-    return b"data: %b\n\n" % json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return b"data: %b\n\n" % json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def _messages(kind: str, text: str, index: int = 0) -> bytes:
     name = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}[kind]
     fields = {"type": "content_block_delta", "index": index, "delta": {"type": kind, name: text}}
     return b"event: content_block_delta\ndata: %b\n\n" % json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _opened(index: int, block: bytes) -> bytes:
+    return b'data: {"type":"content_block_start","index":%d,"content_block":{%b}}\n\n' % (index, block)
 
 
 def _gemini(text: str, tokens: int, **more: object) -> bytes:
@@ -41,7 +47,9 @@ def _gemini(text: str, tokens: int, **more: object) -> bytes:
 
 
 _WORDS = st.one_of(
-    st.sampled_from(["a", " tok", "é", "", "\n", '"', "\\", "\x7f", "\u2028", "\ud83d", "{}", "}}\n\n", "content", ":"]),
+    st.sampled_from(
+        ["a", " tok", "é", "", "\n", '"', "\\", "\x7f", "\u2028", "\ud83d", "{}", "}}\n\n", "content", ":"]
+    ),
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=4),
 )
 
@@ -66,14 +74,14 @@ _CHAT_EVENTS = st.one_of(
 )
 _START = b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"real","content":[]}}\n\n'
 _MESSAGES_EVENTS = st.one_of(
-    st.tuples(
-        st.sampled_from(["text_delta", "thinking_delta", "input_json_delta"]), _WORDS, st.integers(0, 1)
-    ).map(lambda found: _messages(found[0], found[1].replace("\ud83d", ""), found[2])),
+    st.tuples(st.sampled_from(["text_delta", "thinking_delta", "input_json_delta"]), _WORDS, st.integers(0, 1)).map(
+        lambda found: _messages(found[0], found[1].replace("\ud83d", ""), found[2])
+    ),
     st.sampled_from(
         [
-            b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n',
-            b'data: {"type":"content_block_start","index":1,"content_block":{"type":"thinking"}}\n\n',
-            b'data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f"}}\n\n',
+            _opened(0, b'"type":"text"'),
+            _opened(1, b'"type":"thinking"'),
+            _opened(1, b'"type":"tool_use","id":"t","name":"f"'),
             b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
             b'event: ping\ndata: {"type":"ping"}\n\n',
         ]

@@ -110,6 +110,8 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     """The body of a whole answer. Raises `RemoteProtocolError` for one that ended in an error."""
     if response.finish is ir.FinishReason.ERROR:
         raise RemoteProtocolError("the provider ended its answer with an error", kind=ir.ErrorKind.UPSTREAM)
+    if (plain := _plain(response, answer)) is not None:
+        return plain
     content: list[Any] = []
     for position, item in enumerate(response.parts):
         content.extend(_blocks(item, position, answer, report))
@@ -142,6 +144,44 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     if response.ext is not None and response.ext.dialect == NAME:
         out.update({name: json.raw(value) for name, value in response.ext.fields.items()})
     return json.encode(out)
+
+
+_PLAIN = (
+    b'{"id":%b,"type":"message","role":"assistant","model":%b,"content":[{"type":"text","text":%b}],'
+    b'"stop_reason":"%b","stop_sequence":null,"usage":{"input_tokens":%d,"cache_creation_input_tokens":%d,'
+    b'"cache_read_input_tokens":%d,"output_tokens":%d%b}}'
+)
+
+
+def _plain(response: ir.Response, answer: Answer) -> bytes | None:
+    """The body of an answer that is one text, as nearly all small ones are; None for any other."""
+    usage, finish = response.usage, response.finish
+    if len(response.parts) != 1 or usage is None or usage.input is None or usage.cache_write_1h or usage.server_tools:
+        return None
+    item = response.parts[0]
+    if type(item) is not ir.Text or not item.text or item.citations:
+        return None
+    if finish is ir.FinishReason.END:
+        reason = b"end_turn"
+    elif finish is ir.FinishReason.LENGTH:
+        reason = b"max_tokens"
+    else:
+        return None
+    if response.stop_sequence is not None or response.logprobs is not None or response.unplaced:
+        return None
+    if response.ext is not None and response.ext.dialect == NAME:
+        return None
+    return _PLAIN % (
+        json.encode_str(message_id(response.id, answer)),
+        json.encode_str(answer.model or response.model),
+        json.encode_str(item.text),
+        reason,
+        usage.input,
+        usage.cache_write or 0,
+        usage.cache_read or 0,
+        usage.output or 0,
+        b"" if usage.reasoning is None else b',"output_tokens_details":{"thinking_tokens":%d}' % usage.reasoning,
+    )
 
 
 def message_id(id_: str, answer: Answer) -> str:

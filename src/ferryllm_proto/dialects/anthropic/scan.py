@@ -33,6 +33,9 @@ class Scanner:
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
+        if self._whole is False and not self._tail and not self._renaming and data.endswith(b"\n"):
+            if b"message_" not in data and b"error" not in data:
+                return data  # the usual read: whole lines, and nothing in them to be read
         if self._whole is None:
             first = (self._tail + data).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
             if not first:
@@ -87,9 +90,13 @@ class Scanner:
         if b"message_" not in region and b"error" not in region:
             return region
         if not self._renaming:
-            for line in region.replace(b"\r", b"\n").split(b"\n"):
-                self._line(line)
+            for line in region.replace(b"\r", b"\n").split(b"\n") if b"\r" in region else region.split(b"\n"):
+                if b"message_" in line or b"error" in line:
+                    self._line(line)
             return region
+        at = region.find(b"\n\n", region.find(b'"message_start"')) + 2
+        if 1 < at < len(region):  # the name is there, and the rest need not be taken apart to rename it
+            return self._lines(region[:at]) + self._lines(region[at:])
         out = []
         for line in region.splitlines(keepends=True):
             self._line(line.rstrip(b"\r\n"))

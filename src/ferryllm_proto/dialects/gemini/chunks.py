@@ -119,8 +119,8 @@ class ChunkReader:
             return
         delta = events[0]
         if type(delta) is TextDelta or type(delta) is ReasoningDelta:
-            self._known = delta.ix
-            self._repeats.learn(data, delta.text, counted)
+            if self._repeats.learn(data, delta.text, counted):
+                self._known = delta.ix
 
     def _chunk(self, data: bytes, out: list[Event], depth: int) -> bytes:
         """Read any chunk; returned is its usage as it stands there."""

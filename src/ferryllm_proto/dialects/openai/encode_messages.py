@@ -25,6 +25,7 @@ from .encode_parts import (
     unmarked,
 )
 from .encode_results import tool_message
+from .plain import words
 from .profile import CallContent, Later, Replay
 
 CONTINUE = "Continue."
@@ -50,7 +51,7 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
         )
     alone = not (scope.native or scope.profile.alternate or scope.profile.model.bridge)
     for turn in turns:
-        if alone and (text := _words(turn)):
+        if alone and (text := words(turn)):
             out.append({"role": turn.role.value, "content": text})
         else:
             _WRITERS[turn.role](turn, scope, lowered, legacy, out)
@@ -61,17 +62,6 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
         elif turns[-1].role is ir.Role.ASSISTANT and out[-1]["role"] == "assistant":
             scope.report.degraded(turns[-1].path, "Chat answers a final assistant message and does not go on with it")
     return out
-
-
-def _words(turn: ir.Turn) -> str | None:
-    """The text of a turn that is nothing but words, as in small requests all are: the writers have nothing to do with
-    it where messages stand for themselves."""
-    if len(turn.parts) != 1 or turn.ext is not None or turn.name is not None or turn.role is ir.Role.SYSTEM:
-        return None
-    part = turn.parts[0]
-    if type(part) is not ir.Text or part.cache is not None or part.ext is not None:
-        return None
-    return None if part.citations or part.phase is not None else part.text
 
 
 # --- instructions ----------------------------------------------------------------------------------------

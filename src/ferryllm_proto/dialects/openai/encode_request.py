@@ -6,6 +6,7 @@ from ... import ir, json, schemas, tools
 from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
+from . import plain
 from .decode_parts import NAME
 from .encode_messages import messages
 from .encode_params import parameters
@@ -37,9 +38,13 @@ def encode(
     request: ir.Request, model: str | None, headers: Headers, rules: ProviderRules = NO_RULES
 ) -> tuple[UpstreamRequest, list[Loss]]:
     """Encode a request. Raises `RemoteProtocolError` for what must not be lost and cannot be said."""
-    report = Report(request)
     name = request.model if model is None else model
-    scope = Scope(request, name, profile(name, rules), report)
+    kind = profile(name, rules)
+    sent: tuple[tuple[str, str], ...] = _STREAMED if request.stream else _WHOLE
+    if request.dialect != NAME and (plain_ := plain.request_body(request, name, kind)) is not None:
+        return UpstreamRequest("POST", PATH, "", sent, plain_, request.stream), []
+    report = Report(request)
+    scope = Scope(request, name, kind, report)
     lowered = tools.lower(request, _tool_rules(scope), NAME, report)
     said = messages(scope, lowered)
     body: Wire = {"model": name, "messages": said}
@@ -59,7 +64,6 @@ def encode(
         report.ext(request.ext, NAME, known=shared)
         if request.ext.dialect == NAME:
             _put_back(request.ext, body)
-    sent: tuple[tuple[str, str], ...] = _STREAMED if request.stream else _WHOLE
     if scope.native:
         sent = (*sent, *((n, v) for n, v in headers if n.lower() in _FORWARDED))
     return UpstreamRequest("POST", PATH, "", sent, json.encode(body), request.stream), report.losses

@@ -6,7 +6,7 @@ import msgspec
 
 from ... import ir, json
 from ...errors import RemoteProtocolError
-from . import errors, reasoning
+from . import errors, plain, reasoning
 from .decode_messages import signature
 from .decode_parts import NAME
 from .usage import Usage, decode_finish, decode_usage, usage_of
@@ -120,6 +120,16 @@ def decode(body: bytes) -> ir.Response:
     Raises `RemoteProtocolError`: for an error inside a 200 (E8) with the kind that error has, for what is no
     answer at all with kind UPSTREAM.
     """
+    if (plain_ := plain.answer(body)) is not None:
+        return ir.Response(
+            plain_.id,
+            plain_.model,
+            (ir.Text(plain_.text),) if plain_.text else (),
+            plain_.finish,
+            created=plain_.created,
+            usage=plain_.usage,
+            ext=ir.Ext(NAME, plain_.ext) if plain_.ext else None,
+        )
     found, counted, ext = _read(body)
     if errors.has_error(found.error) or found.success is False:
         raise errors.remote(errors.in_band(body))

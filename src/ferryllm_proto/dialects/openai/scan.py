@@ -31,6 +31,8 @@ def _is_plain(data: bytes) -> bool:
 
 
 _TEXT = b'"content":"'
+_FIRST = 2048
+"""Bytes of a long read that are read as they come, to learn from them how the rest goes on."""
 
 
 def _span(data: bytes) -> tuple[int, int] | None:
@@ -77,13 +79,44 @@ class StreamScanner(_Scan):
             text = data[len(before) : -len(behind)]
             if b'"' not in text and b"\\" not in text and len(before) + len(behind) <= len(data):
                 return data if self._name is None else self._shown + data[len(before) :]
+            out = self._repeated(data, before, behind)
+            if out is not None:
+                return out
+        elif not before and not self._rest and len(data) > _FIRST and (cut := data.find(b"\n\n", _FIRST) + 2) > 1:
+            first = self._read(data[:cut])
+            return first + (self.receive_data(data[cut:]) if self._before else self._read(data[cut:]))
+        return self._read(data)
+
+    def _read(self, data: bytes) -> bytes:
+        begun = bool(self._rest)
         out = self._scan(data)
         if not self._rest and data.endswith(b"\n\n"):
-            self._learn(data, out)
+            last = data.rfind(b"\n\n", 0, len(data) - 2) + 2
+            if last > 1:
+                self._learn(data[last:], out[out.rfind(b"\n\n", 0, len(out) - 2) + 2 :])
+            elif not begun:
+                self._learn(data, out)
         return out
 
+    def _repeated(self, data: bytes, before: bytes, behind: bytes) -> bytes | None:
+        """A read of nothing but the event that is known, around other texts, as it leaves; None for any other read."""
+        pieces = data.split(behind)
+        pieces.pop()
+        size, shown = len(before), self._shown
+        out = []
+        for piece in pieces:
+            text = piece[size:]
+            # Without a quote and a backslash in the text nothing else can have changed.
+            if b'"' in text or b"\\" in text or not piece.startswith(before):
+                return None
+            out.append(shown + text)
+        if self._name is None:
+            return data
+        out.append(b"")
+        return behind.join(out)
+
     def _learn(self, data: bytes, out: bytes) -> None:
-        """Remember a read that was one plain event with one text, however it leaves."""
+        """Remember one plain event with one text, however it leaves."""
         at = data.find(_TEXT) + len(_TEXT)
         end = data.find(b'"', at)
         if at < len(_TEXT) or end < 0 or b"\\" in data[at:end] or not data.startswith(b"data:"):

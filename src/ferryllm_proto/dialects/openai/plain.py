@@ -1,0 +1,178 @@
+"""What nearly every small exchange is made of: requests and whole answers that are words and nothing else.
+
+Apart from the modules that know everything there is, because this is a shortcut past them: what it takes it writes and
+reads as they do, and it takes nothing of which that is not plain to see. `None` is: ask them.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+
+from ... import ir, json
+from ...json import Raw
+from .profile import Profile
+
+_ABSENT = Raw()
+_ROLES = {ir.Role.USER: "user", ir.Role.ASSISTANT: "assistant"}
+_NO_NAMES: dict[str, str] = {}
+
+
+# --- requests --------------------------------------------------------------------------------------------
+
+
+def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | None:
+    """The body for ``request`` of another dialect, for ``model`` by the provider's name of it."""
+    limit, stream = request.max_output, request.stream
+    known = profile.model
+    if profile.alternate or profile.extra or known.bridge:
+        return None
+    # Whatever fields a request gets one day: all others have to be as nobody has set them.
+    if request != ir.Request(
+        request.dialect, request.model, request.turns, max_output=limit, stream=stream, names=request.names
+    ):
+        return None
+    said = []
+    before = None
+    for turn in request.turns:
+        role = turn.role
+        if (text := words(turn)) is None or not text or role is before:
+            return None
+        said.append({"role": _ROLES[role], "content": text})
+        before = role
+    if before is not ir.Role.USER:
+        return None
+    body: dict[str, object] = {"model": model, "messages": said}
+    if limit is not None:
+        if limit == 0 or (known.max_output_tokens is not None and limit > known.max_output_tokens):
+            return None
+        body[profile.max_tokens_field] = limit
+    if stream:
+        body["stream"] = True
+        if "stream_options" in profile.fields:
+            body["stream_options"] = {"include_usage": True}
+    return json.encode(body)
+
+
+def words(turn: ir.Turn) -> str | None:
+    """The text of a turn that is nothing but words."""
+    if len(turn.parts) != 1 or turn.ext is not None or turn.name is not None or turn.role is ir.Role.SYSTEM:
+        return None
+    part = turn.parts[0]
+    if type(part) is not ir.Text or part.cache is not None or part.ext is not None:
+        return None
+    return None if part.citations or part.phase is not None else part.text
+
+
+# --- answers ---------------------------------------------------------------------------------------------
+
+_Nothing = typing.Annotated[list[Raw], msgspec.Meta(max_length=0)] | None
+_NoWords = typing.Annotated[str, msgspec.Meta(max_length=0)] | None
+_Count = typing.Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """Everything beside the words is empty; fields that nobody reads may be there."""
+
+    content: str
+    refusal: _NoWords = None
+    reasoning_content: _NoWords = None
+    reasoning: _NoWords = None
+    reasoning_details: _Nothing = None
+    tool_calls: _Nothing = None
+    function_call: None = None
+    annotations: _Nothing = None
+    audio: None = None
+    images: _Nothing = None
+    executed_tools: _Nothing = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    message: _Message
+    finish_reason: typing.Literal["stop", "length"]
+    index: typing.Literal[0] | None = None
+    stop_reason: int | None = None
+    matched_stop: int | None = None
+    logprobs: None = None
+    usage: Raw = _ABSENT
+
+
+class _PromptDetails(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: _Count | None = None
+    cache_write_tokens: None = None
+    audio_tokens: typing.Literal[0] | None = None
+
+
+class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: None = None
+    cached_tokens: None = None
+    num_cached_tokens: None = None
+    reasoning_tokens: None = None
+
+
+class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    choices: typing.Annotated[list[_Choice], msgspec.Meta(min_length=1, max_length=1)]
+    usage: _Usage
+    model: str
+    id: str
+    created: int | None = None
+    object: str | None = None
+    service_tier: Raw = _ABSENT
+    system_fingerprint: Raw = _ABSENT
+
+
+_answer = json.decoder(_Answer)
+_FINISH = {"stop": ir.FinishReason.END, "length": ir.FinishReason.LENGTH}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer of words, or of none."""
+
+    id: str
+    model: str
+    text: str
+    finish: ir.FinishReason
+    usage: ir.Usage
+    created: int | None
+    ext: dict[str, bytes]
+
+
+def answer(body: bytes) -> Answer | None:
+    """A provider's whole answer."""
+    try:
+        found = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    choice, usage = found.choices[0], found.usage
+    prompt, output = usage.prompt_tokens, usage.completion_tokens
+    cached = reasoning = None
+    if usage.prompt_tokens_details is not None:
+        cached = usage.prompt_tokens_details.cached_tokens
+    if usage.completion_tokens_details is not None:
+        reasoning = usage.completion_tokens_details.reasoning_tokens
+    # Who counts something beside the two, or more as cached than there is, has ways of his own.
+    if prompt + output != usage.total_tokens or (cached or 0) > prompt:
+        return None
+    ext = {}
+    if found.service_tier is not _ABSENT or found.system_fingerprint is not _ABSENT:
+        given = ("service_tier", bytes(found.service_tier)), ("system_fingerprint", bytes(found.system_fingerprint))
+        ext = {name: value for name, value in given if value not in (b"", b"null")}
+    return Answer(
+        found.id,
+        found.model,
+        choice.message.content,
+        _FINISH[choice.finish_reason],
+        ir.Usage(prompt - (cached or 0), cached, None, output=output, reasoning=reasoning),
+        found.created,
+        ext,
+    )
