@@ -223,7 +223,7 @@ def test_a22_the_proof_of_a_picture_is_reported_where_it_is_lost(entry: str, as_
         return
     assert told.losses == []
     value = (oracles.stream if stream else oracles.whole)("gemini", told.body).model_dump()
-    assert ["c2lnbmVk"] == [part["thoughtSignature"] for part in value["parts"] if "inlineData" in part]
+    assert [part["thoughtSignature"] for part in value["parts"] if "inlineData" in part] == ["c2lnbmVk"]
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -45,9 +45,7 @@ class Marking(faults.Provider):
         self.watched: set[str] = set()
         """Marks that somebody waits for."""
         self.answers = 0
-        self.extra.update(
-            echo=_echo, paced=_paced, endless=_endless, flood=_flood, silent=lambda _: [Stall()]
-        )
+        self.extra.update(echo=_echo, paced=_paced, endless=_endless, flood=_flood, silent=lambda _: [Stall()])
 
     def case(self, request: faults.Request, dialect: str, stream: bool) -> Case:
         mark = mark_in(request.head + request.body)

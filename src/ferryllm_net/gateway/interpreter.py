@@ -158,6 +158,7 @@ class Interpreter:
             await self._answer_fault()
             raise
         finally:
+            request.forget_callbacks()
             try:
                 self._record_unfinished(None)
             finally:

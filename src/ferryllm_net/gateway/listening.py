@@ -78,7 +78,13 @@ class Doors:
         return next((one.settings.address.port for one in self.bound if one.settings.address.host), 0)
 
     @property
+    def addresses(self) -> str:
+        """For the log."""
+        return ", ".join(str(one.settings.address) for one in self.bound)
+
+    @property
     def texts(self) -> tuple[str, ...]:
+        """As people paste them."""
         return tuple(one.text for one in self.bound)
 
     def settled(self, settings: Settings) -> Settings:

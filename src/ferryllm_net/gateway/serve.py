@@ -90,7 +90,7 @@ async def serve(
             await tasks.start(run)
             app.listening = True
             _warn_exposed(settings, log)
-            log.info("ferryllm server started", listen=", ".join(doors.texts), providers=len(settings.providers))
+            log.info("ferryllm server started", listen=doors.addresses, providers=len(settings.providers))
             if ended is not None:
                 tasks.start_soon(_drain_after, ended, server, settings.server.drain_timeout_secs, log)
             if started is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ferryllm_net.http import ClientLeft, Headers, Request, RequestError, RequestHead, Responder
-from ferryllm_net.http.engine import Body, Event, ResponseHead
+from ferryllm_net.http.engine import Event, ResponseHead
 from ferryllm_net.http.request import Stage
 from ferryllm_net.http.websocket import GOING_AWAY, INTERNAL_ERROR, WebSocket, upgrade, wants_websocket
 from ferryllm_proto.dialects.openai_responses.turns import Turn, Turns
@@ -189,11 +189,12 @@ class _Channel:
         return self._turn.body
 
     def encode(self, event: Event) -> bytes:
-        if type(event) is Body:
-            return event.data
         if type(event) is ResponseHead:
             self._turn.receive_head(event.status, event.headers)
         return b""
+
+    def frame(self, data: bytes) -> bytes:
+        return data
 
     def finish_head(self, headers: Headers) -> Headers:
         return headers

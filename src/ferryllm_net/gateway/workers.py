@@ -56,7 +56,7 @@ async def supervise(
                     tasks.start_soon(workers.keep, number)
                 await workers.wait_ready()
                 if not workers.stopping:
-                    log.info("ferryllm workers started", listen=", ".join(doors.texts), workers=settings.server.workers)
+                    log.info("ferryllm workers started", listen=doors.addresses, workers=settings.server.workers)
                     if started is not None:
                         started(doors)
                 task_status.started(workers)

@@ -364,6 +364,9 @@ class Connection:
     def encode(self, event: Event) -> bytes:
         return self._engine.send(event)
 
+    def frame(self, data: bytes) -> bytes:
+        return self._engine.frame(data)
+
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False
         for name, _ in headers:

@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ferryllm_proto.http1 import END, ClientMachine, Event, Headers, HeadLimits, Misuse, NotMine, RequestHead, ServerMachine
+from ferryllm_proto.http1 import (
+    END,
+    ClientMachine,
+    Event,
+    Headers,
+    HeadLimits,
+    Misuse,
+    NotMine,
+    RequestHead,
+    ServerMachine,
+)
 
 from .limits import Limits
 

@@ -30,7 +30,7 @@ from .h2_engine import (
 from .h2_stream import Stream
 from .limits import Limits
 from .request import ClientLeft
-from .transport import Transport, TransportError
+from .transport import Interrupted, Transport, TransportError
 
 
 class H2Connection:
@@ -153,7 +153,12 @@ class H2Connection:
                     return
                 # Answers to control frames are not bounded by windows: who does not read them is not read either.
                 await self._drained(self._queued - self._limits.h2_backlog_bytes)
-            stopped = await self.transport.pump(self._feed)
+            try:
+                stopped = await self.transport.pump(self._feed)
+            except Interrupted:
+                # Meant for a wait of HTTP/1.1, before the connection was handed over.
+                stopped = False
+                continue
             if not stopped:
                 return
 

@@ -294,12 +294,12 @@ class Stream:
         self.put(data)
 
     def _send(self) -> bool:
-        """As much as the window takes; whether that was all."""
+        """As much as the window and the backlog take; whether that was all."""
         engine, data = self._owner.engine, self._unsent
-        start, size = 0, len(data)
+        start, size, most = 0, len(data), self._limits.h2_backlog_bytes
         while start < size:
-            room = engine.window(self.id)
-            if not room or not engine.writable(self.id):
+            room = engine.window(self.id) if start < most else 0
+            if not room:
                 self._unsent = data[start:]
                 return False
             stop = min(size, start + room)
@@ -353,6 +353,9 @@ class Stream:
 
     def encode(self, event: Event) -> bytes:
         raise Misuse("a stream writes heads and data, not bytes")
+
+    def frame(self, data: bytes) -> bytes:
+        return data
 
 
 def _refusal(fault: Fault) -> Handler:

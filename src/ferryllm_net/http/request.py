@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .decompress import CodingError, Inflater, codings_of
-from .engine import END, Body, EndOfMessage, Event, Headers, Misuse, RequestHead, ResponseHead
+from .engine import END, EndOfMessage, Event, Headers, Misuse, RequestHead, ResponseHead
 
 
 class RequestError(Exception):
@@ -50,6 +50,10 @@ class Channel(Protocol):
         ...
 
     def encode(self, event: Event) -> bytes: ...
+
+    def frame(self, data: bytes) -> bytes:
+        """`encode` of a piece of the body."""
+        ...
 
     def finish_head(self, headers: Headers) -> Headers:
         """Fields of the connection itself added."""
@@ -172,6 +176,13 @@ class Request:
         else:
             self._drain_callbacks.append(callback)
 
+    def forget_callbacks(self) -> None:
+        """Its handler has ended: nobody is to be told any more, and what the callbacks hold is free.
+
+        They hold what holds the request, body included; a cycle would stay until the collector looks, which is rare.
+        """
+        self._drain_callbacks.clear()
+
     def interrupt(self) -> None:
         """The server's side of `on_drain`."""
         if not self.draining:
@@ -219,6 +230,7 @@ MOVES: dict[tuple[Stage, str], Stage] = {
 }
 
 
+_STARTED = Stage.STARTED
 _NO_TRAILERS: Headers = []
 _TRANSFER_ENCODING = len("transfer-encoding")
 _CONTENT_LENGTH = len("content-length")
@@ -271,8 +283,10 @@ class Responder:
         if self._head is not None:
             self._move("body")
             data = self._release() + self._encode(data)
-        elif self.stage is Stage.STARTED:
-            data = self._encode(data)
+        elif self.stage is _STARTED:
+            if self._bodyless or not data:
+                return True
+            return self._channel.put(self._channel.frame(data))
         else:
             self._move("body")
         return not data or self._channel.put(data)
@@ -367,4 +381,4 @@ class Responder:
         return data
 
     def _encode(self, data: bytes) -> bytes:
-        return self._channel.encode(Body(data)) if data and not self._bodyless else b""
+        return self._channel.frame(data) if data and not self._bodyless else b""

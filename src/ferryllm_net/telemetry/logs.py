@@ -206,7 +206,7 @@ class Log:
         text = self._texts.get(who)
         if text is None:
             names = ("display_model", "backend_model", "provider", "stream")
-            pairs = [self._pair(name, value) for name, value in zip(names, who) if value is not None]
+            pairs = [self._pair(name, value) for name, value in zip(names, who, strict=True) if value is not None]
             text = self._remember(who, "".join(f" {one}" for one in pairs))
         how: tuple[Value | None, ...] = (done.entry, done.outcome, done.status)
         begin = self._texts.get(how)

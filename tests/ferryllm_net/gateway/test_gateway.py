@@ -341,3 +341,46 @@ async def test_a_drain_ends_a_stream_with_the_dialects_error_at_its_deadline() -
     seen = grammar.messages(unchunked(data))
     assert (seen.failed, seen.ended) == (True, False)
     assert b"shutting down" in data
+
+
+# --- what is alive ---------------------------------------------------------------------------------------
+
+
+async def test_gauges_show_what_is_alive_while_it_is() -> None:
+    going = anyio.Event()
+
+    async def provider(request: Request, respond: Responder) -> None:
+        await request.read()
+        await respond.head(200, [SSE])
+        await respond.body(ROLE + PONG)
+        await going.wait()
+        await respond.end(STOP + DONE)
+
+    async with upstream(provider) as port, gateway(port) as running:
+
+        async def gauges() -> dict[str, int]:
+            _, _, body = await running.ask("GET", "/metrics")
+            lines = [line.rpartition(" ") for line in body.decode().splitlines() if line.startswith("ferryllm_")]
+            return {name.removeprefix("ferryllm_"): int(float(value)) for name, _, value in lines}
+
+        before = await gauges()
+        assert before["open_connections"] == 1, "the scrape's own"
+        assert before["exchanges_running"] == 0
+        assert before["tasks"] > 0
+        stream = await running.begin("/v1/messages", ask(stream=True))
+        await read_until(stream, b"pong")
+        during = await gauges()
+        assert during["open_connections"] == 2
+        assert during["exchanges_running"] == 1
+        assert during['upstream_connections{state="active"}'] == 1
+        assert during["tasks"] > before["tasks"]
+        going.set()
+        await read_until(stream, b"message_stop")
+        await stream.aclose()
+        await running.logged("request completed")
+        after = await gauges()
+        while after["open_connections"] > 1:
+            after = await gauges()
+        assert after["exchanges_running"] == 0
+        assert after['upstream_connections{state="active"}'] == 0
+        assert after['upstream_connections{state="idle"}'] == 1

@@ -381,7 +381,7 @@ async def test_client_gone_before_its_request_is_looked_at_costs_nothing(serving
 
     async def handler(request: Request, respond: Responder) -> None:
         await request.read()
-        await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
         calls.append("worked")
 
     async with serving(handler) as rig:

@@ -14,7 +14,6 @@ import pytest
 
 from ferryllm_net.http import (
     ClientLeft,
-    Limits,
     Origin,
     Pool,
     Request,
@@ -248,7 +247,7 @@ async def relayed(
             await respond.head(200, [])
             while True:
                 await respond.body(b"data: x\n\n" * 100)
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
         finally:
             gone.set()
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ferryllm_net.http import ClientLeft, Headers, Request, RequestError, RequestHead, Responder
-from ferryllm_net.http.engine import Body, Event, ResponseHead
+from ferryllm_net.http.engine import Event, ResponseHead
 from ferryllm_net.http.exchange import Handler, run_handler
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +33,10 @@ class Recorder:
     def encode(self, event: Event) -> bytes:
         if isinstance(event, ResponseHead):
             self.status, self.headers = event.status, event.headers
-        elif isinstance(event, Body):
-            self.body += event.data
+        return b"."
+
+    def frame(self, data: bytes) -> bytes:
+        self.body += data
         return b"."
 
     def finish_head(self, headers: Headers) -> Headers:

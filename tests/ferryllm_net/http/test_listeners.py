@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from ferryllm_net.http.listeners import open_listeners, unix_listener
+from ferryllm_net.http.listeners import (
+    inherited_listener,
+    open_listeners,
+    remove_socket_file,
+    socket_inode,
+    systemd_listeners,
+    unix_listener,
+)
 
 LOOPBACK = [(socket.AF_INET6, 6, 0, "", ("::1", 0, 0, 0)), (socket.AF_INET, 6, 0, "", ("127.0.0.1", 0))]
 
@@ -157,3 +164,68 @@ def test_a_file_that_is_no_socket_is_not_touched(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot listen on .*No such file"):
         unix_listener(str(tmp_path / "none" / "gateway.sock"))
+
+
+def test_without_a_backlog_a_port_is_held_and_takes_nobody() -> None:
+    with closing(open_listeners("127.0.0.1", 0, reuse_port=True, backlog=None)) as (held,):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(held.getsockname(), timeout=5)
+        port = held.getsockname()[1]
+        with closing(open_listeners("127.0.0.1", port, reuse_port=True)) as (listener,):
+            socket.create_connection(listener.getsockname(), timeout=5).close()
+
+
+def test_a_socket_file_is_removed_where_it_is_still_ours(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with closing([unix_listener(path)]):
+        ours = socket_inode(path)
+    os.rename(path, path + ".old")
+    with closing([unix_listener(path)]):
+        remove_socket_file(path, ours)
+        assert os.path.exists(path), "another server's"
+        remove_socket_file(path, socket_inode(path))
+        assert not os.path.exists(path)
+        remove_socket_file(path, ours)
+
+
+def test_an_inherited_listener_does_not_block_and_is_not_handed_on() -> None:
+    with closing(open_listeners("127.0.0.1", 0)) as (given,):
+        copy = os.dup(given.fileno())
+        os.set_inheritable(copy, True)
+        os.set_blocking(copy, True)
+        with closing([inherited_listener(copy)]) as (listener,):
+            assert listener.getsockname() == given.getsockname()
+            assert not listener.getblocking()
+            assert not listener.get_inheritable()
+
+
+@pytest.mark.parametrize("kind", ["file", "not listening", "datagrams", "closed"])
+def test_what_is_no_listener_is_not_inherited(kind: str, tmp_path: Path) -> None:
+    if kind == "file":
+        descriptor = os.open(tmp_path / "f", os.O_CREAT | os.O_RDWR)
+    elif kind == "closed":
+        descriptor = 99_999
+    else:
+        kind_of = socket.SOCK_DGRAM if kind == "datagrams" else socket.SOCK_STREAM
+        with socket.socket(type=kind_of) as sock:
+            descriptor = sock.detach()
+    with pytest.raises(OSError, match=f"cannot listen on descriptor {descriptor}"):
+        inherited_listener(descriptor)
+    if kind == "file":
+        os.close(descriptor)
+
+
+def test_variables_that_are_not_for_us_are_removed_and_say_nothing() -> None:
+    for pid, count in (("1", "2"), (str(os.getpid()), "x"), (str(os.getpid()), ""), ("", "1")):
+        environ = {"LISTEN_PID": pid, "LISTEN_FDS": count, "LISTEN_FDNAMES": "a", "OTHER": "1"}
+        assert systemd_listeners(environ) == []
+        assert environ == {"OTHER": "1"}
+
+
+def test_a_socket_without_a_name_has_an_empty_one() -> None:
+    with closing(open_listeners("127.0.0.1", 0)) as (given,):
+        copy = os.dup(given.fileno())
+        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+        ((name, listener),) = systemd_listeners(environ, first=copy)
+        assert (name, listener.getsockname()) == ("", given.getsockname())
+        listener.close()

@@ -286,6 +286,9 @@ class Sink:
     def encode(self, event: Event) -> bytes:
         return b"x"
 
+    def frame(self, data: bytes) -> bytes:
+        return b"x"
+
     def finish_head(self, headers: Headers) -> Headers:
         return headers
 

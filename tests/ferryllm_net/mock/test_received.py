@@ -25,6 +25,9 @@ class NoChannel:
     def encode(self, event: object) -> bytes:
         raise NotImplementedError
 
+    def frame(self, data: bytes) -> bytes:
+        raise NotImplementedError
+
     def finish_head(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         raise NotImplementedError
 

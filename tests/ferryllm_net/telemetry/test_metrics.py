@@ -68,3 +68,21 @@ def test_the_client_makes_no_labels() -> None:
         metrics.observe(msgspec.structs.replace(RECORD, model=f"model-{n}"))
     assert len(samples(metrics)) == 3
     assert b"model-" not in metrics.exposition()
+
+
+def test_gauges_are_read_at_the_scrape_and_at_no_other_time() -> None:
+    metrics, reads = Metrics(), []
+
+    def read() -> float:
+        reads.append(1)
+        return 40 + len(reads)
+
+    metrics.watch("ferryllm_things", "Things.", read)
+    metrics.watch("ferryllm_parts", "Parts by state.", lambda: {"active": 2, "idle": 3}, label="state")
+    metrics.observe(RECORD)
+    assert reads == []
+    assert b"\nferryllm_things 41.0\n" in metrics.exposition()
+    text = metrics.exposition()
+    assert b"\nferryllm_things 42.0\n" in text
+    assert b"\n# TYPE ferryllm_things gauge\n" in text
+    assert b'\nferryllm_parts{state="active"} 2.0\nferryllm_parts{state="idle"} 3.0\n' in text

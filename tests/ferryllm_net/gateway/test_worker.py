@@ -1,0 +1,54 @@
+"""What a worker takes from its parent, and what it tells it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import anyio
+import msgspec
+import pytest
+
+from ferryllm_net.gateway.listening import Given
+from ferryllm_net.gateway.worker import READY, VARIABLE, Birth, Worker
+
+GIVEN = (Given(port=3000), Given(descriptors=(7, 8)))
+
+
+def born(control: socket.socket) -> tuple[Worker, dict[str, str]]:
+    birth = Birth(2, os.dup(control.fileno()), GIVEN)
+    environ = {VARIABLE: msgspec.json.encode(birth).decode(), "OTHER": "1"}
+    worker = Worker.from_environment(environ)
+    assert worker is not None
+    return worker, environ
+
+
+def test_without_the_variable_a_process_is_no_worker() -> None:
+    assert Worker.from_environment({}) is None
+
+
+def test_the_variable_is_read_once_and_not_handed_on() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker, environ = born(theirs)
+        assert (worker.number, worker.given) == (2, GIVEN)
+        assert environ == {"OTHER": "1"}
+        assert not worker._control.get_inheritable()
+        worker._control.close()
+
+
+@pytest.mark.anyio
+async def test_the_parent_hears_that_it_is_ready_and_its_end_is_heard() -> None:
+    ours, theirs = socket.socketpair()
+    with anyio.fail_after(10):
+        with theirs:
+            worker, _ = born(theirs)
+        worker.say_ready()
+        assert ours.recv(10) == READY
+        ours.send(b"what a later parent may say")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.wait_orphaned)
+            await anyio.wait_all_tasks_blocked()
+            ours.close()
+        worker.say_ready()  # to nobody
+        worker._control.close()
