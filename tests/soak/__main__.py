@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("minutes", nargs="?", type=float, default=2.0)
     parser.add_argument("--backend", choices=("asyncio", "trio", "uvloop"), default="asyncio", help="of the gateway")
+    parser.add_argument("--workers", type=int, default=1, help="of the gateway; one is killed now and then")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="figures as JSON instead of a table")
     parser.add_argument("--log", type=pathlib.Path, metavar="FILE", help="keep the gateway's log")
@@ -40,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.flush()
 
     async def run() -> int:
-        outcome = await soak(given.minutes * 60, backend=given.backend, seed=given.seed, say=say, log=given.log)
+        outcome = await soak(
+            given.minutes * 60,
+            backend=given.backend,
+            seed=given.seed,
+            say=say,
+            workers=given.workers,
+            log=given.log,
+        )
         text = msgspec.json.format(msgspec.json.encode(outcome)).decode() if given.json else table(outcome)
         sys.stdout.write(f"{text}\n")
         return 0 if outcome.good else 1

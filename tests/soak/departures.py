@@ -25,10 +25,10 @@ async def leaving(world: World, chance: random.Random) -> None:
     hard = chance.random() < 0.5
     world.ends[f"left, {phase}"] += 1
     if phase == "handshake":
-        stream = await anyio.connect_tcp("127.0.0.1", world.places.secure)
+        bare = await anyio.connect_tcp("127.0.0.1", world.places.secure)
         with contextlib.suppress(*GONE):
-            await stream.send(b"\x16\x03\x01\x02\x00\x01")
-        await leave(stream, hard=hard)
+            await bare.send(b"\x16\x03\x01\x02\x00\x01")
+        await leave(bare, hard=hard)
         return
     with deadline(f"leaving while {phase}"):
         stream = await clients.connect(world.places, chance.choice(_HTTP1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -60,7 +61,9 @@ class Sample(msgspec.Struct):
     tasks: int
 
 
-def config(folder: pathlib.Path, provider: Marking, h2_port: int, places: Places, files: certificates.Files) -> str:
+def config(
+    folder: pathlib.Path, provider: Marking, h2_port: int, places: Places, files: certificates.Files, workers: int
+) -> str:
     """One provider of each dialect behind each door; routes by the model's beginning."""
     parts = [
         f"""
@@ -69,6 +72,7 @@ tls_cert = "{files.cert}"
 tls_key = "{files.key}"
 keep_alive_timeout_secs = {KEEP_ALIVE_SECS}
 drain_timeout_secs = 3
+workers = {workers}
 [[server.listeners]]
 address = "127.0.0.1:{places.plain}"
 tls = false
@@ -83,7 +87,7 @@ body_timeout_secs = {BODY_SECS}
 write_timeout_secs = {WRITE_SECS}
 tls_handshake_timeout_secs = {HEAD_SECS}
 [responses]
-max_mb = 1
+{"max_mb = 1" if workers == 1 else 'store = "off"'}
 """
     ]
     for dialect in DIALECTS:
@@ -125,7 +129,9 @@ class Gateway:
         log: pathlib.Path,
         folder: pathlib.Path,
         authority: trustme.CA,
+        workers: int,
     ) -> None:
+        self.workers = workers
         self.process = process
         self.places = places
         self._log = log
@@ -140,6 +146,19 @@ class Gateway:
         """Lines of its log that no run may have."""
         text = self._log.read_text(errors="replace")
         return [line[:300] for line in text.splitlines() if _LOUD.search(line)]
+
+    def pids(self) -> list[int]:
+        """Of all its processes, the parent first."""
+        parent = self.process.pid
+        children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text() if self.workers > 1 else ""
+        return [parent, *map(int, children.split())]
+
+    def kill_worker(self, chance: random.Random) -> None:
+        """One of its workers, as the system does when memory is short. The parent starts another one."""
+        workers = self.pids()[1:]
+        if workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(workers), signal.SIGKILL)
 
     def renew(self, *, broken: bool = False) -> str | None:
         """Another certificate and SIGHUP; its serial number, None for ``broken`` files that have to leave the old
@@ -159,21 +178,33 @@ class Gateway:
 
     def sample(self, secs: float, requests: int) -> Sample:
         """What it holds now. Raises OSError."""
-        gauges = self.scrape()
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        read = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
+        # Of workers, one answers: the most of some scrapes, so that what only one of them holds is seen too.
+        scrapes = [self.scrape() for _ in range(1 if self.workers == 1 else 3 * self.workers)]
+        gauges = {name: max(one.get(name, 0.0) for one in scrapes) for name in scrapes[0]}
+        held = [found for pid in self.pids() if (found := _held(pid)) is not None]
         return Sample(
             secs=secs,
             requests=requests,
-            rss_kib=int(read["VmRSS"]),
-            files=len(os.listdir(f"/proc/{self.process.pid}/fd")),
-            threads=int(read["Threads"]),
+            rss_kib=sum(rss for rss, _, _ in held),
+            files=sum(files for _, files, _ in held),
+            threads=sum(threads for _, _, threads in held),
             connections=int(gauges["ferryllm_open_connections"]),
             exchanges=int(gauges["ferryllm_exchanges_running"]),
             active=int(gauges['ferryllm_upstream_connections{state="active"}']),
             idle=int(gauges['ferryllm_upstream_connections{state="idle"}']),
             tasks=int(gauges["ferryllm_tasks"]),
         )
+
+
+def _held(pid: int) -> tuple[int, int, int] | None:
+    """Memory in KiB, files and threads of a process; None for one that has just ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        files = len(os.listdir(f"/proc/{pid}/fd"))
+        read = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
+        return int(read["VmRSS"]), files, int(read["Threads"])
+    except (OSError, KeyError):
+        return None
 
 
 def _serial(path: str) -> str:
@@ -185,13 +216,13 @@ def _serial(path: str) -> str:
 
 @contextlib.contextmanager
 def running(
-    folder: pathlib.Path, provider: Marking, h2_port: int, log: pathlib.Path, *, backend: str
+    folder: pathlib.Path, provider: Marking, h2_port: int, log: pathlib.Path, *, backend: str, workers: int = 1
 ) -> Iterator[Gateway]:
     """`ferryllm serve` as a process of its own, once it answers. Raises RuntimeError when it does not."""
     # The authority of its provider signs for it too.
     files = certificates.write(folder, provider.authority)
     places = Places(free_port(), free_port(), str(folder / "gateway.sock"), files.ca)
-    path = config(folder, provider, h2_port, places, files)
+    path = config(folder, provider, h2_port, places, files, workers)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "FERRYLLM_"))}
     command = [sys.executable, "-W", "always::ResourceWarning", "-m", "ferryllm_cli", "serve", "--config", path]
     with log.open("wb") as out:
@@ -201,7 +232,7 @@ def running(
             stderr=out,
             env={**clean, "PROVIDER_KEY": PROVIDER_KEY, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"},
         )
-    gateway = Gateway(process, places, log, folder, provider.authority)
+    gateway = Gateway(process, places, log, folder, provider.authority, workers)
     try:
         _wait_ready(gateway, log)
         yield gateway

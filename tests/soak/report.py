@@ -23,13 +23,18 @@ def table(outcome: Outcome) -> str:
     ]
     left = ", ".join(f"{1000 * secs:.0f}" for secs in outcome.left_secs)
     lines = [
-        f"{outcome.secs:g} s on {outcome.backend}, seed {outcome.seed}: {outcome.requests} requests, "
-        f"{sum(outcome.scenes.values())} scenes, {outcome.renewals} certificates",
+        (
+            f"{outcome.secs:g} s on {outcome.backend}, seed {outcome.seed}: {outcome.requests} requests, "
+            f"{sum(outcome.scenes.values())} scenes, {outcome.renewals} certificates"
+            + (f", {outcome.kills} workers killed" if outcome.kills else "")
+        ),
         "",
         *(f"{row[0]:16}{row[1]:>10}{row[2]:>10}{row[3]:>10}" for row in rows),
         "",
-        f"memory: median of the middle third {memory.middle / _MIB:.1f} MiB, of the last {memory.last / _MIB:.1f} MiB, "
-        f"{memory.per_thousand:+.0f} KiB for 1,000 requests; {memory.limit / _MIB:g} MiB allowed",
+        (
+            f"memory: median of the middle third {memory.middle / _MIB:.1f} MiB, of the last {memory.last / _MIB:.1f} "
+            f"MiB, {memory.per_thousand:+.0f} KiB for 1,000 requests; {memory.limit / _MIB:g} MiB allowed"
+        ),
         f"provider closed after its client left: {left} ms (median, 99 %, most)",
         f"slowest answer: {outcome.slowest_secs:.1f} s",
         "scenes: " + ", ".join(f"{name} {count}" for name, count in outcome.scenes.items()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import random
 import tempfile
@@ -31,6 +32,10 @@ RENEW_SECS = 7.0
 """Between two certificates."""
 RENEWED_SECS = 10.0
 """By then new connections show it; nothing waits for that long but a busy machine."""
+KILL_SECS = 10.0
+"""Between two workers that are killed, where there are any."""
+KILLED_SECS = 2.0
+"""So long after a kill a kept connection may turn out to have been that worker's."""
 SAY_SECS = 5.0
 SETTLE_SECS = 45.0
 """After the load: idle connections of clients last 5 s, the provider's end with it and are noticed within 5 s."""
@@ -51,6 +56,8 @@ class Outcome(msgspec.Struct):
     scenes: dict[str, int]
     ends: dict[str, int]
     renewals: int
+    kills: int
+    """Of workers."""
     slowest_secs: float
     left_secs: list[float]
     """Median, 99th percentile and largest, from a client's going to the end of its provider's connection."""
@@ -65,8 +72,10 @@ class Outcome(msgspec.Struct):
         return not self.problems
 
 
-async def soak(secs: float, *, backend: str, seed: int, say: Say, log: pathlib.Path | None = None) -> Outcome:
-    """Load a gateway for ``secs``; its log goes to ``log``. Raises RuntimeError when it does not start."""
+async def soak(
+    secs: float, *, backend: str, seed: int, say: Say, workers: int = 1, log: pathlib.Path | None = None
+) -> Outcome:
+    """Load a gateway of so many processes for ``secs``; its log goes to ``log``. Raises RuntimeError when it does not start."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with anyio.create_task_group() as tasks:
             provider = Marking()
@@ -82,7 +91,9 @@ async def soak(secs: float, *, backend: str, seed: int, say: Say, log: pathlib.P
             port = await tasks.start(provide)
             kept = log or pathlib.Path(folder) / "gateway.log"
             try:
-                with process.running(pathlib.Path(folder), provider, port, kept, backend=backend) as gateway:
+                with process.running(
+                    pathlib.Path(folder), provider, port, kept, backend=backend, workers=workers
+                ) as gateway:
                     world = World(gateway, provider)
                     run = _Run(world, secs, backend, seed, say)
                     await run.load()
@@ -110,6 +121,8 @@ class _Run:
         self.samples: list[Sample] = []
         self.before: Sample | None = None
         self.renewals = 0
+        self.kills = 0
+        self.killed_at = -math.inf
         self.begun = anyio.current_time()
         self.ends_at = 0.0
 
@@ -131,6 +144,8 @@ class _Run:
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
             group.start_soon(self._renew)
+            if self.gateway.workers > 1:
+                group.start_soon(self._kill)
             with anyio.move_on_after(self.secs + LAST_SECS):
                 async with anyio.create_task_group() as workers:
                     for number in range(WORKERS):
@@ -145,7 +160,7 @@ class _Run:
         after = self.before
         if self.gateway.alive:
             with anyio.move_on_after(SETTLE_SECS):
-                while leftovers(self.before, after := await self._sample()):
+                while leftovers(self.before, after := await self._sample()):  # noqa: ASYNC110 - another process
                     await anyio.sleep(SAMPLE_SECS)
             for words in leftovers(self.before, after):
                 self._note("what is left", words)
@@ -166,6 +181,7 @@ class _Run:
             scenes=dict(world.scenes.most_common()),
             ends=dict(world.ends.most_common()),
             renewals=self.renewals,
+            kills=self.kills,
             slowest_secs=world.slowest_secs,
             left_secs=[left[len(left) // 2], left[len(left) * 99 // 100], left[-1]],
             before=self.before,
@@ -185,12 +201,15 @@ class _Run:
 
     async def _play(self, name: str, chance: random.Random) -> None:
         self.world.scenes[name] += 1
+        begun = anyio.current_time()
         try:
             await SCENES[name][0](self.world, chance)
-        except Wrong as exc:
-            self._note(name, str(exc))
         except Exception as exc:
-            self._note(name, f"{type(exc).__name__}: {exc}"[:500])
+            if self.killed_at >= begun - KILLED_SECS:
+                self.world.ends["ended with its worker"] += 1
+            else:
+                kind = "" if isinstance(exc, Wrong) else f"{type(exc).__name__}: "
+                self._note(name, f"{kind}{exc}"[:500])
 
     async def _watch(self) -> None:
         """Samples, and a word now and then."""
@@ -208,6 +227,17 @@ class _Run:
         if len(self.samples) < 3 and self.gateway.alive:
             self.samples.extend([await self._sample()] * 3)
 
+    async def _kill(self) -> None:
+        """A worker now and then: its clients lose their connections, the others notice nothing."""
+        chance = random.Random(self.seed)
+        while self.going:
+            await anyio.sleep(max(0.0, min(KILL_SECS, self.ends_at - anyio.current_time() - KILL_SECS / 2)))
+            if self.ends_at - anyio.current_time() < KILL_SECS / 2:
+                return
+            self.killed_at = anyio.current_time()
+            self.kills += 1
+            self.gateway.kill_worker(chance)
+
     async def _renew(self) -> None:
         """Other certificates, every third of them broken; new connections have to show the last good one."""
         wanted: str | None = None
@@ -216,7 +246,7 @@ class _Run:
             wanted = self.gateway.renew(broken=broken) or wanted
             self.renewals += 1
             with anyio.move_on_after(RENEWED_SECS) as scope:
-                while await self._shown() != wanted:
+                while await self._shown() != wanted:  # noqa: ASYNC110 - as above
                     await anyio.sleep(0.1)
             if scope.cancelled_caught:
                 self._note("renewal", f"the new certificate is not shown after {RENEWED_SECS:g} s")

@@ -66,7 +66,7 @@ async def many(world: World, chance: random.Random) -> None:
             assert isinstance(connection, Http2)
             world.requests += len(asked)
             replies = await connection.ask_all(asked)
-    for one, reply in zip(asked, replies):
+    for one, reply in zip(asked, replies, strict=True):
         world.note(one, reply, None, way)
 
 
@@ -82,10 +82,10 @@ async def kept(world: World, chance: random.Random) -> None:
     way = chance.choice(("h1", "h1-tls"))
     with deadline(f"{way}, kept"):
         async with world.connection(way, fresh=True) as connection:
+            assert isinstance(connection, clients.Http1)
             for _ in range(2):
                 world.requests += 1
                 asked = world.question(chance, "echo")
-                assert isinstance(connection, clients.Http1)
                 world.note(asked, await connection.ask(asked), None, way)
                 await anyio.sleep(chance.uniform(0.1, 1.0))
             await abuses.wait_closed(connection.stream, abuses.AFTER_KEEP_ALIVE_SECS, "an idle connection")

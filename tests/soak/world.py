@@ -23,7 +23,7 @@ from .provider import Marking
 from .verdict import judge
 
 PATIENCE_SECS = 30.0
-"""No scene's wait is longer, whatever happens: far above every deadline of the gateway, because the machine is shared."""
+"""No wait of a scene is longer, whatever happens: far above every deadline of the gateway, on a shared machine."""
 FRESH_SECS = 1.5
 """A kept connection is used again for so long: well before the gateway closes it."""
 KEPT = 8

@@ -125,6 +125,10 @@ def open_doors(
 
     Raises `ListenError`; nothing is open then.
     """
+    if given is not None and len(given) != len(server.listeners):
+        # A worker that is started again reads the configuration again.
+        reason = "the configuration has other listeners than at the start"
+        raise ListenError(errno.EINVAL, reason, str(server.listen), "restart the gateway to use them")
     handed = systemd_listeners(environ) if given is None else []
     doors = Doors()
     try:
@@ -221,7 +225,7 @@ def _said(exc: OSError, address: ListenAddress) -> ListenError:
 
 def _hold(address: ListenAddress) -> list[socket.socket]:
     """Sockets that hold the port of ``address`` for workers, and take no connection themselves. Raises OSError."""
-    # Alone first: with SO_REUSEPORT at once a second gateway would share the port with the first, and nobody would know.
+    # Alone first: with SO_REUSEPORT at once a second gateway would share the port of the first, and nobody would know.
     alone = open_listeners(address.host, address.port)
     port = bound_port(alone[0])
     for sock in alone:

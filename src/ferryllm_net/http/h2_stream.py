@@ -126,7 +126,7 @@ class Stream:
         self._wake: anyio.Event | None = None
         self._left_to_send = math.inf
         """Of the declared length."""
-        self._unsent = b""
+        self._unsent: bytes | memoryview = b""
         """What no window was open for."""
         self._last = False
         """Nothing comes behind it but `_trailers`."""
@@ -281,7 +281,7 @@ class Stream:
             raise Misuse("the body is longer than content-length says")
         if self._lost:
             raise ClientLeft("the client left")
-        self._unsent = self._unsent + data if self._unsent else data
+        self._unsent = b"".join((self._unsent, data)) if self._unsent else data
         done = self._send()
         self._owner.kick()
         return done and not self._owner.crowded
@@ -300,7 +300,7 @@ class Stream:
         while start < size:
             room = engine.window(self.id) if start < most else 0
             if not room:
-                self._unsent = data[start:]
+                self._unsent = memoryview(data)[start:]
                 return False
             stop = min(size, start + room)
             last = self._last and stop == size and not self._trailers
@@ -315,19 +315,23 @@ class Stream:
         return True
 
     async def drain(self) -> None:
+        until = math.inf
         while self._unsent:
+            await self._owner.push(whole=False)
             if not self._owner.engine.writable(self.id):
                 raise await self._gone()
             if not self._owner.engine.window(self.id):
-                await self._wait_for_window()
+                # Not put off by whatever else wakes us: bytes of a body that nobody reads now and then.
+                until = min(until, anyio.current_time() + self._limits.write_stall_secs)
+                await self._wait_for_window(until)
                 continue
+            until = math.inf
             self._send()
-            await self._owner.push(whole=False)
         await self._owner.push(whole=False)
 
-    async def _wait_for_window(self) -> None:
+    async def _wait_for_window(self, until: float) -> None:
         self._writing = True
-        self.deadline = anyio.current_time() + self._limits.write_stall_secs
+        self.deadline = until
         try:
             await self._wait()
         finally:

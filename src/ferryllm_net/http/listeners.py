@@ -43,8 +43,8 @@ def open_listeners(
     """Non-blocking listeners for every address of ``host`` ("" is all of the machine), IPv6 apart from IPv4.
 
     Port 0 takes a free one, the same for all addresses where there is one. ``reuse_port`` lets several processes share
-    the port; without a ``backlog`` it is only held, for those who come later. Addresses that the machine does not have are left out, unless there is no other. Raises OSError, which
-    names the address.
+    the port; without a ``backlog`` it is only held, for those who come later. Addresses that the machine does not have
+    are left out, unless there is no other. Raises OSError, which names the address.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # The order stays; /etc/hosts may name one address twice.

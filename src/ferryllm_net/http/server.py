@@ -101,8 +101,8 @@ class Server:
     ``handler`` runs once a request, in the task of its connection (HTTP/1.1) or one of its own (HTTP/2); its scope is
     cancelled when the client leaves. ``ssl_context`` makes every connection TLS, and HTTP/2 is spoken with clients that
     agree on it by ALPN (`server_context`); in clear text with those that begin with its preface. What ``trusted``
-    proxies say of the client becomes `Request.peer` and `Request.scheme`. ``on_error`` hears of exceptions that a handler let pass (the client gets a plain 500, or a cut answer when the head was out); by default
-    they are logged.
+    proxies say of the client becomes `Request.peer` and `Request.scheme`. ``on_error`` hears of exceptions that a
+    handler let pass (the client gets a plain 500, or a cut answer when the head was out); by default they are logged.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Server:
         """Serve one connection that somebody else accepted; `serve` has to run for its deadlines to hold."""
         self._pending += 1
         try:
-            await self._run(transport, "http")
+            await self._run(transport, "http", self._handler_for(transport.peer))
         finally:
             self._pending -= 1
             self._notify()
@@ -281,9 +281,10 @@ class Server:
             exempt = client is None and (address.startswith(_LOOPBACK) or self._trusted.trusts(address))
             if bound and self._addresses[address] > bound and not exempt:
                 return
+            handler = self._handler_for(transport.peer, None if client is None else peer_of(sock))
             context = self.ssl_context
             if not listener.tls or context is None:
-                await self._run(transport, "http")
+                await self._run(transport, "http", handler)
                 return
             secured: Transport | None = None
             with anyio.move_on_after(self._limits.tls_handshake_secs):
@@ -292,9 +293,9 @@ class Server:
                 return
             transport = secured
             if transport.protocol == "h2" and self._http2:
-                await self._multiplex(transport, "https")
+                await self._multiplex(transport, "https", handler)
             else:
-                await self._run(transport, "https")
+                await self._run(transport, "https", handler)
         except TransportError as exc:
             # Gone before it was a connection, or not a TLS client.
             if is_plain_http(exc.__cause__):
@@ -343,29 +344,31 @@ class Server:
             while left > 0 and (data := await transport.receive()):
                 left -= len(data)
 
-    async def _run(self, transport: Transport, scheme: str) -> None:
+    async def _run(self, transport: Transport, scheme: str, handler: Handler) -> None:
         sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
-        connection = Connection(transport, self._handler_for(transport), self, self._limits, scheme, sniff=sniff)
+        connection = Connection(transport, handler, self, self._limits, scheme, sniff=sniff)
         await self._live(connection)
         if connection.handed_over is not None:
-            await self._multiplex(transport, scheme, connection.handed_over)
+            await self._multiplex(transport, scheme, handler, connection.handed_over)
 
-    async def _multiplex(self, transport: Transport, scheme: str, begun: bytes = b"") -> None:
+    async def _multiplex(self, transport: Transport, scheme: str, handler: Handler, begun: bytes = b"") -> None:
         from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
 
-        handler = self._handler_for(transport)
         await self._live(H2Connection(transport, handler, self, self._limits, scheme, begun))
 
-    def _handler_for(self, transport: Transport) -> Handler:
-        """The handler, behind one that reads what a trusted proxy says where the connection is from one."""
-        if not self._trusted or not self._trusted.trusts(transport.peer[0]):
+    def _handler_for(self, peer: tuple[str, int], via: tuple[str, int] | None = None) -> Handler:
+        """The handler, for a connection from ``peer``, which ``via`` has introduced: behind one that says so, and reads
+        what a trusted proxy says in fields, where there is one. Nobody else's requests pay for it."""
+        believed = self._trusted.trusts(peer[0])
+        if not believed and via is None:
             return self._handler
 
         async def handle(request: Request, respond: Responder) -> None:
-            seen = request.peer
-            request.peer, request.scheme = self._trusted.client(request.headers, seen, request.scheme)
-            if request.peer != seen:
-                request.via = seen
+            request.via = via
+            if believed:
+                request.peer, request.scheme = self._trusted.client(request.headers, peer, request.scheme)
+                if via is None and request.peer != peer:
+                    request.via = peer
             await self._handler(request, respond)
 
         return handle

@@ -237,7 +237,7 @@ class MockProvider:
 
     async def _show(self, request: Request, respond: Responder) -> None:
         """The journal; what others asked is nobody's business but this machine's."""
-        if request.peer[0] not in ("127.0.0.1", "::1"):
+        if request.via is not None or request.peer[0] not in ("127.0.0.1", "::1"):
             await respond.complete(403, [_TEXT], b"only for clients on this machine\n")
         elif request.method == "GET":
             await respond.complete(200, [_JSON], json.encode([received.shown() for received in self.requests]))

@@ -1,4 +1,4 @@
-"""The reference of limits and deadlines, from the fields of the HTTP layer's `Limits` and `Timeouts` and their words."""
+"""The reference of limits and deadlines, from the fields of the HTTP layer's `Limits` and `Timeouts`."""
 
 from __future__ import annotations
 

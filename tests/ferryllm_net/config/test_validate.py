@@ -61,7 +61,7 @@ def test_one_fault_does_not_hide_the_next() -> None:
         ("idle_timeout_secs = 12:00:00", "found a time", ""),
         ("idle_timeout_secs = 2026-01-01", "found a date", ""),
         ("idle_timeout_secs = {a = 1}", "found a table", ""),
-        ("listen = 3000", "expected a text, found 3000", "between quotes"),
+        ("listen = 3000", "expected a text or an array of texts, found 3000", "between quotes"),
         ('check_providers = "False"', "expected true or false", "write check_providers = false"),
         ('check_providers = "maybe"', 'found "maybe"', ""),
         ('check_providers = "a\\u001b"', "found a text", ""),

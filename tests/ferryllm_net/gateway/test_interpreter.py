@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import anyio
 import pytest
@@ -342,3 +344,27 @@ async def test_stopping_while_a_write_waits_for_its_reader_lets_the_event_finish
         assert (status, seen.text, seen.failed, seen.ended) == (200, "y" * 5000, True, False)
         await gone(far)
         await nothing_is_left(w, "error")
+
+
+# --- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_exchange_that_is_over_is_freed_without_the_collector(stream: bool) -> None:
+    """It holds the request's body, and the collector of a gateway comes only after hundreds of requests."""
+    async with wired() as w:
+        gc.disable()
+        try:
+            near = await w.begin("/v1/messages", ask(stream=stream))
+            far, _, _ = await w.provider()
+            (running,) = w.app.running
+            alive: list[weakref.ref[object]] = [weakref.ref(running), weakref.ref(running._exchange)]
+            del running
+            body = ROLE + PONG + STOP + DONE
+            await far.send(SSE_HEAD + chunked(body) if stream else whole(WHOLE["openai"]))
+            assert (await answer(near))[0] == 200
+            await w.settle()
+            await anyio.wait_all_tasks_blocked()
+            assert [ref() for ref in alive] == [None, None]
+        finally:
+            gc.enable()

@@ -190,6 +190,12 @@ def test_a_shared_port_is_held_without_taking_connections(tmp_path: pathlib.Path
     assert not path.exists()
 
 
+def test_a_worker_whose_configuration_has_changed_since_says_so() -> None:
+    with pytest.raises(ListenError, match="other listeners than at the start") as caught:
+        open_doors(server(LOOPBACK, LOOPBACK), {}, [Given(port=1)])
+    assert "restart" in caught.value.mend
+
+
 def test_a_port_that_another_gateway_shares_with_its_workers_is_in_use() -> None:
     with opened(LOOPBACK, shared=True) as held, opened(LOOPBACK, given=held.given(1)):
         wanted = msgspec.structs.replace(LOOPBACK, port=held.port)

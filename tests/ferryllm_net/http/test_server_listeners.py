@@ -88,10 +88,10 @@ CLOSE = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 async def test_the_client_is_whom_the_proxy_header_names(header: bytes) -> None:
     door, port = listener(proxy_protocol=True)
     async with serving(door, trusted=["127.0.0.1"]):
-        assert b"<192.0.2.7 4660 http via >" in await ask(port, header + CLOSE)
-        assert b"<192.0.2.7 4660 http via >" in await ask(port, header, CLOSE)
+        assert b"<192.0.2.7 4660 http via 127.0.0.1>" in await ask(port, header + CLOSE)
+        assert b"<192.0.2.7 4660 http via 127.0.0.1>" in await ask(port, header, CLOSE)
         single = [header[at : at + 1] for at in range(len(header))]
-        assert b"<192.0.2.7 4660 http via >" in await ask(port, *single, CLOSE)
+        assert b"<192.0.2.7 4660 http via 127.0.0.1>" in await ask(port, *single, CLOSE)
 
 
 @pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", LOCAL])
@@ -136,14 +136,16 @@ async def test_the_header_stands_before_tls(tmp_path: Path) -> None:
     files = certificates.write(tmp_path)
     door, port = listener(tls=True, proxy_protocol=True)
     context = server_context(ServerTLS(files.cert, files.key))
-    async with serving(door, trusted=["127.0.0.1"], context=context):
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            await stream.send(V2)
-            tls = await anyio.streams.tls.TLSStream.wrap(
-                stream, hostname="127.0.0.1", ssl_context=certificates.client_context(files), standard_compatible=False
-            )
-            await tls.send(CLOSE)
-            assert b"<192.0.2.7 4660 https via >" in await read_all(tls)
+    async with (
+        serving(door, trusted=["127.0.0.1"], context=context),
+        await anyio.connect_tcp("127.0.0.1", port) as stream,
+    ):
+        await stream.send(V2)
+        tls = await anyio.streams.tls.TLSStream.wrap(
+            stream, hostname="127.0.0.1", ssl_context=certificates.client_context(files), standard_compatible=False
+        )
+        await tls.send(CLOSE)
+        assert b"<192.0.2.7 4660 https via 127.0.0.1>" in await read_all(tls)
 
 
 async def test_connections_are_counted_for_the_client_and_never_as_loopback() -> None:
@@ -160,11 +162,13 @@ async def test_connections_are_counted_for_the_client_and_never_as_loopback() ->
 
 async def test_trusted_proxies_and_loopback_are_not_counted() -> None:
     door, port = listener()
-    async with serving(door, limits=Limits(connections_per_address=1)):
-        async with await anyio.connect_tcp("127.0.0.1", port) as first:
-            await first.send(GET)
-            assert b"200" in await first.receive()
-            assert b"200" in await ask(port, CLOSE)
+    async with (
+        serving(door, limits=Limits(connections_per_address=1)),
+        await anyio.connect_tcp("127.0.0.1", port) as first,
+    ):
+        await first.send(GET)
+        assert b"200" in await first.receive()
+        assert b"200" in await ask(port, CLOSE)
 
 
 FORWARDED = CLOSE[:-2] + b"x-forwarded-for: 6.6.6.6, 192.0.2.9\r\nx-forwarded-proto: https\r\n\r\n"
@@ -193,23 +197,32 @@ async def test_a_forwarded_loopback_address_is_seen_to_be_somebodys_word() -> No
         assert b"<::1 0 http via 127.0.0.1>" in answer
 
 
+async def test_a_loopback_address_in_a_proxy_header_is_somebodys_word_too() -> None:
+    door, port = listener(proxy_protocol=True)
+    async with serving(door, trusted=["127.0.0.1"]):
+        named = V2.replace(socket.inet_aton("192.0.2.7"), socket.inet_aton("127.0.0.1"))
+        assert b"<127.0.0.1 4660 http via 127.0.0.1>" in await ask(port, named + CLOSE)
+
+
 async def test_a_client_behind_two_kinds_of_proxies_is_found() -> None:
     """One that speaks the PROXY protocol in front of one that writes fields."""
     door, port = listener(proxy_protocol=True)
     async with serving(door, trusted=["127.0.0.1", "192.0.2.7"]):
-        assert b"<192.0.2.9 0 https via 192.0.2.7>" in await ask(port, V2 + FORWARDED)
+        assert b"<192.0.2.9 0 https via 127.0.0.1>" in await ask(port, V2 + FORWARDED)
     door, port = listener(proxy_protocol=True)
     async with serving(door, trusted=["127.0.0.1"]):
-        assert b"<192.0.2.7 4660 http via >" in await ask(port, V2 + FORWARDED)
+        assert b"<192.0.2.7 4660 http via 127.0.0.1>" in await ask(port, V2 + FORWARDED)
 
 
 async def test_a_socket_file_is_a_trusted_proxy_where_it_is_named(tmp_path: Path) -> None:
     for trusted, client in ((["unix"], b"<192.0.2.9 0 https via >"), (["0.0.0.0/0", "::/0"], b"< 0 http via >")):
         path = str(tmp_path / "s")
-        async with serving(Listener(unix_listener(path)), trusted=trusted):
-            async with await anyio.connect_unix(path) as stream:
-                await stream.send(FORWARDED)
-                assert client in await read_all(stream)
+        async with (
+            serving(Listener(unix_listener(path)), trusted=trusted),
+            await anyio.connect_unix(path) as stream,
+        ):
+            await stream.send(FORWARDED)
+            assert client in await read_all(stream)
 
 
 async def test_http2_streams_are_read_the_same_way(tmp_path: Path) -> None:
