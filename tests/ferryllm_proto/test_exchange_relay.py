@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bench.streams import DIALECTS, HEAD, LINES_HEAD, PATHS, body, exchanged, gateway, stream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.streams import DIALECTS, HEAD, LINES_HEAD, PATHS, body, exchanged, gateway, stream
 from ferryllm_proto import Exchange
 from ferryllm_proto.actions import Action, Note, Record, SendBody
 from ferryllm_proto.inputs import (

@@ -38,7 +38,6 @@ from .decode_parts import NAME
 from .encode_response import annotation, answer_id, call_id, extra_content
 from .usage import encode_finish, encode_usage, report_finish
 
-
 _BEHIND = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 """What follows the members of a delta."""
 
