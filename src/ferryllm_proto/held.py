@@ -12,6 +12,8 @@ MAX_BODY = 64 << 20
 class HeldBody:
     """Pieces in, pieces out; at the end the whole of them. A body over `MAX_BODY` bytes passes on unread."""
 
+    __slots__ = ("_pieces", "_size")
+
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0

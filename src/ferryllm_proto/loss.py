@@ -186,6 +186,8 @@ _QUOTE = re.compile(rb'"cited_text"\s*:\s*"[^"]')
 class Report:
     """Collects the losses of one translation; the same loss is kept once. ``request`` is whose fields are named."""
 
+    __slots__ = ("_names", "_seen", "losses")
+
     def __init__(self, request: ir.Request | None = None) -> None:
         self._names = {} if request is None else request.names
         self.losses: list[Loss] = []

@@ -27,6 +27,8 @@ class Observer:
     read; a normal end in its place would look like an answer (X14).
     """
 
+    __slots__ = ("_foreign", "empty", "ended", "error", "finish", "id", "model", "usage")
+
     def __init__(self, *, foreign: bool = True) -> None:
         self._foreign = foreign
         self.usage: ir.Usage | None = None

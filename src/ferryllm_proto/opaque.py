@@ -29,7 +29,7 @@ _IN_CLEAR, _IN_BASE64 = b"ferry1.", b"ZmVycnkxL"
 
 def is_marked(body: bytes) -> bool:
     """Whether one of `MARKS` is in ``body``; two looks at it where there is none, which is nearly always."""
-    return _IN_BASE64 in body or (_IN_CLEAR in body and any(mark in body for mark in MARKS))
+    return body.find(_IN_BASE64) >= 0 or (body.find(_IN_CLEAR) >= 0 and any(mark in body for mark in MARKS))
 
 
 MAX_CARRIER = 16 << 10

@@ -47,6 +47,8 @@ class Form(enum.Enum):
 class Opening:
     """Takes the first bytes of one answer. ``backend`` is the provider's dialect, ``stream`` what was asked for."""
 
+    __slots__ = ("_backend", "_headers", "_known", "_pieces", "_size", "_status", "_stream")
+
     def __init__(self, backend: Dialect, status: int, headers: Headers, *, stream: bool) -> None:
         self._backend = backend
         self._status = status

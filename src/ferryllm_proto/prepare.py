@@ -47,7 +47,8 @@ def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (
         model, stream = entry.peek(body, path)
         json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
         # Where a provider of another dialect was asked before, its material stays here and our own is unwrapped.
-        if not is_marked(body) and not any(mark in body for mark in backend.foreign_marks):
+        marks = backend.foreign_marks
+        if not is_marked(body) and not (marks and any(mark in body for mark in marks)):
             named = target.model if target.model != model else None
             upstream = backend.pass_request(body, stream=stream, model=named, headers=headers, path=path)
             return Prepared(upstream, model, stream, None)

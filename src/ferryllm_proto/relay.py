@@ -74,8 +74,11 @@ def answer_headers(
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
     lost = loss_header(losses) if losses else ""
-    # Nothing a client may see of the provider's has a name that is in ``own``: how an answer is written is for us to say.
-    return (*own, *client_headers(upstream), *(((LOSS_HEADER, lost),) if lost else ()))
+    theirs = client_headers(upstream)
+    if theirs and len(own) > 1:  # an error says itself when to come back
+        given = {name.lower() for name, _ in own}
+        theirs = [header for header in theirs if header[0] not in given]
+    return (*own, *theirs, *(((LOSS_HEADER, lost),) if lost else ()))
 
 
 MAX_WHOLE = 1 << 20
@@ -89,6 +92,22 @@ class Relay:
     ``decoder`` reads a stream along until it has content: up to there an error of the provider can still become a
     true status (T7), afterwards the bytes are nobody's business but the scanner's.
     """
+
+    __slots__ = (
+        "_decoder",
+        "_ends",
+        "_last",
+        "_seen",
+        "_size",
+        "_started",
+        "_tail",
+        "begun",
+        "failure",
+        "last_shown",
+        "scanner",
+        "stream",
+        "torn",
+    )
 
     def __init__(
         self,
@@ -191,11 +210,13 @@ class Relay:
             for event in self._decoder.receive_eof():
                 if type(event) is StreamFailed and event.error.dialect is not None:
                     self.failure = event.error
-        shown = self.last_shown
-        rest = self._released(self.scanner.receive_eof())
         if not self.stream:
+            rest = self.scanner.receive_eof()
+            self.last_shown = rest[-1:].strip() or rest.rstrip()[-1:] or self.last_shown
             self.torn = self.last_shown != b"}"
             return rest
+        shown = self.last_shown
+        rest = self._released(self.scanner.receive_eof())
         self.torn = _is_torn(rest)
         if self.torn:
             self.last_shown = shown

@@ -70,6 +70,41 @@ class Translator:
     errors of dialects that show one.
     """
 
+    __slots__ = (
+        "_accumulator",
+        "_body",
+        "_buffer",
+        "_client_headers",
+        "_decoder",
+        "_encoder",
+        "_held",
+        "_now",
+        "_opening",
+        "_path",
+        "_raiser",
+        "_relay",
+        "_request_id",
+        "_same",
+        "_seed",
+        "_seen",
+        "_send",
+        "_size",
+        "_status",
+        "_target",
+        "_told",
+        "_upstream_headers",
+        "backend",
+        "cut",
+        "entry",
+        "error",
+        "head",
+        "losses",
+        "model",
+        "request",
+        "state",
+        "stream",
+    )
+
     def __init__(
         self,
         *,
@@ -461,7 +496,8 @@ class Translator:
                 return self._fail(blame_upstream(found))
             if cut:
                 return self._fail(_CUT)
-            if not self.stream and (fault := broken(b"".join(self._held) + rest)) is not None:
+            # What the scanner has read as an answer is one JSON object.
+            if not (self.stream or scanner.complete) and (fault := broken(b"".join(self._held) + rest)) is not None:
                 return self._fail(fault)
             self._decide_relay()
         elif not self.stream and relay.torn:

@@ -126,7 +126,7 @@ def _arguments(count: int) -> list[str]:
 
 def _messages(kind: str, count: int) -> list[bytes]:
     usage = {"input_tokens": 14, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
-    message = {
+    message: dict[str, object] = {
         "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
         "type": "message",
         "role": "assistant",
@@ -357,7 +357,7 @@ def scenarios() -> dict[str, Run]:
 def table(kind: str, wanted: list[str]) -> None:
     """Per pair: microseconds of a delta in reads of one and of many, of what a stream costs beside them, and the same
     for an Exchange."""
-    print(f"{kind:36}{'us/1':>8}{'us/' + str(MANY):>8}{'set-up':>8}{'ex/1':>8}{'ex set-up':>10}")
+    print(f"{kind:36}{'us/1':>8}{'us/' + str(MANY):>8}{'set-up':>8}{'ex/1':>8}{'ex set-up':>10}")  # noqa: T201 - a program
     for entry in DIALECTS:
         for backend in DIALECTS:
             for rename in (True, False) if entry == backend else (True,):
@@ -373,7 +373,7 @@ def table(kind: str, wanted: list[str]) -> None:
                 ex_base = cost(exchanged(entry, backend, reads(few, MANY)))
                 ex_many = cost(exchanged(entry, backend, many))
                 n = CHUNKS - 2
-                print(
+                print(  # noqa: T201 - a program
                     f"{name:36}{(single - small) / n:8.2f}{(burst - base) / n:8.2f}{base:8.1f}"
                     f"{(ex_many - ex_small) / n:8.2f}{ex_base:10.1f}"
                 )
@@ -417,7 +417,7 @@ def requests() -> None:
         noted = cost(exchanged(entry, backend, [answer], streams=False))
         quiet = cost(exchanged(entry, backend, [answer], streams=False, notes=False))
         alone = cost(run)
-        print(
+        print(  # noqa: T201 - a program
             f"request {entry}>{backend}: exchange {noted:.1f}, without notes {quiet:.1f}, Translator {alone:.1f}, "
             f"beside it {noted - alone:.1f} / {quiet - alone:.1f}"
         )

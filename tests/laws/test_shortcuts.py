@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools
 from ferryllm_proto.dialects.anthropic import decode_request as messages_request
-from ferryllm_proto.dialects.openai import encode_messages, response, vendors
+from ferryllm_proto.dialects.anthropic import response as messages_response
+from ferryllm_proto.dialects.openai import encode_messages, plain, response, scan, vendors
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.raising import RAISED_PARTS, Raiser
 from ferryllm_proto.rules import ProviderRules
@@ -255,7 +256,8 @@ def test_a_chat_request_of_words_alone_is_what_the_writers_write(
 
     short = outcome(encode)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encode_messages, "_words", lambda turn: None)
+        patch.setattr(plain, "request_body", lambda request, model, profile: None)
+        patch.setattr(encode_messages, "words", lambda turn: None)
         patch.setattr(tools, "_is_paired", lambda turns: False)
         patch.setattr(tools.Lowered, "call", _replaced_call)
         patch.setattr(tools.Lowered, "result", _replaced_result)

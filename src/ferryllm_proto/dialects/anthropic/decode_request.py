@@ -104,19 +104,17 @@ def _request(
         temperature=message.temperature,
         top_p=message.top_p,
         top_k=message.top_k,
-        stop=tuple(message.stop_sequences) if message.stop_sequences else (),
-        reasoning=None if effort is None and message.thinking is ABSENT else _reasoning(message.thinking, effort, ext),
+        stop=tuple(message.stop_sequences or ()),
+        reasoning=_reasoning(message.thinking, effort, ext),
         format=format_,
         service_tier=message.service_tier,
-        user=None if message.metadata is ABSENT else _user(message.metadata, ext),
+        user=_user(message.metadata, ext),
         stream=bool(message.stream),
         ext=ir.Ext(NAME, ext) if ext else None,
         names=names,
     )
 
 
-_UNSAID = (None, None)
-_UNWISHED: tuple[None, None, dict[str, str]] = (None, None, NAMES)
 _UNREAD = ("thinking", "tool_choice", "metadata", "output_config", "output_format")
 """Fields of the body that are no part of the one pass: they are short, and each has its own rules."""
 
@@ -151,7 +149,6 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
             tuple([_whole_tool(tool, f"tools[{n}]") for n, tool in enumerate(message.tools)]) if message.tools else ()
         )
         found: _Said = turns, system, tools  # type: ignore[assignment]  # of the system only texts are decoded
-        ext: dict[str, bytes] = {}
         if (
             message.thinking is ABSENT
             and message.tool_choice is ABSENT
@@ -159,7 +156,24 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
             and message.output_config is ABSENT
             and message.output_format is ABSENT
         ):
-            return _request(message, found, _UNSAID, _UNWISHED, ext)
+            return ir.Request(
+                NAME,
+                model,
+                turns,
+                found[1],
+                tools,
+                None,
+                None,
+                limit,
+                message.temperature,
+                message.top_p,
+                message.top_k,
+                tuple(message.stop_sequences) if message.stop_sequences else (),
+                service_tier=message.service_tier,
+                stream=message.stream is True,
+                names=NAMES,
+            )
+        ext: dict[str, bytes] = {}
         for name in _UNREAD:
             if (raw := getattr(message, name)) is not ABSENT:
                 json.check_utf8(bytes(raw), name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ... import ids, ir, json
 from ...arguments import as_object
 from ...dialect import Answer
@@ -146,11 +148,31 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     return json.encode(out)
 
 
-_PLAIN = (
-    b'{"id":%b,"type":"message","role":"assistant","model":%b,"content":[{"type":"text","text":%b}],'
-    b'"stop_reason":"%b","stop_sequence":null,"usage":{"input_tokens":%d,"cache_creation_input_tokens":%d,'
-    b'"cache_read_input_tokens":%d,"output_tokens":%d%b}}'
-)
+class _Words(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="text"):
+    text: str
+
+
+class _Details(msgspec.Struct, frozen=True, gc=False):
+    thinking_tokens: int
+
+
+class _Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    input_tokens: int
+    cache_creation_input_tokens: int
+    cache_read_input_tokens: int
+    output_tokens: int
+    output_tokens_details: _Details | None = None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    id: str
+    type: str
+    role: str
+    model: str
+    content: tuple[_Words, ...]
+    stop_reason: str
+    stop_sequence: None
+    usage: _Usage
 
 
 def _plain(response: ir.Response, answer: Answer) -> bytes | None:
@@ -162,25 +184,21 @@ def _plain(response: ir.Response, answer: Answer) -> bytes | None:
     if type(item) is not ir.Text or not item.text or item.citations:
         return None
     if finish is ir.FinishReason.END:
-        reason = b"end_turn"
+        reason = "end_turn"
     elif finish is ir.FinishReason.LENGTH:
-        reason = b"max_tokens"
+        reason = "max_tokens"
     else:
         return None
     if response.stop_sequence is not None or response.logprobs is not None or response.unplaced:
         return None
     if response.ext is not None and response.ext.dialect == NAME:
         return None
-    return _PLAIN % (
-        json.encode_str(message_id(response.id, answer)),
-        json.encode_str(answer.model or response.model),
-        json.encode_str(item.text),
-        reason,
-        usage.input,
-        usage.cache_write or 0,
-        usage.cache_read or 0,
-        usage.output or 0,
-        b"" if usage.reasoning is None else b',"output_tokens_details":{"thinking_tokens":%d}' % usage.reasoning,
+    details = None if usage.reasoning is None else _Details(usage.reasoning)
+    counted = _Usage(usage.input, usage.cache_write or 0, usage.cache_read or 0, usage.output or 0, details)
+    said = (_Words(item.text),)
+    shown = answer.model or response.model
+    return json.encode(
+        _Message(message_id(response.id, answer), "message", "assistant", shown, said, reason, None, counted)
     )
 
 

@@ -33,9 +33,9 @@ class Scanner:
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
-        if self._whole is False and not self._tail and not self._renaming and data.endswith(b"\n"):
-            if b"message_" not in data and b"error" not in data:
-                return data  # the usual read: whole lines, and nothing in them to be read
+        usual = self._whole is False and not self._tail and not self._renaming and data.endswith(b"\n")
+        if usual and b"message_" not in data and b"error" not in data:
+            return data  # whole lines, and nothing in them to be read
         if self._whole is None:
             first = (self._tail + data).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
             if not first:

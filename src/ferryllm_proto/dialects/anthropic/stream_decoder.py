@@ -200,9 +200,10 @@ class StreamDecoder:
     def _learn(self, frame: sse.Frame, index: int, event: Event) -> None:
         key = _KEYS.get(type(event))
         held = self._open.get(index)
-        if key is not None and held is not None and held.ix == event.ix:  # type: ignore[union-attr]  # deltas have one
-            if self._repeats.learn(frame, key, event):  # type: ignore[arg-type]  # one of the types of `_KEYS`
-                self._repeated, self._repeated_block = index, held
+        if key is None or held is None or held.ix != event.ix:  # type: ignore[union-attr]  # deltas have one
+            return
+        if self._repeats.learn(frame, key, event):  # type: ignore[arg-type]  # one of the types of `_KEYS`
+            self._repeated, self._repeated_block = index, held
 
     def _unreadable(self, frame: sse.Frame, exc: RemoteProtocolError, out: list[Event], last: bool) -> None:
         """Data that is no object is noise (S8); an object that can not be read has lost text with it."""

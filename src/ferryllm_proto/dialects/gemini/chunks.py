@@ -118,9 +118,10 @@ class ChunkReader:
         if not events or len(events) > 2 or (len(events) == 2 and type(events[1]) is not UsageUpdate):
             return
         delta = events[0]
-        if type(delta) is TextDelta or type(delta) is ReasoningDelta:
-            if self._repeats.learn(data, delta.text, counted):
-                self._known = delta.ix
+        if type(delta) is not TextDelta and type(delta) is not ReasoningDelta:
+            return
+        if self._repeats.learn(data, delta.text, counted):
+            self._known = delta.ix
 
     def _chunk(self, data: bytes, out: list[Event], depth: int) -> bytes:
         """Read any chunk; returned is its usage as it stands there."""

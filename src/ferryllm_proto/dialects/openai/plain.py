@@ -15,8 +15,8 @@ from ...json import Raw
 from .profile import Profile
 
 _ABSENT = Raw()
-_ROLES = {ir.Role.USER: "user", ir.Role.ASSISTANT: "assistant"}
-_NO_NAMES: dict[str, str] = {}
+_USER = ir.Role.USER
+_SYSTEM = ir.Role.SYSTEM
 
 
 # --- requests --------------------------------------------------------------------------------------------
@@ -37,11 +37,11 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
     before = None
     for turn in request.turns:
         role = turn.role
-        if (text := words(turn)) is None or not text or role is before:
+        if role is before or not (text := words(turn)):
             return None
-        said.append({"role": _ROLES[role], "content": text})
+        said.append({"role": "user" if role is _USER else "assistant", "content": text})
         before = role
-    if before is not ir.Role.USER:
+    if before is not _USER:
         return None
     body: dict[str, object] = {"model": model, "messages": said}
     if limit is not None:
@@ -57,9 +57,10 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
 
 def words(turn: ir.Turn) -> str | None:
     """The text of a turn that is nothing but words."""
-    if len(turn.parts) != 1 or turn.ext is not None or turn.name is not None or turn.role is ir.Role.SYSTEM:
+    parts = turn.parts
+    if len(parts) != 1 or turn.ext is not None or turn.name is not None or turn.role is _SYSTEM:
         return None
-    part = turn.parts[0]
+    part = parts[0]
     if type(part) is not ir.Text or part.cache is not None or part.ext is not None:
         return None
     return None if part.citations or part.phase is not None else part.text

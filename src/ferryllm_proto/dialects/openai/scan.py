@@ -8,7 +8,7 @@ from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...held import HeldBody
 from ...sse import MAX_EVENT_SIZE
-from . import errors, response
+from . import errors, plain, response
 from .stream_decoder import _chunk, _x_groq
 from .usage import decode_finish, decode_usage
 
@@ -237,13 +237,14 @@ class BodyScanner(_Scan):
         body = self._body.take()
         if not body:
             return b""
+        found: plain.Answer | ir.Response | None = plain.answer(body)
         try:
-            found = response.decode(body)
+            found = found or response.decode(body)
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
             self.usage, self.finish, self.complete = found.usage, found.finish, True
-        span = None if self._name is None else _span(body)
         if self._name is None:
             return b""
-        return body if span is None else body[: span[0]] + self._name + body[span[1] :]
+        span = _span(body)
+        return body if span is None else b"%b%b%b" % (body[: span[0]], self._name, body[span[1] :])

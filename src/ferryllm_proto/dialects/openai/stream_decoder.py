@@ -227,8 +227,9 @@ class StreamDecoder:
         if type(event) is TextDelta:
             self._repeats.learn(frame, b"content", event)
         elif type(event) is ReasoningDelta and event.summary is None:
-            if not self._repeats.learn(frame, b"reasoning_content", event):
-                self._repeats.learn(frame, b"reasoning", event)
+            for key in (b"reasoning_content", b"reasoning"):  # of the two the first one counts
+                if self._repeats.learn(frame, key, event):
+                    return
 
     # --- chunks ------------------------------------------------------------------------------------------
 
