@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import get_args
+import io
+import re
+from types import SimpleNamespace
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
@@ -13,6 +16,7 @@ from ferryllm_net.telemetry import logs
 from ferryllm_proto import actions, exchange, notes
 from ferryllm_proto.dialect import UpstreamRequest
 from ferryllm_proto.responses import remembering
+from ferryllm_proto.routing.table import Route
 
 KINDS = get_args(actions.Action)
 
@@ -45,11 +49,28 @@ def test_a_note_is_for_everybody_unless_it_says_otherwise() -> None:
     assert actions.Note("x", {}).level == "info"
 
 
-def test_every_note_has_a_line_in_the_log() -> None:
-    source = inspect.getsource(notes)
-    for name in interpreter._NOTES:
-        assert f'"{name}"' in source
-    assert source.count("Note(") == len(interpreter._NOTES), "no note without its writer"
+NOTES = [
+    (notes.incoming("d", "m", stream=True), "INFO", "stream=true"),
+    (notes.resolved("d", "m", Route("p", None)), "INFO", "display_model"),
+    (notes.sending("p", "m", stream=False), "INFO", "stream=false"),
+    (notes.answered("p", 200, 0.25), "INFO", 'status="200 OK"'),
+    (notes.failed("p", "why"), "WARN", 'reason="why"'),
+]
+
+
+@pytest.mark.parametrize(("note", "level", "text"), NOTES, ids=[note.name for note, _, _ in NOTES])
+def test_every_note_is_a_line_of_its_level_in_the_log(note: actions.Note, level: str, text: str) -> None:
+    out = io.StringIO()
+    log = logs.Log(out, "info", now=lambda: 0.0)
+    app, exchange = SimpleNamespace(log=log), SimpleNamespace(id="req_1")
+    interpreter.Interpreter._note(cast(Any, SimpleNamespace(_app=app, _exchange=exchange)), note)
+    log.flush()
+    assert re.search(rf" {level} {note.name} .*request_id=\"?req_1", out.getvalue()), out.getvalue()
+    assert text in out.getvalue()
+
+
+def test_no_note_is_missing_here() -> None:
+    assert inspect.getsource(notes).count("Note(") == len(NOTES)
 
 
 def test_opening_carries_the_request_and_its_number() -> None:

@@ -42,22 +42,22 @@ def lowered(req: ir.Request, rules: ToolRules = CHAT, target: str = "openai") ->
 )
 @pytest.mark.parametrize("rules", [CHAT, MESSAGES, RESPONSES, LETTER_FIRST])
 def test_a13_a_name_the_dialect_refuses_gets_one_it_takes_and_comes_back(name: str, rules: ToolRules) -> None:
-    table = ToolTable([F(name)], rules)
+    table = ToolTable((F(name),), rules)
     wire = table.wire_name(None, name)
     assert re.fullmatch(rules.name_pattern, wire)
     assert table.client_tool(wire) == F(name)
-    assert ToolTable([], rules).wire_name(None, name) == wire, "the same in a turn without the tool"
+    assert ToolTable((), rules).wire_name(None, name) == wire, "the same in a turn without the tool"
 
 
 def test_a13_a_name_that_fits_is_kept() -> None:
-    assert ToolTable([F("Read")], CHAT).wire_name(None, "Read") == "Read"
-    assert ToolTable([], CHAT).wire_name(None, "gone") == "gone"
-    assert ToolTable([], CHAT).client_tool("gone") is None
+    assert ToolTable((F("Read"),), CHAT).wire_name(None, "Read") == "Read"
+    assert ToolTable((), CHAT).wire_name(None, "gone") == "gone"
+    assert ToolTable((), CHAT).client_tool("gone") is None
 
 
 def test_a13_names_equal_in_their_first_characters_stay_apart() -> None:
     names = ["x" * 70 + str(n) for n in range(50)] + ["a.b", "a/b", "a b", "a_b"]
-    table = ToolTable([F(name) for name in names], CHAT)
+    table = ToolTable(tuple(F(name) for name in names), CHAT)
     wires = [table.wire_name(None, name) for name in names]
     assert len(set(wires)) == len(names)
     assert wires[-1] == "a_b"
@@ -66,7 +66,7 @@ def test_a13_names_equal_in_their_first_characters_stay_apart() -> None:
 
 def test_a13_a_name_in_a_namespace_gives_way_to_a_plain_one() -> None:
     spaced, plain = F("x", namespace="ns"), F("ns__x")
-    for order in ([spaced, plain], [plain, spaced]):
+    for order in ((spaced, plain), (plain, spaced)):
         table = ToolTable(order, CHAT)
         assert table.wire_name(None, "ns__x") == "ns__x"
         assert table.client_tool("ns__x") == plain
@@ -75,17 +75,17 @@ def test_a13_a_name_in_a_namespace_gives_way_to_a_plain_one() -> None:
 
 def test_a13_names_that_join_to_the_same_stay_apart() -> None:
     one, two = F("b__c", namespace="a"), F("c", namespace="a__b")
-    table = ToolTable([one, two], CHAT)
+    table = ToolTable((one, two), CHAT)
     wires = [table.wire_name("a", "b__c"), table.wire_name("a__b", "c")]
     assert wires[0] == "a__b__c"
     assert [table.client_tool(wire) for wire in wires] == [one, two]
     long = "n" * 60
-    assert ToolTable([], CHAT).wire_name(long, "b") != ToolTable([], CHAT).wire_name(None, long + "/b")
+    assert ToolTable((), CHAT).wire_name(long, "b") != ToolTable((), CHAT).wire_name(None, long + "/b")
 
 
 def test_r6_where_namespaces_exist_equal_names_in_two_are_two_tools() -> None:
     one, two = F("run", namespace="a"), F("run", namespace="b")
-    table = ToolTable([one, two], RESPONSES)
+    table = ToolTable((one, two), RESPONSES)
     assert table.wire_name("a", "run") == table.wire_name("b", "run") == "run"
     assert table.client_tool("run", "b") == two
     assert table.client_tool("run", "a") == one

@@ -75,7 +75,10 @@ class Outcome(msgspec.Struct):
 async def soak(
     secs: float, *, backend: str, seed: int, say: Say, workers: int = 1, log: pathlib.Path | None = None
 ) -> Outcome:
-    """Load a gateway of so many processes for ``secs``; its log goes to ``log``. Raises RuntimeError when it does not start."""
+    """Load a gateway of so many processes for ``secs``; its log goes to ``log``.
+
+    Raises RuntimeError when it does not start.
+    """
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with anyio.create_task_group() as tasks:
             provider = Marking()

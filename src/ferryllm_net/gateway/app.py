@@ -14,7 +14,7 @@ from ferryllm_net.config import ProviderSettings, ProxySettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Pool, Proxy, ProxyAuth, Request, Responder, Timeouts
 from ferryllm_net.http.backends.clock import clock
 from ferryllm_net.stores import StoreError, open_responses
-from ferryllm_net.telemetry import Log
+from ferryllm_net.telemetry import Level, Log
 from ferryllm_net.telemetry.metrics import Metrics
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.dialects.openai_responses.memory import Budget
@@ -44,7 +44,7 @@ class App:
         self.settings = settings
         self.log = log
         self.limits = limits or http_limits(settings)
-        self.gateway = gateway(settings)
+        self.gateway = msgspec.structs.replace(gateway(settings), notes=log.enabled(Level.INFO))
         self._by_file = msgspec.structs.replace(
             self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
         )

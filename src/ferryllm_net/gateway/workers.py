@@ -86,6 +86,9 @@ class Workers:
         self._environ = environ
         self._doors = doors
         self._ready: set[int] = set()
+        """Those that once were."""
+        self._listening: set[int] = set()
+        """Those that are now."""
         self._ended = 0
         self._changed = anyio.Event()
         self._stop = anyio.Event()
@@ -113,6 +116,14 @@ class Workers:
             if process.returncode is None:
                 process.send_signal(signal.Signals(number))
 
+    def renew(self) -> None:
+        """Let those that serve read the certificate again. One that is starting reads it anyway, and would die of the
+        signal: it does not listen to it yet."""
+        for number in self._listening:
+            process = self.processes[number]
+            if process.returncode is None:
+                process.send_signal(signal.SIGHUP)
+
     def _note(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
@@ -126,7 +137,7 @@ class Workers:
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
-                    self._signal(number)
+                    self.renew()
                     continue
                 self._log.info("stopping workers", signal=number.name, workers=len(self.processes))
                 self.stop(number)
@@ -185,6 +196,7 @@ class Workers:
                     process.kill()
                     with anyio.CancelScope(shield=True):
                         await process.wait()
+                self._listening.discard(number)
                 del self.processes[number]
         return 128 - status if status < 0 else status
 
@@ -202,5 +214,6 @@ class Workers:
             if READY in word:
                 self._log.info("worker started", worker=number, pid=pid)
                 self._ready.add(number)
+                self._listening.add(number)
                 self._note()
                 return

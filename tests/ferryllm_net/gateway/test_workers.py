@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import pathlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,6 +54,11 @@ class Parent:
             await anyio.sleep(0.005)
 
 
+async def found(path: pathlib.Path) -> None:
+    while not await anyio.Path(path).exists():  # noqa: ASYNC110 - another process makes it
+        await anyio.sleep(0.005)
+
+
 @asynccontextmanager
 async def parent(program: str, count: int = 2, **environ: str) -> AsyncIterator[Parent]:
     log, told, ended = io.StringIO(), list[Doors](), anyio.Event()
@@ -90,6 +96,32 @@ async def test_all_are_told_of_once_all_are_ready_and_stopped_together() -> None
         await one.ended.wait()
         assert one.status == 0
         assert [process.returncode for process in processes] == [0, 0]
+
+
+async def test_a_renewal_is_told_to_those_that_listen_and_spares_one_that_is_starting(tmp_path: pathlib.Path) -> None:
+    program = (
+        "import json, os, pathlib, signal, time\n"
+        "folder = pathlib.Path(os.environ['FOLDER'])\n"
+        "number = json.loads(os.environ['FERRYLLM_WORKER'])['number']\n"
+        "if (folder / 'slow').exists():\n"
+        "    (folder / 'starting').touch()\n"
+        "    while not (folder / 'go').exists(): time.sleep(0.01)\n"
+        "signal.signal(signal.SIGHUP, lambda *_: (folder / f'renewed-{number}').touch())\n"
+    )
+    async with parent(program + GOOD, FOLDER=str(tmp_path)) as one:
+        (tmp_path / "slow").touch()
+        one.workers.processes[1].kill()
+        await found(tmp_path / "starting")
+        one.workers.renew()
+        await found(tmp_path / "renewed-2")
+        (tmp_path / "go").touch()
+        await one.logged("worker started", 3)
+        assert not (tmp_path / "renewed-1").exists()
+        one.workers.renew()
+        await found(tmp_path / "renewed-1")
+        assert one.log.count("worker ended") == 1
+        one.workers.stop()
+        await one.ended.wait()
 
 
 async def test_the_worst_status_is_that_of_all() -> None:

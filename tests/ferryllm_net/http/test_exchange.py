@@ -22,6 +22,9 @@ class Recorder:
         self.body = b""
         self.was_cut = False
 
+    def whole_body(self, limit: int) -> bytes | None:
+        return None
+
     async def body_data(self, received: int) -> bytes | None:
         return None
 

@@ -128,6 +128,7 @@ async def test_a_stream_that_is_reset_with_unsent_bytes_takes_its_handler_and_no
         await client.flush()
         assert (await client.get("/other")).body == b"other"
         assert outcome == ["left"]
+        await anyio.wait_all_tasks_blocked()
         assert rig.server.active == 0
         assert rig.errors == []
 

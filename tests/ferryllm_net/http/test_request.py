@@ -273,6 +273,9 @@ async def test_request_shows_target_path_and_query(serving: Serving) -> None:
 class Sink:
     """A channel that takes everything."""
 
+    def whole_body(self, limit: int) -> bytes | None:
+        return None
+
     async def body_data(self, received: int) -> bytes | None:
         return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 import trustme
-from anyio.abc import SocketAttribute, TaskGroup
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup
 
 from ferryllm_net.http import (
     TLS,
@@ -306,7 +306,8 @@ async def test_upstream_that_hangs_up_within_the_handshake() -> None:
         await stream.aclose()
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as both, anyio.create_task_group() as group:
-        listener = both.listeners[0]
+        (listener,) = both.listeners
+        assert isinstance(listener, SocketListener)
         group.start_soon(hang_up)
         port = listener.extra(SocketAttribute.local_port)
         with pytest.raises(UpstreamError, match="handshake") as caught:

@@ -14,6 +14,7 @@ from ferryllm_net.http import ClientLeft, Limits, Request, RequestError, Respond
 from ferryllm_net.http.websocket import GOING_AWAY, State, WebSocket, upgrade, wants_websocket
 from support.rig import Rig, Serving
 from support.sockets import ACCEPT, BINARY, CLOSE, CONTINUATION, PING, TEXT, SocketClient, frame, handshake
+from support.streams import MemoryTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -292,6 +293,7 @@ async def test_a_client_that_resets_the_connection_is_gone_and_no_fault_of_the_h
         client = await connect(rig)
         await client.send("go")
         await anyio.wait_all_tasks_blocked()
+        assert isinstance(client.transport, MemoryTransport)
         client.transport.reset()
         await rig.server.wait_closed()
     assert seen == [b"go", None]

@@ -16,10 +16,16 @@ pytestmark = pytest.mark.anyio
 class NoChannel:
     """A request whose body nobody reads."""
 
+    def whole_body(self, limit: int) -> bytes | None:
+        raise NotImplementedError
+
     async def body_data(self, received: int) -> bytes | None:
         raise NotImplementedError
 
-    async def write(self, data: bytes) -> None:
+    def put(self, data: bytes) -> bool:
+        raise NotImplementedError
+
+    async def drain(self) -> None:
         raise NotImplementedError
 
     def encode(self, event: object) -> bytes:
