@@ -51,7 +51,7 @@ def test_a_note_is_for_everybody_unless_it_says_otherwise() -> None:
 
 NOTES = [
     (notes.incoming("d", "m", stream=True), "INFO", "stream=true"),
-    (notes.resolved("d", "m", Route("p", None)), "INFO", "display_model"),
+    (notes.resolved("d", "m", Route("m", "p")), "INFO", "display_model"),
     (notes.sending("p", "m", stream=False), "INFO", "stream=false"),
     (notes.answered("p", 200, 0.25), "INFO", 'status="200 OK"'),
     (notes.failed("p", "why"), "WARN", 'reason="why"'),

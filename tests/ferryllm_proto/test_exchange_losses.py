@@ -45,8 +45,10 @@ BEGUN = b"".join(
     for name, data in (
         (
             b"message_start",
-            b'{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],'
-            b'"model":"m","stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}',
+            (
+                b'{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],'
+                b'"model":"m","stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}'
+            ),
         ),
         (
             b"content_block_start",

@@ -95,12 +95,12 @@ def test_r6_where_namespaces_exist_equal_names_in_two_are_two_tools() -> None:
 @given(st.lists(st.tuples(st.none() | st.text(max_size=40), st.text(max_size=90)), unique=True, max_size=8))
 def test_a13_any_names_stay_apart_fit_and_come_back(names: list[tuple[str | None, str]]) -> None:
     spaced = [(namespace or None, name) for namespace, name in names]
-    named = [F(name, namespace=namespace) for namespace, name in dict.fromkeys(spaced)]
+    named = tuple(F(name, namespace=namespace) for namespace, name in dict.fromkeys(spaced))
     table = ToolTable(named, CHAT)
     wires = [table.wire_name(tool.namespace, tool.name) for tool in named]
     assert len(set(wires)) == len(named)
     assert all(re.fullmatch(CHAT.name_pattern, wire) for wire in wires)
-    assert [table.client_tool(wire) for wire in wires] == named
+    assert tuple(table.client_tool(wire) for wire in wires) == named
     again = ToolTable(named, CHAT)
     assert [again.wire_name(tool.namespace, tool.name) for tool in named] == wires
 

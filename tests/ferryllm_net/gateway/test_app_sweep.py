@@ -41,7 +41,7 @@ async def test_without_a_running_exchange_no_timer_runs(monkeypatch: pytest.Monk
                     await anyio.lowlevel.checkpoint()
                 go.set()
                 while app.running or app._quiet is None:
-                    await anyio.sleep(0.001)
+                    await anyio.lowlevel.checkpoint()
                 await stream.aclose()
             assert running.log.count("request completed") == 2
 

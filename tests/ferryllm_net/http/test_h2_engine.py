@@ -8,7 +8,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hpack import Encoder
 
-from ferryllm_net.http import Limits
+from ferryllm_net.http import Limits, Misuse
 from ferryllm_net.http.connection import PREFACE
 from ferryllm_net.http.h2_engine import ConnectionLost, H2ServerEngine, StreamEvent, StreamOpened
 from support.h2_client import frame
@@ -164,3 +164,59 @@ def test_no_bytes_of_a_peer_raise(seed: int) -> None:
             if isinstance(event, StreamOpened) and dice.random() < 0.5 and engine.writable(event.stream):
                 engine.send_head(event.stream, 200, [], end=dice.random() < 0.5)
         engine.take()
+
+
+def windowed() -> tuple[H2ServerEngine, list[StreamEvent]]:
+    engine, events = opened(GOOD)
+    engine.send_head(1, 200, [])
+    engine.take()
+    return engine, events
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 16_384])
+def test_a_piece_within_a_body_is_one_frame_and_takes_both_windows(size: int) -> None:
+    engine, _ = windowed()
+    block = Encoder().encode(GOOD)
+    engine.receive_data(frame(0x1, 0x5, 3, block), 0)
+    engine.send_head(3, 200, [])
+    engine.take()
+    data = b"x" * size
+    engine.send_data(1, memoryview(data))
+    assert engine.take() == frame(0, 0, 1, data)
+    room = 65_535 - size
+    assert [engine.window(1), engine.window(3)] == [min(room, 16_384)] * 2
+    while engine.window(1):
+        engine.send_data(1, b"y" * engine.window(1))
+    assert engine.window(3) == 0, "the connection's"
+    engine.receive_data(frame(8, 0, 0, (500).to_bytes(4, "big")), 0)
+    assert [engine.window(1), engine.window(3)] == [0, 500]
+    engine.receive_data(frame(8, 0, 1, (100).to_bytes(4, "big")), 0)
+    assert engine.window(1) == 100
+
+
+def test_what_may_not_be_sent_is_misuse_and_takes_no_window() -> None:
+    engine, _ = windowed()
+    for data in (b"x" * 16_385, b"x" * 70_000):
+        with pytest.raises(Misuse):
+            engine.send_data(1, data)
+    with pytest.raises(Misuse):
+        engine.send_data(5, b"x")
+    engine.send_data(1, b"end", end=True)
+    with pytest.raises(Misuse):
+        engine.send_data(1, b"more")
+    assert engine.take() == frame(0, 1, 1, b"end")
+
+
+def test_data_stands_behind_what_was_said_before() -> None:
+    engine, _ = opened(GOOD)
+    engine.send_head(1, 200, [])
+    engine.send_data(1, b"first")
+    engine.send_data(1, b"last", end=True)
+    out = engine.take()
+    kinds = []
+    while out:
+        size = int.from_bytes(out[:3], "big")
+        kinds.append((out[3], out[4], out[9 : 9 + size]))
+        out = out[9 + size :]
+    assert [kind for kind, _, _ in kinds[-3:]] == [1, 0, 0]
+    assert [data for _, _, data in kinds[-2:]] == [b"first", b"last"]

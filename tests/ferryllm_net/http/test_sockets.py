@@ -306,8 +306,8 @@ async def test_upstream_that_hangs_up_within_the_handshake() -> None:
         await stream.aclose()
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as both, anyio.create_task_group() as group:
-        (listener,) = both.listeners
-        assert isinstance(listener, SocketListener)
+        assert isinstance(both.listeners[0], SocketListener)
+        listener = both.listeners[0]
         group.start_soon(hang_up)
         port = listener.extra(SocketAttribute.local_port)
         with pytest.raises(UpstreamError, match="handshake") as caught:
