@@ -254,7 +254,7 @@ class Interpreter:
         try:
             response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"), self)
         except UpstreamError as exc:
-            return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS)
+            return _lost(exc)
         self._upstream = response
         return UpstreamHead(response.status, tuple(response.headers))
 
@@ -315,7 +315,7 @@ class Interpreter:
             if await upstream.pump(feed):
                 return ()
         except UpstreamError as exc:
-            return self._tell(UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS))
+            return self._tell(_lost(exc))
         return self._tell(UpstreamEnd())
 
     # --- actions ---
@@ -463,6 +463,10 @@ class Interpreter:
             self._app.log.debug(
                 "request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id
             )
+
+
+def _lost(exc: UpstreamError) -> UpstreamLost:
+    return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)
 
 
 _PLAIN: dict[type, Callable[[Interpreter, Any], None]] = {

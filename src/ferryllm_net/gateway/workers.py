@@ -6,6 +6,8 @@ signals on and waits for the last one. Apart from `serve`, which is what each wo
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -113,16 +115,13 @@ class Workers:
 
     def _signal(self, number: int) -> None:
         for process in self.processes.values():
-            if process.returncode is None:
-                process.send_signal(signal.Signals(number))
+            _send(process, number)
 
     def renew(self) -> None:
         """Let those that serve read the certificate again. One that is starting reads it anyway, and would die of the
         signal: it does not listen to it yet."""
         for number in self._listening:
-            process = self.processes[number]
-            if process.returncode is None:
-                process.send_signal(signal.SIGHUP)
+            _send(self.processes[number], signal.SIGHUP)
 
     def _note(self) -> None:
         self._changed.set()
@@ -217,3 +216,11 @@ class Workers:
                 self._listening.add(number)
                 self._note()
                 return
+
+
+def _send(process: anyio.abc.Process, number: int) -> None:
+    """Without `Process.send_signal`, which asks whether the process has ended: it would take the exit status away from
+    asyncio, which then says 255."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)

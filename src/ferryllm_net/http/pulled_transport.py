@@ -180,6 +180,8 @@ class PulledTransport(abc.ABC):
             self._interrupted = False
             raise Interrupted
         self._fed = False
+        # That of a pump which was cancelled meanwhile is nobody's.
+        self._failure = None
         self._feed = feed
         self._sleeper = self._event()
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
+import anyio
 import pytest
 
 from ferryllm_net.http.transport import READ_AHEAD_BYTES, Interrupted, TransportError
@@ -120,6 +122,31 @@ async def test_what_the_function_raises_comes_out_of_pump(
         assert isinstance(pumping.error, Failed)
         await far.send(b"the connection lives")
         assert await read(near, 20) == b"the connection lives"
+
+
+@both_ways
+@pytest.mark.parametrize("raises", [True, False])
+async def test_a_function_may_cancel_its_own_pump(kind: str, raises: bool, ends: Callable[[str], AsyncPair]) -> None:
+    """What it writes to is gone: that is found there, and takes the run with it."""
+
+    async def pump() -> None:
+        with anyio.CancelScope() as scope, contextlib.suppress(Failed):
+
+            def feed(data: bytes) -> bool:
+                scope.cancel()
+                if raises:
+                    raise Failed
+                return True
+
+            await near.pump(feed)
+
+    async with ends(kind) as (near, far, group):
+        pumping = Task(group, pump)
+        await settle()
+        await far.send(b"a")
+        await pumping.wait()
+        await far.send(b"b")
+        assert await read(near, 1) == b"b", "the connection goes on, and nothing of it comes later"
 
 
 @both_ways
