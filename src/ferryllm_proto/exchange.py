@@ -379,6 +379,8 @@ class Exchange:
         if self.state is State.ANSWERING:
             kind = ir.ErrorKind.TRUNCATED
             message = f"the connection to provider {self._provider.name} broke before its answer was complete"
+        elif event.busy:
+            kind, message = ir.ErrorKind.OVERLOADED, f"all connections to provider {self._provider.name} are in use"
         elif event.timeout:
             kind, message = ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} could not be reached in time"
         else:

@@ -66,10 +66,12 @@ class UpstreamEnd(msgspec.Struct, frozen=True):
 
 
 class UpstreamLost(msgspec.Struct, frozen=True):
-    """No connection, or it broke. ``timeout`` when a limit of the network layer ran out."""
+    """No connection, or it broke. ``timeout`` when a limit of the network layer ran out, ``busy`` when all connections
+    that the configuration allows were in use for too long."""
 
     reason: str
     timeout: bool = False
+    busy: bool = False
 
 
 class DeadlinePassed(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 from . import ids, ir, json, search
 from .dialect import ToolRules
 from .loss import Report
+from .toolsets import SETS, keep
 
 _Key = tuple[str | None, str]
 
@@ -57,6 +58,12 @@ class ToolTable:
             wire = self.wire_name(tool.namespace, tool.name)
             self._client.setdefault(wire, tool)
             self._spaced.setdefault((tool.namespace, wire), tool)
+
+    def copied(self) -> ToolTable:
+        """The same table, for one more request: names it learns from that are no part of this one."""
+        table = ToolTable((), self.rules)
+        table._wire, table._client, table._spaced = self._wire.copy(), self._client, self._spaced
+        return table
 
     def _fits(self, tool: ir.Function | ir.Custom) -> bool:
         plain = tool.namespace is None or self.rules.namespaces
@@ -137,9 +144,14 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
     Hosted tools of another dialect are dropped and reported, and refused where the client forces their use. What is
     reported has the path the client wrote.
     """
-    table = ToolTable(request.tools, rules)
     if not request.tools and request.tool_choice is None:
-        return Lowered((), None, None, table)
+        return Lowered((), None, None, ToolTable((), rules))
+    kept, told = SETS.derived(request.tools), len(report.losses)
+    if kept is not None and (known := kept.get((rules, target))) is not None:
+        found, table = known[0], known[1].copied()
+        choice = _lower_choice(request, table, target, report, bool(found), set())
+        return Lowered(found, choice, request.parallel, table)
+    table = ToolTable(request.tools, rules)
     out: list[ir.Tool] = []
     seen: set[_Key] = set()
     gone: set[str] = set()
@@ -161,8 +173,11 @@ def lower(request: ir.Request, rules: ToolRules, target: str, report: Report) ->
                 continue
             seen.add(key)
             out.append(_lower_tool(one, table, target, report))
+    lowered = tuple(out)
+    if kept is not None and len(report.losses) == told and not any(isinstance(t, ir.HostedTool) for t in request.tools):
+        keep(kept, (rules, target), (lowered, table.copied()))
     choice = _lower_choice(request, table, target, report, bool(out), gone - {name for _, name in seen})
-    return Lowered(tuple(out), choice, request.parallel if out else None, table)
+    return Lowered(lowered, choice, request.parallel if out else None, table)
 
 
 def _lower_tool(tool: ir.Function | ir.Custom, table: ToolTable, target: str, report: Report) -> ir.Tool:

@@ -43,7 +43,12 @@ from support.driver import (
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    ("fault", "status"), [(UpstreamLost("refused"), 502), (UpstreamLost("too slow", timeout=True), 504)]
+    ("fault", "status"),
+    [
+        (UpstreamLost("refused"), 502),
+        (UpstreamLost("too slow", timeout=True), 504),
+        (UpstreamLost("full", busy=True), 503),
+    ],
 )
 def test_a_provider_out_of_reach_is_an_error_status(stream: bool, fault: UpstreamLost, status: int) -> None:
     driver = Driver()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ... import ir, json
+from ... import ir, json, toolsets
 from ...errors import RemoteProtocolError
 from ...json import Raw
 from . import decode_blocks, wire
@@ -145,10 +145,8 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
         )
         said = message.system
         system = () if said is None else decode_blocks.whole(said, "system", "")
-        tools = (
-            tuple([_whole_tool(tool, f"tools[{n}]") for n, tool in enumerate(message.tools)]) if message.tools else ()
-        )
-        found: _Said = turns, system, tools  # type: ignore[assignment]  # of the system only texts are decoded
+        offered = () if message.tools is ABSENT else toolsets.SETS.read(bytes(message.tools), _whole_tools)
+        found: _Said = turns, system, offered  # type: ignore[assignment]  # of the system only texts are decoded
         if (
             message.thinking is ABSENT
             and message.tool_choice is ABSENT
@@ -161,7 +159,7 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
                 model,
                 turns,
                 found[1],
-                tools,
+                offered,
                 None,
                 None,
                 limit,
@@ -246,6 +244,12 @@ def _tool(raw: Raw, path: str) -> ir.Tool:
         return ir.HostedTool(NAME, head.type, bytes(raw), name=head.name, path=path)
     tool, extra = json.decode_known(raw, wire.tool, path)
     return _function(tool, given(tool.input_schema), dict(extra), path)
+
+
+def _whole_tools(data: bytes) -> tuple[ir.Tool, ...]:
+    if data == b"null":
+        return ()
+    return tuple([_whole_tool(tool, f"tools[{n}]") for n, tool in enumerate(wire.tools.decode(data))])
 
 
 def _whole_tool(tool: wire.Tool, path: str) -> ir.Tool:

@@ -197,7 +197,6 @@ class WholeRequest(Request, frozen=True, kw_only=True):
 
     messages: list[WholeMessage]  # type: ignore[assignment]  # decoded where it is Raw above
     system: str | list[TextBlock] | None = None  # type: ignore[assignment]  # the same
-    tools: list[Tool] | None = None  # type: ignore[assignment]  # the same
 
 
 # --- answers ---------------------------------------------------------------------------------------------
@@ -293,6 +292,7 @@ output_format = json.decoder(OutputFormat)
 metadata = json.decoder(Metadata)
 tool_choice = json.decoder(ToolChoice)
 tool = json.decoder(Tool)
+tools = json.decoder(list[Tool])
 tool_head = json.decoder(ToolHead)
 cache_control = json.decoder(CacheControl)
 message = json.decoder(Message)

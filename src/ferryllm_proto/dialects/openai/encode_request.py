@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ... import ir, json, schemas, tools
 from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
+from ...toolsets import SETS, keep
 from . import plain
 from .decode_parts import NAME
 from .encode_messages import messages
@@ -164,10 +167,13 @@ def _only(found: _Tools, names: tuple[str, ...]) -> _Tools:
 def _tools(scope: Scope, lowered: tools.Lowered, found: _Tools, choice: ir.ToolChoice | None) -> Wire:
     request = scope.request
     out: Wire = {}
-    legacy = [t for t in found if scope.native and t.path.startswith("functions[")]
-    modern = [t for t in found if t not in legacy]
+    legacy: list[ir.Tool] = []
+    modern: Sequence[ir.Tool] = found
+    if scope.native:
+        legacy = [t for t in found if t.path.startswith("functions[")]
+        modern = [t for t in found if t not in legacy]
     if modern:
-        out["tools"] = [_tool(tool, scope) for tool in modern]
+        out["tools"] = _modern(modern, scope, lowered)
     if legacy:
         out["functions"] = [_function(t, scope) for t in legacy if isinstance(t, ir.Function)]
     if choice is not None:
@@ -184,6 +190,21 @@ def _tools(scope: Scope, lowered: tools.Lowered, found: _Tools, choice: ir.ToolC
             out["parallel_tool_calls"] = False
         else:
             scope.report.dropped(request.wire_name("parallel"), "this provider calls as many tools as it likes")
+    return out
+
+
+def _modern(found: Sequence[ir.Tool], scope: Scope, lowered: tools.Lowered) -> object:
+    """The list as it is written; for clients of other dialects, who send no other fields, once for each such list."""
+    kept = SETS.derived(scope.request.tools) if found is lowered.tools and not scope.native else None
+    key = ("chat", lowered.table.rules, scope.profile.cache.value, "strict" in scope.profile.fields)
+    if kept is not None and (known := kept.get(key)) is not None:
+        return known
+    told = len(scope.report.losses)
+    written = [_tool(tool, scope) for tool in found]
+    if kept is None or len(scope.report.losses) != told:
+        return written
+    out = json.raw(json.encode(written))
+    keep(kept, key, out)
     return out
 
 
