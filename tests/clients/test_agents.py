@@ -152,10 +152,10 @@ def test_r14_codex_stays_on_its_websocket(
         codex(agents, served, tmp_path, model, prompt, *more)
     assert (tmp_path / "hello.txt").read_text().strip() == "ferried well"
     # The provider is asked twice; that a turn came over the WebSocket shows in its id, the connection's with a number.
-    log = "".join(served.lines[before:])
+    log = served.log_since(before, "websocket closed")
     assert log.count("websocket opened") == log.count("websocket closed") == 1
     connection = log.partition("websocket opened request_id=")[2].split()[0]
-    asked = [line for line in log.splitlines() if "incoming request" in line]
+    asked = [line for line in log.splitlines() if "incoming request" in line and connection in line]
     assert [line.rpartition("request_id=")[2] for line in asked] == [f"{connection}.2", f"{connection}.3"]
     assert len(bodies(mock[0])) == 2
     assert "ferried well" in json.dumps(bodies(mock[0])[1])

@@ -39,6 +39,8 @@ START_SECS = 60.0
 STOP_SECS = 20.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _BASES = {"openai": "/v1", "openai_responses": "/v1"}
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""glibc's own numbers, but fixed: else it raises them after the first large body, and keeps what is free."""
 _LOUD = re.compile(
     r"Traceback|Exception ignored|never (?:awaited|retrieved)|ResourceWarning|handler failed|a connection failed"
 )
@@ -230,7 +232,7 @@ def running(
             [*command, "--backend", backend, "--quiet"],
             stdout=out,
             stderr=out,
-            env={**clean, "PROVIDER_KEY": PROVIDER_KEY, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"},
+            env={**clean, **_ALLOCATOR, "PROVIDER_KEY": PROVIDER_KEY, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"},
         )
     gateway = Gateway(process, places, log, folder, provider.authority, workers)
     try:

@@ -38,6 +38,15 @@ class Gateway:
     def log(self) -> str:
         return "".join(self.lines)
 
+    def log_since(self, first: int, until: str) -> str:
+        """The log from line ``first`` on, as soon as it says ``until``: a busy gateway holds lines back for a moment.
+        Waits for 5 s at most."""
+        latest = time.monotonic() + 5
+        while until not in (text := "".join(self.lines[first:])):
+            assert time.monotonic() < latest, f"no {until!r} in {text!r}"
+            time.sleep(0.01)
+        return text
+
 
 @contextlib.contextmanager
 def gateway(

@@ -18,6 +18,7 @@ import anyio.lowlevel
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
 from .exchange import Handler, error_body, run_handler
 from .h1_engine import ServerEngine
+from .h1_responder import H1Responder
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
@@ -153,7 +154,6 @@ class Connection:
             if head is None or not await self._exchange(head):
                 return
             latest = math.inf
-            self._events.extend(self._engine.next_message())
             self.deadline = self._host.clock() + limits.keep_alive_secs
 
     async def _next_head(self, latest: float) -> RequestHead | None:
@@ -227,7 +227,7 @@ class Connection:
             self._events.popleft()
             self._body_done = True
         request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
-        responder = Responder(self, head.method, self)
+        responder = H1Responder(self, head.method)
         self._host.begin_exchange()
         try:
             self._request, self._responder = request, responder
@@ -243,12 +243,13 @@ class Connection:
             self._host.end_exchange()
 
     async def _after(self, responder: Responder) -> bool:
-        """Between an answer and the next request."""
+        """Between an answer and the next request, which is begun where it may follow."""
         if responder.stage is not Stage.ENDED or self._broken:
             return False
         if not self._body_done and not self._closing:
             await self._drain_rest()
-        if self._body_done and self._engine.reusable and not self._host.draining:
+        if self._body_done and not self._host.draining and (events := self._engine.turn()) is not None:
+            self._events.extend(events)
             return True
         if not self._body_done or not self.transport.is_quiet():
             await self._linger()
@@ -366,6 +367,9 @@ class Connection:
 
     def frame(self, data: bytes) -> bytes:
         return self._engine.frame(data)
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
+        return self._engine.answer(status, self.finish_head(headers), body)
 
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False

@@ -79,6 +79,10 @@ class BaseEngine:
         self._h11.start_next_cycle()
         return self._events(self._guard.next_message())
 
+    def turn(self) -> list[Event] | None:
+        """`next_message` where the connection is `reusable`, else None."""
+        return self.next_message() if self.reusable else None
+
     @property
     def reusable(self) -> bool:
         states = self._h11.states

@@ -19,6 +19,7 @@ from ferryllm_proto.http1 import (
     Misuse,
     NotMine,
     RequestHead,
+    ResponseHead,
     ServerMachine,
 )
 
@@ -46,7 +47,10 @@ class _Engine:
     def receive_data(self, data: bytes) -> list[Event]:
         if self._slow is not None:
             return self._slow.receive_data(data)
-        return self._judged(self._machine.receive_data(data))
+        events = self._machine.receive_data(data)
+        if events and type(events[-1]) is NotMine:
+            return self._judged(events)
+        return events  # type: ignore[return-value]  # the one place where a NotMine stands is the last
 
     def receive_eof(self) -> list[Event]:
         if self._slow is not None:
@@ -57,6 +61,13 @@ class _Engine:
         if self._slow is not None:
             return self._slow.next_message()
         return self._judged(self._machine.next_message())
+
+    def turn(self) -> list[Event] | None:
+        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
+        if self._slow is not None:
+            return self._slow.turn()
+        events = self._machine.turn()
+        return self._judged(events) if events else events  # type: ignore[return-value]  # there is none in it
 
     def send(self, event: Event) -> bytes:
         if self._slow is None:
@@ -108,6 +119,8 @@ class _Engine:
 class ServerEngine(_Engine):
     """Requests in, responses out."""
 
+    _machine: ServerMachine
+
     def __init__(self, limits: Limits) -> None:
         super().__init__(ServerMachine(head_limits(limits)))
         self._limits = limits
@@ -118,6 +131,12 @@ class ServerEngine(_Engine):
 
         self._server = H11ServerEngine(self._limits)
         return self._server
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """`send` of a head with a content-length, of ``body`` and of the end, in one. Raises `Misuse` as it does."""
+        if self._slow is None:
+            return self._machine.answer(status, headers, body)
+        return self.send(ResponseHead(status, headers)) + self.frame(body) + self.send(END)
 
     @property
     def expects_continue(self) -> bool:
@@ -147,6 +166,12 @@ class ClientEngine(_Engine):
     def __init__(self, limits: Limits) -> None:
         super().__init__(ClientMachine(head_limits(limits)))
         self._limits = limits
+
+    def renew(self) -> bool:
+        """Begin the next message; False, and nothing has changed, where the connection is not `reusable`, or where
+        bytes came behind the answer."""
+        gear = self._slow or self._machine
+        return not gear.held and gear.turn() is not None
 
     def announce(self, head: RequestHead) -> None:
         """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: ``head`` only says

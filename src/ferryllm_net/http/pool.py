@@ -197,7 +197,7 @@ class Pool:
     def give_back(self, connection: UpstreamConnection) -> bool:
         self._running.discard(connection)
         group = self._groups[connection.origin]
-        if self._closed or not connection.finished:
+        if self._closed or not connection.renew():
             return False
         if group.waiters:
             return connection.is_reusable() and group.hand_over(connection)
@@ -227,7 +227,6 @@ class Pool:
             connection = idle.pop()
             self._idle -= 1
             if connection.idle_since > oldest and connection.is_reusable():
-                connection.next_message()
                 return connection
             group.end()
             await connection.aclose()
@@ -239,8 +238,6 @@ class Pool:
         if connection is not None and not connection.is_reusable():
             await connection.aclose()
             return None  # its place is ours
-        if connection is not None:
-            connection.next_message()
         return connection
 
     async def _connect(self, origin: Origin, timeouts: Timeouts, total_at: float) -> UpstreamConnection:

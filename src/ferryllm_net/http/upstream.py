@@ -97,21 +97,20 @@ class UpstreamConnection:
     """Exchanges that run, while one does."""
 
     def is_reusable(self) -> bool:
-        """Both sides keep the connection and nothing uninvited waits on it: a second answer that nobody asked for would
-        go to the next client."""
-        return self._engine.reusable and not self._engine.held and self._transport.is_quiet()
+        """After `renew`: nothing uninvited waits on it. A second answer that nobody asked for would go to the next
+        client."""
+        return self._transport.is_quiet()
 
-    @property
-    def finished(self) -> bool:
-        """The exchange ended so that another may follow; `is_reusable` also looks at the transport."""
-        return not self._unsent and self._engine.reusable and not self._engine.held
-
-    def next_message(self) -> None:
+    def renew(self) -> bool:
+        """Make it ready for another exchange; False where the last one has not ended so that one may follow. What
+        comes from then on, `is_reusable` sees."""
+        if self._unsent or not self._engine.renew():
+            return False
         self.reused = True
         self.answered = self.over = self._ended = self._stopped = False
         self.trailers = []
         self._wanted = False
-        self._engine.next_message()
+        return True
 
     def sweep(self, now: float) -> None:
         """End the wait that is late."""

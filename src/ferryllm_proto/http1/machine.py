@@ -11,6 +11,7 @@ from .events import (
     EndOfMessage,
     Event,
     Fault,
+    Headers,
     HeadLimits,
     InformationalHead,
     Misuse,
@@ -24,11 +25,13 @@ from .writer import Outbound, Writer
 
 
 class _Machine:
-    """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves."""
+    """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves:
+    `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._writer = Writer()
+        self.receive_data = reader.receive_data
         self.receive_body = reader.receive_body
         self.frame = self._writer.frame
         # The event of each entry is of its type.
@@ -41,10 +44,6 @@ class _Machine:
             Fault: self._misplaced,
         }
 
-    def receive_data(self, data: bytes) -> list[Event | NotMine]:
-        """Take bytes of the peer. Events never go beyond the current message. `NotMine` is the last event there is."""
-        return self._reader.receive_data(data)
-
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
         messages. Idempotent."""
@@ -52,8 +51,15 @@ class _Machine:
 
     def next_message(self) -> list[Event | NotMine]:
         """Begin the next message with the bytes held so far. Raises `Misuse` when not `reusable`."""
-        if not self.reusable:
+        events = self.turn()
+        if events is None:
             raise Misuse("next_message() while a message is not complete")
+        return events
+
+    def turn(self) -> list[Event | NotMine] | None:
+        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
+        if not self.reusable:
+            return None
         self._writer.next_message()
         return self._reader.next_message()
 
@@ -127,6 +133,18 @@ class ServerMachine(_Machine):
         self._writer.begin(event, length, closes)
         return data
 
+    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """`send` of a head with a content-length, of ``body`` and of the end, in one. Raises `Misuse` as it does, also
+        for a length that is not that of ``body``."""
+        reader = self._requests
+        if self._writer.state is not Outbound.HEAD or reader.state is Inbound.HEAD:
+            self._expect_request(ResponseHead(status, headers))
+        data, length, closes = encode_response(status, headers, reader.method, not reader.closes)
+        if length != len(body):
+            raise Misuse(f"a body of {len(body)} bytes behind a head for another one")
+        self._writer.complete(ResponseHead(status, headers), length, closes)
+        return data + body
+
     def _send_informational(self, event: InformationalHead) -> bytes:
         self._expect_request(event)
         return encode_informational(event.status, event.headers)
@@ -159,5 +177,4 @@ class ClientMachine(_Machine):
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
         self._expect_head(head)
         self._responses.method = head.method
-        self._writer.begin(head, 0, False)
-        self._writer.end([])
+        self._writer.complete(head, 0, False)

@@ -217,6 +217,12 @@ class Reader:
             events.append(END)
             return events
         if length > 0:
+            if len(data) - start == length:
+                # Head and body in one read: what a small message nearly always is.
+                self.state = _DONE
+                events.append(Body(data[start:]))
+                events.append(END)
+                return events
             self.state = _FIXED
             self._remaining = length
         elif length == CHUNKED:

@@ -39,6 +39,12 @@ class Writer:
         """What the current message is made of so far."""
         return Sent(self._head, self._length - self._remaining, self.state is Outbound.DONE)
 
+    def complete(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
+        """A head is out, and all ``length`` bytes of its body."""
+        self._head, self.closes = head, closes
+        self._length, self._remaining = length, 0
+        self.state = Outbound.DONE
+
     def begin(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
         """A head is out; ``length`` of its body or `CHUNKED`."""
         self._head, self.closes = head, closes

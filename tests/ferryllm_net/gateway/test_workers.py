@@ -38,12 +38,19 @@ def several(count: int) -> Settings:
 
 
 class Parent:
-    def __init__(self, running: Workers, log: io.StringIO, told: list[Doors], ended: anyio.Event) -> None:
+    def __init__(
+        self, running: Workers, log: io.StringIO, told: list[Doors], ended: anyio.Event, outcome: list[int]
+    ) -> None:
         self.workers = running
         self._log = log
         self.told = told
         self.ended = ended
-        self.status = -1
+        self._outcome = outcome
+
+    @property
+    def status(self) -> int:
+        (status,) = self._outcome
+        return status
 
     @property
     def log(self) -> str:
@@ -62,7 +69,7 @@ async def found(path: pathlib.Path) -> None:
 @asynccontextmanager
 async def parent(program: str, count: int = 2, **environ: str) -> AsyncIterator[Parent]:
     log, told, ended = io.StringIO(), list[Doors](), anyio.Event()
-    found: list[Parent] = []
+    outcome: list[int] = []
 
     async def run(*, task_status: anyio.abc.TaskStatus[Workers]) -> None:
         status = await supervise(
@@ -74,13 +81,12 @@ async def parent(program: str, count: int = 2, **environ: str) -> AsyncIterator[
             handle_signals=False,
             task_status=task_status,
         )
-        found[0].status = status
+        outcome.append(status)
         ended.set()
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            one = Parent(await tasks.start(run), log, told, ended)
-            found.append(one)
+            one = Parent(await tasks.start(run), log, told, ended, outcome)
             yield one
             if not ended.is_set():
                 one.workers.stop()
