@@ -47,7 +47,7 @@ from support.driver import (
     [
         (UpstreamLost("refused"), 502),
         (UpstreamLost("too slow", timeout=True), 504),
-        (UpstreamLost("full", busy=True), 503),
+        (UpstreamLost("full", busy=True), 529),
     ],
 )
 def test_a_provider_out_of_reach_is_an_error_status(stream: bool, fault: UpstreamLost, status: int) -> None:
