@@ -63,7 +63,7 @@ def test_every_note_is_a_line_of_its_level_in_the_log(note: actions.Note, level:
     out = io.StringIO()
     log = logs.Log(out, "info", now=lambda: 0.0)
     app, exchange = SimpleNamespace(log=log), SimpleNamespace(id="req_1")
-    interpreter.Interpreter._note(cast(Any, SimpleNamespace(_app=app, _exchange=exchange)), note)
+    interpreter.Interpreter._note(cast(Any, SimpleNamespace(_app=app, _exchange=exchange)), [note])
     log.flush()
     assert re.search(rf" {level} {note.name} .*request_id=\"?req_1", out.getvalue()), out.getvalue()
     assert text in out.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -62,11 +61,11 @@ class App:
         self.endpoints = Endpoints(self)
         self._quiet: anyio.Event | None = None
         """The sweeper waits for it while nothing runs."""
-        self._ids = Ids()
+        self.ids = Ids()
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
-        request_id = own_id(request.header("x-request-id")) or self._ids.take()
+        request_id = own_id(request.header("x-request-id")) or self.ids.take()
         entry = find(request.method, request.path, request.headers, self.gateway.forwards)
         if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
             await self.endpoints.answer(entry, request, respond, request_id)
@@ -138,22 +137,25 @@ def own_id(given: str | None) -> str | None:
 
 
 class Ids:
-    """New request ids: 96 random bits each, fetched for many at once because the system's call costs more."""
+    """New request ids and seeds: 96 random bits each, fetched for many at once because the system's call costs more."""
 
     def __init__(self) -> None:
         self._digits = ""
         self._next = 0
 
     def take(self) -> str:
+        """The id of a request."""
+        return "req_" + self._fresh()
+
+    def seed(self) -> int:
+        """What the ids of one answer derive from; nothing of it is in its request's id."""
+        return int(self._fresh(), 16)
+
+    def _fresh(self) -> str:
         if self._next >= len(self._digits):
             self._digits, self._next = secrets.token_hex(12 * 128), 0
         self._next += 24
-        return "req_" + self._digits[self._next - 24 : self._next]
-
-
-def seed_of(request_id: str) -> int:
-    """What the ids of one answer derive from."""
-    return int.from_bytes(hashlib.sha256(f"{request_id}/{time.time_ns()}".encode()).digest()[:8], "big")
+        return self._digits[self._next - 24 : self._next]
 
 
 def gateway(settings: Settings) -> Gateway:

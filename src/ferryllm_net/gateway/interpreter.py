@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -28,7 +28,7 @@ from ferryllm_net.http import (
 )
 from ferryllm_net.http.pool import slowly
 from ferryllm_net.stores import StoreError
-from ferryllm_net.telemetry import RequestDone, status_text
+from ferryllm_net.telemetry import RequestDone
 from ferryllm_proto import DIALECTS, Exchange, ir
 from ferryllm_proto.actions import (
     Abort,
@@ -94,14 +94,10 @@ class Interpreter:
     """One request on its way."""
 
     def __init__(self, app: App, request: Request, respond: Responder, request_id: str) -> None:
-        from .app import seed_of
-
         self._app = app
         self._request = request
         self._respond = respond
-        self._exchange = Exchange(
-            app.gateway_for(request), id=request_id, seed=seed_of(request_id), created=time.time()
-        )
+        self._exchange = Exchange(app.gateway_for(request), id=request_id, seed=app.ids.seed(), created=time.time())
         self._upstream: UpstreamResponse | None = None
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
@@ -160,9 +156,11 @@ class Interpreter:
         finally:
             request.forget_callbacks()
             try:
-                self._record_unfinished(None)
+                if not self._over:
+                    self._record_unfinished(None)
             finally:
-                await self._close_upstream()
+                if self._upstream is not None:
+                    await self._close_upstream()
 
     async def _go_on(self, actions: Sequence[Action]) -> None:
         """One thing after the other, until the exchange is over. Waits alone are broken off, by what woke us: a write
@@ -183,6 +181,12 @@ class Interpreter:
             if self._woken is not None:
                 actions = self._heed(self._woken)
                 continue
+            if self._reading is not None:
+                body = self._request.whole(self._reading.limit)
+                if body is not None:
+                    self._reading = None
+                    actions = self._tell(ClientBody(body))
+                    continue
             if self._deaf_since is not None:
                 # How long the client takes to read is not the provider's silence.
                 self._exchange.postpone(self._app.clock() - self._deaf_since)
@@ -228,39 +232,41 @@ class Interpreter:
         if due is not None:
             self._record(due)
 
-    async def _wait(self) -> Sequence[Action]:
+    def _wait(self) -> Coroutine[None, None, Sequence[Action]]:
         if self._asked is not None:
-            return self._tell(await self._ask(self._asked))
+            return self._ask(self._asked)
         if self._upstream is not None:
-            return await self._pump(self._upstream)
+            return self._pump(self._upstream)
         if self._opening is not None:
-            return self._tell(await self._open(self._opening))
+            return self._open(self._opening)
         assert self._reading is not None
-        return self._tell(await self._read(self._reading))
+        return self._read(self._reading)
 
-    async def _read(self, action: ReadBody) -> Input:
+    async def _read(self, action: ReadBody) -> Sequence[Action]:
+        """The body, where it is not there as a whole."""
         self._reading = None
         try:
-            body = self._request.whole(action.limit)
-            if body is None:
-                body = await slowly(self, lambda: self._request.read(action.limit))
-            return ClientBody(body)
+            body = await slowly(self, lambda: self._request.read(action.limit))
         except RequestError as exc:
-            return ClientFault(exc.status, exc.message)
+            return self._tell(ClientFault(exc.status, exc.message))
+        return self._tell(ClientBody(body))
 
-    async def _open(self, action: Open) -> Input:
+    async def _open(self, action: Open) -> Sequence[Action]:
         self._opening = None
         upstream = self._app.upstreams[action.provider]
         try:
             response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"), self)
         except UpstreamError as exc:
-            return _lost(exc)
+            return self._tell(_lost(exc))
         self._upstream = response
-        return UpstreamHead(response.status, tuple(response.headers))
+        return self._tell(UpstreamHead(response.status, tuple(response.headers)))
 
-    async def _ask(self, action: Recall | Keep) -> Input:
-        """The store's turn: short, and not to be interrupted."""
+    async def _ask(self, action: Recall | Keep) -> Sequence[Action]:
         self._asked = None
+        return self._tell(await self._ask_store(action))
+
+    async def _ask_store(self, action: Recall | Keep) -> Input:
+        """The store's turn: short, and not to be interrupted."""
         try:
             with anyio.fail_after(STORE_SECS):
                 if isinstance(action, Keep):
@@ -329,11 +335,24 @@ class Interpreter:
         if type(actions[-1]) is Record:
             self._record_due = actions[-1]
         respond = self._respond
+        noted = 0
         for n, action in enumerate(actions):
             kind = type(action)
-            plain = _PLAIN.get(kind)
-            if plain is not None:
-                plain(self, action)
+            place = _KEPT.get(kind)
+            if place is not None:
+                setattr(self, place, action)
+                continue
+            if kind is Note:
+                if n >= noted:
+                    noted = self._note(actions, n)
+                continue
+            if kind is SendBody:
+                assert isinstance(action, SendBody)
+                self._body = action if self._body is None else SendBody(self._body.data + action.data)
+                continue
+            if kind is Record:
+                assert isinstance(action, Record)
+                self._record(action)
                 continue
             if kind is Finish:
                 assert isinstance(action, Finish)
@@ -385,29 +404,21 @@ class Interpreter:
             assert isinstance(action, Point)
             await self._point(action)
 
-    def _note(self, action: Note) -> None:
-        if action.name == "provider failed":
-            self._app.log.warn(action.name, **action.fields, request_id=self._exchange.id)
-            return
-        fields = action.fields
-        if action.name == "backend response ok":
-            fields = {**fields, "status": status_text(int(fields["status"] or 0))}
-        self._app.log.note(action.name, fields, self._exchange.id)
-
-    def _set_opening(self, action: Open) -> None:
-        self._opening = action
-
-    def _set_reading(self, action: ReadBody) -> None:
-        self._reading = action
-
-    def _set_asked(self, action: Recall | Keep) -> None:
-        self._asked = action
-
-    def _hold_head(self, action: SendHead) -> None:
-        self._head = action
-
-    def _hold_body(self, action: SendBody) -> None:
-        self._body = action if self._body is None else SendBody(self._body.data + action.data)
+    def _note(self, actions: Sequence[Action], start: int = 0) -> int:
+        """Log the notes that stand in a row from ``start`` on; where they end."""
+        log, request_id = self._app.log, self._exchange.id
+        end, plain = start, []
+        for action in actions[start:]:
+            if type(action) is not Note:
+                break
+            end += 1
+            if action.level == "info":
+                plain.append((action.name, action.fields))
+            else:
+                log.warn(action.name, **action.fields, request_id=request_id)
+        if plain:
+            log.notes(plain, request_id)
+        return end
 
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
@@ -469,14 +480,11 @@ def _lost(exc: UpstreamError) -> UpstreamLost:
     return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)
 
 
-_PLAIN: dict[type, Callable[[Interpreter, Any], None]] = {
-    Note: Interpreter._note,
-    Open: Interpreter._set_opening,
-    ReadBody: Interpreter._set_reading,
-    Recall: Interpreter._set_asked,
-    Keep: Interpreter._set_asked,
-    SendHead: Interpreter._hold_head,
-    SendBody: Interpreter._hold_body,
-    Record: Interpreter._record,
+_KEPT: dict[type, str] = {
+    Open: "_opening",
+    ReadBody: "_reading",
+    Recall: "_asked",
+    Keep: "_asked",
+    SendHead: "_head",
 }
-"""What each action that takes no time does."""
+"""Where an action is kept that is due behind the others."""

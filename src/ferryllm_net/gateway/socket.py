@@ -70,15 +70,13 @@ class Socket:
     """One WebSocket of a client, from the upgrade to its close."""
 
     def __init__(self, app: App, request: Request, socket: WebSocket, request_id: str) -> None:
-        from .app import seed_of
-
         self._app = app
         self._upgrade = request
         self._socket = socket
         self._id = request_id
         self._headers = turn_headers(request.headers)
         self._target = f"{request.path}?{request.query}" if request.query else request.path
-        self._turns = Turns(body_limit=app.gateway.body_limit, seed=seed_of(request_id), budget=app.remembered)
+        self._turns = Turns(body_limit=app.gateway.body_limit, seed=app.ids.seed(), budget=app.remembered)
         self._wake = anyio.Event()
         self._draining = False
         self._running: Request | None = None

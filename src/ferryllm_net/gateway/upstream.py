@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
@@ -48,10 +50,10 @@ class Upstream(msgspec.Struct, frozen=True):
                 self.prepared[key] = found
         return found
 
-    async def open(
+    def open(
         self, pool: Pool, request: UpstreamRequest, user_agent: str | None, waiter: Waiter | None = None
-    ) -> UpstreamResponse:
+    ) -> Awaitable[UpstreamResponse]:
         """Send ``request``; returns when the answer's head is there. Raises `UpstreamError`, and `Interrupted` where
         ``waiter`` ended the wait."""
         head = self.prepare(request, user_agent)
-        return await pool.open(self.origin, head, request.body, timeouts=self.timeouts, waiter=waiter)
+        return pool.open(self.origin, head, request.body, timeouts=self.timeouts, waiter=waiter)

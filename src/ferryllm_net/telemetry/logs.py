@@ -6,6 +6,7 @@ would mix what an embedding program logs with what the gateway does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Literal, Protocol
@@ -160,7 +161,7 @@ class Log:
         """The provider began a good answer, `latency_ms` after the request was sent."""
         self.note(
             "backend response ok",
-            {"provider": provider, "status": status_text(status), "latency_ms": latency_ms},
+            {"provider": provider, "status": status, "latency_ms": latency_ms},
             request_id,
         )
 
@@ -258,22 +259,27 @@ class Log:
     def note(self, message: str, fields: Mapping[str, Value | None], request_id: str) -> None:
         """An info entry about a request under way: `entry` for those that come once a request. The same fields give
         the same text, which is made once."""
+        self.notes(((message, fields),), request_id)
+
+    def notes(self, notes: Iterable[tuple[str, Mapping[str, Value | None]]], request_id: str) -> None:
+        """`note` for several that come at once: their messages and fields. A status stands with its phrase."""
         if self._level > Level.INFO:
             return
         if self._json:
-            self.entry(Level.INFO, message, {**fields, "request_id": request_id})
+            for message, fields in notes:
+                self.entry(Level.INFO, message, {**_with_phrase(fields), "request_id": request_id})
             return
-        key = (message, *fields.values())
-        text = self._texts.get(key)
-        if text is None:
-            text = plain_text(message, {key: value for key, value in fields.items() if value is not None})
-            text = self._remember(key, without(text, self._secrets))
+        opening, texts, lines = self._opening(), self._texts, self._lines
         last = self._last if request_id is self._last_id else self._request(request_id)
-        line = f"{self._opening()} {text} {last}"
-        if self.held and len(self._lines) < HELD_LINES:
-            self._lines.append(line)
-        else:
-            self._put(line)
+        for message, fields in notes:
+            key = (message, *fields.values())
+            text = texts.get(key)
+            if text is None:
+                shown = {name: value for name, value in _with_phrase(fields).items() if value is not None}
+                text = self._remember(key, without(plain_text(message, shown), self._secrets))
+            lines.append(f"{opening} {text} {last}")
+        if not self.held or len(lines) >= HELD_LINES:
+            self.flush()
 
     def _request(self, request_id: str) -> str:
         """Its pair; most lines of a request come one after the other."""
@@ -343,6 +349,12 @@ class Log:
             self.lost += 1
 
 
+def _with_phrase(fields: Mapping[str, Value | None]) -> Mapping[str, Value | None]:
+    status = fields.get("status")
+    return {**fields, "status": status_text(status)} if type(status) is int else fields
+
+
+@functools.lru_cache(maxsize=64)
 def status_text(status: int) -> str:
     """200 as "200 OK"; a status without a registered phrase stands alone."""
     try:

@@ -12,7 +12,7 @@ import trustme
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.listener_schema import Limits as LimitKeys
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
-from ferryllm_net.gateway.app import App, Ids, own_id, seed_of
+from ferryllm_net.gateway.app import App, Ids, own_id
 from ferryllm_net.http import TLS, Limits
 from ferryllm_proto.loss import LossPolicy
 from support import certificates
@@ -73,8 +73,11 @@ async def test_the_answer_and_the_log_carry_the_id(path: str) -> None:
         assert "not mine" not in w.log
 
 
-def test_two_answers_have_two_seeds_even_with_one_id() -> None:
-    assert seed_of("same") != seed_of("same")
+def test_two_answers_have_two_seeds() -> None:
+    ids = Ids()
+    seeds = {ids.seed() for _ in range(1000)}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**96 for seed in seeds)
 
 
 # --- from the settings to what decides ---------------------------------------------------------------------

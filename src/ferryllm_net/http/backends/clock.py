@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 
 
@@ -14,4 +15,6 @@ def clock() -> Callable[[], float]:
         return now
     import asyncio
 
-    return asyncio.get_running_loop().time
+    own = asyncio.get_running_loop().time
+    # A loop with a time of its own (uvloop, or one of a test) tells it; the usual one only passes this on.
+    return time.monotonic if getattr(own, "__func__", None) is asyncio.BaseEventLoop.time else own
