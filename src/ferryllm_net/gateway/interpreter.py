@@ -159,7 +159,7 @@ class Interpreter:
                 if not self._over:
                     self._record_unfinished(None)
             finally:
-                if self._upstream is not None:
+                if self._upstream is not None and not self._upstream.ended:
                     await self._close_upstream()
 
     async def _go_on(self, actions: Sequence[Action]) -> None:
@@ -447,7 +447,7 @@ class Interpreter:
             RequestDone(
                 request_id=record.id,
                 entry=record.entry,
-                outcome=record.outcome.value,
+                outcome=record.outcome._value_,
                 status=record.status,
                 latency_ms=round(record.latency * 1000),
                 ttfb_ms=None if record.first_byte is None else round(record.first_byte * 1000),

@@ -35,6 +35,9 @@ class UpstreamError(Exception):
         self.message = message
 
 
+_IDLE = UpstreamFault.TIMEOUT_IDLE
+
+
 class Clock:
     """The deadlines of one exchange. Whoever waits sets ``waiting``, whoever gets bytes sets ``stirred``; the sweeper
     calls `passed` and ends the wait of what is late."""
@@ -60,7 +63,7 @@ class Clock:
 
     def listen(self, secs: float) -> None:
         """The answer's body begins: only silences are counted, from the sweeper's next look on."""
-        self.kind, self.secs = UpstreamFault.TIMEOUT_IDLE, secs
+        self.kind, self.secs = _IDLE, secs
         self.late, self.stirred = False, True
 
     def passed(self, now: float) -> bool:

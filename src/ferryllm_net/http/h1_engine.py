@@ -170,8 +170,10 @@ class ClientEngine(_Engine):
     def renew(self) -> bool:
         """Begin the next message; False, and nothing has changed, where the connection is not `reusable`, or where
         bytes came behind the answer."""
-        gear = self._slow or self._machine
-        return not gear.held and gear.turn() is not None
+        slow = self._slow
+        if slow is None:
+            return self._machine.renew()
+        return not slow.held and slow.turn() is not None
 
     def announce(self, head: RequestHead) -> None:
         """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: ``head`` only says

@@ -207,7 +207,8 @@ class Pool:
         connection.idle_since = self.clock()
         group.idle.append(connection)
         self._idle += 1
-        self._wake()
+        if self._quiet is not None:
+            self._wake()
         return True
 
     def drop(self, connection: UpstreamConnection) -> None:
@@ -266,7 +267,8 @@ class Pool:
     ) -> UpstreamResponse:
         """Raises with the connection closed; its place is still the caller's."""
         self._running.add(connection)
-        self._wake()
+        if self._quiet is not None:
+            self._wake()
         try:
             if waiter is not None:
                 waiter.waits = connection
@@ -297,7 +299,8 @@ class Pool:
             if connection is None:
                 break
             self._running.add(connection)
-            self._wake()
+            if self._quiet is not None:
+                self._wake()
             exchange = connection.begin(timeouts, total_at)
             try:
                 if waiter is not None:
@@ -369,9 +372,9 @@ class Pool:
                 self._tasks = None
 
     def _wake(self) -> None:
-        if self._quiet is not None:
-            self._quiet.set()
-            self._quiet = None
+        assert self._quiet is not None
+        self._quiet.set()
+        self._quiet = None
 
     async def _sleep(self, secs: float) -> None:
         self._quiet = anyio.Event()

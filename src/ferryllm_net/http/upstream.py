@@ -22,6 +22,9 @@ from .transport import Feed, Interrupted, Transport, TransportError
 _JOIN_BYTES = 64 * 1024
 
 
+_HEAD = UpstreamFault.TIMEOUT_HEAD
+
+
 class Keeper(Protocol):
     """The pool, as far as a connection needs it."""
 
@@ -148,7 +151,7 @@ class UpstreamConnection:
                 return await self._upload(rest)
         except TransportError as exc:
             refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
-        clock.start(UpstreamFault.TIMEOUT_HEAD, timeouts.head_secs, now)
+        clock.start(_HEAD, timeouts.head_secs, now)
         return await self._read_head(refused)
 
     async def _upload(self, rest: bytes) -> ResponseHead:
@@ -201,7 +204,7 @@ class UpstreamConnection:
         self._sending = True
         try:
             while True:
-                self.clock.start(UpstreamFault.TIMEOUT_HEAD, secs, anyio.current_time())
+                self.clock.start(_HEAD, secs, anyio.current_time())
                 while True:
                     try:
                         await transport.drain()
@@ -215,7 +218,7 @@ class UpstreamConnection:
         except TransportError as exc:
             raise self._closed(f"while the request was sent: {exc}") from exc
         self._sending = False
-        self.clock.start(UpstreamFault.TIMEOUT_HEAD, self._timeouts.head_secs, anyio.current_time())
+        self.clock.start(_HEAD, self._timeouts.head_secs, anyio.current_time())
 
     # --- the answer ---
 

@@ -31,6 +31,9 @@ MAX_TEXTS = 2048
 """Formatted texts that are remembered: those of a few hundred requests under way, with all models and providers."""
 
 
+_INFO = Level.INFO
+
+
 class Sink(Protocol):
     """Where lines go: a text stream."""
 
@@ -129,7 +132,7 @@ class Log:
         self.entry(Level.DEBUG, message, fields)
 
     def info(self, message: str, **fields: Value | None) -> None:
-        self.entry(Level.INFO, message, fields)
+        self.entry(_INFO, message, fields)
 
     def warn(self, message: str, **fields: Value | None) -> None:
         self.entry(Level.WARN, message, fields)
@@ -167,7 +170,7 @@ class Log:
 
     def request_completed(self, done: RequestDone) -> None:
         """The last entry of a request. A fault of the gateway or the provider is an error, of the client a warning."""
-        level = Level.INFO
+        level = _INFO
         if done.outcome == "truncated":
             level = Level.ERROR
         elif done.outcome == "error":
@@ -176,7 +179,7 @@ class Log:
             level = Level.WARN if blamed_client else Level.ERROR
         if level < self._level:
             return
-        if level is Level.INFO and not self._json and done.error_kind is None:
+        if level is _INFO and not self._json and done.error_kind is None:
             self._put(self._completed_line(done))
             return
         fields: dict[str, Value | None] = {
@@ -239,7 +242,7 @@ class Log:
         """One entry with any keys; those whose value is None are left out."""
         if level < self._level:
             return
-        if level is Level.INFO and not self._json:
+        if level is _INFO and not self._json:
             line = self._quick_line(message, fields)
         else:
             known = {
@@ -253,7 +256,7 @@ class Log:
             else:
                 line = text_line(self._now(), level, message, known, ansi=self._ansi)
         self._put(line)
-        if level > Level.INFO:
+        if level > _INFO:
             self.flush()
 
     def note(self, message: str, fields: Mapping[str, Value | None], request_id: str) -> None:
@@ -263,11 +266,11 @@ class Log:
 
     def notes(self, notes: Iterable[tuple[str, Mapping[str, Value | None]]], request_id: str) -> None:
         """`note` for several that come at once: their messages and fields. A status stands with its phrase."""
-        if self._level > Level.INFO:
+        if self._level > _INFO:
             return
         if self._json:
             for message, fields in notes:
-                self.entry(Level.INFO, message, {**_with_phrase(fields), "request_id": request_id})
+                self.entry(_INFO, message, {**_with_phrase(fields), "request_id": request_id})
             return
         opening, texts, lines = self._opening(), self._texts, self._lines
         last = self._last if request_id is self._last_id else self._request(request_id)
@@ -307,7 +310,7 @@ class Log:
         if not self._since <= now < self._until:  # a busy gateway has many lines in one millisecond
             passed = milliseconds(now)
             self._since, self._until = passed / 1000, (passed + 1) / 1000
-            self._begun = text_begin(now, Level.INFO, ansi=self._ansi)
+            self._begun = text_begin(now, _INFO, ansi=self._ansi)
         return self._begun
 
     def _pair(self, key: str, value: Value) -> str:

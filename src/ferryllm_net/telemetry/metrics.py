@@ -85,7 +85,7 @@ class Metrics:
     def observe(self, record: Record) -> None:
         """Count a request that is over."""
         provider = record.provider or ""
-        request = (record.entry, provider, record.outcome.value)
+        request = (record.entry, provider, record.outcome._value_)
         if self._files is None:
             self._requests[request] += 1
         else:

@@ -38,6 +38,7 @@ _REPEATED = frozenset(
         "cache-control",
         "connection",
         "content-type",
+        "date",
         "host",
         "keep-alive",
         "openai-beta",

@@ -23,6 +23,12 @@ from .events import (
 from .reader import Inbound, Reader, RequestReader, ResponseReader
 from .writer import Outbound, Writer
 
+# Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
+_IN_HEAD = Inbound.HEAD
+_IN_DONE = Inbound.DONE
+_OUT_HEAD = Outbound.HEAD
+_OUT_DONE = Outbound.DONE
+
 
 class _Machine:
     """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves:
@@ -58,7 +64,7 @@ class _Machine:
 
     def turn(self) -> list[Event | NotMine] | None:
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        if not self.reusable:
+        if not self._is_reusable():
             return None
         self._writer.next_message()
         return self._reader.next_message()
@@ -73,10 +79,13 @@ class _Machine:
     @property
     def reusable(self) -> bool:
         """Both messages are complete and both sides keep the connection."""
+        return self._is_reusable()
+
+    def _is_reusable(self) -> bool:
         reader, writer = self._reader, self._writer
         return (
-            reader.state is Inbound.DONE
-            and writer.state is Outbound.DONE
+            reader.state is _IN_DONE
+            and writer.state is _OUT_DONE
             and not (reader.closes or writer.closes or reader.ended)
         )
 
@@ -99,7 +108,7 @@ class _Machine:
         """Somebody else goes on with the connection, from what has been sent of the current message. Whoever still
         holds a method of this machine gets nothing from it but `Misuse`, None and no events."""
         sent = self._writer.sent
-        self._writer.state = Outbound.DONE
+        self._writer.state = _OUT_DONE
         self._reader.state = Inbound.OVER
         return sent
 
@@ -113,7 +122,7 @@ class _Machine:
         raise Misuse(f"{type(event).__name__} cannot be sent from this side")
 
     def _expect_head(self, event: Event) -> None:
-        if self._writer.state is not Outbound.HEAD:
+        if self._writer.state is not _OUT_HEAD:
             raise Misuse(f"{type(event).__name__} when the message is at: {self._writer.state.value}")
 
 
@@ -137,7 +146,7 @@ class ServerMachine(_Machine):
         """`send` of a head with a content-length, of ``body`` and of the end, in one. Raises `Misuse` as it does, also
         for a length that is not that of ``body``."""
         reader = self._requests
-        if self._writer.state is not Outbound.HEAD or reader.state is Inbound.HEAD:
+        if self._writer.state is not _OUT_HEAD or reader.state is _IN_HEAD:
             self._expect_request(ResponseHead(status, headers))
         data, length, closes = encode_response(status, headers, reader.method, not reader.closes)
         if length != len(body):
@@ -151,7 +160,7 @@ class ServerMachine(_Machine):
 
     def _expect_request(self, event: Event) -> None:
         self._expect_head(event)
-        if self._requests.state is Inbound.HEAD:
+        if self._requests.state is _IN_HEAD:
             raise Misuse(f"{type(event).__name__} before a request has come")
 
 
@@ -172,6 +181,10 @@ class ClientMachine(_Machine):
         self._responses.method = event.method
         self._writer.begin(event, length, closes)
         return data
+
+    def renew(self) -> bool:
+        """`turn` where nothing has come behind the answer; False is that nothing has changed."""
+        return self._reader.is_empty() and self.turn() is not None
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""

@@ -83,6 +83,10 @@ class Reader:
         """Bytes after the end of the current message."""
         return len(self._buffer) if self.state is _DONE else 0
 
+    def is_empty(self) -> bool:
+        """No bytes are kept: neither held ones nor those of something incomplete."""
+        return not self._buffer
+
     @property
     def within_head(self) -> bool:
         """A head has begun and is not complete."""

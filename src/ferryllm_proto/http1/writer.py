@@ -19,15 +19,17 @@ class Outbound(enum.Enum):
     DONE = "done"
 
 
+_HEAD = Outbound.HEAD
 _FIXED = Outbound.FIXED
 _CHUNKED = Outbound.CHUNKED
+_DONE = Outbound.DONE
 
 
 class Writer:
     """Frames the body that a head has announced."""
 
     def __init__(self) -> None:
-        self.state = Outbound.HEAD
+        self.state = _HEAD
         self.closes = False
         """The head says that the connection ends with this message."""
         self._head: RequestHead | ResponseHead | None = None
@@ -37,13 +39,13 @@ class Writer:
     @property
     def sent(self) -> Sent:
         """What the current message is made of so far."""
-        return Sent(self._head, self._length - self._remaining, self.state is Outbound.DONE)
+        return Sent(self._head, self._length - self._remaining, self.state is _DONE)
 
     def complete(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
         """A head is out, and all ``length`` bytes of its body."""
         self._head, self.closes = head, closes
         self._length, self._remaining = length, 0
-        self.state = Outbound.DONE
+        self.state = _DONE
 
     def begin(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
         """A head is out; ``length`` of its body or `CHUNKED`."""
@@ -83,12 +85,12 @@ class Writer:
         else:
             check_trailers(trailers)
             out = b""
-        self.state = Outbound.DONE
+        self.state = _DONE
         return out
 
     def next_message(self) -> None:
         """Begin anew; only when it is `DONE`."""
-        assert self.state is Outbound.DONE
-        self.state = Outbound.HEAD
+        assert self.state is _DONE
+        self.state = _HEAD
         self._head = None
         self._length = self._remaining = 0

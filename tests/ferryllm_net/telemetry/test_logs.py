@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from ferryllm_net.config import LoggingSettings, Secret
-from ferryllm_net.telemetry import Level, Log, RequestDone, status_text
+from ferryllm_net.telemetry import Level, Log, RequestDone, Value, status_text
 from ferryllm_net.telemetry.logs import Outcome, wants_colour
 from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, SECRETS, TOOL_CONTENT, leaks
 
@@ -235,3 +235,24 @@ def test_the_configuration_goes_before_the_terminal(ansi: bool | None, stream: i
     log.warn("m")
     assert ("\x1b[" in stream.getvalue()) is colour
     assert "below" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("held", [False, True])
+def test_notes_of_one_moment_are_the_lines_of_each(form: Literal["text", "json"], held: bool) -> None:
+    notes: list[tuple[str, dict[str, Value | None]]] = [
+        ("one", {"entry": "e", "status": 200, "none": None}),
+        ("two", {"stream": True}),
+    ]
+    together, apart = io.StringIO(), io.StringIO()
+    log, other = a_log(together, form=form), a_log(apart, form=form)
+    log.held = other.held = held
+    log.notes(notes, "r-1")
+    for message, fields in notes:
+        other.note(message, fields, "r-1")
+    assert (together.getvalue() == "") is held
+    log.flush()
+    other.flush()
+    assert together.getvalue() == apart.getvalue()
+    assert together.getvalue().count("\n") == 2
+    assert "200 OK" in together.getvalue()

@@ -167,3 +167,26 @@ def test_a_client_reads_no_answer_that_it_did_not_ask_for() -> None:
     assert len(machine.receive_data(_OK + _OK)) == 2
     assert machine.held == len(_OK)
     assert machine.next_message() == [NotMine(b"", _OK)]
+
+
+def test_a_turn_is_taken_where_the_connection_stays_and_not_before() -> None:
+    machine = _server(_GET + _GET)
+    assert machine.turn() is None
+    machine.answer(200, [("content-length", "1")], b"a")
+    events = machine.turn()
+    assert events is not None
+    assert [type(event) for event in events] == [RequestHead, EndOfMessage]
+
+
+def test_an_answer_needs_a_request() -> None:
+    with pytest.raises(Misuse, match="before a request"):
+        ServerMachine(LIMITS).answer(200, [("content-length", "1")], b"a")
+
+
+@pytest.mark.parametrize(("behind", "renewed"), [(b"", True), (b"x", False)])
+def test_a_client_is_renewed_where_nothing_came_behind_the_answer(behind: bytes, renewed: bool) -> None:
+    client = _client()
+    assert not client.renew()
+    client.receive_data(_OK + behind)
+    assert client.renew() is renewed
+    assert client.held == len(behind)

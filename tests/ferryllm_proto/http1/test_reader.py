@@ -177,3 +177,16 @@ def test_remembered_sizes_are_bounded() -> None:
     for size in range(1, 5000):
         assert machine.receive_body(b"%x\r\n%b\r\n" % (size, bytes(size))) == (bytes(size), False)
     assert len(reading._sizes) <= reading._MOST_SIZES
+
+
+def test_a_head_and_its_body_in_one_read_are_a_whole_message() -> None:
+    data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+    reader = RequestReader(LIMITS)
+    whole = reader.receive_data(data)
+    assert whole[1:] == [Body(b"ab"), END]
+    assert (reader.held, reader.is_empty()) == (0, True)
+    cut = RequestReader(LIMITS)
+    assert [*cut.receive_data(data[:-1]), *cut.receive_data(data[-1:])] == [whole[0], Body(b"a"), Body(b"b"), END]
+    behind = RequestReader(LIMITS)
+    assert behind.receive_data(data + b"c") == whole
+    assert (behind.held, behind.is_empty()) == (1, False)
