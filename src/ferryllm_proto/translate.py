@@ -13,20 +13,22 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from . import ir, json
-from .accumulate import MAX_RESPONSE, Accumulator, play
+from . import ir
+from .accumulate import MAX_RESPONSE, Accumulator
 from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
 from .dialects import DIALECTS
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta, UsageUpdate
-from .loss import Loss, LossPolicy, Report
+from .loss import Loss, LossPolicy
 from .observe import WATCHED, Observer, blame_upstream
-from .opening import BLANK, Form, Opening, broken, unwrapped
+from .opening import BLANK, Form, Opening, broken
 from .prepare import Target, prepare, refusal, understand
 from .raising import RAISED, RAISED_PARTS, Raiser
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
 from .tokens.estimate import estimate_input
+from .tokens.start import estimate_start
+from .whole_answers import read, read_error, write
 
 MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
@@ -71,39 +73,11 @@ class Translator:
     """
 
     __slots__ = (
-        "_accumulator",
-        "_body",
-        "_buffer",
-        "_client_headers",
-        "_decoder",
-        "_encoder",
-        "_held",
-        "_now",
-        "_opening",
-        "_path",
-        "_raiser",
-        "_relay",
-        "_request_id",
-        "_same",
-        "_seed",
-        "_seen",
-        "_send",
-        "_size",
-        "_status",
-        "_target",
-        "_told",
-        "_upstream_headers",
-        "backend",
-        "cut",
-        "entry",
-        "error",
-        "head",
-        "losses",
-        "model",
-        "request",
-        "state",
-        "stream",
-    )
+        "_accumulator", "_body", "_buffer", "_client_headers", "_decoder", "_encoder", "_held", "_now", "_opening",
+        "_path", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status",
+        "_target", "_told", "_upstream_headers", "backend", "cut", "entry", "error", "head", "losses", "model",
+        "request", "state", "stream",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -357,7 +331,8 @@ class Translator:
         # A stream has to begin with a number before the provider has told one; a whole answer only if it never did.
         unknown = self.stream or usage is None or usage.input is None
         if unknown and self.request is not None and self.entry.wants_estimate:
-            estimate = estimate_input(self.request, self._target.model, self.backend.name)
+            estimated = estimate_start if self.stream else estimate_input
+            estimate = estimated(self.request, self._target.model, self.backend.name)
         return Answer(
             model=self.model,
             created=int(self._now),
@@ -440,7 +415,7 @@ class Translator:
 
     def _end_whole(self) -> bytes:
         try:
-            response = self.backend.decode_response(json.mend_utf8(unwrapped(b"".join(self._buffer))))
+            response = read(self.backend, b"".join(self._buffer))
             self._seen.see_whole(response)
             if self._seen.error is not None:
                 return self._fail(self._seen.error)
@@ -451,16 +426,9 @@ class Translator:
     def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
         if raise_tools and not self._same and not RAISED_PARTS.isdisjoint(map(type, response.parts)):
             response = self._raise_tools().response(response)
-        if self.stream:
-            encoder = self.entry.stream_encoder(self._answer())
-            body = b"".join([encoder.send(event) for event in play(response)])
-            self.losses.extend(encoder.losses)
-            self._decide(200, [("content-type", self.entry.stream_type(self._path))])
-        else:
-            report = Report()
-            body = self.entry.encode_response(response, self._answer(), report)
-            self.losses.extend(report.losses)
-            self._decide(200, [("content-type", "application/json")])
+        body, type_, losses = write(self.entry, response, self._answer(), stream=self.stream, path=self._path)
+        self.losses.extend(losses)
+        self._decide(200, [("content-type", type_)])
         self.state = State.DONE
         return body
 
@@ -511,12 +479,8 @@ class Translator:
     # --- errors ---
 
     def _end_error(self) -> bytes:
-        if 300 <= self._status < 400:
-            what = f"the provider answered {self._status}, a redirect; redirects are not followed: correct base_url"
-            error = ir.Error(ir.ErrorKind.UPSTREAM, what)
-        else:
-            error = self.backend.decode_error(self._status, self._upstream_headers, b"".join(self._buffer))
-        return self._fail(error)
+        body = b"".join(self._buffer)
+        return self._fail(read_error(self.backend, self._status, self._upstream_headers, body))
 
     def _fail_before_head(self, error: ir.Error) -> None:
         error = self._opening.explain(error)
