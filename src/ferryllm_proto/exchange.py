@@ -58,9 +58,9 @@ _ALIVE = (State.WAITING, State.ANSWERING, State.KEEPING)
 _UNTIMED = (State.DONE, State.KEEPING)
 _TALK_OVER = (Translation.DONE, Translation.FAILED)
 # Members are looked up once: that costs more than a comparison with them.
-_DONE, _READING, _WAITING, _ANSWERING = State.DONE, State.READING, State.WAITING, State.ANSWERING
-_COLLECTED = Translation.WHOLE
-_FORWARD = Operation.FORWARD
+_IDLE, _DONE, _READING, _WAITING, _ANSWERING = State.IDLE, State.DONE, State.READING, State.WAITING, State.ANSWERING
+_STREAMING = Translation.STREAM
+_FORWARD, _OK = Operation.FORWARD, Outcome.OK
 _NAMES = {operation: operation.value for operation in Operation}
 _END = Finish()
 _NO_ENTRY = NoEntry("openai")
@@ -75,7 +75,7 @@ class Exchange:
     """
 
     def __init__(self, gateway: Gateway, *, id: str, seed: int = 0, created: float = 0.0) -> None:  # noqa: A002
-        self.state = State.IDLE
+        self.state = _IDLE
         self.id = id
         self._gateway = gateway
         self._seed = seed
@@ -457,7 +457,7 @@ class Exchange:
         assert talk is not None
         assert talk.head is not None
         self._hold_at = None
-        if talk.stream and talk.error is None and talk.state is Translation.STREAM:
+        if talk.stream and talk.error is None and talk.state is _STREAMING:
             self._ping_at = now + self._gateway.ping_secs
         return [self._send_head(talk.head.status, talk.head.headers if headers is None else tuple(headers), now)]
 
@@ -479,7 +479,7 @@ class Exchange:
         talk, entry = self._talk, self._entry
         error = self._error or (talk.error if talk is not None else None)
         if outcome is None:
-            outcome = Outcome.OK if error is None else Outcome.ERROR
+            outcome = _OK if error is None else Outcome.ERROR
             if error is not None and error.kind is ir.ErrorKind.TRUNCATED:
                 outcome = Outcome.TRUNCATED
         self.state, self._flow = _DONE, None

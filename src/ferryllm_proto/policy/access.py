@@ -150,9 +150,7 @@ def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, u
         return None  # what curl calls every body by itself; a page can not make a browser call itself curl unasked
     if uploads:
         return None if _is_program(fields) else _forbidden(_NO_KEY)
-    return ir.Error(
-        ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type"
-    )
+    return ir.Error(ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type")
 
 
 _NO_KEY = (
