@@ -24,10 +24,10 @@ from .actions import (
     SendBody,
     SendHead,
 )
-from .conversation import Conversation, converse, final_headers, late_losses, peek
+from .conversation import Conversation, converse, final_headers, late_losses, peek, wants_trailers
 from .dialect import Headers
 from .dialects import DIALECTS
-from .entries import CONVERSATIONS, Entry, NoEntry, Operation, find
+from .entries import CONVERSATIONS, OPERATION_NAMES, Entry, NoEntry, Operation, find
 from .errors import LocalProtocolError, RemoteProtocolError
 from .inputs import (
     ClientBody,
@@ -41,7 +41,7 @@ from .inputs import (
 )
 from .notes import answered, failed, incoming, resolved, sending
 from .policy.access import by_name, check, owner
-from .refusals import no_entry, too_large, unknown_model, unread
+from .refusals import lost, no_entry, too_large, unknown_model, unread
 from .responses.remembering import Remembering
 from .responses.stateful import NO_MEMORY, KeptTranslator
 from .routing.table import Route
@@ -61,7 +61,6 @@ _TALK_OVER = (Translation.DONE, Translation.FAILED)
 _IDLE, _DONE, _READING, _WAITING, _ANSWERING = State.IDLE, State.DONE, State.READING, State.WAITING, State.ANSWERING
 _STREAMING = Translation.STREAM
 _FORWARD, _OK = Operation.FORWARD, Outcome.OK
-_NAMES = {operation: operation.value for operation in Operation}
 _END = Finish()
 _NO_ENTRY = NoEntry("openai")
 _RESPONSES = "openai_responses"
@@ -236,16 +235,9 @@ class Exchange:
         assert isinstance(entry, Entry)
         assert route is not None
         assert provider is not None
-        self._talk = talk = converse(
-            entry,
-            route,
-            provider,
-            method=self._method,
-            now=self._created,
-            seed=self._seed,
-            request_id=self.id,
-            memory=self._past.memory if self._past is not None else NO_MEMORY,
-        )
+        memory = NO_MEMORY if self._past is None else self._past.memory
+        talk = converse(entry, route, provider, self._method, self._created, self._seed, self.id, memory)
+        self._talk = talk
         if self._past is not None:
             self._past.watch(talk)
         upstream = talk.receive_request(body, self._headers, self._target)
@@ -316,6 +308,8 @@ class Exchange:
             if self._ping_at is not None:
                 self._ping_at = now + self._gateway.ping_secs
             return [self._send_body(out)]
+        if not out and talk.head is None and talk.state not in _TALK_OVER:
+            return []  # a whole answer is being collected
         return self._deliver(out, now)
 
     def _on_end(self, event: Input, now: float) -> list[Action]:
@@ -377,6 +371,8 @@ class Exchange:
             return actions
         self._error = talk.error
         # The end goes out with the last bytes: a client that has read its last event may leave right after it.
+        if late and not wants_trailers(self._entry.dialect, self._headers):
+            late = ()
         actions.append(Cut() if talk.cut else Finish(late) if late else _END)
         if upstream_open:
             actions.append(Release() if talk.state is Translation.DONE else Abort())
@@ -386,17 +382,9 @@ class Exchange:
     def _on_upstream_lost(self, event: Input, now: float) -> list[Action]:
         assert type(event) is UpstreamLost
         assert self._provider is not None
-        if self.state is State.ANSWERING:
-            kind = ir.ErrorKind.TRUNCATED
-            message = f"the connection to provider {self._provider.name} broke before its answer was complete"
-        elif event.busy:
-            kind, message = ir.ErrorKind.OVERLOADED, f"all connections to provider {self._provider.name} are in use"
-        elif event.timeout:
-            kind, message = ir.ErrorKind.TIMEOUT, f"provider {self._provider.name} could not be reached in time"
-        else:
-            kind, message = ir.ErrorKind.UPSTREAM, f"provider {self._provider.name} could not be reached"
+        error = lost(self._provider.name, event, answering=self.state is _ANSWERING)
         note = failed(self._provider.name, event.reason)
-        return [note, *self._fail(ir.Error(kind, message), now, upstream_open=False)]
+        return [note, *self._fail(error, now, upstream_open=False)]
 
     def _fail(self, error: ir.Error, now: float, *, upstream_open: bool = True) -> list[Action]:
         talk = self._talk
@@ -484,28 +472,23 @@ class Exchange:
                 outcome = Outcome.TRUNCATED
         self.state, self._flow = _DONE, None
         route, provider, first = self._route, self._provider, self._first_byte
-        if talk is None:
-            model, upstream_model, stream, usage, finish, losses = None, None, None, None, None, ()
-        else:
-            model, upstream_model, stream = talk.model, talk.upstream_model, talk.stream
-            usage, finish, losses = talk.usage, talk.finish_reason, tuple(talk.losses)
         # By position: by name costs six times as much.
         return Record(
             self.id,
             entry.dialect,
-            _NAMES[entry.operation] if type(entry) is Entry else "none",
+            OPERATION_NAMES[entry.operation] if type(entry) is Entry else "none",
             outcome,
             self._status,
             now - self._started,
             None if first is None else first - self._started,
-            self._model or model or None,
+            self._model or (talk.model if talk is not None else "") or None,
             None if route is None else route.rewrite_model or self._model,
-            upstream_model,
+            None if talk is None else talk.upstream_model,
             None if provider is None else provider.name,
-            stream,
-            usage,
-            finish,
-            losses,
+            None if talk is None else talk.stream,
+            None if talk is None else talk.usage,
+            None if talk is None else talk.finish_reason,
+            () if talk is None else tuple(talk.losses),
             error,
             self._attempts,
             self._sent,

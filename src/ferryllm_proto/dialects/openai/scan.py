@@ -17,7 +17,7 @@ from .usage import decode_finish, decode_usage
 def _is_plain(data: bytes) -> bool:
     """Whether nothing in ``data`` needs decoding.
 
-    A chain of ``find``, because it measured faster per chunk than ``in``, a loop over a tuple or one regular expression.
+    A chain of ``find``, because it measured faster per chunk than ``in``, a loop over a tuple or a regular expression.
     """
     return not (
         data.find(b'"finish_reason":"') >= 0
