@@ -21,7 +21,7 @@ from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
-from .translate import State
+from .translate import State, Translator
 
 _GENERATE = Operation.GENERATE
 _EMBEDS_AS = {"openai_responses": "openai"}
@@ -65,11 +65,19 @@ class Conversation(Protocol):
 
 
 def late_losses(talk: Conversation) -> tuple[tuple[str, str], ...]:
-    """What a stream has lost since its head was made, as a trailer: few dialects have a place for it in their bytes."""
+    """What a stream has lost since its head was made, as a trailer."""
     if not talk.stream or talk.head is None:
         return ()
     late = loss_header(talk.losses[talk.head.told :])
     return ((LOSS_HEADER, late),) if late else ()
+
+
+def wants_trailers(dialect: str, headers: Headers) -> bool:
+    """Whether a client gets them: one that asks for them (RFC 9110 section 10.1.4), and one whose stream has no comments
+    to say the same in. Others may read up to the last chunk and no further."""
+    if not DIALECTS[dialect].sse:
+        return True
+    return any(name.lower() == "te" and "trailers" in value.lower() for name, value in headers)
 
 
 def final_headers(talk: Conversation) -> tuple[tuple[str, str], ...]:
@@ -88,7 +96,6 @@ def converse(
     entry: Entry,
     route: Route,
     provider: Provider,
-    *,
     method: str,
     now: float,
     seed: int,
@@ -98,6 +105,17 @@ def converse(
     """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds, ``memory`` what a
     Responses request has to do with kept answers."""
     operation = entry.operation
+    if operation is _GENERATE and memory is NO_MEMORY:  # by position: a class called by name costs twice as much
+        return Translator(
+            entry.dialect,
+            provider.dialect,
+            route.rewrite_model,
+            provider.rules,
+            route.loss_policy,
+            now,
+            seed,
+            request_id,
+        )
     if operation is _GENERATE:
         return translator_for(memory)(
             entry=entry.dialect,

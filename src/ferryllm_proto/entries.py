@@ -57,6 +57,9 @@ CONVERSATIONS = frozenset(
 )
 """What an `Exchange` does; the rest is answered without a provider."""
 
+OPERATION_NAMES = {operation: operation.value for operation in Operation}
+"""The values by member: ``operation.value`` is a call of Python."""
+
 
 class Entry(msgspec.Struct, frozen=True):
     operation: Operation

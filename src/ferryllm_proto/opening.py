@@ -44,6 +44,10 @@ class Form(enum.Enum):
     EMPTY = "empty"
 
 
+_UNKNOWN, _WHOLE, _STREAM = Form.UNKNOWN, Form.WHOLE, Form.STREAM  # as in `translate`: reading them is dear
+_PAGE, _EMPTY = Form.PAGE, Form.EMPTY
+
+
 class Opening:
     """Takes the first bytes of one answer. ``backend`` is the provider's dialect, ``stream`` what was asked for."""
 
@@ -76,23 +80,23 @@ class Opening:
         if not self._known and not data.lstrip(BLANK):
             if self._size > MAX_UNDECIDED:  # nobody misses blanks, and they could go on for ever
                 self._pieces = []
-            return Form.UNKNOWN
+            return _UNKNOWN
         self._known = self._known + data if self._known else b"".join(self._pieces).lstrip(BLANK)
         first = self._known[:1]
         if first == b"<":
-            return Form.PAGE if len(self._known) > MAX_PAGE else Form.UNKNOWN
+            return _PAGE if len(self._known) > MAX_PAGE else _UNKNOWN
         if first == _GZIP[:1] and self._known.startswith(_GZIP):
-            return Form.PAGE
+            return _PAGE
         whole = self._backend.is_whole(self._known, stream=self._stream, headers=self._headers)
         if whole is None:
-            return Form.UNKNOWN if self._size <= MAX_UNDECIDED else Form.WHOLE
-        return Form.WHOLE if whole else Form.STREAM
+            return _UNKNOWN if self._size <= MAX_UNDECIDED else _WHOLE
+        return _WHOLE if whole else _STREAM
 
     def receive_eof(self) -> Form:
         """What the answer was, where its end came before its form showed."""
         if not self._known:
-            return Form.EMPTY
-        return Form.PAGE if self._known[:1] == b"<" else Form.WHOLE
+            return _EMPTY
+        return _PAGE if self._known[:1] == b"<" else _WHOLE
 
     def fault(self) -> ir.Error:
         """The error that an answer without an answer is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import ir
 from .entries import NoEntry
+from .inputs import UpstreamLost
 
 
 def no_entry(method: str, path: str, entry: NoEntry) -> ir.Error:
@@ -48,3 +49,15 @@ _FAULTS = {
 def unread(status: int, message: str) -> ir.Error:
     """A body that could not be read, for the reason the server gives."""
     return ir.Error(_FAULTS.get(status, ir.ErrorKind.BAD_REQUEST), message, status=status)
+
+
+def lost(provider: str, event: UpstreamLost, *, answering: bool) -> ir.Error:
+    """A provider that could not be reached, or ``answering``: was lost in the middle of its answer."""
+    if answering:
+        message = f"the connection to provider {provider} broke before its answer was complete"
+        return ir.Error(ir.ErrorKind.TRUNCATED, message)
+    if event.busy:
+        return ir.Error(ir.ErrorKind.OVERLOADED, f"all connections to provider {provider} are in use")
+    if event.timeout:
+        return ir.Error(ir.ErrorKind.TIMEOUT, f"provider {provider} could not be reached in time")
+    return ir.Error(ir.ErrorKind.UPSTREAM, f"provider {provider} could not be reached")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .events import ArgsDelta, Event, ReasoningDelta, TextDelta
+from .octets import BACKSLASH, LF, QUOTE
 from .sse import MAX_EVENT_SIZE, Frame
 
 _MAX_MISSES = 8
@@ -78,7 +79,7 @@ class Repeats:
             if piece.startswith(before):
                 data = piece[size:]
                 # Without a quote and a backslash the string goes on up to its end as it was learnt.
-                if b'"' not in data and b"\\" not in data:
+                if QUOTE not in data and BACKSLASH not in data:
                     try:
                         text = data.decode()
                     except UnicodeDecodeError:
@@ -99,7 +100,7 @@ class Repeats:
         Returned is whether it was learnt: nothing is where it is not certain which bytes the text is.
         """
         data = frame.data
-        if self._misses > _MAX_MISSES or b"\\" in data or b"\n" in data:
+        if self._misses > _MAX_MISSES or BACKSLASH in data or LF in data:
             return False
         # Without a backslash every quote begins or ends a string: what looks like the member is one, the only one.
         if data.count(b'"%b"' % key) != 1:

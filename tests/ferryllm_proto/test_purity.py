@@ -30,6 +30,7 @@ FOUNDATION = [
     "sequence",
     "sse",
     "tools",
+    "toolsets",
     "vectors",
 ]
 

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools
+from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools, toolsets
+from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import decode_request as messages_request
 from ferryllm_proto.dialects.openai import encode_messages, plain, response, vendors
 from ferryllm_proto.errors import RemoteProtocolError
+from ferryllm_proto.loss import Report
 from ferryllm_proto.raising import RAISED_PARTS, Raiser
 from ferryllm_proto.rules import ProviderRules
 from support import strategies
@@ -265,6 +267,21 @@ def test_a_chat_request_of_words_alone_is_what_the_writers_write(
         assert outcome(encode) == short
 
 
+@MANY
+@given(body=damaged(BODIES), rules=RULES, model=st.sampled_from(["gpt-5.4", "mistral-large"]))
+def test_tools_that_come_again_become_what_they_became(body: bytes, rules: ProviderRules, model: str) -> None:
+    def lowered() -> Any:
+        request = DIALECTS["anthropic"].decode_request(body)
+        return request, DIALECTS["openai"].encode_request(request, model=model, rules=rules)
+
+    first = outcome(lowered)
+    assert outcome(lowered) == first
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toolsets.ToolSets, "read", lambda sets, data, read: read(data))
+        patch.setattr(toolsets.ToolSets, "derived", lambda sets, tools: None)
+        assert outcome(lowered) == first
+
+
 def _replaced_call(lowered: tools.Lowered, call: ir.ToolCall) -> ir.ToolCall:
     name = lowered.table.wire_name(call.namespace, call.name)
     return ir.ToolCall(
@@ -328,6 +345,7 @@ def test_an_ordinary_answer_is_read_as_any_other(body: bytes) -> None:
 
     short = outcome(read)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "answer", lambda body: None)
         patch.setattr(response, "_is_text", lambda message: False)
         patch.setattr(response, "_usual", json.decoder(_Never))
         assert outcome(read) == short
@@ -337,6 +355,47 @@ class _Never(msgspec.Struct):
     """No answer is one."""
 
     never: int
+
+
+@MANY
+@given(body=damaged(ANSWERS), name=st.sampled_from([None, "asked"]))
+def test_an_ordinary_answer_that_passes_through_is_seen_as_any_other(body: bytes, name: str | None) -> None:
+    def watched() -> Any:
+        watcher = scan.BodyScanner(name)
+        out = watcher.receive_data(body) + watcher.receive_eof()
+        return out, watcher.usage, watcher.finish, watcher.complete, watcher.error
+
+    short = watched()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "answer", lambda body: None)
+        assert watched() == short
+
+
+@MANY
+@given(
+    found=st.one_of(
+        strategies.responses(),
+        st.builds(
+            ir.Response,
+            st.sampled_from(["", "msg_1", "é"]),
+            st.just("real"),
+            st.lists(st.builds(ir.Text, TEXT), min_size=1, max_size=2).map(tuple),
+            st.sampled_from(ir.FinishReason),
+            usage=st.sampled_from([None, ir.Usage(3, output=2), ir.Usage(3, 4, 5, 1, 2, 0), ir.Usage(output=1)]),
+        ),
+    ),
+    model=st.sampled_from(["", "é"]),
+)
+def test_an_answer_of_one_text_is_written_as_any_other(found: ir.Response, model: str) -> None:
+    def written() -> Any:
+        report = Report()
+        body = DIALECTS["anthropic"].encode_response(found, Answer(model=model, seed=7, input_estimate=3), report)
+        return body, report.losses
+
+    short = outcome(written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages_response, "_plain", lambda response, answer: None)
+        assert outcome(written) == short
 
 
 @given(found=strategies.responses())

@@ -32,16 +32,35 @@ def key_digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
+def by_name(headers: Headers) -> dict[str, str]:
+    """The fields of a head by their names in lower case; of one that is repeated the first."""
+    fields = dict(headers)
+    # The usual head has its names in lower case, each once: both are seen without a step of Python for each field.
+    names = "".join(fields)
+    if len(fields) == len(headers) and names == names.lower():
+        return fields
+    return {name.lower(): value for name, value in reversed(list(headers))}
+
+
 def check(
-    rules: AccessRules, method: str, headers: Headers, target: str = "", *, uploads: bool = False
+    rules: AccessRules,
+    method: str,
+    headers: Headers,
+    target: str = "",
+    *,
+    uploads: bool = False,
+    fields: dict[str, str] | None = None,
 ) -> ir.Error | None:
     """The reason to turn a request away, or None.
 
     ``target`` is path and query: Gemini's clients put keys there. ``uploads``: the path takes bodies of any type.
+    ``fields`` are `by_name` of ``headers``, where the caller has them.
     """
+    if fields is None:
+        fields = by_name(headers)
     if rules.key_digests:
-        return _check_key(rules, headers, target)
-    return _check_browser(rules, method, headers, uploads=uploads)
+        return _check_key(rules, headers, fields, target)
+    return _check_browser(rules, method, fields, uploads=uploads)
 
 
 _KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
@@ -86,13 +105,14 @@ def owner(rules: AccessRules, headers: Headers, target: str = "") -> str:
     return hashlib.sha256(b"owner/" + key_digest(key)).hexdigest()
 
 
-def _check_key(rules: AccessRules, headers: Headers, target: str) -> ir.Error | None:
+def _check_key(rules: AccessRules, headers: Headers, fields: dict[str, str], target: str) -> ir.Error | None:
     found: list[str] = query_keys(target) if "?" in target else []
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _BEARERS:
-            continue
-        if lower != "authorization":
+    if len(fields) == len(headers):
+        given = [(name, fields[name]) for name in _BEARERS if name in fields]
+    else:  # a field that is repeated may hold two keys
+        given = [(name.lower(), value) for name, value in headers if name.lower() in _BEARERS]
+    for name, value in given:
+        if name != "authorization":
             found.append(value.strip())
         else:
             scheme, _, rest = value.strip().partition(" ")
@@ -114,26 +134,23 @@ def _unauthorised(message: str) -> ir.Error:
     return ir.Error(ir.ErrorKind.AUTHENTICATION, message, code="invalid_api_key")
 
 
-def _check_browser(rules: AccessRules, method: str, headers: Headers, *, uploads: bool) -> ir.Error | None:
-    first = {name.lower(): value.strip() for name, value in reversed(list(headers))}
-    host = first.get("host", "")
+def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, uploads: bool) -> ir.Error | None:
+    host = fields.get("host", "").strip()
     if rules.loopback and not _is_local(host, rules.hosts):
         return _forbidden("the Host header names another machine; this gateway listens on loopback without keys")
-    if first.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if fields.get("sec-fetch-site", "none").strip() not in ("none", "same-origin"):
         return _forbidden("requests from other sites' pages are refused while auth is off")
-    origin = first.get("origin")
-    if origin is not None and origin.partition("://")[2].lower() != host.lower():
+    origin = fields.get("origin")
+    if origin is not None and origin.strip().partition("://")[2].lower() != host.lower():
         return _forbidden("requests with a foreign Origin are refused while auth is off")
-    kind = first.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded" and first.get("user-agent", "").startswith("curl/"):
-        kind = ""  # what curl calls every body by itself; a page can not make a browser call itself curl unasked
-    if method == "POST" and kind and kind != "application/json" and not kind.endswith("+json"):
-        if uploads:
-            return None if _is_program(first) else _forbidden(_NO_KEY)
-        return ir.Error(
-            ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type"
-        )
-    return None
+    kind = fields.get("content-type", "").partition(";")[0].strip().lower()
+    if method != "POST" or not kind or kind == "application/json" or kind.endswith("+json"):
+        return None
+    if kind == "application/x-www-form-urlencoded" and fields.get("user-agent", "").strip().startswith("curl/"):
+        return None  # what curl calls every body by itself; a page can not make a browser call itself curl unasked
+    if uploads:
+        return None if _is_program(fields) else _forbidden(_NO_KEY)
+    return ir.Error(ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type")
 
 
 _NO_KEY = (
@@ -148,11 +165,15 @@ def _is_program(headers: dict[str, str]) -> bool:
     sends one, whatever its key is."""
     if any(name in headers for name in _KEY_HEADERS):
         return True
-    return headers.get("authorization", "").lower().startswith("bearer ")
+    return headers.get("authorization", "").strip().lower().startswith("bearer ")
 
 
 def _forbidden(message: str) -> ir.Error:
     return ir.Error(ir.ErrorKind.PERMISSION, message, code="forbidden")
+
+
+_USUAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+"""Host names that need not be understood as addresses: that costs ten times the rest."""
 
 
 def _is_local(host: str, extra: tuple[str, ...]) -> bool:
@@ -161,7 +182,7 @@ def _is_local(host: str, extra: tuple[str, ...]) -> bool:
         name = name[1:].partition("]")[0]
     elif name.count(":") == 1:
         name = name.partition(":")[0]
-    if name == "localhost" or name.endswith(".localhost") or name in extra:
+    if name in _USUAL_HOSTS or name.endswith(".localhost") or name in extra:
         return True
     try:
         return ipaddress.ip_address(name).is_loopback

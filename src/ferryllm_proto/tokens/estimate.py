@@ -56,14 +56,14 @@ def estimate_input(request: ir.Request, model: str | None = None, backend: str =
     if request.system:
         total += weights.turn + weights.text * sum(text_cost(text.text) for text in request.system)
     if request.tools:
-        total += weights.tools + sum(_tool(tool, weights) for tool in request.tools)
+        total += weights.tools + sum(tool_cost(tool, weights) for tool in request.tools)
     if request.format is not None and request.format.schema is not None:
         total += weights.bound + weights.format * json_cost(request.format.schema)
     cited = False
     for turn in request.turns:
         total += weights.turn
         for part in turn.parts:
-            total += _part(part, weights)
+            total += part_cost(part, weights)
             cited = cited or (type(part) is ir.Document and bool(part.citations))
     if cited:
         total += weights.cited
@@ -107,7 +107,8 @@ def json_cost(data: bytes | str | None) -> float:
     return letters * JSON_LETTER + blanks * JSON_SPACE + (len(data) - letters - blanks) * JSON_SIGN
 
 
-def _tool(tool: ir.Tool, weights: Weights) -> float:
+def tool_cost(tool: ir.Tool, weights: Weights) -> float:
+    """Tokens of a tool's definition."""
     if isinstance(tool, ir.HostedTool):
         return json_cost(tool.raw) * weights.json
     words = text_cost(tool.name) + text_cost(tool.description or "") + text_cost(tool.namespace_description or "")
@@ -116,7 +117,8 @@ def _tool(tool: ir.Tool, weights: Weights) -> float:
     return weights.tool + (words + text_cost(tool.definition or "")) * weights.text
 
 
-def _part(part: ir.Part, weights: Weights) -> float:
+def part_cost(part: ir.Part, weights: Weights) -> float:
+    """Tokens of a part of a turn."""
     if isinstance(part, (ir.Text, ir.Refusal)):
         return text_cost(part.text) * weights.text
     if isinstance(part, ir.Reasoning):
@@ -126,7 +128,7 @@ def _part(part: ir.Part, weights: Weights) -> float:
         said = text_cost(part.name) * weights.text + json_cost(part.arguments) * weights.json
         return weights.call + said + _sealed(part.opaque, weights)
     if isinstance(part, ir.ToolResult):
-        return weights.call + sum(_part(inner, weights) for inner in part.parts)
+        return weights.call + sum(part_cost(inner, weights) for inner in part.parts)
     if isinstance(part, ir.Image):
         return _image(part, weights.picture)
     if isinstance(part, ir.Document):

@@ -214,10 +214,14 @@ _MAX_NAME = 200
 """Characters of a name that are looked at: longer ones are no names."""
 
 
-@functools.lru_cache(maxsize=256)
 def weights_of(model: str, dialect: str = "") -> Weights:
     """The weights of ``model``, a name with or without vendors in front, behind a provider of ``dialect``."""
-    name = model[-_MAX_NAME:].lower().rpartition("/")[2]
+    return _kept(model[-_MAX_NAME:], dialect)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(model: str, dialect: str) -> Weights:
+    name = model.lower().rpartition("/")[2]
     for separator in ("anthropic.", "openai.", "meta.", "mistral.", "qwen.", "deepseek."):  # Bedrock's names
         name = name.rpartition(separator)[2] if separator in name else name
     for pattern, weights in _PATTERNS:

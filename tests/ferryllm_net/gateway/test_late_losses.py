@@ -76,7 +76,7 @@ async def test_g4_a_chunked_stream_ends_with_what_it_lost(path: str) -> None:
     provider = Provider()
     with anyio.fail_after(20):
         async with upstream(provider) as port, gateway(port) as running:
-            wire = await running.begin(path, json.loads(asking(path)))
+            wire = await running.begin(path, json.loads(asking(path)), (("te", "trailers"),))
             data = await wire.receive()
             while b"pong" not in data:
                 data += await wire.receive()
@@ -100,7 +100,9 @@ async def test_g4_a_stream_of_http_2_ends_with_what_it_lost(path: str) -> None:
             wire = StreamTransport(await anyio.connect_tcp("127.0.0.1", running.port))
             client = await H2Client(wire).start()
             client.authority = "127.0.0.1"
-            stream = client.open(path, ("content-type", "application/json"), method="POST", ended=False)
+            stream = client.open(
+                path, ("content-type", "application/json"), ("te", "trailers"), method="POST", ended=False
+            )
             await client.upload(stream, asking(path))
             while b"pong" not in client.answers[stream].body:
                 await client.pump()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...held import HeldBody
+from ...octets import CR
 from ...sse import MAX_EVENT_SIZE
 from . import errors, wire
 from . import usage as usages
@@ -34,7 +35,7 @@ class Scanner:
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
         usual = self._whole is False and not self._tail and not self._renaming and data.endswith(b"\n")
-        if usual and b"message_" not in data and b"error" not in data:
+        if usual and data.find(b"message_") < 0 and data.find(b"error") < 0:
             return data  # whole lines, and nothing in them to be read
         if self._whole is None:
             first = (self._tail + data).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
@@ -87,11 +88,11 @@ class Scanner:
 
     def _lines(self, region: bytes) -> bytes:
         """Read the lines that matter; returned is the region, with the model's name replaced in its first place."""
-        if b"message_" not in region and b"error" not in region:
+        if region.find(b"message_") < 0 and region.find(b"error") < 0:
             return region
         if not self._renaming:
-            for line in region.replace(b"\r", b"\n").split(b"\n") if b"\r" in region else region.split(b"\n"):
-                if b"message_" in line or b"error" in line:
+            for line in region.replace(b"\r", b"\n").split(b"\n") if CR in region else region.split(b"\n"):
+                if line.find(b"message_") >= 0 or line.find(b"error") >= 0:
                     self._line(line)
             return region
         at = region.find(b"\n\n", region.find(b'"message_start"')) + 2
@@ -100,7 +101,7 @@ class Scanner:
         out = []
         for line in region.splitlines(keepends=True):
             self._line(line.rstrip(b"\r\n"))
-            out.append(self._renamed(line) if b'"message_start"' in line else line)
+            out.append(self._renamed(line) if line.find(b'"message_start"') >= 0 else line)
         return b"".join(out)
 
     def _renamed(self, line: bytes) -> bytes:
@@ -112,7 +113,7 @@ class Scanner:
         return line[:start] + json.splice(line[start:], ("message", "model"), json.encode_str(self._model))
 
     def _line(self, line: bytes) -> None:
-        if not line.startswith(b"data:") or (b'"message_' not in line and b'"error"' not in line):
+        if not line.startswith(b"data:") or (line.find(b'"message_') < 0 and line.find(b'"error"') < 0):
             return
         data = line[5:].strip()
         try:

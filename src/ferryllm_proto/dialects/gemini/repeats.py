@@ -6,6 +6,8 @@ that are the same bytes around another text and other numbers. Everything unusua
 
 from __future__ import annotations
 
+from ...octets import BACKSLASH, QUOTE
+
 _MAX_MISSES = 8
 """How many chunks in a row may not repeat the one before them until nobody looks any more."""
 
@@ -41,7 +43,7 @@ class Repeats:
             return None
         # Without a quote and a backslash the string goes on to its end; what can not be printed may be no JSON.
         text = data[self._size : at]
-        if b'"' in text or b"\\" in text:
+        if QUOTE in text or BACKSLASH in text:
             return None
         try:
             found = text.decode()
@@ -57,7 +59,7 @@ class Repeats:
 
         Nothing is remembered where it is not certain which bytes those are.
         """
-        if self._misses > _MAX_MISSES or b"\\" in data or not counted:
+        if self._misses > _MAX_MISSES or BACKSLASH in data or not counted:
             return False
         # Without a backslash every quote begins or ends a string: what looks like a member is one, the only one.
         if data.count(b'"text"') != 1 or data.count(b'"usageMetadata"') != 1:

@@ -7,6 +7,7 @@ from ...dialect import Scanner
 from ...error_text import unsuccessful
 from ...errors import RemoteProtocolError
 from ...held import HeldBody
+from ...octets import CR
 from ...sse import MAX_EVENT_SIZE
 from . import errors, usage, wire
 from .cutter import ArrayCutter
@@ -85,7 +86,7 @@ class _Scan:
 
     def _rename(self, data: bytes) -> bytes:
         """``data``, an object, with the model's name replaced."""
-        if self._name is None or b"odel" not in data:
+        if self._name is None or data.find(b"odel") < 0:
             return data
         for path in (("modelVersion",), ("model_version",), ("response", "modelVersion")):
             span = json.find(data, path)
@@ -105,7 +106,7 @@ class _Scan:
                 return
             self._candidates(chunk, data)
         except RemoteProtocolError:
-            if b'"error"' in data:
+            if data.find(b'"error"') >= 0:
                 whole = b"[" + data if data.endswith(b"]") else data  # an error of the array form in an event
                 self.error, self.complete = errors.in_band(whole), False
             return
@@ -117,7 +118,7 @@ class _Scan:
                 self.usage = found if self.usage is None else self.usage.merge(found)
 
     def _candidates(self, chunk: wire.Chunk, data: bytes) -> None:
-        self._called = self._called or b"unction_call" in data or b"unctionCall" in data
+        self._called = self._called or data.find(b"unction_call") >= 0 or data.find(b"unctionCall") >= 0
         for candidate in chunk.candidates or ():
             if candidate.index:
                 continue
@@ -126,7 +127,7 @@ class _Scan:
             if word is not None:
                 self._word, self.complete = word, True
                 # With code execution a model says STOP and goes on: then only the end of the bytes is the end.
-                if b"executableCode" not in data:
+                if data.find(b"executableCode") < 0:
                     self.finish = usage.finish(word, called=self._called)
             elif self._word is not None:
                 self.finish = None
@@ -204,13 +205,13 @@ class StreamScanner(_Scan):
         """Read the lines; returned are they with the name replaced."""
         out = []
         # Splitting keeps every byte: line ends stay at their lines.
-        for line in lines.splitlines(keepends=True) if b"\r" in lines else lines.split(b"\n"):
+        for line in lines.splitlines(keepends=True) if CR in lines else lines.split(b"\n"):
             at = line.find(b"{")
             if at >= 0 and line.startswith(b"data:"):
                 data = line[at:].rstrip(b"\r\n")
                 line = line[:at] + self._seen(data) + line[at + len(data) :]
             out.append(line)
-        return b"".join(out) if b"\r" in lines else b"\n".join(out)
+        return b"".join(out) if CR in lines else b"\n".join(out)
 
     def receive_eof(self) -> bytes:
         """What was held."""

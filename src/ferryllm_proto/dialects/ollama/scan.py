@@ -67,7 +67,7 @@ class StreamScanner(_Scan):
         # The lines of a stream begin alike, with the model's name; a second name in the line would win.
         if known and line.startswith(known) and line.find(b'"model"', len(known)) < 0:
             return self._replaced + line[len(known) :]
-        if b'"model"' not in line:
+        if line.find(b'"model"') < 0:
             return line
         span = json.find(line, ("model",))
         if span is None:
@@ -77,11 +77,14 @@ class StreamScanner(_Scan):
 
     def _look(self, lines: bytes) -> None:
         if self.complete or not (
-            b'"done":true' in lines or b'"done": true' in lines or b'"error"' in lines or b"tool_calls" in lines
+            lines.find(b'"done":true') >= 0
+            or lines.find(b'"done": true') >= 0
+            or lines.find(b'"error"') >= 0
+            or lines.find(b"tool_calls") >= 0
         ):
             return
         for line in lines.split(b"\n"):
-            if b'"done"' in line or b'"error"' in line:
+            if line.find(b'"done"') >= 0 or line.find(b'"error"') >= 0:
                 self._read(line)
 
     def _read(self, data: bytes) -> None:

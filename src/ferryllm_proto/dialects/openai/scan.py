@@ -7,6 +7,7 @@ import msgspec
 from ... import ir, json
 from ...errors import RemoteProtocolError
 from ...held import HeldBody
+from ...octets import BACKSLASH, QUOTE
 from ...sse import MAX_EVENT_SIZE
 from . import errors, plain, response
 from .stream_decoder import _chunk, _x_groq
@@ -16,17 +17,17 @@ from .usage import decode_finish, decode_usage
 def _is_plain(data: bytes) -> bool:
     """Whether nothing in ``data`` needs decoding.
 
-    A chain of ``in``, because it measured faster per chunk than a loop over a tuple or one regular expression.
+    A chain of ``find``, because it measured faster per chunk than ``in``, a loop over a tuple or a regular expression.
     """
     return not (
-        b'"finish_reason":"' in data
-        or b'"finish_reason": "' in data
-        or b'"usage":{' in data
-        or b'"usage": {' in data
-        or b'"error"' in data
-        or b"_call" in data
-        or b'"refusal":"' in data
-        or b"[DONE]" in data
+        data.find(b'"finish_reason":"') >= 0
+        or data.find(b'"finish_reason": "') >= 0
+        or data.find(b'"usage":{') >= 0
+        or data.find(b'"usage": {') >= 0
+        or data.find(b'"error"') >= 0
+        or data.find(b"_call") >= 0
+        or data.find(b'"refusal":"') >= 0
+        or data.find(b"[DONE]") >= 0
     )
 
 
@@ -77,7 +78,7 @@ class StreamScanner(_Scan):
             # The usual read: the last event again but for its text. Without a quote and a backslash in it nothing
             # else can have changed.
             text = data[len(before) : -len(behind)]
-            if b'"' not in text and b"\\" not in text and len(before) + len(behind) <= len(data):
+            if QUOTE not in text and BACKSLASH not in text and len(before) + len(behind) <= len(data):
                 return data if self._name is None else self._shown + data[len(before) :]
             out = self._repeated(data, before, behind)
             if out is not None:
@@ -107,7 +108,7 @@ class StreamScanner(_Scan):
         for piece in pieces:
             text = piece[size:]
             # Without a quote and a backslash in the text nothing else can have changed.
-            if b'"' in text or b"\\" in text or not piece.startswith(before):
+            if QUOTE in text or BACKSLASH in text or not piece.startswith(before):
                 return None
             out.append(shown + text)
         if self._name is None:
@@ -119,7 +120,7 @@ class StreamScanner(_Scan):
         """Remember one plain event with one text, however it leaves."""
         at = data.find(_TEXT) + len(_TEXT)
         end = data.find(b'"', at)
-        if at < len(_TEXT) or end < 0 or b"\\" in data[at:end] or not data.startswith(b"data:"):
+        if at < len(_TEXT) or end < 0 or BACKSLASH in data[at:end] or not data.startswith(b"data:"):
             return
         if data.find(b"\n") != len(data) - 2 or not out.endswith(data[at:]) or not _is_plain(data):
             return
@@ -157,7 +158,7 @@ class StreamScanner(_Scan):
 
     def _rename(self, lines: bytes) -> bytes:
         name = self._name
-        if name is None or b'"model"' not in lines:
+        if name is None or lines.find(b'"model"') < 0:
             return lines
         # Splitting at \n alone keeps every byte; a CR stays at the end of its line, outside the JSON.
         return b"\n".join([self._line(line, name) for line in lines.split(b"\n")])
@@ -168,7 +169,7 @@ class StreamScanner(_Scan):
         if known and line.startswith(known) and line.find(b'"model"', len(known)) < 0:
             return self._replaced + line[len(known) :]
         at = line.find(b"{")
-        if not line.startswith(b"data:") or at < 0 or b'"model"' not in line:
+        if not line.startswith(b"data:") or at < 0 or line.find(b'"model"') < 0:
             return line
         span = _span(line[at:])
         if span is None:

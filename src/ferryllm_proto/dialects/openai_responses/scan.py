@@ -13,6 +13,7 @@ import msgspec
 from ... import ir, json, sse
 from ...errors import RemoteProtocolError
 from ...held import HeldBody
+from ...octets import CR
 from . import wire
 from .errors import read_error
 from .outcome import WireResponse, decode_finish, decode_usage, response_decoder
@@ -67,7 +68,7 @@ class Scanner:
         if not self._splices:
             self._watch(data)
             return data
-        if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:
+        if not self._buffer and data.endswith(b"\n\n") and CR not in data:
             # The usual read is a few whole events: no search for odd line ends.
             return b"".join([self._event(block + b"\n\n") for block in data[:-2].split(b"\n\n")])
         self._buffer += data
@@ -115,10 +116,12 @@ class Scanner:
 
     def _event(self, block: bytes) -> bytes:
         """One event with its blank line; the model's name in it is replaced."""
-        if block.startswith(b"event: ") and b".delta\n" in block[:80]:
+        if block.startswith(b"event: ") and block[:80].find(b".delta\n") >= 0:
             return block
-        named = _LIFECYCLE.search(block) or b"\nevent: response." in block or block.startswith(b"event: response.")
-        if not named and b"error" not in block and _DONE.encode() not in block:
+        named = (
+            _LIFECYCLE.search(block) or block.find(b"\nevent: response.") >= 0 or block.startswith(b"event: response.")
+        )
+        if not named and block.find(b"error") < 0 and _DONE.encode() not in block:
             return block
         match = _DATA.search(block)
         if match is None:

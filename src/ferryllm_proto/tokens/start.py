@@ -1,0 +1,83 @@
+"""The number a Messages stream begins with, before the provider has counted: `estimate_input` from a sample.
+
+Apart from it because the client waits for this one and gets the provider's own count at the end; a number for a
+question (``count_tokens``) reads every letter, which takes a millisecond for a long history.
+"""
+
+from __future__ import annotations
+
+from .. import ir
+from ..toolsets import SETS, keep
+from .estimate import estimate_input, json_cost, part_cost, text_cost, tool_cost
+from .weights import Weights, weights_of
+
+EXACT = 4096
+"""Characters up to which all are looked at."""
+PROBES = 16
+"""Places of a long conversation that are looked at, at equal distances."""
+PROBE = 256
+"""Characters that are looked at in each of them."""
+
+
+def estimate_start(request: ir.Request, model: str | None = None, backend: str = "") -> int:
+    """About what `estimate_input` says, from at most `PROBES` places of a long conversation; never 0."""
+    texts = [text.text for text in request.system]
+    calls: list[str] = []
+    weights = weights_of(model or request.model, backend)
+    total = weights.request + (weights.turn if texts else 0.0)
+    for turn in request.turns:
+        total += weights.turn
+        for part in turn.parts:
+            total += _gather(part, texts, calls, weights)
+    if sum(map(len, texts)) + sum(map(len, calls)) <= EXACT and not request.tools:
+        return estimate_input(request, model, backend)
+    if request.tools:
+        total += weights.tools + _tools(request.tools, weights)
+    if request.format is not None and request.format.schema is not None:
+        total += weights.bound + weights.format * json_cost(request.format.schema)
+    said, length = _sample(texts)
+    total += text_cost(said) * length / max(1, len(said)) * weights.text
+    said, length = _sample(calls)
+    return max(1, round(total + json_cost(said) * length / max(1, len(said)) * weights.json))
+
+
+def _gather(part: ir.Part, texts: list[str], calls: list[str], weights: Weights) -> float:
+    """Put what is long to the others; what is left is the cost of the rest."""
+    kind = type(part)
+    if kind is ir.Text:
+        texts.append(part.text)  # type: ignore[union-attr]  # its type was just compared
+        return 0.0
+    if kind is ir.ToolCall:
+        texts.append(part.name)  # type: ignore[union-attr, arg-type]  # the same
+        calls.append(part.arguments)  # type: ignore[union-attr]  # the same
+        return weights.call
+    if isinstance(part, ir.ToolResult):
+        return weights.call + sum([_gather(inner, texts, calls, weights) for inner in part.parts])
+    return part_cost(part, weights)
+
+
+def _tools(tools: tuple[ir.Tool, ...], weights: Weights) -> float:
+    kept = SETS.derived(tools)
+    key = ("tokens", id(weights))  # of a table that stays
+    known: float | None = None if kept is None else kept.get(key)
+    if known is None:
+        known = sum(tool_cost(tool, weights) for tool in tools)
+        keep(kept, key, known)
+    return known
+
+
+def _sample(texts: list[str]) -> tuple[str, int]:
+    """Pieces of ``texts`` as one text, and how many characters they stand for."""
+    length = sum(map(len, texts))
+    if length <= EXACT:
+        return "\n".join(texts), length
+    step, begun = length // PROBES, 0
+    at = step // 2
+    out: list[str] = []
+    for text in texts:
+        end = begun + len(text)
+        while at < end:
+            out.append(text[at - begun : at - begun + PROBE])
+            at += step
+        begun = end
+    return "".join(out), length
