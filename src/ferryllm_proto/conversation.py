@@ -73,8 +73,8 @@ def late_losses(talk: Conversation) -> tuple[tuple[str, str], ...]:
 
 
 def wants_trailers(dialect: str, headers: Headers) -> bool:
-    """Whether a client gets them: one that asks for them (RFC 9110 section 10.1.4), and one whose stream has no comments
-    to say the same in. Others may read up to the last chunk and no further."""
+    """Whether a client gets them: one that asks for them (RFC 9110 section 10.1.4), and one whose stream has no
+    comments to say the same in. Others may read up to the last chunk and no further."""
     if not DIALECTS[dialect].sse:
         return True
     return any(name.lower() == "te" and "trailers" in value.lower() for name, value in headers)

@@ -371,8 +371,7 @@ class Exchange:
             return actions
         self._error = talk.error
         # The end goes out with the last bytes: a client that has read its last event may leave right after it.
-        if late and not wants_trailers(self._entry.dialect, self._headers):
-            late = ()
+        late = late if late and wants_trailers(self._entry.dialect, self._headers) else ()
         actions.append(Cut() if talk.cut else Finish(late) if late else _END)
         if upstream_open:
             actions.append(Release() if talk.state is Translation.DONE else Abort())

@@ -54,9 +54,8 @@ class State(enum.Enum):
     """The client was told of an error, or refused."""
 
 
-# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it. Members are
-# looked up once: that costs more than a comparison with them.
-# Read from the module: through the class of an enum a member costs twenty times as much, in CPython 3.11.
+# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it. Read from the
+# module: through the class of an enum a member costs twenty times as much, in CPython 3.11.
 _REQUEST, _HEAD, _SNIFF, _ERROR, _WHOLE = State.REQUEST, State.HEAD, State.SNIFF, State.ERROR, State.WHOLE
 _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.FAILED
 _OVER = (_DONE, _FAILED)

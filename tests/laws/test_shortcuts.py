@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools, toolsets
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import decode_request as messages_request
-from ferryllm_proto.dialects.openai import encode_messages, plain, response, vendors
+from ferryllm_proto.dialects.anthropic import response as messages_response
+from ferryllm_proto.dialects.openai import encode_messages, plain, response, scan, vendors
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import Report
 from ferryllm_proto.raising import RAISED_PARTS, Raiser

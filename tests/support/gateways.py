@@ -111,11 +111,12 @@ class Running:
         """A bare connection."""
         return await anyio.connect_tcp("127.0.0.1", self.port)
 
-    async def begin(self, path: str, body: Any) -> anyio.abc.SocketStream:
+    async def begin(self, path: str, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> anyio.abc.SocketStream:
         """A bare connection on which a POST was sent."""
         stream = await self.connect()
         data = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n{more}"
         await stream.send(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
         return stream
 
