@@ -25,7 +25,7 @@ from support.simulation.worlds import World
 SEED = int(os.environ.get("FERRYLLM_SEED", "20261121"))
 WORLDS = 150
 """Of the default run, on each backend; about five requests in each."""
-DEEP_WORLDS = 10_000
+DEEP_WORLDS = 1_500
 
 
 def run_one(backend: str, number: int) -> tuple[float, list[str]]:
