@@ -48,6 +48,7 @@ BODY: tuple[Row, ...] = (
     _BODY("access_programs", {"cyber": "x"}, "-=---"),
     _BODY("background", True, "!=!!!"),
     _BODY("background", False, ".=...", when="false"),
+    _BODY("background_options", {"completion_window": "2h"}, "-=---"),
     _BODY("context_management", [{"type": "compaction", "compact_threshold": 100000}], "-=---"),
     _BODY("conversation", "conv_1", "!=!!!"),
     _BODY("image", {"context_compression": "auto"}, "-=---"),

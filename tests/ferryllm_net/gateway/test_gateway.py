@@ -92,7 +92,7 @@ async def test_s13_each_event_is_seen_before_the_next_one_exists() -> None:
         data += await read_until(stream, b" again")
         provider.go.release()
         provider.go.release()
-        data += await read_until(stream, b"\r\nx-ferryllm-loss: degraded usage\r\n\r\n")  # it told no usage
+        data += await read_until(stream, b"0\r\n\r\n")
         await stream.aclose()
     seen = grammar.messages(unchunked(data))
     assert (seen.text, seen.ended) == ("pong again", True)
