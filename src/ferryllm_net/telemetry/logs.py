@@ -27,6 +27,8 @@ backends without keys are given, and occur in other words."""
 
 HELD_LINES = 256
 """Lines that wait for `Log.flush` at most: some 40 KiB, what is written at once then."""
+MAX_KEPT = 256
+"""Characters of a value that is remembered: names of models are below 200 in practice, and 2,048 of them half a MB."""
 MAX_TEXTS = 2048
 """Formatted texts that are remembered: those of a few hundred requests under way, with all models and providers."""
 
@@ -329,6 +331,8 @@ class Log:
             self.flush()
 
     def _remember(self, key: tuple[Value | None, ...], text: str) -> str:
+        if any(isinstance(part, str) and len(part) > MAX_KEPT for part in key):
+            return text  # a client's model name may be as long as its body
         if len(self._texts) >= MAX_TEXTS:
             self._texts.clear()
         self._texts[key] = text

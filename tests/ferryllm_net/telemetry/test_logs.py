@@ -256,3 +256,23 @@ def test_notes_of_one_moment_are_the_lines_of_each(form: Literal["text", "json"]
     assert together.getvalue() == apart.getvalue()
     assert together.getvalue().count("\n") == 2
     assert "200 OK" in together.getvalue()
+
+
+def test_a_name_as_long_as_a_body_is_written_cut_and_not_remembered() -> None:
+    stream = io.StringIO()
+    log = a_log(stream)
+    for n in range(3):
+        log.incoming_request(entry="openai", model=f"{n}" + "x" * 1_000_000, stream=False, request_id="r-1")
+        log.request_completed(
+            RequestDone(
+                request_id="r-1",
+                entry="openai",
+                outcome="ok",
+                status=200,
+                latency_ms=1,
+                display_model=f"{n}" * 1_000_000,
+            )
+        )
+    held = sum(len(part) for key in log._texts for part in key if isinstance(part, str))
+    assert held < 10_000
+    assert max(map(len, stream.getvalue().splitlines())) < 2_000
