@@ -29,7 +29,7 @@ Examples:
   ferryllm serve -c ferryllm.toml --backend trio
   OPENAI_API_KEY=sk-... ferryllm serve --listen 127.0.0.1:8080
   ferryllm serve -c ferryllm.toml --tls-cert server.pem --tls-key server.key
-  ferryllm serve -c ferryllm.toml --listen 0.0.0.0:3000 --listen unix:/run/ferryllm/ferryllm.sock --workers 4
+  ferryllm serve -c ferryllm.toml --listen 0.0.0.0:3000 --listen unix:/run/ferryllm/ferryllm.sock
 
 \b
 SIGTERM and SIGINT drain: no new connections, running answers finish (server.drain_timeout_secs); a second signal
@@ -47,7 +47,11 @@ stops at once. SIGHUP reads the TLS certificate again. Exit status: 0 stopped, 1
     metavar="ADDRESS",
     help="Instead of server.listen: HOST:PORT (port 0 takes a free one), unix:/PATH or systemd; may be repeated.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Instead of server.workers: that many processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Instead of server.workers: that many processes (not with responses kept in memory).",
+)
 @click.option("--tls-cert", metavar="FILE", help="Instead of server.tls_cert: speak TLS with this certificate.")
 @click.option("--tls-key", metavar="FILE", help="Instead of server.tls_key: the certificate's key.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Instead of logging.level.")

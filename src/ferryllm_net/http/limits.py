@@ -130,6 +130,9 @@ class Limits(msgspec.Struct, frozen=True):
     """Bytes of a decoded answer per byte that came; Envoy stops at 100, JSON of agents comes near 50."""
     inflate_bytes: int = MIB
     """Up to this size any ratio is harmless."""
+    pool_stale_secs: float = 1.0
+    """A kept connection that closes sooner after a request than this, without a word, had been closed already: a way
+    there and back takes less. Later its end may be the request's own work, which must not be done twice."""
     cleanup_secs: float = 1.0
     """Closing something is shielded from cancellation for at most this long."""
 

@@ -141,8 +141,9 @@ class Pool:
         """Send a request and return with the head of its answer. A head that is sent often can be made once, by
         `prepare`, which says what is added to it.
 
-        A request on a reused connection that died before any byte of its answer is repeated once on a fresh one: the
-        server closed it while we began to write. Where the limit of the origin is reached, it waits for its turn.
+        A request on a reused connection that dies at once, before any byte of its answer, is repeated once on a fresh
+        one: the server closed it while we began to write. Later it may have worked on it. Where the limit of the
+        origin is reached, it waits for its turn.
         Raises `UpstreamError`, and `Misuse` for a malformed head; `Interrupted` where ``waiter`` has ended the wait.
         """
         timeouts = timeouts or _TIMEOUTS
@@ -177,7 +178,8 @@ class Pool:
             try:
                 return await self._exchange(connection, request, body, timeouts, now, total_at, waiter)
             except UpstreamError as exc:
-                if exc.kind is not UpstreamFault.CLOSED or connection.answered:
+                late = self.clock() - now > self._limits.pool_stale_secs
+                if exc.kind is not UpstreamFault.CLOSED or connection.answered or late:
                     group.end()
                     raise
             except BaseException:
@@ -302,6 +304,7 @@ class Pool:
             if self._quiet is not None:
                 self._wake()
             exchange = connection.begin(timeouts, total_at)
+            begun = self.clock()
             try:
                 if waiter is not None:
                     waiter.waits = exchange
@@ -310,7 +313,8 @@ class Pool:
                 return UpstreamResponse(exchange, head, self._limits, has_body=has_body(request, head))
             except UpstreamError:
                 await exchange.abandon()
-                stale = exchange.lost and exchange.reused and not exchange.answered
+                early = self.clock() - begun <= self._limits.pool_stale_secs
+                stale = exchange.lost and exchange.reused and not exchange.answered and early
                 if turn + 1 == _TURNS or not (exchange.untouched or stale):
                     raise
                 self.counts.retried += 1

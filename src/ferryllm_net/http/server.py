@@ -172,7 +172,9 @@ class Server:
                 await self.wait_closed()
             for connection in list(self._open):
                 connection.kill()
-            await self.wait_closed()
+            # Bounded, for those that are none yet: within a handshake or a PROXY header.
+            with anyio.move_on_after(self._limits.cleanup_secs):
+                await self.wait_closed()
             group.cancel_scope.cancel()
 
     async def serve_connection(self, transport: Transport) -> None:

@@ -161,6 +161,22 @@ async def test_a_connection_that_died_in_the_pool_is_not_the_clients_business() 
         assert (w.upstream.dialled, w.outcomes) == (2, ["ok", "ok"])
 
 
+async def test_what_a_provider_may_have_worked_on_is_not_asked_twice() -> None:
+    """A kept connection that closes without a word, but not at once."""
+    async with wired() as w:
+        near = await w.begin("/v1/messages", ask(stream=False))
+        far, _, _ = await w.provider()
+        await far.send(whole(WHOLE["openai"]))
+        assert (await answer(near))[0] == 200
+        w.app.pool._limits = msgspec.structs.replace(w.app.limits, pool_stale_secs=-1.0)
+        await post(near, "/v1/messages", ask(stream=False))
+        await far.receive_until(b"\r\n\r\n")
+        await far.aclose()
+        assert (await answer(near))[0] == 502
+        await w.settle()
+        assert (w.upstream.dialled, w.outcomes) == (1, ["ok", "error"])
+
+
 async def test_a_provider_that_closes_before_its_head_is_a_502_in_the_dialect() -> None:
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())

@@ -17,6 +17,7 @@ from anyio.streams.tls import TLSStream
 
 from ferryllm_net.http import (
     Certificates,
+    Limits,
     Request,
     Responder,
     Server,
@@ -188,3 +189,18 @@ def test_files_that_cannot_be_used_leave_the_old_context(files: Files) -> None:
     assert not kept.changed(), "said once, not every time it is looked at"
     Path(files.cert).unlink()
     assert kept.changed()
+
+
+async def test_a_client_that_never_says_hello_does_not_hold_the_end(files: Files) -> None:
+    limits = Limits(drain_error_secs=0.05, cleanup_secs=0.05)
+    server = Server(echo, limits=limits, ssl_context=server_context(ServerTLS(files.cert, files.key)))
+    (listener,) = open_listeners("127.0.0.1", 0)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            await group.start(server.serve, [listener])
+            async with await anyio.connect_tcp("127.0.0.1", bound_port(listener)) as silent:
+                while not server.connections:
+                    await anyio.wait_all_tasks_blocked()
+                server.start_drain(0)
+                with contextlib.suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                    await silent.receive()
