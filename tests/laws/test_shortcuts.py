@@ -157,6 +157,7 @@ def _sent(content: bytes, more: bytes = b"") -> bytes:
 
 @MANY
 @given(body=damaged(BODIES), counting=st.booleans())
+@example(body=_sent(b'"a"', b',"system":[{"text":"no type"}]'), counting=False)
 @example(body=_sent(b'"a"', b',"tools":[{"name":"f","input_schema":{"\xe9":1}}]'), counting=False)
 @example(body=_sent(b'"a"', b',"output_config":{"format":{"type":"json_schema","schema":{"\xe9":1}}}'), counting=False)
 @example(body=_sent(b'[{"type":"text","text":"a","citations":[{"a":"\xe9"}]}]'), counting=False)

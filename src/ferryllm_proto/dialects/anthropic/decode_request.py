@@ -144,6 +144,8 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
             ]
         )
         said = message.system
+        if type(said) is list and any(type(one) is not wire.TextBlock for one in said):
+            return None
         system = () if said is None else decode_blocks.whole(said, "system", "")
         offered = () if message.tools is ABSENT else toolsets.SETS.read(bytes(message.tools), _whole_tools)
         found: _Said = turns, system, offered  # type: ignore[assignment]  # of the system only texts are decoded

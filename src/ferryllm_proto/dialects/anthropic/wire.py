@@ -196,7 +196,8 @@ class WholeRequest(Request, frozen=True, kw_only=True):
     """
 
     messages: list[WholeMessage]  # type: ignore[assignment]  # decoded where it is Raw above
-    system: str | list[TextBlock] | None = None  # type: ignore[assignment]  # the same
+    # Of one kind alone the tag could be missing: then msgspec asks for none.
+    system: str | list[TextBlock | ImageBlock] | None = None  # type: ignore[assignment]  # the same
 
 
 # --- answers ---------------------------------------------------------------------------------------------
