@@ -21,6 +21,7 @@ from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
+from .transformed import transformed_for
 from .translate import State
 
 _GENERATE = Operation.GENERATE
@@ -99,12 +100,15 @@ def converse(
     Responses request has to do with kept answers."""
     operation = entry.operation
     if operation is _GENERATE:
-        return translator_for(memory)(
+        transforms = route.policies.transforms
+        kind = transformed_for if transforms.response or transforms.stream else translator_for
+        return kind(memory)(
             entry=entry.dialect,
             backend=provider.dialect,
             model=route.rewrite_model,
             rules=provider.rules,
             policy=route.loss_policy,
+            policies=route.policies.at(provider.headers),
             now=now,
             seed=seed,
             request_id=request_id,

@@ -6,10 +6,14 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
 from .listen import ListenFault, is_loopback, resolve_listen
+from .models_form import expand
 from .passthrough import resolve_passthrough
+from .policies import Policies
 from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .provider_rules import check_rules, provider_rules
@@ -40,14 +44,17 @@ def resolve(
     `base`: the folder that relative paths in `config` count from. `providers_required`: whether a configuration
     without providers is a fault; it is none where the demo provider is to follow.
     """
+    retries = {name: entry.retry for name, entry in config.models.items()}
+    config = expand(config, report)
     credentials = Credentials(environ, base, report)
+    policies = Policies(config, report)
     listen = _listen(config.server, report)
     if providers_required and not config.providers and report.accepted(("providers",)):
         report.error(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
-    providers = _providers(config, credentials, listen, report)
-    routes = _routes(config, report)
+    providers = _providers(config, credentials, listen, policies, report)
+    routes = _routes(config, policies, retries, report)
     auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
     if not listen.loopback and not config.auth.enabled and report.accepted(("auth", "enabled")):
         report.warn(
@@ -67,6 +74,7 @@ def resolve(
             http2=config.server.http2,
         ),
         metrics=config.metrics.enabled,
+        cors=policies.cors,
         responses=resolve_responses(config.responses, base, report),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
@@ -88,7 +96,7 @@ def _listen(server: Server, report: Report) -> ListenAddress:
 
 
 def _providers(
-    config: Config, credentials: Credentials, listen: ListenAddress, report: Report
+    config: Config, credentials: Credentials, listen: ListenAddress, policies: Policies, report: Report
 ) -> tuple[ProviderSettings, ...]:
     first: dict[str, int] = {}
     providers = []
@@ -105,7 +113,9 @@ def _providers(
                 )
             first.setdefault(provider.name, index)
         settings = _provider(provider, path, config.server, credentials, report)
+        headers = policies.of_provider(provider.headers, path)
         if settings is not None:
+            settings = msgspec.structs.replace(settings, headers=headers)
             _check_loop(settings, listen, "https" if config.server.tls_cert else "http", path, report)
             providers.append(settings)
     return tuple(providers)
@@ -211,14 +221,16 @@ def _check_loop(provider: ProviderSettings, listen: ListenAddress, scheme: str, 
         )
 
 
-def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
+def _routes(
+    config: Config, policies: Policies, retries: Mapping[str, int | None], report: Report
+) -> tuple[RouteSettings, ...]:
     names = list(dict.fromkeys(provider.name for provider in config.providers if provider.name))
     if not config.routes:
         if len(names) > 1 and report.accepted(("routes",)):
             report.warn(
                 ("routes",), f'no route, so every model goes to the first provider, "{names[0]}"', "add [[routes]]"
             )
-        return (RouteSettings("*", "prefix", names[0]),) if names else ()
+        return (RouteSettings("*", "prefix", names[0], policies=policies.common()),) if names else ()
     first: dict[tuple[str, str], int] = {}
     for index, route in enumerate(config.routes):
         path: KeyPath = ("routes", index)
@@ -232,8 +244,16 @@ def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
             )
         first.setdefault(key, index)
     return tuple(
-        RouteSettings(route.match, route.match_type, route.provider, route.rewrite_model, route.loss_policy)
-        for route in config.routes
+        RouteSettings(
+            route.match,
+            route.match_type,
+            route.provider,
+            route.rewrite_model,
+            route.loss_policy,
+            policies.of_route(route, ("routes", index)),
+            retries.get(route.match) if route.provider == f"models.{route.match}" else None,
+        )
+        for index, route in enumerate(config.routes)
     )
 
 

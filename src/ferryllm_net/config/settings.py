@@ -7,6 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from ferryllm_proto.policy.cors import NO_CORS, CorsPolicy
+from ferryllm_proto.policy.headers import NO_HEADERS, HeaderPolicy
+from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
 from ferryllm_proto.rules import NO_RULES, ProviderRules
 
 from .problems import Problem
@@ -122,6 +125,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """What translators have to know of its vendor and its models."""
     keeps_responses: bool = True
     """Whether a provider of ``openai_responses`` keeps them itself."""
+    headers: HeaderPolicy = NO_HEADERS
+    """Which headers of clients it gets, and which of the configuration's."""
 
     @property
     def authority(self) -> str:
@@ -163,6 +168,9 @@ class RouteSettings(msgspec.Struct, frozen=True):
     provider: str
     rewrite_model: str | None = None
     loss_policy: Literal["strict", "report", "lenient"] = "report"
+    policies: RoutePolicies = NO_POLICIES
+    retry: int | None = None
+    """Further attempts when one fails, where the route says so itself."""
 
 
 class PassthroughSettings(msgspec.Struct, frozen=True):
@@ -188,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True):
     metrics: bool = True
     """Whether ``/metrics`` answers."""
     responses: ResponsesSettings = ResponsesSettings()
+    cors: CorsPolicy = NO_CORS
     source: str | None = None
     """The file it came from; None when there is none."""
     demo: bool = False

@@ -20,6 +20,7 @@ from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.policy.cors import answer_headers, preflight
 
 from .endpoints import Endpoints
 from .interpreter import Interpreter
@@ -57,6 +58,13 @@ class App:
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
+        pages = self.gateway.access.pages
+        if pages.origins:
+            permission = preflight(pages, request.method, request.headers)
+            if permission is not None:
+                await respond.complete(204, list(permission), b"")
+                return
+            respond.always = list(answer_headers(pages, request.header("origin")))
         request_id = own_id(request.header("x-request-id"))
         entry = find(request.method, request.path, request.headers, self.gateway.forwards)
         if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
@@ -118,6 +126,7 @@ def gateway(settings: Settings) -> Gateway:
             MatchType(route.match_type),
             route.rewrite_model,
             LossPolicy(route.loss_policy),
+            route.policies,
         )
         for route in settings.routes
     )
@@ -131,13 +140,17 @@ def gateway(settings: Settings) -> Gateway:
             total_secs=provider.timeouts.total_secs,
             keeps_responses=provider.keeps_responses,
             rules=provider.rules,
+            headers=provider.headers,
         )
         for provider in settings.providers
     }
     listen = settings.server.listen
     keys = settings.auth.keys if settings.auth.enabled else ()
     access = AccessRules(
-        tuple(key_digest(key.reveal()) for key in keys), loopback=listen.loopback, hosts=(listen.host.lower(),)
+        tuple(key_digest(key.reveal()) for key in keys),
+        loopback=listen.loopback,
+        hosts=(listen.host.lower(),),
+        pages=settings.cors,
     )
     return Gateway(
         RouteTable(routes),

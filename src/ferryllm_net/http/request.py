@@ -209,6 +209,8 @@ class Responder:
         self._method = method
         self._head: ResponseHead | None = None
         self._bodyless = False
+        self.always: Headers = []
+        """Fields that every head gets beside its own."""
 
     @property
     def started(self) -> bool:
@@ -286,7 +288,7 @@ class Responder:
             if name.lower() == "transfer-encoding":
                 raise Misuse("transfer-encoding is set by the server alone")
         # The fields are checked when they are encoded; a head that fails there was never sent.
-        self._head = ResponseHead(status, headers)
+        self._head = ResponseHead(status, [*headers, *self.always] if self.always else headers)
         self._bodyless = self._method == "HEAD" or status in (204, 304)
         self.stage = after
 
