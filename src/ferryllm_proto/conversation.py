@@ -21,6 +21,7 @@ from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
+from .transformed import transformed_for
 from .translate import State, Translator
 
 _GENERATE = Operation.GENERATE
@@ -105,24 +106,29 @@ def converse(
     """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds, ``memory`` what a
     Responses request has to do with kept answers."""
     operation = entry.operation
-    if operation is _GENERATE and memory is NO_MEMORY:  # by position: a class called by name costs twice as much
-        return Translator(
+    transforms = route.policies.transforms
+    filtered = transforms.response or transforms.stream
+    if operation is _GENERATE and memory is NO_MEMORY and not filtered:
+        return Translator(  # by position: a class called by name costs twice as much
             entry.dialect,
             provider.dialect,
             route.rewrite_model,
             provider.rules,
             route.loss_policy,
+            route.policies.at(provider.headers),
             now,
             seed,
             request_id,
         )
     if operation is _GENERATE:
-        return translator_for(memory)(
+        kind = transformed_for if filtered else translator_for
+        return kind(memory)(
             entry=entry.dialect,
             backend=provider.dialect,
             model=route.rewrite_model,
             rules=provider.rules,
             policy=route.loss_policy,
+            policies=route.policies.at(provider.headers),
             now=now,
             seed=seed,
             request_id=request_id,

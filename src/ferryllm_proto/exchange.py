@@ -334,7 +334,7 @@ class Exchange:
         over = talk.state in _TALK_OVER
         if over:
             out += talk.receive_eof()  # an error that was decided before the head lies there
-            if type(talk) is KeptTranslator and talk.keep:
+            if isinstance(talk, KeptTranslator) and talk.keep:
                 return self._keep(talk, out, now, upstream_open=upstream_open)
         return self._let_out(out, now, over=over, upstream_open=upstream_open)
 
@@ -348,7 +348,7 @@ class Exchange:
 
     def _on_stored(self, event: Input, now: float) -> list[Action]:
         assert type(event) is Stored
-        assert type(self._talk) is KeptTranslator
+        assert isinstance(self._talk, KeptTranslator)
         assert self._past is not None
         out, upstream_open = self._past.release(self._talk, kept=event.ok)
         return self._let_out(out, now, over=True, upstream_open=upstream_open)

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import msgspec
 
-from . import ir, json
+from . import capabilities, ir, json
 from .dialect import Dialect, Headers, UpstreamRequest
 from .errors import RemoteProtocolError
 from .lenient import encode
 from .loss import Disposition, Loss, LossPolicy, StrictRefusal
 from .opaque import is_marked
+from .policy import headers as header_policy
+from .policy import prompt_cache, prompt_fields, reasoning, reasoning_fields, transforms
+from .policy.headers import NO_HEADERS
+from .policy.prompt_cache import NOTHING, Shaped
+from .policy.reasoning import Applied
+from .policy.route import NO_POLICIES, RoutePolicies
 from .rules import NO_RULES, ProviderRules
 
 
@@ -24,6 +30,7 @@ class Target(msgspec.Struct, frozen=True):
     """The provider's name of the model; None is the client's own."""
     rules: ProviderRules = NO_RULES
     policy: LossPolicy = LossPolicy.REPORT
+    policies: RoutePolicies = NO_POLICIES
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -37,11 +44,17 @@ class Prepared(msgspec.Struct, frozen=True):
     request: ir.Request | None
     """The request as it was understood; None where its bytes pass through."""
     losses: tuple[Loss, ...] = ()
+    reasoning: Applied | None = None
+    """What the reasoning policy made of the client's wish; None where there is no policy."""
+    shaped: Shaped = NOTHING
+    """What was done for the provider's prompt cache."""
 
 
 def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (), path: str | None = None) -> Prepared:
     """What ``target`` gets for a client's ``body``. Raises `RemoteProtocolError` when the request is refused."""
-    backend = target.backend
+    backend, policies = target.backend, target.policies
+    if policies.transforms.request:
+        body = transforms.apply(policies.transforms.request, body)
     if entry.name == backend.name:
         json.check_utf8(body)
         model, stream = entry.peek(body, path)
@@ -51,12 +64,53 @@ def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (
         if not is_marked(body) and not (marks and any(mark in body for mark in marks)):
             named = target.model if target.model != model else None
             upstream = backend.pass_request(body, stream=stream, model=named, headers=headers, path=path)
-            return Prepared(upstream, model, stream, None)
+            prepared = Prepared(upstream, model, stream, None)
+            if policies is NO_POLICIES:
+                return prepared
+            return _spliced(prepared, target, headers)
     request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
+    asked, applied, shaped = _under(request, target, same=entry.name == backend.name)
     upstream, losses = encode(
-        backend, request, policy=target.policy, model=target.model, headers=headers, rules=target.rules
+        backend, asked, policy=target.policy, model=target.model, headers=headers, rules=target.rules
     )
-    return Prepared(upstream, request.model, request.stream, request, tuple(losses))
+    upstream = _with_headers(upstream, target, headers)
+    return Prepared(upstream, request.model, request.stream, request, tuple(losses), applied, shaped)
+
+
+def _under(request: ir.Request, target: Target, *, same: bool) -> tuple[ir.Request, Applied | None, Shaped]:
+    """``request`` as the route's policies have it; ``same``: its provider speaks the client's dialect."""
+    policies, applied, shaped = target.policies, None, NOTHING
+    if policies is NO_POLICIES:
+        return request, applied, shaped
+    model = target.model or request.model
+    if not policies.reasoning.idle:
+        request, applied = reasoning.apply(policies.reasoning, request, capabilities.of(model, target.rules))
+    if not same or policies.prompt_cache.same_dialect:
+        backend = target.backend.name
+        request, shaped = prompt_cache.apply(policies.prompt_cache, request, backend, model, target.rules)
+    return request, applied, shaped
+
+
+def _spliced(prepared: Prepared, target: Target, headers: Headers) -> Prepared:
+    """``prepared``, whose bytes pass through, with what the route's policies change in them."""
+    policies, dialect = target.policies, target.backend.name
+    upstream, model = prepared.upstream, target.model or prepared.model
+    body, applied, shaped = upstream.body, None, NOTHING
+    if not policies.reasoning.idle:
+        body, applied = reasoning_fields.splice(policies.reasoning, dialect, body, model=model, rules=target.rules)
+    if policies.prompt_cache.same_dialect:
+        body, shaped = prompt_fields.splice(policies.prompt_cache, dialect, body, model=model, rules=target.rules)
+    if body is not upstream.body:
+        upstream = msgspec.structs.replace(upstream, body=body)
+    upstream = _with_headers(upstream, target, headers)
+    return msgspec.structs.replace(prepared, upstream=upstream, reasoning=applied, shaped=shaped)
+
+
+def _with_headers(upstream: UpstreamRequest, target: Target, client: Headers) -> UpstreamRequest:
+    policy = target.policies.headers
+    if policy is NO_HEADERS:
+        return upstream
+    return msgspec.structs.replace(upstream, headers=header_policy.apply(policy, upstream.headers, client))
 
 
 def understand(

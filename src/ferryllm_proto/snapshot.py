@@ -6,6 +6,7 @@ import msgspec
 
 from .entries import Forward
 from .policy.access import AccessRules
+from .policy.headers import NO_HEADERS, HeaderPolicy
 from .routing.table import RouteTable
 from .rules import NO_RULES, ProviderRules
 
@@ -27,6 +28,8 @@ class Provider(msgspec.Struct, frozen=True):
     """Whether a provider of ``openai_responses`` keeps responses itself; else the gateway does."""
     rules: ProviderRules = NO_RULES
     """What is known of its vendor and its models."""
+    headers: HeaderPolicy = NO_HEADERS
+    """Which headers of clients it gets, and which of the configuration's."""
 
 
 class Gateway(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 Give it the client's body (`Translator.receive_request`), send what it returns to the provider, then feed it the
 provider's head and bytes. What comes back is for the client. Where both dialects are the same, bytes pass through
 untouched but for a spliced model name; a `Scanner` watches them for usage, finish and errors.
-
 The head for the client stays undecided until the provider has said something that is content: an answer that fails
 before that becomes a true HTTP status (T7). `Translator.commit` ends the wait.
 """
@@ -22,6 +21,7 @@ from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, Te
 from .loss import Loss, LossPolicy
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken
+from .policy.route import NO_POLICIES, RoutePolicies
 from .prepare import Target, prepare, refusal, understand
 from .raising import RAISED, RAISED_PARTS, Raiser
 from .relay import Relay, answer_headers, loss_header
@@ -54,8 +54,7 @@ class State(enum.Enum):
     """The client was told of an error, or refused."""
 
 
-# What is absent is illegal: receive_request only in REQUEST, the head only in HEAD, data only after it. Read from the
-# module: through the class of an enum a member costs twenty times as much, in CPython 3.11.
+# What is absent is illegal. Members are read from the module: through their class they cost twenty times as much.
 _REQUEST, _HEAD, _SNIFF, _ERROR, _WHOLE = State.REQUEST, State.HEAD, State.SNIFF, State.ERROR, State.WHOLE
 _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.FAILED
 _OVER = (_DONE, _FAILED)
@@ -87,6 +86,7 @@ class Translator:
         model: str | None = None,
         rules: ProviderRules = NO_RULES,
         policy: LossPolicy = LossPolicy.REPORT,
+        policies: RoutePolicies = NO_POLICIES,
         now: float = 0.0,
         seed: int = 0,
         request_id: str | None = None,
@@ -107,7 +107,7 @@ class Translator:
         """Whether the client asked for a stream."""
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
-        self._target = Target(self.backend, model, rules, policy)
+        self._target = Target(self.backend, model, rules, policy, policies)
         self._now = now
         self._seed = seed
         self._request_id = request_id

@@ -7,6 +7,11 @@ import pytest
 from ferryllm_proto import DIALECTS, RemoteProtocolError, ir
 from ferryllm_proto.loss import Disposition
 from ferryllm_proto.opaque import wrap
+from ferryllm_proto.policy.headers import HeaderPolicy
+from ferryllm_proto.policy.prompt_cache import PromptCachePolicy
+from ferryllm_proto.policy.reasoning import Applied, ReasoningMode, ReasoningPolicy
+from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
+from ferryllm_proto.policy.transforms import Drop, Transforms
 from ferryllm_proto.prepare import Target, prepare, refusal
 
 CHAT = DIALECTS["openai"]
@@ -55,3 +60,30 @@ def test_g5_a_refusal_names_the_field_it_lost() -> None:
     (loss,) = refusal(caught.value)
     assert (loss.path, loss.disposition) == ("n", Disposition.REFUSED)
     assert refusal(RemoteProtocolError("model: this field is required", code="missing_required_parameter")) == ()
+
+
+def test_policies_change_bytes_that_pass_by_splices_and_translations_as_a_request() -> None:
+    policies = RoutePolicies(
+        ReasoningPolicy(ReasoningMode.FORCE, "low"), PromptCachePolicy(breakpoints=True, key="team")
+    )
+    passed = prepare(CHAT, Target(CHAT, "gpt-5.2", policies=policies), BODY)
+    expected = BODY.replace(b'"mine"', b'"gpt-5.2"')[:-1] + b',"reasoning_effort":"low"}'
+    assert passed.upstream.body == expected
+    assert passed.reasoning == Applied(None, "low", True)
+    made = prepare(CHAT, Target(MESSAGES, "claude-opus-4-7", policies=policies), BODY)
+    assert b'"output_config":{"effort":"low"}' in made.upstream.body
+    assert made.shaped.breakpoints == 1
+    assert made.request is not None
+    assert made.request.reasoning is None, "answers are written for what the client asked"
+
+
+def test_headers_of_the_configuration_are_on_every_way() -> None:
+    policies = NO_POLICIES.at(HeaderPolicy(force=(("x-team", "blue"),)))
+    for backend in (CHAT, MESSAGES):
+        prepared = prepare(CHAT, Target(backend, "m", policies=policies), BODY)
+        assert ("x-team", "blue") in prepared.upstream.headers
+
+
+def test_transforms_come_before_everything_else() -> None:
+    policies = RoutePolicies(transforms=Transforms(request=(Drop(lambda value: [("x_unknown",)]),)))
+    assert prepare(CHAT, Target(MESSAGES, "m", policies=policies), BODY).losses == ()

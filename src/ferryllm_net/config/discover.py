@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-NAME = "ferryllm.toml"
+NAMES = ("ferryllm.toml", "ferryllm.yaml", "ferryllm.yml", "ferryllm.json")
+"""The first that is there counts."""
 
 
 def find_config(
@@ -15,15 +16,17 @@ def find_config(
     """The configuration file to use, or None when there is none.
 
     `explicit` (from --config), then FERRYLLM_CONFIG, whether or not the file exists: whoever names a file wants
-    that one. Then the first that exists of `cwd`/ferryllm.toml and those in the user's configuration folders.
+    that one. Then the first that exists of `cwd`/ferryllm.toml (.yaml, .yml, .json) and those in the user's
+    configuration folders.
     """
     named = explicit or environ.get("FERRYLLM_CONFIG")
     if named:
         return Path(named)
-    local = cwd / NAME
-    if _exists(local):
-        # As the user would write it: messages show this path.
-        return Path(NAME) if cwd == Path.cwd() else local
+    for name in NAMES:
+        local = cwd / name
+        if _exists(local):
+            # As the user would write it: messages show this path.
+            return Path(name) if cwd == Path.cwd() else local
     return next(filter(_exists, _user_files(environ, platform)), None)
 
 
@@ -38,7 +41,7 @@ def _user_files(environ: Mapping[str, str], platform: str) -> list[Path]:
     if platform == "win32" and environ.get("APPDATA"):
         folders.append(Path(environ["APPDATA"]))
     # The XDG specification: "All paths [...] must be absolute. [...] relative [...] ignore it."
-    return [folder / "ferryllm" / NAME for folder in folders if folder.is_absolute()]
+    return [folder / "ferryllm" / name for folder in folders if folder.is_absolute() for name in NAMES]
 
 
 def _exists(file: Path) -> bool:

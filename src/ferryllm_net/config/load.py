@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import tomli
 
 from .base_url import parse_base_url
 from .credentials import open_to_all
 from .environment import read_environment
+from .formats import FormatFault, read
+from .given import Given, Overrides, substitute
 from .problems import ConfigError, Problem, Report, Severity, key_text
 from .problems import Path as KeyPath
 from .resolve import provider_settings, resolve
 from .schema import Provider, ProviderType, Server
 from .settings import RouteSettings, Settings
-from .source import Lines
 from .validate import validate
 
 MAX_FILE = 4 * 1024 * 1024
@@ -36,27 +36,33 @@ def load_settings(
     workers: int | None = None,
     backend: str | None = None,
 ) -> Settings:
-    """The settings in the TOML file at `path`; what comes from the command line goes before it.
+    """The settings in the file at `path`, TOML, YAML or JSON by its name; variables of `environ` that name its keys
+    go before it, and what comes from the command line before both.
 
     Raises ConfigError with every problem of the file, of the secrets it names and of the command line.
     """
-    text = _read(path)
-    document = _parse(text, path)
-    lines = Lines(text)
+    try:
+        document, places = read(_read(path), path.name)
+    except FormatFault as fault:
+        raise _failed(path, fault.line, str(fault), fault.mend) from None
+    overrides = Overrides(environ)
     flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key[:2] in flags:  # also one of several addresses
             return "command line", None, flags[key[:2]][0]
-        return str(path), lines.line(key), key_text(key)
+        variable = overrides.variable(key)
+        if variable is not None:
+            return "environment", None, variable
+        return str(path), places.line(key), key_text(key)
 
     report = Report(locate)
+    document = overrides.apply(substitute(document, environ, report), report)
     config = validate(_overridden(document, flags), report)
     settings = resolve(config, environ, path.absolute().parent, report)
     if open_to_all(path.stat().st_mode):
-        for index, provider in enumerate(config.providers):
-            if provider.api_key is not None:
-                place = ("providers", index, "api_key")
+        for place in _written_keys(document):
+            if report.accepted(place):
                 report.warn(place, "every user of this machine can read this file", f"chmod 600 {path}")
     report.raise_errors()
     return msgspec.structs.replace(settings, source=str(path), warnings=report.warnings)
@@ -78,18 +84,20 @@ def default_settings(
     Raises ConfigError.
     """
     found = read_environment(environ)
+    overrides = Overrides(environ)
     flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key[:2] in flags:  # also one of several addresses
             return "command line", None, flags[key[:2]][0]
-        return "environment", None, found.variables.get(key, key_text(key))
+        return "environment", None, overrides.variable(key) or found.variables.get(key, key_text(key))
 
     report = Report(locate)
     for variable, missing in found.unused.items():
         report.warn((variable,), f"not used, because {missing} is not set", f"set {missing} to use this provider")
-    config = validate(_overridden(found.document, flags), report)
-    demo = not found.document
+    document = overrides.apply(found.document, report)
+    config = validate(_overridden(document, flags), report)
+    demo = not config.providers and not config.models
     settings = resolve(config, environ, Path.cwd(), report, providers_required=not demo)
     report.raise_errors()
     return msgspec.structs.replace(settings, demo=demo, warnings=report.warnings)
@@ -168,18 +176,19 @@ def _read(path: Path) -> str:
         raise _failed(path, line, "not UTF-8", "save the file with the encoding UTF-8") from None
 
 
-def _parse(text: str, path: Path) -> dict[str, object]:
-    try:
-        document: dict[str, object] = tomli.loads(text)
-    except tomli.TOMLDecodeError as fault:
-        # The reader's words name a character or a key, never a value.
-        raise _failed(path, fault.lineno, f"not TOML: {fault.msg}, at column {fault.colno}", "") from None
-    except ValueError:
-        # The interpreter's own bound on the digits of a whole number (sys.set_int_max_str_digits).
-        raise _failed(path, None, "not TOML: a number has too many digits", "no key takes such a number") from None
-    except RecursionError:
-        raise _failed(path, None, "not TOML: nested too deeply", "no key of this file needs nesting") from None
-    return document
+def _written_keys(document: Mapping[str, object]) -> list[KeyPath]:
+    """Where keys of providers stand in the file itself, and not in the environment."""
+    places: list[tuple[KeyPath, object]] = []
+    providers, models = document.get("providers"), document.get("models")
+    if isinstance(providers, list):
+        places += [(("providers", n), one) for n, one in enumerate(providers)]
+    if isinstance(models, Mapping):
+        places += [(("models", name), one) for name, one in models.items()]
+    return [
+        (*path, "api_key")
+        for path, one in places
+        if isinstance(one, Mapping) and "api_key" in one and not isinstance(one["api_key"], Given)
+    ]
 
 
 def _failed(path: Path, line: int | None, message: str, mend: str) -> ConfigError:

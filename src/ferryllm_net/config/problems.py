@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -60,9 +60,15 @@ class Report:
         self._locate = locate
         self._problems: list[Problem] = []
         self._refused: set[Path] = set()
+        self._redirected: dict[Path, tuple[Path, Mapping[str, str]]] = {}
+
+    def redirect(self, path: Path, to: Path, names: Mapping[str, str]) -> None:
+        """Say what is found at ``path`` or in it of ``to``: there the user wrote what stands here, in the words of
+        ``names`` where they differ."""
+        self._redirected[path] = to, names
 
     def error(self, path: Path, message: str, mend: str = "") -> None:
-        self._refused.add(path)
+        self._refused.add(self._written(path))
         self._add(Severity.ERROR, path, message, mend)
 
     def warn(self, path: Path, message: str, mend: str = "") -> None:
@@ -71,7 +77,7 @@ class Report:
     def accepted(self, path: Path) -> bool:
         """Whether nothing was said against the value at `path`: later checks skip what is already refused,
         so that one mistake is reported once."""
-        return path not in self._refused
+        return self._written(path) not in self._refused
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -88,8 +94,18 @@ class Report:
             raise ConfigError(self.problems)
 
     def _add(self, severity: Severity, path: Path, message: str, mend: str) -> None:
-        file, line, key = self._locate(path)
+        file, line, key = self._locate(self._written(path))
         self._problems.append(Problem(severity, file, line, key, message, mend))
+
+    def _written(self, path: Path) -> Path:
+        """Where the user wrote what stands at ``path``."""
+        for depth in range(len(path), 0, -1) if self._redirected else ():
+            if path[:depth] in self._redirected:
+                to, names = self._redirected[path[:depth]]
+                first = path[depth : depth + 1]
+                inner = (names.get(part, part) if isinstance(part, str) else part for part in first)
+                return (*to, *inner, *path[depth + 1 :])
+        return path
 
 
 def key_text(path: Path) -> str:

@@ -13,11 +13,18 @@ from .validate import expected, extra, is_table, tables
 _HEAD = """\
 # Configuration
 
-The file is TOML. `ferryllm serve` and `ferryllm check-config` take the file that `--config` names; else the one that
-the variable `FERRYLLM_CONFIG` names; else `ferryllm.toml` in the current folder; else `ferryllm/ferryllm.toml` in the
-user's configuration folder (`$XDG_CONFIG_HOME`, or `~/.config`). Without any file the gateway serves the providers
-whose keys are in the environment (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`; `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` say
-where they are), and without any key a demo provider.
+The file is TOML, or YAML or JSON where its name ends in `.yaml`, `.yml` or `.json`: the same tables and keys, checked
+in the same way (YAML needs `pip install "ferryllm[yaml]"`). `ferryllm serve` and `ferryllm check-config` take the file
+that `--config` names; else the one that the variable `FERRYLLM_CONFIG` names; else `ferryllm.toml` (`.yaml`, `.yml`,
+`.json`) in the current folder; else the same in `ferryllm` in the user's configuration folder (`$XDG_CONFIG_HOME`, or
+`~/.config`). Without any file the gateway serves the providers whose keys are in the environment (`OPENAI_API_KEY`,
+`ANTHROPIC_API_KEY`; `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` say where they are), and without any key a demo
+provider.
+
+`${NAME}` in any text stands for a variable of the environment, `${NAME:-default}` has a default for a variable that is
+missing or empty, and `$${` is `${` itself. Variables also stand over keys of the file: `FERRYLLM_SERVER__LISTEN` over
+`listen` in `[server]`, `FERRYLLM_PROVIDERS__0__API_KEY` over `api_key` in the first of `[[providers]]`. Numbers and
+truth values are written as in the file, arrays with commas or as JSON. Options of the command line come before both.
 
 Reading is strict: an unknown key, a wrong type or a missing secret is an error, all of them are reported at once, and
 the gateway does not start. `ferryllm check-config` reports the same without starting it.
@@ -70,8 +77,9 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "none"
     if field.default == ():
         return "none"
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     # A default in TOML is written as in JSON for the types that occur here.
-    return f"`{json.dumps(field.default)}`"
+    return f"`{json.dumps(default)}`"
 
 
 if __name__ == "__main__":

@@ -6,11 +6,15 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
 from .listen import is_loopback
 from .listeners import open_to_others, resolve_limits, resolve_listeners, resolve_trusted, resolve_workers
+from .models_form import expand
 from .passthrough import resolve_passthrough
+from .policies import Policies
 from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .provider_rules import check_rules, provider_rules
@@ -40,14 +44,17 @@ def resolve(
     `base`: the folder that relative paths in `config` count from. `providers_required`: whether a configuration
     without providers is a fault; it is none where the demo provider is to follow.
     """
+    retries = {name: entry.retry for name, entry in config.models.items()}
+    config = expand(config, report)
     credentials = Credentials(environ, base, report)
+    policies = Policies(config, report)
     listeners = resolve_listeners(config.server, report)
     if providers_required and not config.providers and report.accepted(("providers",)):
         report.error(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
-    providers = _providers(config, credentials, listeners, environ, report)
-    routes = _routes(config, report)
+    providers = _providers(config, credentials, listeners, policies, environ, report)
+    routes = _routes(config, policies, retries, report)
     auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
     exposed = open_to_others(listeners)
     if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
@@ -73,6 +80,7 @@ def resolve(
             limits=resolve_limits(config.server.limits),
         ),
         metrics=config.metrics.enabled,
+        cors=policies.cors,
         responses=resolve_responses(config.responses, base, report),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
@@ -86,6 +94,7 @@ def _providers(
     config: Config,
     credentials: Credentials,
     listeners: tuple[ListenerSettings, ...],
+    policies: Policies,
     environ: Mapping[str, str],
     report: Report,
 ) -> tuple[ProviderSettings, ...]:
@@ -104,7 +113,9 @@ def _providers(
                 )
             first.setdefault(provider.name, index)
         settings = _provider(provider, path, config.server, credentials, environ, report)
+        headers = policies.of_provider(provider.headers, path)
         if settings is not None:
+            settings = msgspec.structs.replace(settings, headers=headers)
             for listener in listeners:
                 _check_loop(settings, listener, config.server.tls_cert is not None, path, report)
             providers.append(settings)
@@ -235,14 +246,16 @@ def _check_loop(
         )
 
 
-def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
+def _routes(
+    config: Config, policies: Policies, retries: Mapping[str, int | None], report: Report
+) -> tuple[RouteSettings, ...]:
     names = list(dict.fromkeys(provider.name for provider in config.providers if provider.name))
     if not config.routes:
         if len(names) > 1 and report.accepted(("routes",)):
             report.warn(
                 ("routes",), f'no route, so every model goes to the first provider, "{names[0]}"', "add [[routes]]"
             )
-        return (RouteSettings("*", "prefix", names[0]),) if names else ()
+        return (RouteSettings("*", "prefix", names[0], policies=policies.common()),) if names else ()
     first: dict[tuple[str, str], int] = {}
     for index, route in enumerate(config.routes):
         path: KeyPath = ("routes", index)
@@ -256,8 +269,16 @@ def _routes(config: Config, report: Report) -> tuple[RouteSettings, ...]:
             )
         first.setdefault(key, index)
     return tuple(
-        RouteSettings(route.match, route.match_type, route.provider, route.rewrite_model, route.loss_policy)
-        for route in config.routes
+        RouteSettings(
+            route.match,
+            route.match_type,
+            route.provider,
+            route.rewrite_model,
+            route.loss_policy,
+            policies.of_route(route, ("routes", index)),
+            retries.get(route.match) if route.provider == f"models.{route.match}" else None,
+        )
+        for index, route in enumerate(config.routes)
     )
 
 

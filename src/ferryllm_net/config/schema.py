@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from .listener_schema import DAY, DEFAULT_LISTEN, Limits, Listener
+from .policy_schema import Cors, Effort, Headers, ModelEntry, PromptCache, Reasoning, ReasoningMode, Transform
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
 
 ProviderType = Literal["openai", "openai_responses", "anthropic", "gemini", "ollama"]
@@ -184,6 +185,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check_providers: Annotated[
         bool, Meta(description="Whether `/readyz` also asks that every provider answers a request for its models.")
     ] = False
+    reasoning_policy: Annotated[ReasoningMode, Meta(description="As `policy` in `[reasoning]`.")] | None = None
+    default_reasoning_effort: Annotated[Effort, Meta(description="As `default_effort` in `[reasoning]`.")] | None = None
+    max_reasoning_effort: Annotated[Effort, Meta(description="As `max_effort` in `[reasoning]`.")] | None = None
 
 
 class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -357,6 +361,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    headers: Headers | None = None
     quirks: Quirks = Quirks()
     models: tuple[Model, ...] = ()
 
@@ -387,6 +392,27 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "any loss; `lenient` leaves out, with a report, also what `report` refuses, where an answer makes sense."
         ),
     ] = "report"
+    reasoning_policy: (
+        Annotated[
+            ReasoningMode, Meta(description="As `policy` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"})
+        ]
+        | None
+    ) = None
+    default_reasoning_effort: (
+        Annotated[
+            Effort,
+            Meta(description="As `default_effort` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"}),
+        ]
+        | None
+    ) = None
+    max_reasoning_effort: (
+        Annotated[
+            Effort, Meta(description="As `max_effort` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"})
+        ]
+        | None
+    ) = None
+    prompt_cache: PromptCache | None = None
+    transforms: tuple[Transform, ...] = ()
 
 
 class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -415,6 +441,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Auth = Auth()
     metrics: Metrics = Metrics()
     responses: Responses = Responses()
+    reasoning: Reasoning = Reasoning()
+    prompt_cache: PromptCache = PromptCache()
+    headers: Headers = Headers()
+    transforms: tuple[Transform, ...] = ()
+    cors: Cors = Cors()
+    models: dict[str, ModelEntry] = {}
     providers: tuple[Provider, ...] = ()
     routes: tuple[Route, ...] = ()
     passthrough: tuple[Passthrough, ...] = ()

@@ -8,6 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from ferryllm_proto.policy.cors import NO_CORS, CorsPolicy
+from ferryllm_proto.policy.headers import NO_HEADERS, HeaderPolicy
+from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
 from ferryllm_proto.rules import NO_RULES, ProviderRules
 
 from .problems import Problem
@@ -191,6 +194,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """None for no limit."""
     socket: str | None = None
     """Absolute path of the unix socket behind which it is, in place of host and port."""
+    headers: HeaderPolicy = NO_HEADERS
+    """Which headers of clients it gets, and which of the configuration's."""
 
     @property
     def authority(self) -> str:
@@ -234,6 +239,9 @@ class RouteSettings(msgspec.Struct, frozen=True):
     provider: str
     rewrite_model: str | None = None
     loss_policy: Literal["strict", "report", "lenient"] = "report"
+    policies: RoutePolicies = NO_POLICIES
+    retry: int | None = None
+    """Further attempts when one fails, where the route says so itself."""
 
 
 class PassthroughSettings(msgspec.Struct, frozen=True):
@@ -259,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True):
     metrics: bool = True
     """Whether ``/metrics`` answers."""
     responses: ResponsesSettings = ResponsesSettings()
+    cors: CorsPolicy = NO_CORS
     source: str | None = None
     """The file it came from; None when there is none."""
     demo: bool = False

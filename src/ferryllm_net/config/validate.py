@@ -1,4 +1,4 @@
-"""A TOML document against the Structs of `schema`, field by field, so that no finding hides another.
+"""A document against the Structs of `schema`, field by field, so that no finding hides another.
 
 msgspec stops at the first fault, which is right for a request and wrong for a file that a person edits: here
 each field is converted alone, and the result is a Config in which refused values stand as defaults. Whoever goes
@@ -14,6 +14,7 @@ from typing import Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from .given import Given
 from .problems import Path, Report, key_text, nearest
 from .schema import Config
 
@@ -58,18 +59,73 @@ _REFUSED = _Refused()
 
 def _field(value: object, field: msgspec.structs.FieldInfo, path: Path, report: Report) -> object:
     info = inspect.type_info(field.type)
-    if isinstance(info, inspect.StructType):
+    inner = _inner(info)
+    if isinstance(value, Given):
+        value = _read(value, inner)
+    if isinstance(inner, inspect.StructType):
         if isinstance(value, Mapping):
-            return _table(value, info.cls, path, report)
+            return _table(value, inner.cls, path, report)
         report.error(path, f"expected a table, found {_described(value)}", f"write it as [{_header(path)}]")
         return _REFUSED
-    if isinstance(info, inspect.VarTupleType) and isinstance(info.item_type, inspect.StructType):
-        return _tables(value, info.item_type.cls, path, report)
+    if isinstance(inner, inspect.VarTupleType) and isinstance(inner.item_type, inspect.StructType):
+        return _tables(value, inner.item_type.cls, path, report)
+    if isinstance(inner, inspect.DictType) and isinstance(inner.value_type, inspect.StructType):
+        return _named_tables(value, inner.value_type.cls, path, report)
     try:
-        return msgspec.convert(value, field.type, strict=True)
+        return msgspec.convert(_plain(value), field.type, strict=not isinstance(value, _Lax))
     except msgspec.ValidationError:
         report.error(path, *_mismatch(value, field, info))
         return _REFUSED
+
+
+class _Lax(Given):
+    """A text from the environment for a field that is no text."""
+
+    __slots__ = ()
+
+
+def _read(text: Given, inner: inspect.Type) -> object:
+    """``text`` as the field wants it: arrays and tables as JSON, or items with commas between them."""
+    if isinstance(inner, (inspect.StructType, inspect.DictType, inspect.VarTupleType)):
+        decoded = _decoded(text)
+        if decoded is text and isinstance(inner, inspect.VarTupleType):
+            return [Given(item.strip()) for item in text.split(",") if item.strip()]
+        return decoded
+    return text if isinstance(inner, (inspect.StrType, inspect.LiteralType, inspect.AnyType)) else _Lax(text.strip())
+
+
+def _decoded(value: object) -> object:
+    """A text from the environment that is an array or a table in JSON as what it is; anything else as it is."""
+    if isinstance(value, Given) and value.lstrip().startswith(("{", "[")):
+        try:
+            return msgspec.json.decode(str(value))
+        except msgspec.DecodeError:
+            return value
+    return value
+
+
+def _plain(value: object) -> object:
+    """``value`` without the marks of where it came from."""
+    if isinstance(value, Given):
+        return str(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _named_tables(value: object, kind: type[_S], path: Path, report: Report) -> object:
+    if not isinstance(value, Mapping):
+        report.error(path, f"expected a table, found {_described(value)}", f"write [{_header(path)}.NAME] for each")
+        return _REFUSED
+    tables = {}
+    for name, item in ((name, _decoded(item)) for name, item in value.items()):
+        if isinstance(item, Mapping):
+            tables[name] = _table(item, kind, (*path, name), report)
+        else:
+            report.error((*path, name), f"expected a table, found {_described(item)}", f"write [{_header(path)}.NAME]")
+    return tables
 
 
 def _tables(value: object, kind: type[_S], path: Path, report: Report) -> object:
@@ -82,7 +138,7 @@ def _tables(value: object, kind: type[_S], path: Path, report: Report) -> object
         report.error(path, f"expected an array of tables, found {_described(value)}", f"write {header} for each")
         return _REFUSED
     tables = []
-    for index, item in enumerate(value):
+    for index, item in enumerate(map(_decoded, value)):
         if isinstance(item, Mapping):
             tables.append(_table(item, kind, (*path, index), report))
         else:
@@ -101,6 +157,10 @@ def _mismatch(value: object, field: msgspec.structs.FieldInfo, info: inspect.Typ
         return f"expected {wanted}, found {_kind(value)}", "put the key between quotes"
     message = f"expected {wanted}, found {_described(value)}"
     choices = _choices(field.type)
+    if isinstance(value, Given):
+        return message, ""  # nothing is quoted of what may be a secret
+    if isinstance(_inner(info), inspect.DictType):
+        return message, ""
     if isinstance(_inner(info), inspect.VarTupleType):
         if isinstance(value, str):
             return message, f'write {field.encode_name} = ["{value}"]' if not choices or value in choices else ""
@@ -141,20 +201,26 @@ def _homes(key: str) -> str:
 
 
 def is_table(info: inspect.Type) -> bool:
-    """Whether a field is a table or an array of tables."""
+    """Whether a field is a table, an array of tables, or a table of them."""
+    info = _inner(info)
     if isinstance(info, inspect.VarTupleType):
         info = info.item_type
+    elif isinstance(info, inspect.DictType):
+        info = info.value_type
     return isinstance(info, inspect.StructType)
 
 
 def tables(kind: type[msgspec.Struct] = Config, within: str = "") -> Iterator[tuple[str, type[msgspec.Struct]]]:
     """Every table of the file with its header as one writes it, those inside others after them."""
     for field in msgspec.structs.fields(kind):
-        info = inspect.type_info(field.type)
+        info = _inner(inspect.type_info(field.type))
         name = within + field.encode_name
         header = f"[{name}]"
         if isinstance(info, inspect.VarTupleType):
             header, info = f"[{header}]", info.item_type
+        elif isinstance(info, inspect.DictType):
+            name += ".NAME"
+            header, info = f"[{name}]", info.value_type
         if isinstance(info, inspect.StructType):
             yield header, info.cls
             yield from tables(info.cls, name + ".")
@@ -194,6 +260,12 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
     inner = _inner(inspect.type_info(field.type))
     if isinstance(inner, inspect.BoolType):
         return "true or false"
+    if isinstance(inner, inspect.VarTupleType) and not _choices(field.type):
+        return "an array of texts"
+    if isinstance(inner, inspect.DictType):
+        return "a table of texts"
+    if isinstance(inner, inspect.AnyType):
+        return "any value"
     if isinstance(inner, inspect.VarTupleType):
         return "an array of " + (", ".join(f'"{choice}"' for choice in _choices(field.type)) or "texts")
     if isinstance(inner, inspect.LiteralType):
@@ -244,6 +316,6 @@ def _described(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**15):
         return str(value)
-    if isinstance(value, str) and len(value) <= MAX_SHOWN and value.isprintable():
+    if isinstance(value, str) and not isinstance(value, Given) and len(value) <= MAX_SHOWN and value.isprintable():
         return f'"{value}"'
     return _kind(value)

@@ -20,6 +20,7 @@ from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.policy.cors import answer_headers, preflight
 
 from .endpoints import Endpoints
 from .interpreter import Interpreter
@@ -65,6 +66,13 @@ class App:
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
+        pages = self.gateway.access.pages
+        if pages.origins:
+            permission = preflight(pages, request.method, request.headers)
+            if permission is not None:
+                await respond.complete(204, list(permission), b"")
+                return
+            respond.always = list(answer_headers(pages, request.header("origin")))
         request_id = own_id(request.header("x-request-id")) or self.ids.take()
         entry = find(request.method, request.path, request.headers, self.gateway.forwards)
         if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
@@ -167,6 +175,7 @@ def gateway(settings: Settings) -> Gateway:
             MatchType(route.match_type),
             route.rewrite_model,
             LossPolicy(route.loss_policy),
+            route.policies,
         )
         for route in settings.routes
     )
@@ -180,6 +189,7 @@ def gateway(settings: Settings) -> Gateway:
             total_secs=provider.timeouts.total_secs,
             keeps_responses=provider.keeps_responses,
             rules=provider.rules,
+            headers=provider.headers,
         )
         for provider in settings.providers
     }
@@ -189,6 +199,7 @@ def gateway(settings: Settings) -> Gateway:
         tuple(key_digest(key.reveal()) for key in keys),
         loopback=all(address.loopback for address in addresses),
         hosts=tuple(address.host.lower() for address in addresses if address.host),
+        pages=settings.cors,
     )
     return Gateway(
         RouteTable(routes),

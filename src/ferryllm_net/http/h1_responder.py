@@ -41,7 +41,7 @@ class H1Responder(Responder):
         for name, _ in headers:
             if len(name) in _ODD_NAMES:
                 return super().put_complete(status, headers, body)
-        out = self._connection.answer(status, [*headers, ("content-length", str(len(body)))], body)
+        out = self._connection.answer(status, [*headers, *self.always, ("content-length", str(len(body)))], body)
         self.stage, self._after = _STARTED, _ENDED
         if not self._channel.put(out):
             return False

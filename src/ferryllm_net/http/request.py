@@ -256,6 +256,8 @@ class Responder:
         self._bodyless = False
         self._after: Stage | None = None
         """What the answer is once its end has been taken."""
+        self.always: Headers = []
+        """Fields that every head gets beside its own."""
 
     @property
     def started(self) -> bool:
@@ -278,7 +280,7 @@ class Responder:
             if len(name) == _TRANSFER_ENCODING and name.lower() == "transfer-encoding":
                 raise Misuse("transfer-encoding is set by the server alone")
         # The fields are checked when they are encoded; a head that fails there was never sent.
-        self._head = ResponseHead(status, headers)
+        self._head = ResponseHead(status, [*headers, *self.always] if self.always else headers)
         self._bodyless = self._method == "HEAD" or status in (204, 304)
         self.stage = after
 

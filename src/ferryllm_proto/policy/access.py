@@ -16,6 +16,7 @@ import msgspec
 
 from .. import ir
 from ..dialect import Headers
+from .cors import NO_CORS, CorsPolicy, allows
 
 
 class AccessRules(msgspec.Struct, frozen=True):
@@ -25,6 +26,8 @@ class AccessRules(msgspec.Struct, frozen=True):
     """The listener is bound to a loopback address."""
     hosts: tuple[str, ...] = ()
     """Further host names the gateway answers to."""
+    pages: CorsPolicy = NO_CORS
+    """Which pages of other sites may use it from a browser."""
 
 
 def key_digest(key: str) -> bytes:
@@ -138,10 +141,11 @@ def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, u
     host = fields.get("host", "").strip()
     if rules.loopback and not _is_local(host, rules.hosts):
         return _forbidden("the Host header names another machine; this gateway listens on loopback without keys")
-    if fields.get("sec-fetch-site", "none").strip() not in ("none", "same-origin"):
-        return _forbidden("requests from other sites' pages are refused while auth is off")
     origin = fields.get("origin")
-    if origin is not None and origin.strip().partition("://")[2].lower() != host.lower():
+    welcome = origin is not None and allows(rules.pages, origin.strip())
+    if not welcome and fields.get("sec-fetch-site", "none").strip() not in ("none", "same-origin"):
+        return _forbidden("requests from other sites' pages are refused while auth is off")
+    if not welcome and origin is not None and origin.strip().partition("://")[2].lower() != host.lower():
         return _forbidden("requests with a foreign Origin are refused while auth is off")
     kind = fields.get("content-type", "").partition(";")[0].strip().lower()
     if method != "POST" or not kind or kind == "application/json" or kind.endswith("+json"):

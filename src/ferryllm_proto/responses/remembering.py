@@ -58,7 +58,7 @@ class Remembering:
 
     def watch(self, talk: Conversation) -> None:
         """``talk`` is the conversation now."""
-        self._pointing = talk if type(talk) is NativeTranslator and self.memory.point else None
+        self._pointing = talk if isinstance(talk, NativeTranslator) and self.memory.point else None
 
     @property
     def settled(self) -> bool:

@@ -62,3 +62,9 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
 def test_a_folder_of_that_name_is_not_a_file(tmp_path: Path) -> None:
     (tmp_path / "ferryllm.toml").mkdir()
     assert find_config(None, {"HOME": "/\0"}, tmp_path) is None
+
+
+def test_the_first_of_the_forms_counts(tmp_path: Path) -> None:
+    for name in ("ferryllm.json", "ferryllm.yml", "ferryllm.yaml", "ferryllm.toml"):
+        local = touch(tmp_path / name)
+        assert find_config(None, {}, tmp_path) == local

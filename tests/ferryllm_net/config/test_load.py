@@ -22,7 +22,7 @@ api_key_env = "KEY"
 
 ENVIRON = {"KEY": PROVIDER_KEY}
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "config").glob("*.toml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "config").iterdir())
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -239,7 +239,7 @@ def test_a_base_url_without_its_key_is_not_ignored_in_silence() -> None:
     assert "OPENAI_API_KEY is not set" in str(settings.warnings[0])
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_each_example_loads_without_a_warning(path: Path) -> None:
     vendors = ("OPENAI", "ANTHROPIC", "GEMINI", "OPENROUTER", "DEEPSEEK")
     names = (*(f"{vendor}_API_KEY" for vendor in vendors), "FERRYLLM_API_KEYS")
@@ -249,16 +249,19 @@ def test_each_example_loads_without_a_warning(path: Path) -> None:
 
 
 def test_the_examples_are_there() -> None:
-    assert [path.stem for path in EXAMPLES] == [
-        "anthropic",
-        "claude-code-to-openai",
-        "codex-to-anthropic",
-        "gemini",
-        "local-llama-cpp",
-        "local-ollama",
-        "multi",
-        "openai",
-        "passthrough",
-        "responses-sqlite",
-        "vendor",
+    assert [path.name for path in EXAMPLES] == [
+        "anthropic.toml",
+        "claude-code-to-openai.toml",
+        "codex-to-anthropic.toml",
+        "gemini.toml",
+        "local-llama-cpp.toml",
+        "local-ollama.toml",
+        "models.json",
+        "models.yaml",
+        "multi.toml",
+        "openai.toml",
+        "passthrough.toml",
+        "policies.toml",
+        "responses-sqlite.toml",
+        "vendor.toml",
     ]

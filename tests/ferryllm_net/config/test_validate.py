@@ -91,7 +91,7 @@ def test_a_dialect_that_does_not_exist_is_answered_with_those_that_do(name: str)
     ("text", "key", "what", "mend"),
     [
         ("[server]\nlisen = 1", "server.lisen", "unknown key", "did you mean listen?"),
-        ("[cors]\nenabled = true", "cors", "unknown table", "known here: server, logging"),
+        ("[sockets]\nenabled = true", "sockets", "unknown table", "known here: server, logging"),
         ("[[provider]]\nname = 1", "provider", "unknown table", "did you mean providers?"),
         ("base_url = 1", "base_url", "unknown key", "it belongs to [[providers]]"),
         ("drain_timeout_secs = 1", "drain_timeout_secs", "unknown key", "it belongs to [server]"),

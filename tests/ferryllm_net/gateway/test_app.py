@@ -131,6 +131,9 @@ SERVER: dict[str, Any] = {
     "trusted_proxies": ["10.0.0.0/8"],
     "workers": 4,
     "backend": "trio",
+    "reasoning_policy": "cap",
+    "default_reasoning_effort": "low",
+    "max_reasoning_effort": "medium",
 }
 SERVER_TABLES = {
     "limits": "[server.limits]\nheader_kb = 7",
@@ -150,6 +153,9 @@ ELSEWHERE = {
     "tls_key": "test_serve.py, test_a_gateway_with_a_certificate_speaks_http2_over_tls",
     "tls_client_ca": "test_serve.py, test_clients_show_a_certificate_where_one_is_asked_for",
     "http2": "test_serve.py, test_http2_is_spoken_only_where_it_is_wanted",
+    "reasoning_policy": "test_policies.py, test_the_same_cap_reaches_what_is_translated",
+    "default_reasoning_effort": "test_policies.py, test_the_same_cap_reaches_what_is_translated",
+    "max_reasoning_effort": "test_policies.py, test_the_same_cap_reaches_what_is_translated",
 }
 """Keys that are obeyed where no `App` decides, with the test that shows it."""
 
@@ -218,7 +224,11 @@ PROVIDER: dict[str, Any] = {
     "vendor": "groq",
 }
 
-TABLES = {"quirks": "[providers.quirks]\nimages = false", "models": '[[providers.models]]\nmatch = "*"\nstop = false'}
+TABLES = {
+    "quirks": "[providers.quirks]\nimages = false",
+    "models": '[[providers.models]]\nmatch = "*"\nstop = false',
+    "headers": '[providers.headers]\nforce = { "x-a" = "1" }',
+}
 """Keys of a provider that are tables."""
 
 
@@ -239,6 +249,22 @@ def test_every_key_of_a_provider_reaches_what_decides(tmp_path: pathlib.Path, ke
     assert decides(app(load(tmp_path, {}, {key: PROVIDER[key]}))) != decides(app(load(tmp_path, {}, {})))
 
 
+ROUTE_POLICIES = {
+    "reasoning_policy": 'reasoning_policy = "force"',
+    "default_reasoning_effort": 'default_reasoning_effort = "low"',
+    "max_reasoning_effort": 'max_reasoning_effort = "low"',
+    "prompt_cache": "prompt_cache = { same_dialect = true }",
+    "transforms": '[[routes.transforms]]\ntype = "drop"\npath = "$.metadata"',
+}
+
+
+@pytest.mark.parametrize("key", sorted(ROUTE_POLICIES))
+def test_every_policy_of_a_route_decides(tmp_path: pathlib.Path, key: str) -> None:
+    plain = '[[routes]]\nmatch = "*"\nprovider = "p"\n'
+    without, with_it = (app(load(tmp_path, {}, {}, plain + more)).gateway.routes for more in ("", ROUTE_POLICIES[key]))
+    assert with_it.routes[0].policies != without.routes[0].policies
+
+
 def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
     assert {field.name for field in msgspec.structs.fields(Route)} == {
         "match",
@@ -246,6 +272,7 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
         "provider",
         "rewrite_model",
         "loss_policy",
+        *ROUTE_POLICIES,
     }
     second = '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://q.example"\n'
     routes = (
@@ -273,8 +300,10 @@ def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
 
 def test_the_sections_are_those_that_are_tried_here() -> None:
     sections = {field.name for field in msgspec.structs.fields(Config)}
-    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py, test_passthrough.py
-    tried_elsewhere = {"logging", "metrics", "responses", "passthrough"}
+    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py, test_passthrough.py, test_policies.py,
+    # config/test_models_form.py
+    policies = {"reasoning", "prompt_cache", "headers", "transforms", "cors", "models"}
+    tried_elsewhere = {"logging", "metrics", "responses", "passthrough", *policies}
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ferryllm_proto import ir
 from ferryllm_proto.policy.access import AccessRules, check, key_digest, owner, without_keys
+from ferryllm_proto.policy.cors import CorsPolicy
 
 KEYS = AccessRules((key_digest("fk-one-0123456789"), key_digest("fk-two-0123456789")))
 OPEN = AccessRules(hosts=("gateway.local",))
@@ -198,3 +199,22 @@ def test_curl_needs_no_type_and_a_page_does() -> None:
         assert kind(check(OPEN, "POST", [LOCAL, form, ("user-agent", other)])) is ir.ErrorKind.MEDIA_TYPE
     crossed = [LOCAL, form, ("user-agent", "curl/8.5.0"), ("origin", "https://evil.example")]
     assert kind(check(OPEN, "POST", crossed)) is ir.ErrorKind.PERMISSION
+
+
+PAGE = "https://app.example.com"
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([LOCAL, ("origin", PAGE), ("sec-fetch-site", "cross-site")], None),
+        ([LOCAL, ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")], ir.ErrorKind.PERMISSION),
+        ([LOCAL, ("sec-fetch-site", "cross-site")], ir.ErrorKind.PERMISSION),
+        ([("host", "evil.example"), ("origin", PAGE)], ir.ErrorKind.PERMISSION),
+        ([LOCAL, ("origin", PAGE), ("content-type", "text/plain")], ir.ErrorKind.MEDIA_TYPE),
+    ],
+)
+def test_a_page_that_is_named_comes_in_and_nothing_else_does(
+    headers: list[tuple[str, str]], found: ir.ErrorKind | None
+) -> None:
+    assert kind(check(AccessRules(pages=CorsPolicy((PAGE,))), "POST", headers)) is found

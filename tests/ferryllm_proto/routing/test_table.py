@@ -1,9 +1,15 @@
-"""Routes: exact, longest prefix, ``*``."""
+"""Routes: what wins over what, who may answer, and what a client may wish."""
 
 from __future__ import annotations
 
 import pytest
 
+from ferryllm_proto.errors import RemoteProtocolError
+from ferryllm_proto.loss import LossPolicy
+from ferryllm_proto.policy.reasoning import ReasoningMode, ReasoningPolicy
+from ferryllm_proto.policy.route import RoutePolicies
+from ferryllm_proto.routing.balance import Target
+from ferryllm_proto.routing.patterns import PatternError
 from ferryllm_proto.routing.table import MatchType, Route, RouteTable
 
 TABLE = RouteTable(
@@ -55,3 +61,117 @@ def test_without_a_match_there_is_no_route() -> None:
 
 def test_names_are_listed_once_in_file_order() -> None:
     assert TABLE.names() == ("*", "claude-", "claude-opus-", "claude-opus-4-6", "claude-opus-4-6[1m]")
+
+
+def test_prefixes_and_globs_rank_by_their_own_characters_then_regexes_then_star() -> None:
+    table = RouteTable(
+        (
+            Route("*", "any"),
+            Route("gpt-.*", "regex", MatchType.REGEX),
+            Route(".*-mini", "regex2", MatchType.REGEX),
+            Route("gpt-5", "prefix"),
+            Route("gpt-5*-mini", "glob", MatchType.GLOB),
+            Route("gpt-5.4-mini", "exact", MatchType.EXACT),
+            Route("gpt-*", "short glob", MatchType.GLOB),
+        )
+    )
+    found = {
+        model: route.provider
+        for model in ("gpt-5.4-mini", "gpt-5.5-mini", "gpt-5", "gpt-4o", "o4-mini", "o4")
+        if (route := table.resolve(model)) is not None
+    }
+    assert found == {
+        "gpt-5.4-mini": "exact",
+        "gpt-5.5-mini": "glob",
+        "gpt-5": "prefix",
+        "gpt-4o": "short glob",
+        "o4-mini": "regex2",
+        "o4": "any",
+    }
+
+
+def test_a_pattern_that_cannot_be_used_is_refused_when_the_table_is_made() -> None:
+    with pytest.raises(PatternError, match="refers back"):
+        RouteTable((Route("(a)\\1", "p", MatchType.REGEX),))
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5.4-20260305", "gpt-5.4-2026-03-05", "gpt-5.4--ferryllm-work-1x2y3z", "gpt-5.4[1m]"]
+)
+def test_m3_dates_and_aliases_are_ignored_where_no_route_names_them(model: str) -> None:
+    star, route = Route("*", "any"), Route("gpt-5.4", "p", MatchType.EXACT)
+    assert RouteTable((star, route)).resolve(model) is route
+    named = Route(model, "named", MatchType.EXACT)
+    assert RouteTable((star, route, named)).resolve(model) is named
+
+
+def test_a_plan_names_the_models_of_targets_and_fallbacks() -> None:
+    targets = (Target("a", "a-model", 3), Target("b"))
+    route = Route("m", "a", rewrite_model="real", targets=targets, fallbacks=(Target("c"), Target("d", "d-model")))
+    plan = RouteTable((route,)).plan("m")
+    assert plan is not None
+    assert plan.targets == (Target("a", "a-model", 3), Target("b", "real"))
+    assert plan.fallbacks == (Target("c", "real"), Target("d", "d-model"))
+    assert [route.at(target).rewrite_model for target in plan.targets] == ["a-model", "real"]
+    assert route.at(plan.fallbacks[1]).provider == "d"
+    simple = Route("n", "p", rewrite_model="x")
+    plan = RouteTable((simple,)).plan("n")
+    assert plan is not None
+    assert plan.targets == (Target("p", "x"),)
+    assert simple.at(plan.targets[0]) is simple
+    assert RouteTable(()).plan("n") is None
+
+
+def hinting(*routes: Route) -> RouteTable:
+    return RouteTable(routes, frozenset({"one", "two"}))
+
+
+def test_a_hint_chooses_the_provider_and_nobody_stands_in_for_it() -> None:
+    table = hinting(Route("m", "one", fallbacks=(Target("two"),), loss_policy=LossPolicy.STRICT))
+    plan = table.plan("m", "two")
+    assert plan is not None
+    assert (plan.targets, plan.fallbacks, plan.hinted) == ((Target("two"),), (), True)
+    assert plan.route.loss_policy is LossPolicy.STRICT
+    assert plan.route.provider == "two"
+
+
+def test_policies_hold_for_a_hint_too_with_a_route_and_without_one() -> None:
+    capped = RoutePolicies(ReasoningPolicy(ReasoningMode.CAP, maximum="low"))
+    common = RoutePolicies(ReasoningPolicy(ReasoningMode.CAP, maximum="high"))
+    table = RouteTable((Route("m", "one", policies=capped),), frozenset({"one", "two"}), common)
+    for model, expected in (("m", capped), ("provider:two/m", capped), ("unknown", common)):
+        plan = table.plan(model, "two")
+        assert plan is not None
+        assert plan.route.policies == expected
+        assert [target.provider for target in plan.targets] == ["two"]
+
+
+def test_a_route_that_renames_the_model_decides_against_a_hint() -> None:
+    for route in (
+        Route("m", "one", rewrite_model="x"),
+        Route("m", "one", targets=(Target("one", "x"), Target("two"))),
+    ):
+        plan = hinting(route).plan("m", "two")
+        assert plan is not None
+        assert not plan.hinted
+
+
+def test_a_model_that_names_its_provider_goes_there_under_its_plain_name() -> None:
+    table = hinting(Route("*", "one"), Route("provider:two/taken", "one", MatchType.EXACT))
+    plan = table.plan("provider:two/gpt")
+    assert plan is not None
+    assert plan.targets == (Target("two", "gpt"),)
+    taken = table.plan("provider:two/taken")
+    assert taken is not None
+    assert not taken.hinted
+
+
+def test_a_hint_at_no_provider_is_a_404_and_without_hints_nothing() -> None:
+    for ask in (("m", "nobody"), ("provider:nobody/m", None)):
+        with pytest.raises(RemoteProtocolError) as caught:
+            hinting(Route("*", "one")).plan(*ask)
+        assert caught.value.error.http_status == 404
+        assert "'nobody'" in caught.value.error.message
+        plan = RouteTable((Route("*", "one"),)).plan(*ask)
+        assert plan is not None
+        assert plan.targets == (Target("one"),)

@@ -1,0 +1,263 @@
+"""What the gateway does so that providers find prompts in their caches, on requests that are translated.
+
+Breakpoints where a client of another protocol could set none, a key that says which requests share a beginning, lines
+that change taken from that beginning. Never against the client: its own breakpoints, lifetimes and key stay, and of the
+four breakpoints that Anthropic takes only those are used that it left free. Bytes that pass through are in
+`prompt_fields`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from .. import ir
+from ..dialects.openai.vendors import profile
+from ..rules import NO_RULES, ProviderRules
+from .prompt_system import Parted, part
+
+MAX_BREAKPOINTS = 4
+"""Breakpoints Anthropic takes in one request (translation.md A40)."""
+MAX_KEY = 64
+"""Characters of a ``prompt_cache_key`` (OpenAI's API reference)."""
+_DIGITS = 32
+MAX_PREFIX = MAX_KEY - _DIGITS - 1
+"""Characters of `PromptCachePolicy.key`."""
+HOUR = "1h"
+
+
+class PromptCachePolicy(msgspec.Struct, frozen=True):
+    """The policy of one route. The default does nothing."""
+
+    breakpoints: bool = False
+    """Set breakpoints at providers that speak Anthropic's dialect, where the next three say."""
+    system: bool = True
+    tools: bool = True
+    last_user: bool = True
+    ttl: str | None = None
+    """Lifetime of these breakpoints: ``5m``, ``1h``; None is the provider's own."""
+    key: str | None = None
+    """How the ``prompt_cache_key`` begins that requests without one get; None: they get none."""
+    retention: str | None = None
+    """The ``prompt_cache_retention`` of requests without one."""
+    strip_prefixes: tuple[str, ...] = ()
+    """Lines of the system prompt that begin so are dropped."""
+    relocate: tuple[int, int] | None = None
+    """Bytes of the system prompt whose lines are moved to the end of the last user turn."""
+    same_dialect: bool = False
+    """Whether bytes that would pass through are changed too."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it changes no request at all."""
+        return not (self.breakpoints or self.key or self.retention or self.strip_prefixes or self.relocate)
+
+
+NO_PROMPT_CACHE = PromptCachePolicy()
+
+
+class Shaped(msgspec.Struct, frozen=True):
+    """What was done to one request, for the log."""
+
+    stripped_lines: int = 0
+    moved_bytes: int = 0
+    breakpoints: int = 0
+    """Set here; the client's own are not counted."""
+    keyed: bool = False
+
+
+NOTHING = Shaped()
+
+
+def apply(
+    policy: PromptCachePolicy, request: ir.Request, backend: str, model: str, rules: ProviderRules = NO_RULES
+) -> tuple[ir.Request, Shaped]:
+    """``request`` for a provider of the dialect ``backend``; ``model`` is the provider's name of the model."""
+    if policy.idle:
+        return request, NOTHING
+    parted = part([text.text for text in request.system], policy.strip_prefixes, _span(policy, request))
+    request = _without(request, parted)
+    changes: dict[str, object] = {}
+    takes_key, takes_retention = key_fields(backend, model, rules)
+    if policy.key and takes_key and request.cache_key is None:
+        texts = [text.text for text in request.system]
+        changes["cache_key"] = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
+    if policy.retention and takes_retention and request.cache_retention is None:
+        changes["cache_retention"] = policy.retention
+    if changes:
+        request = msgspec.structs.replace(request, **changes)
+    count = 0
+    if policy.breakpoints and backend == "anthropic":
+        request, count = _with_breakpoints(policy, request)
+    if parted.moved:
+        request = _with_text(request, parted.moved)
+    return request, Shaped(parted.stripped, len(parted.moved.encode()), count, "cache_key" in changes)
+
+
+def key_fields(backend: str, model: str, rules: ProviderRules) -> tuple[bool, bool]:
+    """Whether a provider takes ``prompt_cache_key`` and ``prompt_cache_retention``."""
+    if backend == "openai_responses":
+        return True, True
+    if backend != "openai":
+        return False, False
+    fields = profile(model, rules).fields
+    return "prompt_cache_key" in fields, "prompt_cache_retention" in fields
+
+
+def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[bytes]) -> str:
+    """``prefix`` and a digest of what the beginning of a prompt consists of: the model, the tools, the system prompt.
+
+    Equal beginnings give equal keys in every process and on every day; nothing of the conversation itself, of the
+    client or of its key is in it. OpenAI keeps the caches of different organisations apart by itself.
+    """
+    digest = hashlib.sha256()
+    for piece in (model.encode(), *tools, b"", *(text.encode("utf-8", "surrogatepass") for text in system)):
+        digest.update(len(piece).to_bytes(8, "big") + piece)
+    return f"{prefix[:MAX_PREFIX]}:{digest.hexdigest()[:_DIGITS]}"
+
+
+# --- the system prompt -----------------------------------------------------------------------------------
+
+
+def _span(policy: PromptCachePolicy, request: ir.Request) -> tuple[int, int] | None:
+    """Where lines are moved from; None where there is nowhere to move them to."""
+    return policy.relocate if any(turn.role is ir.Role.USER for turn in request.turns) else None
+
+
+def _without(request: ir.Request, parted: Parted) -> ir.Request:
+    system: list[ir.Text] = []
+    for old, text in zip(request.system, parted.kept, strict=True):
+        if text == old.text:
+            system.append(old)
+        elif text:
+            system.append(msgspec.structs.replace(old, text=text))
+        elif old.cache is not None and system and system[-1].cache is None:
+            system[-1] = msgspec.structs.replace(system[-1], cache=old.cache)  # it ends the same beginning
+    return msgspec.structs.replace(request, system=tuple(system))
+
+
+def _with_text(request: ir.Request, text: str) -> ir.Request:
+    """``request`` with ``text`` as the last words of the last user turn."""
+    at = _last_user(request)
+    assert at is not None
+    turn = request.turns[at]
+    turn = msgspec.structs.replace(turn, parts=(*turn.parts, ir.Text(text)))
+    return msgspec.structs.replace(request, turns=(*request.turns[:at], turn, *request.turns[at + 1 :]))
+
+
+def _last_user(request: ir.Request) -> int | None:
+    return next((n for n in range(len(request.turns) - 1, -1, -1) if request.turns[n].role is ir.Role.USER), None)
+
+
+# --- breakpoints -----------------------------------------------------------------------------------------
+
+_MARKABLE = (ir.Text, ir.Image, ir.Document, ir.ToolCall, ir.ToolResult)
+
+
+def choose(
+    policy: PromptCachePolicy, free: int, places: Sequence[bool], before: Sequence[Sequence[str | None]]
+) -> dict[int, str | None]:
+    """Which of tools (0), system (1) and messages (2) get a breakpoint, with its lifetime.
+
+    ``free`` is how many may still be set, ``places`` where there is something to set one on and none is yet,
+    ``before`` the lifetimes of the client's own, by place. The system's covers the tools, and the last turn's is new in
+    every request, so these two come first. Anthropic refuses a longer lifetime behind a shorter one.
+    """
+    wanted = [n for n in (1, 2, 0) if places[n] and (policy.tools, policy.system, policy.last_user)[n]]
+    out: dict[int, str | None] = {}
+    for n in wanted[: max(free, 0)]:
+        later = [ttl for place in before[n:] for ttl in place]
+        earlier = [ttl for place in before[: n + 1] for ttl in place]
+        if HOUR in later:
+            out[n] = HOUR
+        elif policy.ttl == HOUR and any(ttl != HOUR for ttl in earlier):
+            out[n] = None
+        else:
+            out[n] = policy.ttl
+    return out
+
+
+def _with_breakpoints(policy: PromptCachePolicy, request: ir.Request) -> tuple[ir.Request, int]:
+    tools = [tool for tool in request.tools if isinstance(tool, ir.Function)]
+    last = _last_user(request)
+    spot = _last_markable(request.turns[last].parts) if last is not None else None
+    marks = (
+        [tool.cache.ttl for tool in tools if tool.cache is not None],
+        [text.cache.ttl for text in request.system if text.cache is not None],
+        [ttl for turn in request.turns for ttl in _lifetimes(turn.parts)],
+    )
+    whole = request.ext is not None and "cache_control" in request.ext.fields  # Anthropic's automatic breakpoint
+    free = MAX_BREAKPOINTS - sum(map(len, marks)) - whole
+    own = last is not None and spot is not None and getattr(request.turns[last].parts[spot], "cache", None) is None
+    ending = _last_markable(request.system)
+    places = (bool(tools) and not marks[0], ending is not None and not marks[1], own)
+    chosen = choose(policy, free, places, marks)
+    changes: dict[str, object] = {}
+    if 0 in chosen:
+        at = max(n for n, tool in enumerate(request.tools) if isinstance(tool, ir.Function))
+        changes["tools"] = _marked(request.tools, at, chosen[0])
+    if 1 in chosen and ending is not None:
+        changes["system"] = _marked(request.system, ending, chosen[1])
+    if 2 in chosen and last is not None and spot is not None:
+        turn = request.turns[last]
+        turn = msgspec.structs.replace(turn, parts=_marked(turn.parts, spot, chosen[2]))
+        changes["turns"] = (*request.turns[:last], turn, *request.turns[last + 1 :])
+    return (msgspec.structs.replace(request, **changes) if changes else request), len(chosen)
+
+
+def _marked(things: tuple[object, ...], at: int, ttl: str | None) -> tuple[object, ...]:
+    thing = things[at]
+    assert isinstance(thing, msgspec.Struct)
+    return (*things[:at], msgspec.structs.replace(thing, cache=ir.CacheMark(ttl)), *things[at + 1 :])
+
+
+def _last_markable(parts: Sequence[ir.Part]) -> int | None:
+    for n in range(len(parts) - 1, -1, -1):
+        part_ = parts[n]
+        if isinstance(part_, _MARKABLE) and not (isinstance(part_, ir.Text) and not part_.text.strip()):
+            return n
+    return None
+
+
+def _lifetimes(parts: Iterable[ir.Part]) -> Iterable[str | None]:
+    for part_ in parts:
+        if isinstance(part_, ir.ToolResult):
+            yield from _lifetimes(part_.parts)
+        if (mark := getattr(part_, "cache", None)) is not None:
+            yield mark.ttl
+
+
+def _fingerprint(tool: ir.Tool) -> bytes:
+    """What a provider reads of a tool, as bytes."""
+    if isinstance(tool, ir.HostedTool):
+        return tool.raw
+    schema = tool.schema if isinstance(tool, ir.Function) else (tool.definition or "").encode()
+    return b"\0".join([tool.name.encode(), (tool.description or "").encode(), schema or b""])
+
+
+# --- what came of it -------------------------------------------------------------------------------------
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What a cache did for one answer, for log and metrics; None is not known."""
+
+    prompt_tokens: int | None
+    """All of the input, cached or not."""
+    cached_tokens: int | None
+    """Of these, read from a cache."""
+    creation_tokens: int | None
+    """Of these, written to one."""
+    hit_ratio: float | None
+    """Cached of all, 0 to 1."""
+
+
+def observe(usage: ir.Usage | None) -> Observation:
+    """What ``usage`` tells of the cache."""
+    if usage is None:
+        return Observation(None, None, None, None)
+    total, read = usage.input_total, usage.cache_read
+    # Some providers count more tokens as cached than the prompt has (wire.md 7.7).
+    ratio = min(1.0, read / total) if read is not None and total else None
+    return Observation(total, read, usage.cache_write, ratio)
