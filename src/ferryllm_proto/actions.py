@@ -10,7 +10,10 @@ import msgspec
 from . import ir
 from .dialect import UpstreamRequest
 from .loss import Loss
+from .policy.prompt_cache import Observation
 from .responses.kept import KeptResponse
+from .routing.keys import ClientKey
+from .routing.pricing import Cost
 
 
 class ReadBody(msgspec.Struct, frozen=True):
@@ -101,6 +104,24 @@ class Outcome(enum.Enum):
     CANCELLED = "cancelled"
 
 
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt at a provider, when it is over. Times are seconds."""
+
+    provider: str
+    model: str
+    """What the provider was asked for."""
+    outcome: str
+    """``ok``, or the `Fault` it ended with, in its words; ``cancelled`` when the client left."""
+    status: int | None
+    """Of the provider's answer; None: there was none."""
+    waited: float
+    """Between the failure before and this one's beginning."""
+    latency: float
+    """To the first content, or to the failure."""
+    reason: str = ""
+    """Why another one followed, or none."""
+
+
 class Record(msgspec.Struct, frozen=True):
     """What is known of the exchange when it is over. The last action of every exchange, exactly once.
 
@@ -126,6 +147,25 @@ class Record(msgspec.Struct, frozen=True):
     attempts: int
     sent: int = 0
     """Bytes of the answer's body, as the client gets them."""
+    created: float = 0.0
+    """Unix seconds, when the request came."""
+    key: ClientKey | None = None
+    """Whose request it was, where keys are known."""
+    route: str | None = None
+    """The route's ``match``: a name of the configuration and not of the client."""
+    tries: tuple[Attempt, ...] = ()
+    """The attempts in their order."""
+    cost: Cost | None = None
+    """Nano-dollars; None where no prices are known at all."""
+    refused: str | None = None
+    """Why it was turned away at the desk, in the word of `Refusal.reason`, ``busy`` at the gate."""
+    queued: float | None = None
+    """How long it waited to be let in."""
+    requested_effort: str | None = None
+    """The client's reasoning effort, where a policy looked at it."""
+    applied_effort: str | None = None
+    cache: Observation | None = None
+    """What the provider's prompt cache did."""
 
 
 Action = Union[  # noqa: UP007 - as above
