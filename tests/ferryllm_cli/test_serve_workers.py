@@ -119,6 +119,7 @@ def test_a_worker_that_dies_is_started_again_and_its_counts_stay(tmp_path: pathl
         assert len(children(running.process.pid) | before) == 2
         ask()
         until(lambda: counted() == {"7.0"}, running)
+        until(lambda: "\nferryllm_workers 2.0\n" in get(f"{running.base_url}/metrics"), running)
         assert running.process.poll() is None
 
 

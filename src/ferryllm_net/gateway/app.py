@@ -24,6 +24,7 @@ from ferryllm_proto.policy.cors import answer_headers, preflight
 
 from .endpoints import Endpoints
 from .interpreter import Interpreter
+from .parts import Parts
 from .upstream import Upstream
 
 SWEEP_SECS = 0.1
@@ -40,7 +41,9 @@ class App:
     Raises `StoreError` when the store of responses can not be opened.
     """
 
-    def __init__(self, settings: Settings, log: Log, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, settings: Settings, log: Log, *, limits: Limits | None = None, parts: Parts | None = None
+    ) -> None:
         self.settings = settings
         self.log = log
         self.limits = limits or http_limits(settings)
@@ -49,14 +52,17 @@ class App:
             self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
         )
         self.upstreams = {provider.name: upstream(provider) for provider in settings.providers}
-        self.responses = open_responses(settings.responses)
+        self.parts = parts or Parts()
+        """Closed by who opened them."""
+        self.responses = open_responses(settings.responses) if parts is None else parts.responses
+        self._own_responses = parts is None
         self.pool = Pool(limits=self.limits)
         self.running: set[Interpreter] = set()
         self.listening = False
         self.draining: Callable[[], bool] = _never
         self.clock: Callable[[], float] = anyio.current_time
         """Seconds on the clock of deadlines; of the running loop itself as soon as it runs."""
-        self.metrics = Metrics()
+        self.metrics = Metrics(keys=settings.metrics.keys)
         self.remembered = Budget()
         """What WebSocket connections remember together."""
         self.endpoints = Endpoints(self)
@@ -127,9 +133,9 @@ class App:
             await anyio.sleep(SWEEP_RESPONSES_SECS)
 
     async def aclose(self) -> None:
-        """Close the idle upstream connections and the store of responses."""
+        """Close the idle upstream connections, and a store of responses of its own."""
         await self.pool.aclose()
-        if self.responses is not None:
+        if self._own_responses and self.responses is not None:
             await self.responses.aclose()
 
 

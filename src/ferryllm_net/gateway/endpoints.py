@@ -8,7 +8,6 @@ from urllib.parse import unquote
 import anyio
 
 from ferryllm_net.http import Request, RequestError, RequestHead, Responder, Timeouts, UpstreamError
-from ferryllm_net.telemetry.metrics import CONTENT_TYPE
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
@@ -60,11 +59,12 @@ class Endpoints:
             await respond.complete(200, [_TEXT], b"ok")
         elif entry.operation is Operation.READY:
             await self._ready(respond)
-        elif entry.operation is Operation.METRICS and not self._app.settings.metrics:
+        elif entry.operation is Operation.METRICS and not self._app.settings.metrics.enabled:
             error = ir.Error(ir.ErrorKind.NOT_FOUND, "metrics are switched off: set enabled = true in [metrics]")
             await self._refuse(entry, error, respond, request_id)
         elif entry.operation is Operation.METRICS:
-            await respond.complete(200, [("content-type", CONTENT_TYPE)], self._app.metrics.exposition())
+            text, kind = await self._app.metrics.scrape(request.header("accept"))
+            await respond.complete(200, [("content-type", kind)], text)
         elif entry.operation in STORED:
             await self._stored.answer(entry, request, respond, request_id)
         elif entry.operation is Operation.ROOT:
