@@ -40,10 +40,12 @@ from .inputs import (
     UpstreamLost,
 )
 from .notes import answered, failed, incoming, resolved, sending
-from .policy.access import by_name, check, owner
+from .policy.access import by_name, identify, owner
 from .refusals import lost, no_entry, too_large, unknown_model, unread
 from .responses.remembering import Remembering
 from .responses.stateful import NO_MEMORY, KeptTranslator
+from .routing.choice import Routing
+from .routing.keys import Desk, Refusal
 from .routing.table import Route
 from .snapshot import Gateway, Provider
 from .stages import TRANSITIONS, State
@@ -73,7 +75,17 @@ class Exchange:
     the log), ``seed`` what minted ids derive from, ``created`` Unix seconds.
     """
 
-    def __init__(self, gateway: Gateway, *, id: str, seed: int = 0, created: float = 0.0) -> None:  # noqa: A002
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        id: str,  # noqa: A002
+        seed: int = 0,
+        created: float = 0.0,
+        routing: Routing | None = None,
+        desk: Desk | None = None,
+        chance: Callable[[], float] = lambda: 0.5,
+    ) -> None:
         self.state = _IDLE
         self.id = id
         self._gateway = gateway
@@ -163,15 +175,25 @@ class Exchange:
         path = target.partition("?")[0]
         self._entry = entry = find(event.method, path, headers, gateway.forwards)
         uploads = type(entry) is Entry and entry.operation is _FORWARD
-        refused = check(gateway.access, event.method, headers, target, uploads=uploads, fields=fields)
-        if refused is not None:
-            return self._refuse(refused, now)
+        who = identify(
+            gateway.access,
+            gateway.keys,
+            event.method,
+            headers,
+            target,
+            self._created,
+            uploads=uploads,
+            hints=gateway.hints,
+            fields=fields,
+        )
+        if type(who) is Refusal:
+            return self._refuse(who.error, now)
         if isinstance(entry, NoEntry):
             return self._refuse(no_entry(event.method, path, entry), now)
         if entry.operation not in CONVERSATIONS:
             raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
         if entry.dialect == _RESPONSES:
-            self._past = Remembering(gateway, owner(gateway.access, headers, target), self._created)
+            self._past = Remembering(gateway, owner(who), self._created)
         length = fields.get("content-length", "")
         if length.isdigit() and length.isascii() and int(length) > gateway.body_limit:
             return self._refuse(too_large(gateway.body_limit), now)
@@ -389,6 +411,15 @@ class Exchange:
         talk = self._talk
         assert talk is not None
         return self._deliver(talk.fail(error), now, upstream_open=upstream_open)
+
+    def _on_admitted(self, event: Input, now: float) -> list[Action]:
+        raise NotImplementedError
+
+    def _on_refused(self, event: Input, now: float) -> list[Action]:
+        raise NotImplementedError
+
+    def _on_pause_over(self, event: Input, now: float) -> list[Action]:
+        raise NotImplementedError
 
     # --- time ---
 

@@ -21,6 +21,7 @@ from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
 from ferryllm_proto.policy.cors import answer_headers, preflight
+from ferryllm_proto.routing.keys import ClientKey, KeyBook
 
 from .endpoints import Endpoints
 from .interpreter import Interpreter
@@ -195,8 +196,8 @@ def gateway(settings: Settings) -> Gateway:
     }
     addresses = [one.address for one in settings.server.listeners]
     keys = settings.auth.keys if settings.auth.enabled else ()
+    book = KeyBook(ClientKey(f"env-{n}", key_digest(key.reveal())) for n, key in enumerate(keys, 1))
     access = AccessRules(
-        tuple(key_digest(key.reveal()) for key in keys),
         loopback=all(address.loopback for address in addresses),
         hosts=tuple(address.host.lower() for address in addresses if address.host),
         pages=settings.cors,
@@ -208,6 +209,7 @@ def gateway(settings: Settings) -> Gateway:
         body_limit=settings.server.body_limit_bytes,
         forwards=tuple(Forward(one.path, one.provider, one.dialect) for one in settings.passthrough),
         keeps_responses=settings.responses.store != "off",
+        keys=book if settings.auth.enabled else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -13,8 +14,9 @@ from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.errors import RemoteProtocolError
-from ferryllm_proto.policy.access import check
+from ferryllm_proto.policy.access import identify
 from ferryllm_proto.refusals import unknown_model
+from ferryllm_proto.routing.keys import ClientKey, Refusal
 
 from .stored_responses import STORED, StoredResponses
 
@@ -44,18 +46,9 @@ class Endpoints:
 
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
-        refused = (
-            None
-            if entry.public
-            else check(
-                self._app.gateway_for(request).access,
-                request.method,
-                request.headers,
-                f"{request.path}?{request.query}",
-            )
-        )
-        if refused is not None:
-            await self._refuse(entry, refused, respond, request_id)
+        who = None if entry.public else self.identify(request)
+        if type(who) is Refusal:
+            await self._refuse(entry, who.error, respond, request_id)
         elif entry.operation is Operation.HEALTH:
             await respond.complete(200, [_TEXT], b"ok")
         elif entry.operation is Operation.READY:
@@ -83,6 +76,13 @@ class Endpoints:
         else:
             assert entry.operation is Operation.SOCKET
             await self._socket(entry, request, respond, request_id)
+
+    def identify(self, request: Request) -> ClientKey | Refusal | None:
+        """Whose ``request`` is, or why it is turned away."""
+        gateway, target = self._app.gateway_for(request), f"{request.path}?{request.query}"
+        return identify(
+            gateway.access, gateway.keys, request.method, request.headers, target, time.time(), hints=gateway.hints
+        )
 
     def models(self) -> list[ir.Model]:
         """What the routes serve: names as they are, prefixes with a ``*`` behind them."""
