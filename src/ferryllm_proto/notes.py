@@ -68,8 +68,11 @@ def attempt_failed(attempt: Attempt, number: int, error: ir.Error, *, own: bool)
 
 def retrying(provider: str, step: Step, attempt: int) -> Note:
     """The same target is asked once more."""
-    fields = {"provider": provider, "attempt": attempt, "wait_ms": round(step.wait * 1000), "reason": step.reason}
-    return Note("retrying upstream request", fields)
+    wait = round(step.wait * 1000)
+    return Note(
+        "retrying upstream request",
+        {"provider": provider, "attempt": attempt, "wait_ms": wait, "reason": step.reason},
+    )
 
 
 def trying_fallback(provider: str, model: str, reason: str, attempt: int) -> Note:
@@ -92,14 +95,11 @@ def circuits(changes: Sequence[Change], now: float) -> list[Note]:
     out = []
     for change in changes:
         name, level = _MOVED[change.state]
-        secs = round(max(change.until - now, 0.0)) if change.state in (State.OPEN, State.HELD) else None
-        fields = {
-            "provider": change.provider,
-            "model": change.model,
-            "because": "key" if change.key else "asked to wait" if change.state is State.HELD else "failures",
-            "secs": secs,
-        }
-        out.append(Note(name, fields if change.state is not State.CLOSED else {**fields, "because": None}, level=level))
+        fields: dict[str, str | int | bool | None] = {"provider": change.provider, "model": change.model}
+        if change.state in (State.OPEN, State.HELD):
+            fields["because"] = "key" if change.key else "failures" if change.state is State.OPEN else "asked to wait"
+            fields["secs"] = round(max(change.until - now, 0.0))
+        out.append(Note(name, fields, level=level))
     return out
 
 

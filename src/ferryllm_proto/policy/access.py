@@ -67,7 +67,7 @@ def identify(
     if keys is None:
         return _check_browser(rules, method, fields, uploads=uploads)
     given = _given(headers, fields, target)
-    if type(given) is not str:
+    if not isinstance(given, str):
         return given
     if hints:
         given = split_key(given)[1]

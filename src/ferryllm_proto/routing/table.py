@@ -169,6 +169,11 @@ class RouteTable:
         found = self.resolve(model)
         return None if found is None else self._plans[id(found)]
 
+    @property
+    def alone(self) -> bool:
+        """Whether a plan of one target is `Plan.alone`."""
+        return not self._counted
+
     def _pinned(self, provider: str, model: str | None, route: Route | None) -> Plan:
         if provider not in self._providers:
             shown = provider if len(provider) <= 100 else provider[:100] + "..."
@@ -184,7 +189,7 @@ class RouteTable:
             route = msgspec.structs.replace(
                 route, provider=provider, rewrite_model=model, targets=(), fallbacks=(), balance=Balance.WEIGHTED
             )
-        return Plan(route, (Target(provider, model),), hinted=True, alone=not self._counted)
+        return Plan(route, (Target(provider, model),), hinted=True, alone=self.alone)
 
     def _lookup(self, model: str) -> Route | None:
         exact = self._exact.get(model)
