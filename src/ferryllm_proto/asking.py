@@ -32,7 +32,7 @@ from .routing.choice import Choice, Errand, Nobody, Routing
 from .routing.keys import Desk
 from .routing.retry import Next, RetryRules, Step
 from .routing.table import NO_OVERRIDES, Overrides, Plan, Route
-from .snapshot import Gateway, Provider
+from .snapshot import Provider
 from .stages import State
 from .translate import State as Translation
 from .translate import Translator

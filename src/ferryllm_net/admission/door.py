@@ -24,6 +24,9 @@ class Door(Protocol):
 
     desk: Desk
     """Keys, and what limits them. An exchange asks it what to estimate; only the door admits by it."""
+    shares: bool
+    """Whether it keeps the places of sessions for many processes: then it is asked about requests that nothing limits
+    too."""
 
     async def enter(self, admit: Admit, now: float, unix: float) -> Admitted | Refused:
         """Let a request in, or say why not. It may wait: for its turn, or for whoever counts.

@@ -16,11 +16,21 @@ from .models_form import expand
 from .passthrough import resolve_passthrough
 from .policies import Policies
 from .problems import Path as KeyPath
-from .problems import Report, nearest
+from .problems import Report
 from .provider_rules import check_rules, provider_rules
 from .proxy import resolve_proxy
 from .responses import resolve_responses
-from .schema import Config, Provider, Route, Server
+from .routing import (
+    breaker_rules,
+    check_route,
+    provider_bounds,
+    resolve_client_limits,
+    resolve_route,
+    resolve_routing,
+    with_older,
+)
+from .routing_settings import RoutingSettings
+from .schema import Config, Provider, Server
 from .secret import Secret
 from .settings import (
     AuthSettings,
@@ -45,7 +55,7 @@ def resolve(
     without providers is a fault; it is none where the demo provider is to follow.
     """
     retries = {name: entry.retry for name, entry in config.models.items()}
-    config = expand(config, report)
+    config = with_older(expand(config, report), report)
     credentials = Credentials(environ, base, report)
     policies = Policies(config, report)
     listeners = resolve_listeners(config.server, report)
@@ -54,7 +64,8 @@ def resolve(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
     providers = _providers(config, credentials, listeners, policies, environ, report)
-    routes = _routes(config, policies, retries, report)
+    routing = resolve_routing(config, report)
+    routes = _routes(config, policies, retries, routing, report)
     auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
     exposed = open_to_others(listeners)
     if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
@@ -81,6 +92,9 @@ def resolve(
         ),
         metrics=config.metrics.enabled,
         cors=policies.cors,
+        routing=routing,
+        policies=policies.common(),
+        limits=resolve_client_limits(config, report),
         responses=resolve_responses(config.responses, base, report),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
@@ -191,6 +205,8 @@ def provider_settings(
         http2=provider.http2,
         max_connections=provider.max_connections,
         socket=url.socket,
+        bounds=provider_bounds(provider),
+        breaker=None if provider.breaker is None else breaker_rules(provider.breaker),
     )
 
 
@@ -247,7 +263,11 @@ def _check_loop(
 
 
 def _routes(
-    config: Config, policies: Policies, retries: Mapping[str, int | None], report: Report
+    config: Config,
+    policies: Policies,
+    retries: Mapping[str, int | None],
+    routing: RoutingSettings,
+    report: Report,
 ) -> tuple[RouteSettings, ...]:
     names = list(dict.fromkeys(provider.name for provider in config.providers if provider.name))
     if not config.routes:
@@ -259,7 +279,7 @@ def _routes(
     first: dict[tuple[str, str], int] = {}
     for index, route in enumerate(config.routes):
         path: KeyPath = ("routes", index)
-        _check_route(route, path, names, report)
+        check_route(route, path, names, report)
         key = (route.match, "prefix" if route.match == "*" else route.match_type)
         if key in first and route.match:
             report.warn(
@@ -269,37 +289,20 @@ def _routes(
             )
         first.setdefault(key, index)
     return tuple(
-        RouteSettings(
-            route.match,
-            route.match_type,
-            route.provider,
-            route.rewrite_model,
-            route.loss_policy,
-            policies.of_route(route, ("routes", index)),
+        resolve_route(
+            route,
+            RouteSettings(
+                route.match,
+                route.match_type,
+                route.provider or "",
+                route.rewrite_model,
+                route.loss_policy,
+                policies.of_route(route, ("routes", index)),
+            ),
             retries.get(route.match) if route.provider == f"models.{route.match}" else None,
+            ("routes", index),
+            routing,
+            report,
         )
         for index, route in enumerate(config.routes)
     )
-
-
-def _check_route(route: Route, path: KeyPath, names: list[str], report: Report) -> None:
-    if report.accepted((*path, "match")):
-        if not route.match.strip():
-            report.error((*path, "match"), "empty", 'write match = "*" for every model')
-        elif route.match == "*" and route.match_type == "exact":
-            report.error((*path, "match_type"), '"*" matches every model, which is not exact', "leave match_type out")
-        elif "*" in route.match and route.match != "*":
-            mend = f'write match = "{route.match[:-1]}"' if route.match.find("*") == len(route.match) - 1 else ""
-            report.error(
-                (*path, "match"), f'"*" stands alone or not at all, found "{route.match}"', mend or "match a beginning"
-            )
-    if route.rewrite_model is not None and not route.rewrite_model.strip():
-        report.error((*path, "rewrite_model"), "empty", "leave it out to keep the client's model")
-    if report.accepted((*path, "provider")) and route.provider not in names:
-        near = nearest(route.provider, names)
-        known = ", ".join(f'"{name}"' for name in names) or "none"
-        report.error(
-            (*path, "provider"),
-            f'no provider is called "{route.provider}"; there are: {known}',
-            f'did you mean "{near}"?' if near else "name one of them, or add [[providers]]",
-        )

@@ -47,7 +47,8 @@ class Remembering:
         return Recall(previous, self._owner, items) if previous is not None or items else None
 
     def resume(self, recalled: Recalled | None, provider: Provider) -> bytes:
-        """The body as ``provider`` is to answer it, with what was ``recalled``. For each attempt once. Raises `RemoteProtocolError`."""
+        """The body as ``provider`` is to answer it, with what was ``recalled``: once for each attempt. Raises
+        `RemoteProtocolError`."""
         store = self._gateway.keeps_responses
         self.memory = plan(self._wishes, provider, recalled, store=store, references=self._references)
         body = prepare(self._body, self.memory)

@@ -119,8 +119,8 @@ class Refusal(msgspec.Struct, frozen=True):
     error: ir.Error
     standings: dict[Meter, Standing]
     reason: str
-    """``key`` (none, or one that is not known), ``expired``, ``revoked``, ``browser``, ``model``, ``provider``, ``quota``,
-    ``limit``, ``busy``: for the audit log and the metrics."""
+    """``key`` (none, or one that is not known), ``expired``, ``revoked``, ``browser``, ``model``, ``provider``,
+    ``quota``, ``limit``, ``busy``: for the audit log and the metrics."""
 
 
 class Desk:
