@@ -51,6 +51,9 @@ def with_older(config: Config, report: Report) -> Config:
         # 0 switches a limit off there.
         changed.setdefault(table, {})[key] = there if there or table == "retry" else None
     tables = {table: msgspec.structs.replace(getattr(config, table), **new) for table, new in changed.items()}
+    # What was off there unless it was named is off here too.
+    if "retry" in tables and tables["retry"].attempts is None:
+        tables["retry"] = msgspec.structs.replace(tables["retry"], attempts=0)
     return msgspec.structs.replace(config, **tables) if tables else config
 
 
@@ -60,7 +63,7 @@ _USUAL: Mapping[str, object] = {"retry": Retry(), "breaker": Breaker(), "limits"
 def resolve_routing(config: Config, report: Report) -> RoutingSettings:
     """What holds for all routes. Faults go to `report`."""
     return RoutingSettings(
-        retry_rules(config.retry, ("retry",), report),
+        retry_rules(config.retry, ("retry",), report, RetryRules(retries=0 if config.retry == Retry() else 2)),
         BudgetRules(percent=config.retry.budget_percent, per_minute=config.retry.budget_per_minute),
         breaker_rules(config.breaker),
         affinity_rules(config.affinity, ("affinity",), report),

@@ -65,10 +65,20 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What follows a failed attempt, as long as the client has no content of an answer: the same provider again, then
     another target of the route, then its fallbacks. A client's own mistake is never tried again."""
 
-    attempts: Annotated[
-        int,
-        Meta(ge=0, le=100, description="Further attempts at one target; 0 goes to the next target at once."),
-    ] = 2
+    attempts: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=100,
+                description="Further attempts at one target; 0 goes to the next target at once.",
+                extra={
+                    "default": "`2` where a key of this table is written, else `0`: most clients ask again themselves"
+                },
+            ),
+        ]
+        | None
+    ) = None
     total_attempts: Annotated[
         int, Meta(ge=1, le=100, description="Attempts of one request at all targets together.")
     ] = 8
