@@ -189,8 +189,7 @@ def _stores(config: str | None) -> tuple[KeysSettings, PostgresSettings | None]:
     path = find_config(config, os.environ, Path.cwd())
     try:
         parts = load_parts(path, os.environ, ("auth", "keys", "postgres"))
-        auth = parts.config.auth.enabled
-        keys = resolve_keys(parts.config.keys, os.environ, parts.base, parts.report, auth=auth)
+        keys = resolve_keys(parts.config, os.environ, parts.base, parts.report)
         postgres = resolve_postgres(parts.config.postgres, os.environ, parts.base, parts.report)
         parts.report.raise_errors()
     except ConfigError as fault:

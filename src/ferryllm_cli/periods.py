@@ -33,7 +33,10 @@ class Moment(click.ParamType[float]):
             else dt.datetime.fromtimestamp(self._now, dt.timezone.utc)
         )
         try:
-            return _moment(str(value).strip(), now, end=self._end).timestamp()
+            found = _moment(str(value).strip(), now, end=self._end).timestamp()
+            if found < 0:
+                raise ValueError("before 1970")
+            return found
         except (ValueError, OverflowError):
             self.fail(f"expected one of the forms {FORMS}, found {str(value)[:40]!r}", param, ctx)
 

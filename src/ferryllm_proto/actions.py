@@ -12,7 +12,8 @@ from .dialect import UpstreamRequest
 from .loss import Loss
 from .policy.prompt_cache import Observation
 from .responses.kept import KeptResponse
-from .routing.keys import ClientKey
+from .routing.balance import Target
+from .routing.keys import Admission, Ask, ClientKey
 from .routing.pricing import Cost
 
 
@@ -20,6 +21,46 @@ class ReadBody(msgspec.Struct, frozen=True):
     """Read the client's body, at most ``limit`` bytes decompressed; answer with `ClientBody` or `ClientFault`."""
 
     limit: int
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """Ask whether the request may go on; answer with `Admitted` or `Refused`. It may wait for its turn.
+
+    Whoever leaves before the answer gives back what was taken: there is no `Settle` then.
+    """
+
+    key: ClientKey | None
+    ask: Ask
+    flow: str
+    """Whose turn it is at the gate: the key's id; "" with keys off."""
+    session: bytes | None = None
+    """What stands for its session, where sessions have places (`affinity.session_of`)."""
+    concurrency: int | None = None
+    """How many requests of the key may be under way."""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Nothing is to be done before ``until``, on the exchange's clock: `Exchange.next_deadline` says the same."""
+
+    until: float
+    reason: str
+    attempt: int
+    """The number of the attempt that failed."""
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """The request is over. Directly before `Record`, once, and only where there was an `Admitted`. Not answered."""
+
+    admission: Admission
+    tokens: int | None
+    """What it took; None is unknown: then the estimate counts."""
+    cost: int | None
+    """Nano-dollars; None is unknown."""
+    took_place: bool
+    """Whether a provider was asked; else everything is given back."""
+    session: bytes | None = None
+    target: Target | None = None
+    """Where ``session`` is now; None: its place, if it had one, did not answer."""
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -169,5 +210,20 @@ class Record(msgspec.Struct, frozen=True):
 
 
 Action = Union[  # noqa: UP007 - as above
-    ReadBody, Open, Recall, Keep, Point, Abort, Release, SendHead, SendBody, Finish, Cut, Note, Record
+    ReadBody,
+    Admit,
+    Open,
+    Pause,
+    Recall,
+    Keep,
+    Point,
+    Abort,
+    Release,
+    SendHead,
+    SendBody,
+    Finish,
+    Cut,
+    Note,
+    Settle,
+    Record,
 ]

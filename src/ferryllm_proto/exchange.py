@@ -11,41 +11,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from . import ir
-from .actions import (
-    Abort,
-    Action,
-    Cut,
-    Finish,
-    Open,
-    Outcome,
-    ReadBody,
-    Record,
-    Release,
-    SendBody,
-    SendHead,
-)
-from .conversation import Conversation, converse, final_headers, late_losses, peek, wants_trailers
-from .dialect import Headers
-from .dialects import DIALECTS
-from .entries import CONVERSATIONS, OPERATION_NAMES, Entry, NoEntry, Operation, find
+from .actions import Abort, Action, Outcome, ReadBody
+from .asking import Asking
+from .conversation import peek
+from .entries import CONVERSATIONS, Entry, NoEntry, Operation, find
 from .errors import LocalProtocolError, RemoteProtocolError
 from .inputs import (
+    Admitted,
     ClientBody,
     ClientFault,
     ClientRequest,
     Input,
     Recalled,
+    Refused,
     Stored,
     UpstreamHead,
     UpstreamLost,
 )
-from .notes import answered, failed, incoming, resolved, sending
-from .policy.access import by_name, check, owner
+from .notes import answered, failed, incoming
+from .policy.access import by_name, identify, owner
 from .refusals import lost, no_entry, too_large, unknown_model, unread
 from .responses.remembering import Remembering
-from .responses.stateful import NO_MEMORY, KeptTranslator
-from .routing.table import Route
-from .snapshot import Gateway, Provider
+from .responses.stateful import KeptTranslator
+from .routing.balance import Target
+from .routing.choice import Routing
+from .routing.hints import read_hint
+from .routing.keys import ClientKey, Desk, Refusal, foreign, may_answer, provider_refusal
+from .routing.table import Plan, Route
+from .snapshot import Gateway
 from .stages import TRANSITIONS, State
 from .translate import State as Translation
 
@@ -58,50 +51,58 @@ _ALIVE = (State.WAITING, State.ANSWERING, State.KEEPING)
 _UNTIMED = (State.DONE, State.KEEPING)
 _TALK_OVER = (Translation.DONE, Translation.FAILED)
 # Members are looked up once: that costs more than a comparison with them.
-_IDLE, _DONE, _READING, _WAITING, _ANSWERING = State.IDLE, State.DONE, State.READING, State.WAITING, State.ANSWERING
-_STREAMING = Translation.STREAM
-_FORWARD, _OK = Operation.FORWARD, Outcome.OK
-_END = Finish()
+_IDLE, _DONE, _READING, _ANSWERING = State.IDLE, State.DONE, State.READING, State.ANSWERING
+_FORWARD = Operation.FORWARD
 _NO_ENTRY = NoEntry("openai")
 _RESPONSES = "openai_responses"
 
 
-class Exchange:
+def _even() -> float:
+    """No chance at all."""
+    return 0.5
+
+
+class Exchange(Asking):
     """One client request, from its head to the last byte of its answer.
 
     Parameters: ``gateway`` is the configuration to decide with, ``id`` the request's id (shown to the client and in
-    the log), ``seed`` what minted ids derive from, ``created`` Unix seconds.
+    the log), ``seed`` what minted ids derive from, ``created`` Unix seconds, ``routing`` what the requests of a process
+    share, ``desk`` who knows which limits there are, ``chance`` gives random numbers in [0, 1).
     """
 
-    def __init__(self, gateway: Gateway, *, id: str, seed: int = 0, created: float = 0.0) -> None:  # noqa: A002
+    __slots__ = ("__weakref__", "_flow_state", "_taken")
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        id: str,  # noqa: A002
+        seed: int = 0,
+        created: float = 0.0,
+        routing: Routing | None = None,
+        desk: Desk | None = None,
+        chance: Callable[[], float] = _even,
+    ) -> None:
         self.state = _IDLE
         self.id = id
         self._gateway = gateway
         self._seed = seed
         self._created = created
-        self._entry: Entry | NoEntry = _NO_ENTRY
-        self._headers: Headers = ()
-        self._target = ""
-        self._method = "POST"
-        self._started = 0.0
-        self._first_byte: float | None = None
-        self._status: int | None = None
-        self._talk: Conversation | None = None
-        self._route: Route | None = None
-        self._provider: Provider | None = None
-        self._model: str | None = None
-        self._past: Remembering | None = None
-        """What a Responses client's request has to do with kept answers."""
-        self._error: ir.Error | None = None
-        self._attempts = 0
-        self._sent = 0
-        self._opened = 0.0
-        self._idle_at: float | None = None
-        self._total_at: float | None = None
-        self._hold_at: float | None = None
-        self._ping_at: float | None = None
-        self._flow: Conversation | None = None
-        """The conversation while its answer is under way, and reads are answered by bytes alone (see `relay`)."""
+        self._routing = routing
+        self._desk = desk
+        self._chance = chance
+        self._entry = _NO_ENTRY
+        self._headers = ()
+        self._target, self._method = "", "POST"
+        self._body = self._words = b""
+        self._key = self._model = self._plan = self._route = self._provider = self._talk = self._past = None
+        self._trying = self._upstream_head = self._recalled = self._allowed = self._tokens = self._final = None
+        self._admission = self._standings = self._queued = self._refused = self._session = self._effort = None
+        self._error = self._first_byte = self._status = None
+        self._idle_at = self._total_at = self._hold_at = self._ping_at = self._flow = None
+        self._started = self._opened = self._total_secs = 0.0
+        self._sent = self._attempts = 0
+        self._begun = self._stopping = False
         self._flow_state: Translation | None = None
         self._taken: bytes | None = None
         """What came of a read that `relay` has begun and `receive` will end."""
@@ -163,15 +164,28 @@ class Exchange:
         path = target.partition("?")[0]
         self._entry = entry = find(event.method, path, headers, gateway.forwards)
         uploads = type(entry) is Entry and entry.operation is _FORWARD
-        refused = check(gateway.access, event.method, headers, target, uploads=uploads, fields=fields)
-        if refused is not None:
-            return self._refuse(refused, now)
+        who = identify(
+            gateway.access,
+            gateway.keys,
+            event.method,
+            headers,
+            target,
+            self._created,
+            uploads=uploads,
+            hints=gateway.hints,
+            fields=fields,
+        )
+        if type(who) is Refusal:
+            return self._turn_away(who, now)
+        if who is not None:
+            assert type(who) is ClientKey
+            self._key = who
         if isinstance(entry, NoEntry):
             return self._refuse(no_entry(event.method, path, entry), now)
         if entry.operation not in CONVERSATIONS:
             raise LocalProtocolError(f"{entry.operation.name} is answered without an exchange")
         if entry.dialect == _RESPONSES:
-            self._past = Remembering(gateway, owner(gateway.access, headers, target), self._created)
+            self._past = Remembering(gateway, owner(who), self._created)
         length = fields.get("content-length", "")
         if length.isdigit() and length.isascii() and int(length) > gateway.body_limit:
             return self._refuse(too_large(gateway.body_limit), now)
@@ -180,85 +194,75 @@ class Exchange:
 
     def _on_body(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientBody
-        entry = self._entry
-        assert isinstance(entry, Entry)
-        if entry.operation is _FORWARD:
-            self._route = Route("", entry.provider)
-            self._provider = self._gateway.providers[entry.provider]
-            return self._attempt(event.data, now)
-        try:
-            self._model, stream = peek(entry, event.data, self._target)
-        except RemoteProtocolError as exc:
-            return self._refuse(exc.error, now)
+        entry, gateway = self._entry, self._gateway
+        assert type(entry) is Entry
+        self._body = event.data
         notes: list[Action] = []
-        noted = self._gateway.notes
-        if noted:
-            notes.append(incoming(entry.dialect, self._model, stream=stream))
-        self._route = route = self._gateway.routes.resolve(self._model)
-        if route is None:
-            return notes + self._refuse(unknown_model(self._model), now)
-        self._provider = self._gateway.providers[route.provider]
-        if noted:
-            notes.append(resolved(entry.dialect, self._model, route))
-        if self._past is None:
-            return notes + self._attempt(event.data, now)
         try:
-            question = self._past.ask(event.data)
+            if entry.operation is _FORWARD:
+                plan: Plan | None = Plan(
+                    Route("", entry.provider), (Target(entry.provider),), alone=gateway.routes.alone
+                )
+            else:
+                self._model, stream = peek(entry, event.data, self._target)
+                if gateway.notes:
+                    notes.append(incoming(entry.dialect, self._model, stream=stream))
+                plan = gateway.routes.plan(self._model, read_hint(self._headers) if gateway.hints else None)
         except RemoteProtocolError as exc:
             return notes + self._refuse(exc.error, now)
+        if plan is None:
+            return notes + self._refuse(unknown_model(self._model or ""), now)
+        self._plan = plan
+        if self._key is not None and (refusal := self._forbidden(plan)) is not None:
+            return notes + self._turn_away(refusal, now)
+        if not plan.alone or gateway.admits:
+            self._prepare(plan)
+        if not gateway.admits:
+            return notes + self._go_on(now)
+        self.state = State.ADMITTING
+        return [*notes, self._admit(plan)]
+
+    def _forbidden(self, plan: Plan) -> Refusal | None:
+        """Why the request's key may not ask for this; who may answer it."""
+        key, book = self._key, self._gateway.keys
+        assert key is not None
+        assert book is not None
+        if key.models and self._model is not None and (refusal := foreign(book, key, self._model)) is not None:
+            return refusal
+        if key.providers:
+            self._allowed = may_answer(key, [target.provider for target in (*plan.targets, *plan.fallbacks)])
+            return None if self._allowed else provider_refusal()
+        return None
+
+    def _on_admitted(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is Admitted
+        self._admission, self._queued = event.admission, event.waited
+        self._standings = event.admission.standings
+        self._learn(event.pinned, now)
+        return self._go_on(now)
+
+    def _on_refused(self, event: Input, now: float) -> list[Action]:
+        assert type(event) is Refused
+        return self._turn_away(event.refusal, now)
+
+    def _go_on(self, now: float) -> list[Action]:
+        """The request may go on: ask for what it goes on from, or ask a provider."""
+        past = self._past
+        if past is None:
+            return self._set_out(now)
+        try:
+            question = past.ask(self._body)
+        except RemoteProtocolError as exc:
+            return self._refuse(exc.error, now)
         if question is None:
-            return notes + self._resume(None, now)
+            return self._set_out(now)
         self.state = State.RECALLING
-        return [*notes, question]
+        return [question]
 
     def _on_recalled(self, event: Input, now: float) -> list[Action]:
         assert type(event) is Recalled
-        return self._resume(event, now)
-
-    def _resume(self, recalled: Recalled | None, now: float) -> list[Action]:
-        """Go on from an earlier answer, or from none."""
-        assert self._past is not None
-        assert self._provider is not None
-        try:
-            body = self._past.resume(recalled, self._provider)
-        except RemoteProtocolError as exc:
-            return self._refuse(exc.error, now)
-        return self._attempt(body, now)
-
-    def _attempt(self, body: bytes, now: float) -> list[Action]:
-        """Send the client's own bytes, translated afresh, to the chosen target (Q2).
-
-        One attempt for now. Retry and fallback are further calls of this with another target, as long as `_first_byte`
-        is None: nothing of a failed attempt is kept but its count.
-        """
-        entry, route, provider = self._entry, self._route, self._provider
-        assert isinstance(entry, Entry)
-        assert route is not None
-        assert provider is not None
-        memory = NO_MEMORY if self._past is None else self._past.memory
-        talk = converse(entry, route, provider, self._method, self._created, self._seed, self.id, memory)
-        self._talk = talk
-        if self._past is not None:
-            self._past.watch(talk)
-        upstream = talk.receive_request(body, self._headers, self._target)
-        if upstream is None:
-            return self._answer_now(talk, now)
-        self._attempts += 1
-        self.state, self._opened = _WAITING, now
-        self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
-        self._total_at = now + provider.total_secs if provider.total_secs is not None else None
-        opening = Open(provider.name, upstream, self._attempts)
-        if not self._gateway.notes:
-            return [opening]
-        model = route.rewrite_model or talk.model or None
-        return [sending(provider.name, model, stream=upstream.stream), opening]
-
-    def _answer_now(self, talk: Conversation, now: float) -> list[Action]:
-        """Refused, or answered without a provider."""
-        body = talk.receive_eof()
-        assert talk.head is not None
-        self._error = talk.error
-        return [*self._head(now), self._send_body(body), Finish(), self._record(now)]
+        self._recalled = event
+        return self._set_out(now)
 
     def _on_client_fault(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientFault
@@ -268,7 +272,7 @@ class Exchange:
         actions: list[Action] = [Abort()] if self.state in _ALIVE and not (self._past and self._past.over) else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
         done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING
-        return [*actions, self._record(now, None if done else Outcome.CANCELLED)]
+        return self._close(actions, now, None if done else Outcome.CANCELLED)
 
     # --- the provider's side ---
 
@@ -282,8 +286,9 @@ class Exchange:
         actions: list[Action] = []
         if self._gateway.notes and 200 <= event.status < 300:
             actions.append(answered(provider.name, event.status, now - self._opened))
+        self._upstream_head = event
         if talk.receive_response_head(event.status, event.headers) is not None:
-            actions.extend(self._head(now))
+            actions.extend([*self._begin(now), *self._head(now)])
         elif talk.stream:
             self._hold_at = now + self._gateway.hold_secs
         return actions
@@ -327,56 +332,14 @@ class Exchange:
         assert self._provider is not None
         return self._past.point(self._provider)
 
-    def _deliver(self, out: bytes, now: float, *, upstream_open: bool = True) -> list[Action]:
-        """Send what came out of the conversation; end the exchange when the conversation is over."""
-        talk = self._talk
-        assert talk is not None
-        over = talk.state in _TALK_OVER
-        if over:
-            out += talk.receive_eof()  # an error that was decided before the head lies there
-            if isinstance(talk, KeptTranslator) and talk.keep:
-                return self._keep(talk, out, now, upstream_open=upstream_open)
-        return self._let_out(out, now, over=over, upstream_open=upstream_open)
-
-    def _keep(self, talk: KeptTranslator, out: bytes, now: float, *, upstream_open: bool) -> list[Action]:
-        """The answer is complete: its end goes out when it is kept."""
-        assert self._past is not None
-        assert self._provider is not None
-        keep = self._past.keep(talk, self._provider, out, upstream_open=upstream_open)
-        self.state = State.KEEPING
-        return [keep] if keep is not None else self._on_stored(Stored(ok=False), now)
-
     def _on_stored(self, event: Input, now: float) -> list[Action]:
         assert type(event) is Stored
         assert isinstance(self._talk, KeptTranslator)
-        assert self._past is not None
-        out, upstream_open = self._past.release(self._talk, kept=event.ok)
-        return self._let_out(out, now, over=True, upstream_open=upstream_open)
+        return self._release(self._talk, now, kept=event.ok)
 
     def _on_impatience(self, event: Input, now: float) -> list[Action]:
-        """The store may have its turn: it is short, and the answer is complete."""
+        """Whoever is asked may have his turn: the store's is short, and the queue knows its own end."""
         return []
-
-    def _let_out(self, out: bytes, now: float, *, over: bool, upstream_open: bool) -> list[Action]:
-        talk = self._talk
-        assert talk is not None
-        actions: list[Action] = []
-        late = late_losses(talk) if over else ()
-        if self._first_byte is None and talk.head is not None:
-            actions.extend(self._head(now, final_headers(talk) if late else None))
-            late = ()
-        if out:
-            actions.append(self._send_body(out))
-        if not over:
-            return actions
-        self._error = talk.error
-        # The end goes out with the last bytes: a client that has read its last event may leave right after it.
-        late = late if late and wants_trailers(self._entry.dialect, self._headers) else ()
-        actions.append(Cut() if talk.cut else Finish(late) if late else _END)
-        if upstream_open:
-            actions.append(Release() if talk.state is Translation.DONE else Abort())
-        actions.append(self._record(now))
-        return actions
 
     def _on_upstream_lost(self, event: Input, now: float) -> list[Action]:
         assert type(event) is UpstreamLost
@@ -402,22 +365,17 @@ class Exchange:
             out = self._talk.ping() if self._talk is not None else b""
             return [self._send_body(out)] if out else []
         if self._total_at is not None and now >= self._total_at:
-            return self._late(f"was not done in {self._limit(self._total_at)} s", now)
+            self._final = "the request's time is up"
+            return self._late(f"was not done in {self._total_secs:g} s", now)
         if self._idle_at is not None and now >= self._idle_at:
             waited = "sent no answer" if self.state is State.WAITING else "fell silent"
-            return self._late(f"{waited} for {self._limit(self._idle_at)} s", now)
+            return self._late(f"{waited} for {self._silence(self._idle_at):g} s", now)
         return []
 
-    def _limit(self, at: float) -> str:
+    def _silence(self, at: float) -> float:
         provider = self._provider
         assert provider is not None
-        if at == self._total_at:
-            secs = provider.total_secs or 0.0
-        elif self.state is State.WAITING:
-            secs = at - self._opened
-        else:
-            secs = provider.idle_secs
-        return f"{secs:g}"
+        return at - self._opened if self.state is State.WAITING else provider.idle_secs
 
     def _late(self, what: str, now: float) -> list[Action]:
         assert self._provider is not None
@@ -425,73 +383,17 @@ class Exchange:
 
     def _on_stopping(self, event: Input, now: float) -> list[Action]:
         error = ir.Error(ir.ErrorKind.OVERLOADED, "the gateway is shutting down", retry_after=1.0)
+        if self.state is State.PAUSING:
+            return self._conclude(self._words, now, upstream_open=False)
         if self._talk is None:
             return self._refuse(error, now)
+        self._stopping = True
         return self._fail(error, now)
 
-    # --- the client's answer ---
-
-    def _refuse(self, error: ir.Error, now: float) -> list[Action]:
-        head, body = DIALECTS[self._entry.dialect].encode_error(error, request_id=self.id)
-        self._error = error
-        headers = head.headers
-        if isinstance(self._entry, NoEntry) and self._entry.allow:
-            headers = (*headers, ("allow", ", ".join(self._entry.allow)))
-        return [self._send_head(head.status, headers, now), self._send_body(body), Finish(), self._record(now)]
-
-    def _head(self, now: float, headers: Headers | None = None) -> list[Action]:
-        talk = self._talk
-        assert talk is not None
-        assert talk.head is not None
-        self._hold_at = None
-        if talk.stream and talk.error is None and talk.state is _STREAMING:
-            self._ping_at = now + self._gateway.ping_secs
-        return [self._send_head(talk.head.status, talk.head.headers if headers is None else tuple(headers), now)]
-
-    def _send_head(self, status: int, headers: tuple[tuple[str, str], ...], now: float) -> SendHead:
-        self._status, self._first_byte = status, now
-        # Both names: OpenAI's SDKs show x-request-id, Anthropic's request-id.
-        given = dict(headers)
-        if "x-request-id" not in given:
-            headers = (*headers, ("x-request-id", self.id))
-        if self._entry.dialect == "anthropic" and "request-id" not in given:
-            headers = (*headers, ("request-id", self.id))
-        return SendHead(status, headers)
-
-    def _send_body(self, data: bytes) -> SendBody:
-        self._sent += len(data)
-        return SendBody(data)
-
-    def _record(self, now: float, outcome: Outcome | None = None) -> Record:
-        talk, entry = self._talk, self._entry
-        error = self._error or (talk.error if talk is not None else None)
-        if outcome is None:
-            outcome = _OK if error is None else Outcome.ERROR
-            if error is not None and error.kind is ir.ErrorKind.TRUNCATED:
-                outcome = Outcome.TRUNCATED
-        self.state, self._flow = _DONE, None
-        route, provider, first = self._route, self._provider, self._first_byte
-        # By position: by name costs six times as much.
-        return Record(
-            self.id,
-            entry.dialect,
-            OPERATION_NAMES[entry.operation] if type(entry) is Entry else "none",
-            outcome,
-            self._status,
-            now - self._started,
-            None if first is None else first - self._started,
-            self._model or (talk.model if talk is not None else "") or None,
-            None if route is None else route.rewrite_model or self._model,
-            None if talk is None else talk.upstream_model,
-            None if provider is None else provider.name,
-            None if talk is None else talk.stream,
-            None if talk is None else talk.usage,
-            None if talk is None else talk.finish_reason,
-            () if talk is None else tuple(talk.losses),
-            error,
-            self._attempts,
-            self._sent,
-        )
+    def _on_pause_over(self, event: Input, now: float) -> list[Action]:
+        if self._idle_at is not None and now < self._idle_at:
+            return []
+        return self._again(now)
 
 
 _DISPATCH: dict[State, dict[type, Callable[[Exchange, Input, float], list[Action]]]] = {

@@ -7,6 +7,8 @@ from typing import Union
 import msgspec
 
 from .responses.kept import KeptResponse
+from .routing.balance import Target
+from .routing.keys import Admission, Refusal
 
 
 class ClientRequest(msgspec.Struct, frozen=True):
@@ -32,6 +34,22 @@ class ClientFault(msgspec.Struct, frozen=True):
 
 class ClientLost(msgspec.Struct, frozen=True):
     """The client has gone."""
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The request may go on."""
+
+    admission: Admission
+    waited: float = 0.0
+    """Seconds in the queue."""
+    pinned: Target | None = None
+    """Where others have its session."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The request may not go on."""
+
+    refusal: Refusal
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -87,6 +105,8 @@ Input = Union[  # noqa: UP007 - a plain alias, readable in one column
     ClientBody,
     ClientFault,
     ClientLost,
+    Admitted,
+    Refused,
     Recalled,
     Stored,
     UpstreamHead,

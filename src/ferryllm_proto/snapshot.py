@@ -7,6 +7,10 @@ import msgspec
 from .entries import Forward
 from .policy.access import AccessRules
 from .policy.headers import NO_HEADERS, HeaderPolicy
+from .routing.affinity import AffinityRules
+from .routing.keys import KeyBook
+from .routing.pricing import PriceTable
+from .routing.retry import RetryRules
 from .routing.table import RouteTable
 from .rules import NO_RULES, ProviderRules
 
@@ -30,6 +34,13 @@ class Provider(msgspec.Struct, frozen=True):
     """What is known of its vendor and its models."""
     headers: HeaderPolicy = NO_HEADERS
     """Which headers of clients it gets, and which of the configuration's."""
+    key_id: str = ""
+    """A name of its key that says nothing of it: what is held against a key is forgotten when another one comes."""
+    sellers: tuple[str, ...] = ()
+    """By which names its prices are found, the most telling first (`pricing.PriceTable.find`)."""
+
+
+NO_RETRY = RetryRules()
 
 
 class Gateway(msgspec.Struct, frozen=True):
@@ -50,3 +61,17 @@ class Gateway(msgspec.Struct, frozen=True):
     """After how much silence a translated stream gets a sign of life; Claude Code warns after 20 s (S16)."""
     notes: bool = True
     """Whether anybody reads the `Note` of what goes as it should: those of faults are made in any case."""
+    keys: KeyBook | None = None
+    """The keys of clients; None switches keys off."""
+    admits: bool = False
+    """Whether anything limits requests (limits, quotas, the gate, shared sessions): without it nobody is asked."""
+    hints: bool = False
+    """Whether clients may name a provider (`hints`); the routes have to know the providers then."""
+    retry: RetryRules = NO_RETRY
+    """For routes without rules of their own."""
+    affinity: AffinityRules | None = None
+    """For routes without rules of their own; None: sessions have no place."""
+    prices: PriceTable | None = None
+    """None: nobody wants to know what anything costs."""
+    assumed_output: int = 1024
+    """Tokens of an answer to a request that names no bound, as far as limits and budgets go."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 
 from .inputs import (
+    Admitted,
     ClientBody,
     ClientFault,
     ClientLost,
     ClientRequest,
     DeadlinePassed,
     Recalled,
+    Refused,
     Stopping,
     Stored,
     UpstreamData,
@@ -26,12 +28,16 @@ class State(enum.Enum):
     IDLE = "idle"
     READING = "reading"
     """The client's body is on its way."""
+    ADMITTING = "admitting"
+    """Whether the request may go on is being asked; it may wait for its turn."""
     RECALLING = "recalling"
     """The store of responses is looking for what the request goes on from."""
     WAITING = "waiting"
     """A provider has the request; its head is awaited."""
     ANSWERING = "answering"
     """The provider's body is coming."""
+    PAUSING = "pausing"
+    """An attempt has failed; the next one is due later."""
     KEEPING = "keeping"
     """The answer is complete; its end waits until the store of responses has it."""
     DONE = "done"
@@ -46,6 +52,11 @@ TRANSITIONS: dict[tuple[State, type], str] = {
     (State.READING, ClientLost): "_on_client_lost",
     (State.READING, DeadlinePassed): "_on_deadline",
     (State.READING, Stopping): "_on_stopping",
+    (State.ADMITTING, Admitted): "_on_admitted",
+    (State.ADMITTING, Refused): "_on_refused",
+    (State.ADMITTING, ClientLost): "_on_client_lost",
+    (State.ADMITTING, DeadlinePassed): "_on_impatience",
+    (State.ADMITTING, Stopping): "_on_stopping",
     (State.RECALLING, Recalled): "_on_recalled",
     (State.RECALLING, ClientLost): "_on_client_lost",
     (State.RECALLING, DeadlinePassed): "_on_deadline",
@@ -61,6 +72,9 @@ TRANSITIONS: dict[tuple[State, type], str] = {
     (State.ANSWERING, ClientLost): "_on_client_lost",
     (State.ANSWERING, DeadlinePassed): "_on_deadline",
     (State.ANSWERING, Stopping): "_on_stopping",
+    (State.PAUSING, ClientLost): "_on_client_lost",
+    (State.PAUSING, DeadlinePassed): "_on_pause_over",
+    (State.PAUSING, Stopping): "_on_stopping",
     (State.KEEPING, Stored): "_on_stored",
     (State.KEEPING, ClientLost): "_on_client_lost",
     (State.KEEPING, DeadlinePassed): "_on_impatience",

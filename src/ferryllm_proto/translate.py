@@ -22,7 +22,7 @@ from .loss import Loss, LossPolicy
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken
 from .policy.route import NO_POLICIES, RoutePolicies
-from .prepare import Target, prepare, refusal, understand
+from .prepare import Prepared, Target, prepare, refusal, understand
 from .raising import RAISED, RAISED_PARTS, Raiser
 from .relay import Relay, answer_headers, loss_header
 from .rules import NO_RULES, ProviderRules
@@ -76,7 +76,7 @@ class Translator:
         "_accumulator", "_body", "_buffer", "_client_headers", "_decoder", "_encoder", "_held", "_now", "_opening",
         "_path", "_quiet", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status",
         "_target", "_told", "_upstream_headers", "backend", "cut", "entry", "error", "head", "losses", "model",
-        "request", "state", "stream",
+        "prepared", "request", "state", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,8 @@ class Translator:
         """The head for the client, once decided."""
         self.request: ir.Request | None = None
         """The client's request where it had to be understood; None on pass-through."""
+        self.prepared: Prepared | None = None
+        """The request as the provider got it."""
         self.error: ir.Error | None = None
         """What went wrong, once something did."""
         self.losses: list[Loss] = []
@@ -114,7 +116,7 @@ class Translator:
         self._body = b""
         self._client_headers: Headers = ()
         self._path: str | None = None
-        self._status, self._size = 0, 0
+        self._status = self._size = self._told = 0
         self._upstream_headers: Headers = ()
         self._buffer: list[bytes] = []
         self._held: list[bytes] = []
@@ -125,7 +127,7 @@ class Translator:
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
-        self._told, self._quiet = 0, False
+        self._quiet = False
         # Never a method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
         self._send: Callable[[Event], bytes]
 
@@ -166,7 +168,7 @@ class Translator:
                 self.model, self._held, self.state = own[0], [own[1]], _DONE
                 self._decide(200, [("content-type", "application/json")])
                 return None
-            prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
+            self.prepared = prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
         except RemoteProtocolError as exc:
             self.losses.extend(refusal(exc))
             self._fail_before_head(exc.error)

@@ -16,7 +16,8 @@ from ferryllm_proto import Exchange, Translator
 from ferryllm_proto.actions import Record
 from ferryllm_proto.dialect import Headers
 from ferryllm_proto.inputs import ClientBody, ClientRequest, UpstreamData, UpstreamEnd, UpstreamHead
-from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.policy.access import key_digest
+from ferryllm_proto.routing.keys import ClientKey, KeyBook
 from ferryllm_proto.routing.table import MatchType, Route, RouteTable
 from ferryllm_proto.snapshot import Gateway, Provider
 
@@ -294,8 +295,8 @@ def gateway(backend: str, *, rename: bool = True, notes: bool = True) -> Gateway
         *(Route(f"other-{n}", "it") for n in range(5)),
         Route("asked", "it", match_type=MatchType.EXACT, rewrite_model="real" if rename else None),
     )
-    access = AccessRules((key_digest("sk-another"), key_digest(KEY)))
-    return Gateway(RouteTable(routes), {"it": Provider("it", backend)}, access, notes=notes)
+    keys = KeyBook(ClientKey(key, key_digest(key)) for key in ("sk-another", KEY))
+    return Gateway(RouteTable(routes), {"it": Provider("it", backend)}, keys=keys, notes=notes)
 
 
 def exchanged(entry: str, backend: str, pieces: list[bytes], *, streams: bool = True, notes: bool = True) -> Run:

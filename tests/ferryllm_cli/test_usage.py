@@ -67,7 +67,7 @@ def test_a_table_has_a_line_for_each_group_and_one_for_all(folder: Path) -> None
     put(*ROWS)
     result = run("--by", "key", "--since", "1d")
     head, *lines = result.stdout.splitlines()
-    assert head.split() == "key requests errors input cache read cache write output cost".split()
+    assert head.split() == ["key", "requests", "errors", "input", "cache", "read", "cache", "write", "output", "cost"]
     assert [line.split()[:3] for line in lines] == [["-", "1", "1"], ["k1", "(laptop)", "2"], ["total", "3", "1"]]
     assert lines[1].split()[-2:] == ["20+", "$2.5000+"]
     assert len({len(line) for line in lines}) == 1

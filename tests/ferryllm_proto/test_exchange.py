@@ -37,7 +37,8 @@ from ferryllm_proto.inputs import (
     UpstreamHead,
     UpstreamLost,
 )
-from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.policy.access import key_digest
+from ferryllm_proto.routing.keys import ClientKey, KeyBook
 from ferryllm_proto.stages import TRANSITIONS, State
 from support import grammar
 from support.driver import (
@@ -163,7 +164,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
 
 
 def test_keys_are_asked_for_before_the_body_is_read() -> None:
-    gateway = msgspec.structs.replace(GATEWAY, access=AccessRules((key_digest("secret-key"),)))
+    gateway = msgspec.structs.replace(GATEWAY, keys=KeyBook((ClientKey("k1", key_digest("secret-key")),)))
     driver = Driver(gateway)
     driver.feed(ClientRequest("POST", "/v1/chat/completions", (HOST, JSON, ("x-api-key", "wrong"))))
     assert driver.status == 401

@@ -121,7 +121,7 @@ def test_without_listeners_only_faults_are_noted() -> None:
         actions += exchange.receive(ClientBody(body("openai")), 0.0)
         assert any(isinstance(action, Note) for action in actions) is notes
         failed = exchange.receive(UpstreamLost("refused"), 0.0)
-        assert [action.level for action in failed if isinstance(action, Note)] == ["warn"]
+        assert [action.level for action in failed if isinstance(action, Note)] == ["warn", "warn"]
 
 
 def test_the_bench_of_an_exchange_ends_in_a_record() -> None:

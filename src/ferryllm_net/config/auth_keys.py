@@ -13,7 +13,7 @@ from ferryllm_proto.policy.access import key_digest
 from ferryllm_proto.routing.keys import ClientKey, Project
 from ferryllm_proto.routing.patterns import PatternError, glob
 
-from .auth_schema import Admin, AuthKey, AuthProject, Keys
+from .auth_schema import Admin, AuthKey, AuthProject
 from .auth_settings import AdminSettings, AuthSettings, KeysSettings
 from .credentials import Credentials
 from .data_folder import data_folder
@@ -21,6 +21,7 @@ from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .schema import Config
 from .secret import Secret
+from .service_url import SOURCES
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SOURCES = ("key_env", "key_file", "key_sha256")
@@ -54,11 +55,13 @@ def resolve_auth(config: Config, credentials: Credentials, report: Report) -> Au
     return AuthSettings(auth.enabled, secrets, tuple(key for key in named if key is not None), projects)
 
 
-def resolve_keys(config: Keys, environ: Mapping[str, str], base: Path, report: Report, *, auth: bool) -> KeysSettings:
-    """The store of keys; ``base`` is the folder that relative paths count from, ``auth`` whether keys are asked for."""
-    at: KeyPath = ("keys", "path")
-    if config.store != "off" and not auth and report.accepted(("auth", "enabled")):
+def resolve_keys(whole: Config, environ: Mapping[str, str], base: Path, report: Report) -> KeysSettings:
+    """The store of keys; ``base`` is the folder that relative paths count from."""
+    config, at = whole.keys, ("keys", "path")
+    if config.store != "off" and not whole.auth.enabled and report.accepted(("auth", "enabled")):
         report.warn(("keys", "store"), "nobody is asked for a key: auth.enabled is false", "set auth.enabled = true")
+    if config.store == "postgres" and all(getattr(whole.postgres, name) is None for name in SOURCES):
+        report.error(("keys", "store"), "there is no PostgreSQL", 'add [postgres] with its url, or write "sqlite"')
     if config.store != "sqlite":
         if config.path is not None and report.accepted(at):
             report.warn(at, f'not used, because store is "{config.store}"', 'write store = "sqlite"')

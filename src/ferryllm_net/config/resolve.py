@@ -23,12 +23,22 @@ from .policies import Policies
 from .postgres import resolve_postgres
 from .prices import resolve_prices
 from .problems import Path as KeyPath
-from .problems import Report, nearest
+from .problems import Report
 from .provider_rules import check_rules, provider_rules
 from .proxy import resolve_proxy
 from .redis import resolve_redis
 from .responses import resolve_responses
-from .schema import Config, Provider, Route, Server
+from .routing import (
+    breaker_rules,
+    check_route,
+    provider_bounds,
+    resolve_client_limits,
+    resolve_route,
+    resolve_routing,
+    with_older,
+)
+from .routing_settings import RoutingSettings
+from .schema import Config, Provider, Server
 from .secret import Secret
 from .settings import (
     ListenerSettings,
@@ -55,7 +65,7 @@ def resolve(
     without providers is a fault; it is none where the demo provider is to follow.
     """
     retries = {name: entry.retry for name, entry in config.models.items()}
-    config = expand(config, report)
+    config = with_older(expand(config, report), report)
     credentials = Credentials(environ, base, report)
     policies = Policies(config, report)
     listeners = resolve_listeners(config.server, report)
@@ -64,7 +74,8 @@ def resolve(
             ("providers",), "no provider", "add [[providers]] with name, type and base_url, or start without a file"
         )
     providers = _providers(config, credentials, listeners, policies, environ, report)
-    routes = _routes(config, policies, retries, report)
+    routing = resolve_routing(config, report)
+    routes = _routes(config, policies, retries, routing, report)
     auth = resolve_auth(config, credentials, report)
     exposed = open_to_others(listeners)
     if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
@@ -93,6 +104,9 @@ def resolve(
         audit=resolve_audit(config.audit, base, report),
         request_log=resolve_request_log(config.request_log, base, report),
         cors=policies.cors,
+        routing=routing,
+        policies=policies.common(),
+        limits=resolve_client_limits(config, report),
         responses=resolve_responses(config.responses, base, report),
         prices=resolve_prices(config, credentials, report),
         hooks=resolve_hooks(config.usage, environ, credentials, report),
@@ -110,7 +124,7 @@ def resolve(
             quotas=any(key.quotas for key in auth.named) or any(one.quotas for one in auth.projects),
             keys=config.keys.store,
         ),
-        keys=resolve_keys(config.keys, environ, base, report, auth=config.auth.enabled),
+        keys=resolve_keys(config, environ, base, report),
         admin=resolve_admin(config.admin, config.keys.store, auth, credentials, report),
         providers=providers,
         routes=routes,
@@ -250,6 +264,8 @@ def provider_settings(
         max_connections=provider.max_connections,
         socket=url.socket,
         sellers=sellers_of(provider.name, url.host, provider.price_as),
+        bounds=provider_bounds(provider),
+        breaker=None if provider.breaker is None else breaker_rules(provider.breaker),
     )
 
 
@@ -306,7 +322,11 @@ def _check_loop(
 
 
 def _routes(
-    config: Config, policies: Policies, retries: Mapping[str, int | None], report: Report
+    config: Config,
+    policies: Policies,
+    retries: Mapping[str, int | None],
+    routing: RoutingSettings,
+    report: Report,
 ) -> tuple[RouteSettings, ...]:
     names = list(dict.fromkeys(provider.name for provider in config.providers if provider.name))
     if not config.routes:
@@ -318,7 +338,7 @@ def _routes(
     first: dict[tuple[str, str], int] = {}
     for index, route in enumerate(config.routes):
         path: KeyPath = ("routes", index)
-        _check_route(route, path, names, report)
+        check_route(route, path, names, report)
         key = (route.match, "prefix" if route.match == "*" else route.match_type)
         if key in first and route.match:
             report.warn(
@@ -328,37 +348,20 @@ def _routes(
             )
         first.setdefault(key, index)
     return tuple(
-        RouteSettings(
-            route.match,
-            route.match_type,
-            route.provider,
-            route.rewrite_model,
-            route.loss_policy,
-            policies.of_route(route, ("routes", index)),
+        resolve_route(
+            route,
+            RouteSettings(
+                route.match,
+                route.match_type,
+                route.provider or "",
+                route.rewrite_model,
+                route.loss_policy,
+                policies.of_route(route, ("routes", index)),
+            ),
             retries.get(route.match) if route.provider == f"models.{route.match}" else None,
+            ("routes", index),
+            routing,
+            report,
         )
         for index, route in enumerate(config.routes)
     )
-
-
-def _check_route(route: Route, path: KeyPath, names: list[str], report: Report) -> None:
-    if report.accepted((*path, "match")):
-        if not route.match.strip():
-            report.error((*path, "match"), "empty", 'write match = "*" for every model')
-        elif route.match == "*" and route.match_type == "exact":
-            report.error((*path, "match_type"), '"*" matches every model, which is not exact', "leave match_type out")
-        elif "*" in route.match and route.match != "*":
-            mend = f'write match = "{route.match[:-1]}"' if route.match.find("*") == len(route.match) - 1 else ""
-            report.error(
-                (*path, "match"), f'"*" stands alone or not at all, found "{route.match}"', mend or "match a beginning"
-            )
-    if route.rewrite_model is not None and not route.rewrite_model.strip():
-        report.error((*path, "rewrite_model"), "empty", "leave it out to keep the client's model")
-    if report.accepted((*path, "provider")) and route.provider not in names:
-        near = nearest(route.provider, names)
-        known = ", ".join(f'"{name}"' for name in names) or "none"
-        report.error(
-            (*path, "provider"),
-            f'no provider is called "{route.provider}"; there are: {known}',
-            f'did you mean "{near}"?' if near else "name one of them, or add [[providers]]",
-        )

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from . import limits_schema
 from .auth_schema import Admin, Keys
 from .auth_schema import Auth as Auth
 from .key_watch_schema import KeyWatch
@@ -21,6 +22,8 @@ from .policy_schema import Cors, Effort, Headers, ModelEntry, PromptCache, Reaso
 from .postgres_schema import Postgres
 from .prices_schema import PriceAs, Prices
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
+from .routing_schema import Affinity, Breaker, Hints, Retry
+from .routing_schema import Route as Route
 from .redis_schema import Redis
 from .reload_schema import Reload
 from .telemetry_schema import Audit, Metrics, RequestLog
@@ -198,6 +201,32 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasoning_policy: Annotated[ReasoningMode, Meta(description="As `policy` in `[reasoning]`.")] | None = None
     default_reasoning_effort: Annotated[Effort, Meta(description="As `default_effort` in `[reasoning]`.")] | None = None
     max_reasoning_effort: Annotated[Effort, Meta(description="As `max_effort` in `[reasoning]`.")] | None = None
+    retry_attempts: Annotated[int, Meta(ge=0, le=100, description="As `attempts` in `[retry]`.")] | None = None
+    retry_backoff_ms: (
+        Annotated[
+            int, Meta(ge=0, le=600_000, description="As `backoff_ms` in `[retry]`.", extra={"unit": "milliseconds"})
+        ]
+        | None
+    ) = None
+    circuit_breaker_failures: (
+        Annotated[int, Meta(ge=0, le=10_000, description="As `failures` in `[breaker]`; 0 is none.")] | None
+    ) = None
+    circuit_breaker_cooldown_secs: (
+        Annotated[
+            float, Meta(gt=0, le=DAY, description="As `cooldown_secs` in `[breaker]`.", extra={"unit": "seconds"})
+        ]
+        | None
+    ) = None
+    rate_limit_per_minute: (
+        Annotated[
+            int, Meta(ge=0, le=1_000_000_000, description="As `requests_per_minute` in `[limits]`; 0 is no limit.")
+        ]
+        | None
+    ) = None
+    max_concurrent_requests: (
+        Annotated[int, Meta(ge=0, le=1_000_000, description="As `max_concurrency` in `[limits]`; 0 is no limit.")]
+        | None
+    ) = None
 
 
 class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -317,6 +346,9 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy: ProxyUrl | None = None
     http2: Http2 = False
     max_connections: MaxConnections | None = None
+    requests_per_minute: limits_schema.RequestsPerMinute | None = None
+    tokens_per_minute: limits_schema.TokensPerMinute | None = None
+    max_concurrency: limits_schema.MaxConcurrency | None = None
     request_timeout_secs: OwnSeconds | None = None
     connect_timeout_secs: OwnSeconds | None = None
     first_byte_timeout_secs: (
@@ -348,57 +380,9 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     headers: Headers | None = None
     price_as: PriceAs | None = None
+    breaker: Breaker | None = None
     quirks: Quirks = Quirks()
     models: tuple[Model, ...] = ()
-
-
-class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which models go where. Exact routes win over prefixes, longer prefixes over shorter, `*` comes last."""
-
-    match: Annotated[str, Meta(description="The model's name, or its beginning, or `*` for every model.")]
-    provider: Annotated[str, Meta(description="Name of the provider that answers.")]
-    match_type: Annotated[
-        Literal["exact", "prefix"], Meta(description="Whether `match` is the whole name or its beginning.")
-    ] = "prefix"
-    rewrite_model: (
-        Annotated[
-            str,
-            Meta(
-                description="Name of the model that the provider is asked for; the client goes on seeing its own.",
-                extra={"default": "the client's name"},
-            ),
-        ]
-        | None
-    ) = None
-    loss_policy: Annotated[
-        Literal["strict", "report", "lenient"],
-        Meta(
-            description="What becomes of a request that the provider's protocol cannot carry whole. `report` leaves "
-            "tuning knobs out and says so in `x-ferryllm-loss`, and refuses what changes the answer; `strict` refuses "
-            "any loss; `lenient` leaves out, with a report, also what `report` refuses, where an answer makes sense."
-        ),
-    ] = "report"
-    reasoning_policy: (
-        Annotated[
-            ReasoningMode, Meta(description="As `policy` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"})
-        ]
-        | None
-    ) = None
-    default_reasoning_effort: (
-        Annotated[
-            Effort,
-            Meta(description="As `default_effort` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"}),
-        ]
-        | None
-    ) = None
-    max_reasoning_effort: (
-        Annotated[
-            Effort, Meta(description="As `max_effort` in `[reasoning]`.", extra={"default": "that of `[reasoning]`"})
-        ]
-        | None
-    ) = None
-    prompt_cache: PromptCache | None = None
-    transforms: tuple[Transform, ...] = ()
 
 
 class Passthrough(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -428,6 +412,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Auth = Auth()
     keys: Keys = Keys()
     admin: Admin = Admin()
+    limits: limits_schema.Limits = limits_schema.Limits()
+    retry: Retry = Retry()
+    breaker: Breaker = Breaker()
+    affinity: Affinity = Affinity()
+    hints: Hints = Hints()
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
     request_log: RequestLog = RequestLog()

@@ -11,8 +11,13 @@ import msgspec
 from ferryllm_proto.policy.cors import NO_CORS, CorsPolicy
 from ferryllm_proto.policy.headers import NO_HEADERS, HeaderPolicy
 from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
+from ferryllm_proto.routing.balance import Balance, Target
+from ferryllm_proto.routing.breaker import BreakerRules
+from ferryllm_proto.routing.choice import ProviderBounds
+from ferryllm_proto.routing.table import NO_OVERRIDES, Overrides
 from ferryllm_proto.rules import NO_RULES, ProviderRules
 
+from . import routing_settings
 from .auth_settings import AdminSettings, KeysSettings
 from .auth_settings import AuthSettings as AuthSettings
 from .file_stamp import SourceFile
@@ -194,6 +199,10 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """Whether that file is another program's, which may also hold the base URL."""
     sellers: tuple[str, ...] = ()
     """By which names its prices are looked for."""
+    bounds: ProviderBounds | None = None
+    """What the gateway asks of it at most."""
+    breaker: BreakerRules | None = None
+    """In place of the common ones."""
 
     @property
     def authority(self) -> str:
@@ -233,13 +242,18 @@ class RouteSettings(msgspec.Struct, frozen=True):
 
     match: str
     """`*` matches every model."""
-    match_type: Literal["exact", "prefix"]
+    match_type: Literal["exact", "prefix", "glob", "regex"]
     provider: str
+    """The first of its targets."""
     rewrite_model: str | None = None
     loss_policy: Literal["strict", "report", "lenient"] = "report"
     policies: RoutePolicies = NO_POLICIES
-    retry: int | None = None
-    """Further attempts when one fails, where the route says so itself."""
+    targets: tuple[Target, ...] = ()
+    """Those that share the requests; none is the provider alone."""
+    balance: Balance = Balance.WEIGHTED
+    fallbacks: tuple[Target, ...] = ()
+    """Asked in this order when no target answers."""
+    overrides: Overrides = NO_OVERRIDES
 
 
 class PassthroughSettings(msgspec.Struct, frozen=True):
@@ -278,6 +292,10 @@ class Settings(msgspec.Struct, frozen=True):
     """Who hears of the usage of requests."""
     cors: CorsPolicy = NO_CORS
     reload: ReloadSettings = ReloadSettings()
+    routing: routing_settings.RoutingSettings = routing_settings.RoutingSettings()
+    limits: routing_settings.ClientLimits = routing_settings.ClientLimits()
+    policies: RoutePolicies = NO_POLICIES
+    """Of models that no route knows, and that come to a provider because a client names it."""
     source: str | None = None
     """The file it came from; None when there is none."""
     files: tuple[SourceFile, ...] = ()

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
-from ferryllm_net.config import ProviderSettings, ProxySettings, Settings
-from ferryllm_net.http import TLS, Limits, Origin, Pool, Proxy, ProxyAuth, Request, Responder, Timeouts
+from ferryllm_net.admission import Door, MemoryDoor
+from ferryllm_net.config import Secret, Settings
+from ferryllm_net.http import Limits, Pool, Request, Responder
 from ferryllm_net.http.backends.clock import clock
 from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Level, Log
 from ferryllm_net.telemetry.metrics import Metrics
-from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
+from ferryllm_proto import Gateway
 from ferryllm_proto.dialects.openai_responses.memory import Budget
-from ferryllm_proto.entries import CONVERSATIONS, Entry, Forward, find
-from ferryllm_proto.loss import LossPolicy
-from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.cors import answer_headers, preflight
+from ferryllm_proto.routing.keys import Desk, KeyBook
+from ferryllm_proto.routing.pricing import PriceTable
 
+from . import building
+from .changing import changed
 from .endpoints import Endpoints
 from .interpreter import Interpreter
 from .parts import Parts
-from .upstream import Upstream
+from .questions import Questions
+from .recording import Recording
+
+if TYPE_CHECKING:
+    from ferryllm_net.ledger.ledger import Ledger
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
@@ -38,22 +47,41 @@ MAX_ID = 128
 class App:
     """The handler of a server. Make it once, run `sweep` and `sweep_responses` beside the server, close it at the end.
 
+    Parameters: ``limits`` are those of HTTP where they are not the settings' own; ``book`` are the keys of clients,
+    None those of the settings; ``door`` makes the one in front of exchanges from the desk, None the one of this
+    process; ``ledger`` gets a row for every record, None: there is none; ``prices`` tell what requests cost.
     Raises `StoreError` when the store of responses can not be opened.
     """
 
     def __init__(
-        self, settings: Settings, log: Log, *, limits: Limits | None = None, parts: Parts | None = None
+        self,
+        settings: Settings,
+        log: Log,
+        *,
+        limits: Limits | None = None,
+        parts: Parts | None = None,
+        book: KeyBook | None = None,
+        door: Callable[[Desk], Door] | None = None,
+        ledger: Ledger | None = None,
+        prices: PriceTable | None = None,
     ) -> None:
         self.settings = settings
         self.log = log
-        self.limits = limits or http_limits(settings)
-        self.gateway = msgspec.structs.replace(gateway(settings), notes=log.enabled(Level.INFO))
-        self._by_file = msgspec.structs.replace(
-            self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
-        )
-        self.upstreams = {provider.name: upstream(provider) for provider in settings.providers}
+        self.limits = limits or building.http_limits(settings)
         self.parts = parts or Parts()
         """Closed by who opened them."""
+        self.book = building.key_book(settings) if book is None else book
+        self.prices = prices
+        self.desk = building.desk(settings, self.book)
+        self.door: Door = MemoryDoor(self.desk, settings.limits.gate) if door is None else door(self.desk)
+        self.routing = building.routing(settings)
+        self.chance: Callable[[], float] = random.random
+        self.ledger = self.parts.ledger if ledger is None else ledger
+        self.gateway: Gateway
+        self._by_file: Gateway
+        self._see()
+        self.upstreams = {provider.name: building.upstream(provider) for provider in settings.providers}
+        """Never changed: another one takes its place, and exchanges keep the one they began with."""
         self.responses = open_responses(settings.responses) if parts is None else parts.responses
         self._own_responses = parts is None
         self.pool = Pool(limits=self.limits)
@@ -65,6 +93,8 @@ class App:
         self.metrics = Metrics(keys=settings.metrics.keys)
         self.remembered = Budget()
         """What WebSocket connections remember together."""
+        self.questions = Questions(self)
+        self.recording = Recording(self)
         self.endpoints = Endpoints(self)
         self._quiet: anyio.Event | None = None
         """The sweeper waits for it while nothing runs."""
@@ -100,6 +130,68 @@ class App:
         may pass any Host."""
         return self.gateway if (request.via or request.peer)[0] else self._by_file
 
+    # --- changes at run time ---
+
+    def _see(self) -> None:
+        """Make the snapshot that exchanges decide with from now on."""
+        found = building.gateway(self.settings, self.book, self.prices, shares=self.door.shares)
+        self.gateway = msgspec.structs.replace(found, notes=self.log.enabled(Level.INFO))
+        self._by_file = msgspec.structs.replace(
+            self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
+        )
+
+    def change(self, settings: Settings, book: KeyBook | None = None) -> tuple[str, ...]:
+        """Go on with ``settings``, which are known to be good and whose secrets the log knows. Exchanges that run keep
+        what they began with.
+
+        ``book`` are the keys of clients, None those of the settings. What cannot change before the next start keeps
+        its old value and is returned by its name in the file, for a warning.
+        """
+        before = self.settings
+        after, kept = changed(before, settings)
+        routing = building.routing(after)
+        if (after.routing.breaker, after.routing.budget, building.breakers(after)) != (
+            before.routing.breaker,
+            before.routing.budget,
+            building.breakers(before),
+        ):
+            self.routing = self.routing.renewed(routing)
+        self.routing.bounds = routing.bounds
+        known = {upstream.provider: upstream for upstream in self.upstreams.values()}
+        for provider in after.providers:
+            old = self.gateway.providers.get(provider.name)
+            if old is not None and old.key_id != building.key_id(provider):
+                self.routing.health.mended(provider.name)
+        self.settings = after
+        self.book = building.key_book(after) if book is None else book
+        self.upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
+        self._see()
+        self._tell_door()
+        self.pool.keep({upstream.origin for upstream in self.upstreams.values()})
+        return kept
+
+    def change_keys(self, book: KeyBook) -> None:
+        """Let other clients in from now on; what they have used stays used."""
+        self.book = book
+        self._see()
+        self._tell_door()
+
+    def provider_key(self, name: str, secret: Secret) -> None:
+        """Send another key to the provider called ``name`` from the next request on. The log has to know it already.
+        Raises KeyError."""
+        provider = msgspec.structs.replace(self.settings.provider(name), api_key=secret)
+        providers = tuple(provider if one.name == name else one for one in self.settings.providers)
+        self.settings = msgspec.structs.replace(self.settings, providers=providers)
+        self.upstreams = {**self.upstreams, name: building.upstream(provider)}
+        self._see()
+        self.routing.health.mended(name)
+
+    def _tell_door(self) -> None:
+        limits = self.settings.limits
+        self.door.change(self.book, limits.own, limits.each, limits.gate, self.clock())
+
+    # --- beside the server ---
+
     async def sweep(self) -> None:
         """Wake exchanges whose deadline has passed, and let the log out; runs until cancelled."""
         self.clock = clock()
@@ -118,6 +210,7 @@ class App:
                 now = self.clock()
                 for run in self.running:
                     run.wake(now)
+                self.door.sweep(now)
                 self.log.flush()
         finally:
             self.log.held = False
@@ -133,8 +226,9 @@ class App:
             await anyio.sleep(SWEEP_RESPONSES_SECS)
 
     async def aclose(self) -> None:
-        """Close the idle upstream connections, and a store of responses of its own."""
+        """Close the idle upstream connections, the door, and a store of responses of its own."""
         await self.pool.aclose()
+        await self.door.aclose()
         if self._own_responses and self.responses is not None:
             await self.responses.aclose()
 
@@ -170,113 +264,3 @@ class Ids:
             self._digits, self._next = secrets.token_hex(12 * 128), 0
         self._next += 24
         return self._digits[self._next - 24 : self._next]
-
-
-def gateway(settings: Settings) -> Gateway:
-    """The settings as an `Exchange` decides with them."""
-    routes = tuple(
-        Route(
-            route.match,
-            route.provider,
-            MatchType(route.match_type),
-            route.rewrite_model,
-            LossPolicy(route.loss_policy),
-            route.policies,
-        )
-        for route in settings.routes
-    )
-    providers = {
-        provider.name: Provider(
-            provider.name,
-            provider.type,
-            first_byte_secs=provider.timeouts.first_byte_secs,
-            request_secs=provider.timeouts.request_secs,
-            idle_secs=provider.timeouts.idle_secs,
-            total_secs=provider.timeouts.total_secs,
-            keeps_responses=provider.keeps_responses,
-            rules=provider.rules,
-            headers=provider.headers,
-        )
-        for provider in settings.providers
-    }
-    addresses = [one.address for one in settings.server.listeners]
-    keys = settings.auth.keys if settings.auth.enabled else ()
-    access = AccessRules(
-        tuple(key_digest(key.reveal()) for key in keys),
-        loopback=all(address.loopback for address in addresses),
-        hosts=tuple(address.host.lower() for address in addresses if address.host),
-        pages=settings.cors,
-    )
-    return Gateway(
-        RouteTable(routes),
-        providers,
-        access,
-        body_limit=settings.server.body_limit_bytes,
-        forwards=tuple(Forward(one.path, one.provider, one.dialect) for one in settings.passthrough),
-        keeps_responses=settings.responses.store != "off",
-    )
-
-
-def http_limits(settings: Settings) -> Limits:
-    """The settings as the HTTP layer takes them."""
-    server = settings.server
-    taken = server.limits
-    return msgspec.structs.replace(
-        Limits(),
-        body_bytes=server.body_limit_bytes,
-        connections=-(-server.max_connections // server.workers),
-        keep_alive_secs=server.keep_alive_timeout_secs,
-        accept_head_secs=taken.first_head_secs,
-        head_secs=taken.head_secs,
-        body_idle_secs=taken.body_idle_secs,
-        write_stall_secs=taken.write_stall_secs,
-        tls_handshake_secs=taken.tls_handshake_secs,
-        head_bytes=taken.head_bytes,
-        head_fields=taken.head_fields,
-        connections_per_address=taken.connections_per_address,
-        h2_streams=taken.h2_streams,
-        h2_stream_window_bytes=taken.h2_stream_window_bytes,
-        h2_body_window_bytes=taken.h2_body_window_bytes,
-        h2_connection_window_bytes=taken.h2_connection_window_bytes,
-    )
-
-
-def proxy(settings: ProxySettings) -> Proxy:
-    """A proxy as the HTTP layer takes it."""
-    auth = None
-    if settings.user is not None:
-        auth = ProxyAuth(settings.user.reveal(), settings.password.reveal() if settings.password else "")
-    return Proxy(settings.scheme, settings.host, settings.port, auth)
-
-
-def upstream(provider: ProviderSettings) -> Upstream:
-    """Where and how a provider is reached. Destination and key come from the settings alone."""
-    origin = Origin(
-        provider.scheme,
-        provider.host,
-        provider.port,
-        TLS(verify=provider.ssl_verify, ca_file=provider.ca_file),
-        proxy=None if provider.proxy is None else proxy(provider.proxy),
-        # In clear text there is nobody to ask.
-        http2="off" if not provider.http2 else "on" if provider.scheme == "https" else "prior_knowledge",
-        max_connections=provider.max_connections or 0,
-        socket=provider.socket,
-    )
-    headers: list[tuple[str, str]] = [("host", provider.authority)]
-    if provider.api_key is not None:
-        key = provider.api_key.reveal()
-        if provider.type == "anthropic" and not key.startswith("sk-ant-oat"):
-            headers.append(("x-api-key", key))
-        elif provider.type == "gemini" and not key.startswith("ya29."):
-            headers.append(("x-goog-api-key", key))
-        else:  # also the access tokens of Anthropic's and Google's accounts
-            headers.append(("authorization", f"Bearer {key}"))
-    times = provider.timeouts
-    # The exchange keeps the time of answers; the pool's own limits stand behind it for what it can not see.
-    timeouts = Timeouts(
-        connect_secs=times.connect_secs,
-        head_secs=max(times.first_byte_secs, times.request_secs) + 5,
-        idle_secs=times.idle_secs + 5,
-        total_secs=None,
-    )
-    return Upstream(provider, origin, tuple(headers), timeouts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -12,8 +13,9 @@ from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.errors import RemoteProtocolError
-from ferryllm_proto.policy.access import check
+from ferryllm_proto.policy.access import identify
 from ferryllm_proto.refusals import unknown_model
+from ferryllm_proto.routing.keys import ClientKey, Refusal
 
 from .stored_responses import STORED, StoredResponses
 
@@ -43,18 +45,9 @@ class Endpoints:
 
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
-        refused = (
-            None
-            if entry.public
-            else check(
-                self._app.gateway_for(request).access,
-                request.method,
-                request.headers,
-                f"{request.path}?{request.query}",
-            )
-        )
-        if refused is not None:
-            await self._refuse(entry, refused, respond, request_id)
+        who = None if entry.public else self.identify(request)
+        if type(who) is Refusal:
+            await self._refuse(entry, who.error, respond, request_id)
         elif entry.operation is Operation.HEALTH:
             await respond.complete(200, [_TEXT], b"ok")
         elif entry.operation is Operation.READY:
@@ -80,9 +73,18 @@ class Endpoints:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models()))
         elif entry.operation is Operation.VERSION:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_version())
+        elif entry.operation is Operation.ADMIN:
+            await self._admin(entry, request, respond, request_id)
         else:
             assert entry.operation is Operation.SOCKET
             await self._socket(entry, request, respond, request_id)
+
+    def identify(self, request: Request) -> ClientKey | Refusal | None:
+        """Whose ``request`` is, or why it is turned away."""
+        gateway, target = self._app.gateway_for(request), f"{request.path}?{request.query}"
+        return identify(
+            gateway.access, gateway.keys, request.method, request.headers, target, time.time(), hints=gateway.hints
+        )
 
     def models(self) -> list[ir.Model]:
         """What the routes serve: names as they are, prefixes with a ``*`` behind them."""
@@ -92,6 +94,14 @@ class Endpoints:
             name = route.match if exact else f"{route.match}*"
             seen.setdefault(name, ir.Model(name, owner=route.provider))
         return list(seen.values())
+
+    async def _admin(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        admin = self._app.parts.admin
+        if admin is not None:
+            await admin.answer(request, respond, request_id)
+            return
+        error = ir.Error(ir.ErrorKind.NOT_FOUND, "the admin API is switched off: set enabled = true in [admin]")
+        await self._refuse(entry, error, respond, request_id)
 
     async def _socket(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         from .socket import serve_socket  # 40 ms of imports that most gateways never need

@@ -27,18 +27,18 @@ from ferryllm_net.http import (
     UpstreamResponse,
 )
 from ferryllm_net.http.pool import slowly
-from ferryllm_net.stores import StoreError
-from ferryllm_net.telemetry import RequestDone
 from ferryllm_proto import DIALECTS, Exchange, ir
 from ferryllm_proto.actions import (
     Abort,
     Action,
+    Admit,
     Cut,
     Finish,
     Keep,
     Note,
     Open,
     Outcome,
+    Pause,
     Point,
     ReadBody,
     Recall,
@@ -46,27 +46,27 @@ from ferryllm_proto.actions import (
     Release,
     SendBody,
     SendHead,
+    Settle,
 )
 from ferryllm_proto.entries import find
 from ferryllm_proto.inputs import (
+    Admitted,
     ClientBody,
     ClientFault,
     ClientLost,
     ClientRequest,
     DeadlinePassed,
     Input,
-    Recalled,
     Stopping,
-    Stored,
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
     UpstreamLost,
 )
 
-if TYPE_CHECKING:
-    from ferryllm_net.stores import Responses
+from .visit import Visit
 
+if TYPE_CHECKING:
     from .app import App
 
 _TIMEOUTS = frozenset(
@@ -79,8 +79,6 @@ _TIMEOUTS = frozenset(
 )
 
 
-STORE_SECS = 5.0
-"""How long the store of responses may take for one question; a client waits for it with its answer complete."""
 RELEASE_SECS = 0.2
 """How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
@@ -97,11 +95,24 @@ class Interpreter:
         self._app = app
         self._request = request
         self._respond = respond
-        self._exchange = Exchange(app.gateway_for(request), id=request_id, seed=app.ids.seed(), created=time.time())
+        self._exchange = Exchange(
+            app.gateway_for(request),
+            id=request_id,
+            seed=app.ids.seed(),
+            created=time.time(),
+            routing=app.routing,
+            desk=app.desk,
+            chance=app.chance,
+        )
+        self._upstreams = app.upstreams
+        """Those of the configuration it began with."""
         self._upstream: UpstreamResponse | None = None
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
         self._asked: Recall | Keep | None = None
+        self._admit: Admit | None = None
+        self._pause: Pause | None = None
+        self._visit: Visit | None = None
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
@@ -115,6 +126,9 @@ class Interpreter:
         self._body: SendBody | None = None
         """Not put yet, as long as the actions with them are performed."""
         self._record_due: Record | None = None
+        self._settle_due: Settle | None = None
+        self._written = False
+        """The ledger has its record."""
         self._over = False
 
     # --- being woken ---
@@ -159,6 +173,8 @@ class Interpreter:
                 if not self._over:
                     self._record_unfinished(None)
             finally:
+                if self._visit is not None:
+                    self._visit.leave(self._settle_due, self._app.clock(), time.time())
                 if self._upstream is not None and not self._upstream.ended:
                     await self._close_upstream()
 
@@ -173,6 +189,8 @@ class Interpreter:
             if self._asks:
                 actions, self._asks = self._asks, ()
             if actions:
+                if self._app.ledger is not None and type(actions[-1]) is Record:
+                    actions = await self._write_ahead(actions)
                 rest = self._perform(actions)
                 if rest is not None:
                     await rest
@@ -218,12 +236,12 @@ class Interpreter:
         """The run was cancelled, or failed: its record is made all the same, once."""
         if self._over:
             return
+        if self._record_due is None and self._asks:
+            self._note_end(self._asks)
         due = self._record_due
-        if due is None and self._asks and type(self._asks[-1]) is Record:
-            due = self._asks[-1]
         if due is None:
-            actions = self._exchange.receive(ClientLost(), self._app.clock())
-            due = next((action for action in actions if isinstance(action, Record)), None)
+            self._note_end(self._exchange.receive(ClientLost(), self._app.clock()))
+            due = self._record_due
         elif not self._respond.ended:
             # The exchange was over, but its last bytes did not get out.
             due = msgspec.structs.replace(due, outcome=Outcome.CANCELLED)
@@ -232,13 +250,53 @@ class Interpreter:
         if due is not None:
             self._record(due)
 
+    def _note_end(self, actions: Sequence[Action]) -> None:
+        """Know what is due at the end, whatever becomes of the actions before it."""
+        last = actions[-1] if actions else None
+        if type(last) is Record:
+            self._record_due = last
+            before = actions[-2] if len(actions) > 1 else None
+            if type(before) is Settle:
+                self._settle_due = before
+
+    # --- at the door and in the ledger ---
+
+    async def _enter(self, action: Admit) -> Sequence[Action]:
+        app = self._app
+        if not action.flow:  # without keys clients are told apart by where they are
+            action = msgspec.structs.replace(action, flow=f"@{self._request.peer[0]}")
+        found = await slowly(self, lambda: app.door.enter(action, app.clock(), time.time()))
+        self._admit = None
+        if type(found) is Admitted:
+            self._visit = Visit(app.door, found.admission)
+        return self._tell(found)
+
+    async def _write_ahead(self, actions: Sequence[Action]) -> Sequence[Action]:
+        """The ledger first: who has the end of an answer can rely on its row."""
+        self._note_end(actions)
+        record, self._written = self._record_due, True
+        assert record is not None
+        if await self._app.recording.write(record):
+            return actions
+        return self._app.recording.refused(record, actions, begun=self._respond.started)
+
+    async def _wait_pause(self, action: Pause) -> Sequence[Action]:
+        await slowly(self, lambda: anyio.sleep_until(action.until))
+        self._pause = None
+        # A timer may come a little early, and nobody would come again.
+        return self._exchange.receive(DeadlinePassed(), max(self._app.clock(), action.until))
+
     def _wait(self) -> Coroutine[None, None, Sequence[Action]]:
         if self._asked is not None:
             return self._ask(self._asked)
-        if self._upstream is not None:
-            return self._pump(self._upstream)
         if self._opening is not None:
             return self._open(self._opening)
+        if self._pause is not None:
+            return self._wait_pause(self._pause)
+        if self._upstream is not None:
+            return self._pump(self._upstream)
+        if self._admit is not None:
+            return self._enter(self._admit)
         assert self._reading is not None
         return self._read(self._reading)
 
@@ -252,8 +310,10 @@ class Interpreter:
         return self._tell(ClientBody(body))
 
     async def _open(self, action: Open) -> Sequence[Action]:
-        self._opening = None
-        upstream = self._app.upstreams[action.provider]
+        self._opening = self._pause = None
+        if self._upstream is not None:  # of an attempt before
+            await self._close_upstream()
+        upstream = self._upstreams[action.provider]
         try:
             response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"), self)
         except UpstreamError as exc:
@@ -263,43 +323,7 @@ class Interpreter:
 
     async def _ask(self, action: Recall | Keep) -> Sequence[Action]:
         self._asked = None
-        return self._tell(await self._ask_store(action))
-
-    async def _ask_store(self, action: Recall | Keep) -> Input:
-        """The store's turn: short, and not to be interrupted."""
-        try:
-            with anyio.fail_after(STORE_SECS):
-                if isinstance(action, Keep):
-                    await self._store.put(action.response, time.time(), action.ids)
-                    return Stored(ok=True)
-                return await self._recall(action, time.time())
-        except (StoreError, TimeoutError) as exc:
-            self._warn_of_store(exc)
-            return Stored(ok=False) if isinstance(action, Keep) else Recalled(None, failed=True)
-
-    async def _recall(self, action: Recall, now: float) -> Recalled:
-        referred = await self._store.find_items(action.owner, action.items, now) if action.items else {}
-        items = tuple(referred.items())
-        if action.id is None:
-            return Recalled(None, items=items)
-        found = await self._store.get(action.owner, action.id, now)
-        return Recalled(found, foreign=found is None and await self._store.known(action.id, now), items=items)
-
-    async def _point(self, action: Point) -> None:
-        try:
-            with anyio.fail_after(STORE_SECS):
-                await self._store.put(action.response, time.time())
-        except (StoreError, TimeoutError) as exc:
-            self._warn_of_store(exc)
-
-    @property
-    def _store(self) -> Responses:
-        assert self._app.responses is not None  # the exchange knows whether there is one
-        return self._app.responses
-
-    def _warn_of_store(self, exc: Exception) -> None:
-        reason = str(exc) or f"no answer for {STORE_SECS:g} s"
-        self._app.log.warn("responses store failed", reason=reason, request_id=self._exchange.id)
+        return self._tell(await self._app.questions.ask(action, self._exchange.id))
 
     async def _pump(self, upstream: UpstreamResponse) -> Sequence[Action]:
         """Upstream to client, chunk by chunk where the bytes arrive; what needs more than a write is left in `_asks`
@@ -333,7 +357,7 @@ class Interpreter:
         rest of its actions: an answer that is whole goes out with its length, in one write.
         """
         if type(actions[-1]) is Record:
-            self._record_due = actions[-1]
+            self._note_end(actions)
         respond = self._respond
         noted = 0
         for n, action in enumerate(actions):
@@ -344,11 +368,16 @@ class Interpreter:
                 continue
             if kind is Note:
                 if n >= noted:
-                    noted = self._note(actions, n)
+                    noted = self._app.recording.notes(actions, n, self._exchange.id)
                 continue
             if kind is SendBody:
                 assert isinstance(action, SendBody)
                 self._body = action if self._body is None else SendBody(self._body.data + action.data)
+                continue
+            if kind is Settle:
+                assert isinstance(action, Settle)
+                assert self._visit is not None
+                self._visit.settle(action, self._app.clock(), time.time())
                 continue
             if kind is Record:
                 assert isinstance(action, Record)
@@ -402,23 +431,7 @@ class Interpreter:
             await self._release_upstream()
         else:
             assert isinstance(action, Point)
-            await self._point(action)
-
-    def _note(self, actions: Sequence[Action], start: int = 0) -> int:
-        """Log the notes that stand in a row from ``start`` on; where they end."""
-        log, request_id = self._app.log, self._exchange.id
-        end, plain = start, []
-        for action in actions[start:]:
-            if type(action) is not Note:
-                break
-            end += 1
-            if action.level == "info":
-                plain.append((action.name, action.fields))
-            else:
-                log.warn(action.name, **action.fields, request_id=request_id)
-        if plain:
-            log.notes(plain, request_id)
-        return end
+            await self._app.questions.point(action, self._exchange.id)
 
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
@@ -441,39 +454,7 @@ class Interpreter:
 
     def _record(self, record: Record) -> None:
         self._over = True
-        self._app.metrics.observe(record)
-        usage = record.usage
-        self._app.log.request_completed(
-            RequestDone(
-                request_id=record.id,
-                entry=record.entry,
-                outcome=record.outcome._value_,
-                status=record.status,
-                latency_ms=round(record.latency * 1000),
-                ttfb_ms=None if record.first_byte is None else round(record.first_byte * 1000),
-                display_model=record.model,
-                backend_model=record.backend_model,
-                provider=record.provider,
-                stream=record.stream,
-                input_tokens=usage.input_total if usage is not None else None,
-                output_tokens=usage.output if usage is not None else None,
-                cache_read_tokens=usage.cache_read if usage is not None else None,
-                cache_write_tokens=usage.cache_write if usage is not None else None,
-                reasoning_tokens=usage.reasoning if usage is not None else None,
-                sent_bytes=record.sent if record.operation == "forward" else None,
-                losses=len(record.losses),
-                error_kind=record.error.kind.value if record.error is not None else None,
-            )
-        )
-        if record.losses:
-            self._app.log.debug("translation losses", losses="; ".join(map(str, record.losses)), request_id=record.id)
-        error = record.error
-        if error is not None and record.outcome is not Outcome.OK:
-            # A provider's own words may quote the prompt, so only the gateway's are shown.
-            words = error.message if error.dialect is None else None
-            self._app.log.debug(
-                "request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id
-            )
+        self._app.recording.record(record, written=self._written)
 
 
 def _lost(exc: UpstreamError) -> UpstreamLost:
@@ -485,6 +466,8 @@ _KEPT: dict[type, str] = {
     ReadBody: "_reading",
     Recall: "_asked",
     Keep: "_asked",
+    Admit: "_admit",
+    Pause: "_pause",
     SendHead: "_head",
 }
 """Where an action is kept that is due behind the others."""

@@ -19,6 +19,8 @@ from ferryllm_net.telemetry import Log
 from . import gauges
 
 if TYPE_CHECKING:
+    from ferryllm_net.admin import Admin
+    from ferryllm_net.keys.live import LiveKeys
     from ferryllm_net.ledger import Ledger
     from ferryllm_net.postgres import Database
 
@@ -39,6 +41,9 @@ class Parts:
         """That of `[postgres]`, where something is kept in it."""
         self.responses: Responses | None = None
         self.ledger: Ledger | None = None
+        self.keys: LiveKeys | None = None
+        """Those of the store; None where there are only those of the settings."""
+        self.admin: Admin | None = None
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
 
     async def open(self, settings: Settings, log: Log) -> None:
@@ -68,6 +73,20 @@ class Parts:
             self.ledger = await open_ledger(settings.ledger, self.database)
             if self.ledger is not None:
                 self.keep("ledger", self.ledger.aclose, LEDGER_SECS)
+        if settings.keys.store != "off" and (settings.auth.enabled or settings.admin.enabled):
+            await self._open_keys(settings, log)
+
+    async def _open_keys(self, settings: Settings, log: Log) -> None:
+        from ferryllm_net.keys.live import LiveKeys
+        from ferryllm_net.keys.opening import open_keys
+
+        self.keys = LiveKeys(await open_keys(settings.keys, self.database), settings.auth, log)
+        self.keep("key store", self.keys.aclose)
+        await self.keys.start()
+        if settings.admin.enabled:
+            from ferryllm_net.admin import Admin
+
+            self.admin = Admin(self.keys.store, settings.admin.digest, self.keys.refresh, log)
 
     async def _open_listeners(self, settings: Settings, log: Log) -> None:
         """What hears of requests: usage hooks, the audit log, the log of requests."""

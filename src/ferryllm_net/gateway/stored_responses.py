@@ -20,6 +20,7 @@ from ferryllm_proto.json import encode, fields, loads, raw
 from ferryllm_proto.policy.access import owner, without_keys
 from ferryllm_proto.relay import client_headers
 from ferryllm_proto.responses.kept import KeptResponse
+from ferryllm_proto.routing.keys import ClientKey
 
 if TYPE_CHECKING:
     from ferryllm_net.stores import Responses
@@ -77,7 +78,8 @@ class StoredResponses:
                 "this gateway keeps no responses: set `store` in [responses] of its configuration to memory or sqlite",
                 kind=ir.ErrorKind.NOT_FOUND,
             )
-        whose = owner(self._app.gateway.access, request.headers, f"{request.path}?{request.query}")
+        who = self._app.endpoints.identify(request)
+        whose = owner(who if type(who) is ClientKey else None)  # who may not come in is not here
         kept = await store.get(whose, id_, time.time())
         if kept is None:
             raise RemoteProtocolError(f"Response with id '{id_:.100}' not found.", kind=ir.ErrorKind.NOT_FOUND)

@@ -6,7 +6,7 @@ one would carry the provider's key to a place that the configuration does not na
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
@@ -73,6 +73,8 @@ class Pool:
         self._dial = dial
         self._groups: dict[Origin, Group] = {}
         self._shared: dict[Origin, H2Group] = {}
+        self._gone: set[Origin] = set()
+        """Origins that nobody asks any more."""
         self._idle = 0
         self._running: set[Swept] = set()
         self._closed = False
@@ -128,6 +130,10 @@ class Pool:
             await connection.aclose()
         for shared in self._shared.values():
             shared.close()
+
+    def keep(self, origins: Collection[Origin]) -> None:
+        """Only ``origins`` are of use from now on: the sweeper closes what it finds idle elsewhere."""
+        self._gone = {origin for origin in (*self._groups, *self._shared) if origin not in origins}
 
     async def open(
         self,
@@ -390,8 +396,9 @@ class Pool:
         """Close what has expired at any origin or was closed there."""
         oldest = now - self._limits.pool_idle_secs
         expired: list[UpstreamConnection] = []
-        for group in self._groups.values():
-            gone = [one for one in group.idle if one.idle_since <= oldest or not one.is_reusable()]
+        for origin, group in self._groups.items():
+            until = now if origin in self._gone else oldest
+            gone = [one for one in group.idle if one.idle_since <= until or not one.is_reusable()]
             for connection in gone:
                 group.idle.remove(connection)
                 group.end()
@@ -399,8 +406,8 @@ class Pool:
             expired += gone
         for connection in expired:
             await connection.aclose()
-        for shared in self._shared.values():
-            shared.expire(oldest)
+        for origin, shared in self._shared.items():
+            shared.expire(now if origin in self._gone else oldest)
 
 
 async def slowly(waiter: Waiter | None, call: Callable[[], Awaitable[_T]]) -> _T:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ferryllm_net.config import Settings
 from ferryllm_net.config.data_folder import make_folder
 from ferryllm_proto.policy.access import key_digest
 from ferryllm_proto.routing.keys import ClientKey, KeyBook, Project
@@ -53,8 +52,3 @@ def book(settings: AuthSettings, keys: Iterable[ClientKey] = (), projects: Itera
     """All keys together: those of ``settings``, and ``keys`` and ``projects`` of a store, over which they stand."""
     fixed = fixed_keys(settings)
     return KeyBook((*keys, *fixed), (*projects, *settings.projects))
-
-
-def wants_keys(settings: Settings) -> bool:
-    """Whether the gateway asks a store of keys."""
-    return settings.keys.store != "off" and (settings.auth.enabled or settings.admin.enabled)

@@ -6,11 +6,11 @@ place outside of `http.backends` that names them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import anyio
-import sniffio
 
 T = TypeVar("T")
 
@@ -30,7 +30,8 @@ class Bridge(Protocol):
 
 async def open_bridge() -> Bridge:
     """The bridge of the backend that runs. Whoever opens it closes it, from whatever task."""
-    return await _Beside.open() if sniffio.current_async_library() == "trio" else _Same()
+    trio = sys.modules.get("trio")
+    return await _Beside.open() if trio is not None and trio.lowlevel.in_trio_run() else _Same()
 
 
 class _Same:

@@ -6,7 +6,7 @@ passes there, so nothing else has to know. Only runs that are written have one; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ferryllm_net.config.telemetry_schema import Part
 from ferryllm_proto import Exchange
@@ -20,6 +20,7 @@ from ferryllm_proto.inputs import (
     UpstreamHead,
     UpstreamLost,
 )
+from ferryllm_proto.stages import State
 
 MAX_ATTEMPTS = 16
 """Attempts of one request that are told of."""
@@ -55,10 +56,17 @@ class Body:
 class Attempt:
     """What one provider got and sent."""
 
-    __slots__ = ("answer", "head", "lost", "opened")
+    __slots__ = ("answer", "body", "head", "headers", "lost", "method", "provider", "target")
 
-    def __init__(self, opened: Open, limit: int) -> None:
-        self.opened = opened
+    def __init__(self, opened: Open, limit: int, *, asked: bool) -> None:
+        request = opened.request
+        self.provider = opened.provider
+        self.method = request.method
+        self.target = f"{request.path}?{request.query}" if request.query else request.path
+        self.headers = request.headers
+        self.body = Body(limit)
+        if asked:
+            self.body.add(request.body)
         self.head: UpstreamHead | None = None
         self.lost: str | None = None
         self.answer = Body(limit)
@@ -77,6 +85,7 @@ class Capture:
         self.body = Body(limit)
         self.fault: ClientFault | None = None
         self.attempts: list[Attempt] = []
+        self._current: Attempt | None = None
         self.head: SendHead | None = None
         self.sent = Body(limit)
         self.record: Record | None = None
@@ -94,10 +103,10 @@ class Capture:
                 self.body.add(event.data)
         elif isinstance(event, ClientFault):
             self.fault = event
-        elif isinstance(event, UpstreamHead) and self.attempts:
-            self.attempts[-1].head = event
-        elif isinstance(event, UpstreamLost) and self.attempts:
-            self.attempts[-1].lost = event.reason
+        elif isinstance(event, UpstreamHead) and self._current is not None:
+            self._current.head = event if self._wants_answer else None
+        elif isinstance(event, UpstreamLost) and self._current is not None:
+            self._current.lost = event.reason
 
     def did(self, actions: Sequence[Action]) -> None:
         """Something goes out."""
@@ -109,27 +118,62 @@ class Capture:
             elif isinstance(action, SendHead):
                 self.head = action if self._wants_sent else None
             elif isinstance(action, Open):
+                self._current = Attempt(action, self._limit, asked=self._wants_asked)
                 if len(self.attempts) < MAX_ATTEMPTS:
-                    self.attempts.append(Attempt(self._bounded(action), self._limit))
+                    self.attempts.append(self._current)
             elif isinstance(action, Record):
                 self.record = action
 
     def answered(self, data: bytes) -> None:
         """A piece of a provider's answer came."""
-        if self._wants_answer and self.attempts:
-            self.attempts[-1].answer.add(data)
+        if self._wants_answer and self._current is not None:
+            self._current.answer.add(data)
 
     def sends(self, data: bytes) -> None:
         """A piece of the client's answer goes out."""
         if self._wants_sent:
             self.sent.add(data)
 
-    def _bounded(self, opened: Open) -> Open:
-        """Without the body that nobody wants: it may be 32 MiB, and a second one beside the client's."""
-        return opened
-
     @property
     def size(self) -> int:
         """Bytes that it holds, about."""
-        answers = sum(one.answer.kept + min(len(one.opened.request.body), self._limit) for one in self.attempts)
-        return self.body.kept + self.sent.kept + answers
+        return self.body.kept + self.sent.kept + sum(one.body.kept + one.answer.kept for one in self.attempts)
+
+
+class Watched(Exchange):
+    """``exchange``, seen by ``capture``; ``done`` is told when its record was made. An `Exchange` for whoever runs it:
+    all that it has is asked of the other one."""
+
+    def __init__(self, exchange: Exchange, capture: Capture, done: Callable[[Capture], None]) -> None:
+        self._inner = exchange
+        self._capture = capture
+        self._done: Callable[[Capture], None] | None = done
+        self.id = exchange.id
+
+    @property
+    def state(self) -> State:  # type: ignore[override] # an attribute there
+        return self._inner.state
+
+    def receive(self, event: Input, now: float) -> list[Action]:
+        capture = self._capture
+        capture.saw(event)
+        actions = self._inner.receive(event, now)
+        capture.did(actions)
+        if capture.record is not None and self._done is not None:
+            done, self._done = self._done, None
+            done(capture)
+        return actions
+
+    def relay(self, data: bytes, now: float) -> bytes | None:
+        out = self._inner.relay(data, now)
+        if out is not None:  # else the same data comes to `receive`
+            self._capture.answered(data)
+            if out:
+                self._capture.sends(out)
+        return out
+
+    def next_deadline(self) -> float | None:
+        return self._inner.next_deadline()
+
+    def postpone(self, secs: float) -> None:
+        self._inner.postpone(secs)

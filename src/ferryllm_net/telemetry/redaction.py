@@ -148,5 +148,3 @@ def _replaced(value: object, find: Find, replacement: str) -> object:
         except (TypeError, KeyError, IndexError):
             continue  # something above it has been replaced
     return value
-
-

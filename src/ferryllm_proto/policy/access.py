@@ -8,7 +8,6 @@ are refused.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
 import re
 
@@ -16,12 +15,12 @@ import msgspec
 
 from .. import ir
 from ..dialect import Headers
+from ..routing.hints import split_key
+from ..routing.keys import ClientKey, KeyBook, Refusal, invalid
 from .cors import NO_CORS, CorsPolicy, allows
 
 
 class AccessRules(msgspec.Struct, frozen=True):
-    key_digests: tuple[bytes, ...] = ()
-    """SHA-256 of each accepted key; empty switches keys off."""
     loopback: bool = True
     """The listener is bound to a loopback address."""
     hosts: tuple[str, ...] = ()
@@ -31,7 +30,7 @@ class AccessRules(msgspec.Struct, frozen=True):
 
 
 def key_digest(key: str) -> bytes:
-    """What `AccessRules` holds of a key. Keys are long and random, so a fast hash is enough."""
+    """What a `KeyBook` holds of a key. Keys are long and random, so a fast hash is enough."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -45,25 +44,41 @@ def by_name(headers: Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in reversed(list(headers))}
 
 
-def check(
+def identify(
     rules: AccessRules,
+    keys: KeyBook | None,
     method: str,
     headers: Headers,
     target: str = "",
+    unix: float = 0.0,
     *,
     uploads: bool = False,
+    hints: bool = False,
     fields: dict[str, str] | None = None,
-) -> ir.Error | None:
-    """The reason to turn a request away, or None.
+) -> ClientKey | Refusal | None:
+    """Whose request this is, or why it is turned away; None where keys are off: anybody's.
 
-    ``target`` is path and query: Gemini's clients put keys there. ``uploads``: the path takes bodies of any type.
-    ``fields`` are `by_name` of ``headers``, where the caller has them.
+    ``target`` is path and query: Gemini's clients put keys there. ``unix`` is Unix seconds. ``uploads``: the path
+    takes bodies of any type. ``hints``: a hint may stand in front of a key. ``fields`` are `by_name` of ``headers``,
+    where the caller has them.
     """
     if fields is None:
         fields = by_name(headers)
-    if rules.key_digests:
-        return _check_key(rules, headers, fields, target)
-    return _check_browser(rules, method, fields, uploads=uploads)
+    if keys is None:
+        return _check_browser(rules, method, fields, uploads=uploads)
+    given = _given(headers, fields, target)
+    if not isinstance(given, str):
+        return given
+    if hints:
+        given = split_key(given)[1]
+        if not given:
+            return _unauthorised("the key is a hint alone: put the gateway's own key behind it, after a colon")
+    key = keys.find(key_digest(given))
+    if key is None:
+        return _unauthorised("this API key is not known here")
+    if key.expires is None and key.revoked is None:
+        return key
+    return invalid(key, unix) or key
 
 
 _KEY_HEADERS = frozenset({"x-api-key", "x-goog-api-key", "api-key"})
@@ -93,22 +108,14 @@ def unescaped(text: str) -> str:
     return _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text)
 
 
-def owner(rules: AccessRules, headers: Headers, target: str = "") -> str:
-    """Whose a stored object is, for a request that `check` let in: a name made from its key; "" with keys off."""
-    if not rules.key_digests:
-        return ""
-    key = next(iter(query_keys(target)), "")
-    for name, value in headers:
-        lower = name.lower()
-        if lower in _KEY_HEADERS:
-            key = value.strip()
-        elif lower == "authorization":
-            key = value.strip().partition(" ")[2].strip()
+def owner(key: ClientKey | None) -> str:
+    """Whose a stored object is: a name made from the digest of a client's key; "" with keys off."""
     # Not the digest that opens the gateway: this one is written to disk.
-    return hashlib.sha256(b"owner/" + key_digest(key)).hexdigest()
+    return "" if key is None else hashlib.sha256(b"owner/" + key.digest).hexdigest()
 
 
-def _check_key(rules: AccessRules, headers: Headers, fields: dict[str, str], target: str) -> ir.Error | None:
+def _given(headers: Headers, fields: dict[str, str], target: str) -> str | Refusal:
+    """The one key of a request."""
     found: list[str] = query_keys(target) if "?" in target else []
     if len(fields) == len(headers):
         given = [(name, fields[name]) for name in _BEARERS if name in fields]
@@ -126,18 +133,14 @@ def _check_key(rules: AccessRules, headers: Headers, fields: dict[str, str], tar
         return _unauthorised("no API key: send it as `x-api-key: <key>` or `Authorization: Bearer <key>`")
     if len(found) > 1 and len(set(found)) > 1:
         return _unauthorised("the request carries different keys (x-api-key, Authorization, ...): send one")
-    digest = key_digest(found[0])
-    accepted = False
-    for known in rules.key_digests:  # every key is compared, so time tells nothing
-        accepted |= hmac.compare_digest(digest, known)
-    return None if accepted else _unauthorised("this API key is not known here")
+    return found[0]
 
 
-def _unauthorised(message: str) -> ir.Error:
-    return ir.Error(ir.ErrorKind.AUTHENTICATION, message, code="invalid_api_key")
+def _unauthorised(message: str) -> Refusal:
+    return Refusal(ir.Error(ir.ErrorKind.AUTHENTICATION, message, code="invalid_api_key"), {}, "key")
 
 
-def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, uploads: bool) -> ir.Error | None:
+def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, uploads: bool) -> Refusal | None:
     host = fields.get("host", "").strip()
     if rules.loopback and not _is_local(host, rules.hosts):
         return _forbidden("the Host header names another machine; this gateway listens on loopback without keys")
@@ -154,7 +157,8 @@ def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, u
         return None  # what curl calls every body by itself; a page can not make a browser call itself curl unasked
     if uploads:
         return None if _is_program(fields) else _forbidden(_NO_KEY)
-    return ir.Error(ir.ErrorKind.MEDIA_TYPE, "the Content-Type must be application/json", code="unsupported_media_type")
+    what = "the Content-Type must be application/json"
+    return Refusal(ir.Error(ir.ErrorKind.MEDIA_TYPE, what, code="unsupported_media_type"), {}, "browser")
 
 
 _NO_KEY = (
@@ -172,8 +176,8 @@ def _is_program(headers: dict[str, str]) -> bool:
     return headers.get("authorization", "").strip().lower().startswith("bearer ")
 
 
-def _forbidden(message: str) -> ir.Error:
-    return ir.Error(ir.ErrorKind.PERMISSION, message, code="forbidden")
+def _forbidden(message: str) -> Refusal:
+    return Refusal(ir.Error(ir.ErrorKind.PERMISSION, message, code="forbidden"), {}, "browser")
 
 
 _USUAL_HOSTS = ("127.0.0.1", "localhost", "::1")

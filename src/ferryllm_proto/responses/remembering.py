@@ -47,10 +47,11 @@ class Remembering:
         return Recall(previous, self._owner, items) if previous is not None or items else None
 
     def resume(self, recalled: Recalled | None, provider: Provider) -> bytes:
-        """The body as it is to be answered, with what was ``recalled``. Raises `RemoteProtocolError`."""
+        """The body as ``provider`` is to answer it, with what was ``recalled``: once for each attempt. Raises
+        `RemoteProtocolError`."""
         store = self._gateway.keeps_responses
         self.memory = plan(self._wishes, provider, recalled, store=store, references=self._references)
-        body, self._body = prepare(self._body, self.memory), b""
+        body = prepare(self._body, self.memory)
         if (self.memory.items or self.memory.found) and len(body) > self._gateway.body_limit:
             error = too_large(self._gateway.body_limit)
             raise RemoteProtocolError(error.message, kind=error.kind)

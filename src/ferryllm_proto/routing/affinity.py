@@ -35,6 +35,8 @@ class AffinityRules(msgspec.Struct, frozen=True):
     """Whether the beginning of the conversation stands for it when nothing else does."""
     ttl: float = 3600.0
     """Seconds after the last request; the longest prompt cache on offer lives an hour."""
+    enabled: bool = True
+    """For a route whose conversations have no place though others' have."""
 
 
 MAX_SESSIONS = 65_536
@@ -52,6 +54,8 @@ class Marks(msgspec.Struct, frozen=True):
 
 def session_of(rules: AffinityRules, owner: str, headers: Headers, marks: Marks) -> bytes | None:
     """What stands for the session of a request of ``owner``, a client key's name; None: it has none."""
+    if not rules.enabled:
+        return None
     told: tuple[str, bytes] | None = None
     given: dict[str, str] = {}
     for name, value in headers:

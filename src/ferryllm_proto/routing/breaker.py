@@ -260,6 +260,11 @@ class Health:
         self._troubles: Recent[tuple[str, ...], Breaker] = Recent(MAX_TROUBLES)
         self._number = 0
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is held against anybody."""
+        return not self._troubles
+
     def rules(self, provider: str) -> BreakerRules:
         return self._own.get(provider, self._rules)
 

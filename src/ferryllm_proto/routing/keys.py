@@ -15,7 +15,7 @@ import msgspec
 from .. import ir
 from .limits import Charge, Demand, Exceeded, Limits, Meter, date, standings
 from .patterns import Pattern, glob
-from .quota import Accounts, Need, Quota, Reserved, Spent
+from .quota import Accounts, Need, Quota, Reserved, Spent, Unit
 from .rates import Rate, Standing
 
 
@@ -125,7 +125,8 @@ class Refusal(msgspec.Struct, frozen=True):
     error: ir.Error
     standings: dict[Meter, Standing]
     reason: str
-    """``expired``, ``revoked``, ``model``, ``provider``, ``quota``, ``limit``: for the audit log and the metrics."""
+    """``key`` (none, or one that is not known), ``expired``, ``revoked``, ``browser``, ``model``, ``provider``,
+    ``quota``, ``limit``, ``busy``: for the audit log and the metrics."""
 
 
 class Desk:
@@ -146,7 +147,7 @@ class Desk:
     def admit(self, key: ClientKey | None, ask: Ask, now: float, unix: float) -> Admission | Refusal:
         """Whether the request may go on. ``key`` None is: keys are off. ``now`` is monotonic, ``unix`` Unix seconds."""
         if key is not None:
-            refused = invalid(key, unix) or self._foreign(key, ask)
+            refused = invalid(key, unix) or foreign(self.book, key, ask.model)
             if refused is not None:
                 return refused
         demands = self.demands(key, ask)
@@ -184,17 +185,16 @@ class Desk:
             return None
         return key.limits.concurrency if key.limits.concurrency is not None else self._each.concurrency
 
-    def _foreign(self, key: ClientKey, ask: Ask) -> Refusal | None:
-        if self.book.allows(key, ask.model):
-            return None
-        shown = ask.model if len(ask.model) <= 100 else ask.model[:100] + "..."
-        error = ir.Error(
-            ir.ErrorKind.PERMISSION,
-            f"this key may not use the model {shown!r}; it may use {_listed(key.models)}",
-            param="model",
-            code="model_not_allowed",
-        )
-        return Refusal(error, {}, "model")
+    def counts(self, key: ClientKey | None) -> tuple[bool, bool]:
+        """Whether anything limits the tokens of a request of ``key``, and its cost: else nobody need estimate them."""
+        tokens = self._own.tokens_per_minute is not None
+        if key is None:
+            return tokens, False
+        project = self.book.projects.get(key.project) if key.project else None
+        limits = (key.limits, self._each) if project is None else (key.limits, self._each, project.limits)
+        units = {quota.unit for _, _, quota in self.quotas(key)}
+        tokens = tokens or Unit.TOKENS in units or any(one.tokens_per_minute is not None for one in limits)
+        return tokens or Unit.COST in units, Unit.COST in units
 
     def demands(self, key: ClientKey | None, ask: Ask) -> list[Demand]:
         """Every limit in a time that the request meets, for whoever counts elsewhere."""
@@ -230,6 +230,20 @@ def invalid(key: ClientKey, unix: float) -> Refusal | None:
         )
         return Refusal(error, {}, "expired")
     return None
+
+
+def foreign(book: KeyBook, key: ClientKey, model: str) -> Refusal | None:
+    """Whether ``key`` may not use ``model``."""
+    if book.allows(key, model):
+        return None
+    shown = model if len(model) <= 100 else model[:100] + "..."
+    error = ir.Error(
+        ir.ErrorKind.PERMISSION,
+        f"this key may not use the model {shown!r}; it may use {_listed(key.models)}",
+        param="model",
+        code="model_not_allowed",
+    )
+    return Refusal(error, {}, "model")
 
 
 def may_answer(key: ClientKey | None, providers: Sequence[str]) -> tuple[str, ...]:

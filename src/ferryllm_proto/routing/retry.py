@@ -104,10 +104,11 @@ class RetryBudget:
         self._most = max(rules.floor, 1) * 100
         self._saved = float(self._most)
         self._at: float | None = None
+        self._requests = 0
+        """Since the last look: most requests need no further attempt, so they are only counted."""
 
-    def request(self, now: float) -> None:
-        self._refill(now)
-        self._saved = min(self._saved + self.rules.percent, self._most)
+    def request(self) -> None:
+        self._requests += 1
 
     def take(self, now: float) -> bool:
         """Whether one further attempt may be made; it is then paid for."""
@@ -118,6 +119,8 @@ class RetryBudget:
         return True
 
     def _refill(self, now: float) -> None:
+        self._saved = min(self._saved + self._requests * self.rules.percent, self._most)
+        self._requests = 0
         if self._at is not None and now > self._at:
             self._saved = min(self._saved + (now - self._at) * self.rules.per_minute * 100 / 60, self._most)
         self._at = now

@@ -76,12 +76,18 @@ class Plan(msgspec.Struct, frozen=True):
     fallbacks: tuple[Target, ...] = ()
     hinted: bool = False
     """The client named the provider: there is one target, and nobody stands in for it."""
+    alone: bool = False
+    """There is one target, and no route of the table counts who is busy: while nothing is held against anybody there is
+    nothing to choose, and nothing to tell."""
 
 
-def plan_of(route: Route) -> Plan:
-    """The targets of ``route`` with the names they are asked for."""
+def plan_of(route: Route, *, counted: bool = True) -> Plan:
+    """The targets of ``route`` with the names they are asked for. ``counted``: routes beside it count who is busy."""
     targets = route.targets or (Target(route.provider, route.rewrite_model),)
-    return Plan(route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model))
+    alone = len(targets) == 1 and not counted
+    return Plan(
+        route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model), alone=alone
+    )
 
 
 def _named(targets: tuple[Target, ...], model: str | None) -> tuple[Target, ...]:
@@ -111,7 +117,8 @@ class RouteTable:
         self.routes = routes
         self._policies = policies
         self._providers = providers
-        self._plans = {id(route): plan_of(route) for route in routes}
+        self._counted = any(len(route.targets) > 1 for route in routes)
+        self._plans = {id(route): plan_of(route, counted=self._counted) for route in routes}
         # By identity: they live as long as this table, and the hash of a route costs more than finding it.
         self._exact: dict[str, Route] = {}
         self._any: Route | None = None
@@ -162,6 +169,11 @@ class RouteTable:
         found = self.resolve(model)
         return None if found is None else self._plans[id(found)]
 
+    @property
+    def alone(self) -> bool:
+        """Whether a plan of one target is `Plan.alone`."""
+        return not self._counted
+
     def _pinned(self, provider: str, model: str | None, route: Route | None) -> Plan:
         if provider not in self._providers:
             shown = provider if len(provider) <= 100 else provider[:100] + "..."
@@ -177,7 +189,7 @@ class RouteTable:
             route = msgspec.structs.replace(
                 route, provider=provider, rewrite_model=model, targets=(), fallbacks=(), balance=Balance.WEIGHTED
             )
-        return Plan(route, (Target(provider, model),), hinted=True)
+        return Plan(route, (Target(provider, model),), hinted=True, alone=self.alone)
 
     def _lookup(self, model: str) -> Route | None:
         exact = self._exact.get(model)

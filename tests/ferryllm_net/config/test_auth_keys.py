@@ -101,6 +101,7 @@ def test_the_digest_or_a_file_stands_for_the_key(tmp_path: Path) -> None:
         (SEEDS + '[keys]\nstore = "sqlite"\npath = "none/keys.db"\n', "keys.path: there is no folder "),
         (SEEDS + '[keys]\nstore = "sqlite"\npath = ""\n', "keys.path: empty"),
         (SEEDS + '[keys]\nstore = "mongo"\n', "keys.store: "),
+        (SEEDS + '[keys]\nstore = "postgres"\n', "keys.store: there is no PostgreSQL"),
         (SEEDS + "[admin]\nenabled = true\n", "admin.key_env: missing, and admin.enabled is true"),
         (SEEDS + '[admin]\nenabled = true\nkey_env = "ADMIN"\n', "admin.enabled: there is no store of keys"),
         (

@@ -8,7 +8,7 @@ import pytest
 
 from ferryllm_net.config import load_settings
 from ferryllm_net.gateway.app import App
-from ferryllm_net.gateway.app import upstream as make
+from ferryllm_net.gateway.building import upstream as make
 from ferryllm_net.gateway.upstream import Upstream
 from ferryllm_net.http import Proxy, ProxyAuth
 from ferryllm_proto import UpstreamRequest, __version__

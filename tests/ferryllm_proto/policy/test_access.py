@@ -5,13 +5,33 @@ from __future__ import annotations
 import pytest
 
 from ferryllm_proto import ir
-from ferryllm_proto.policy.access import AccessRules, check, key_digest, owner, without_keys
+from ferryllm_proto.dialect import Headers
+from ferryllm_proto.policy.access import AccessRules, identify, key_digest, owner, without_keys
 from ferryllm_proto.policy.cors import CorsPolicy
+from ferryllm_proto.routing.keys import ClientKey, KeyBook, Refusal
 
-KEYS = AccessRules((key_digest("fk-one-0123456789"), key_digest("fk-two-0123456789")))
+ONE, TWO = (ClientKey(name, key_digest(f"fk-{name}-0123456789")) for name in ("one", "two"))
+KEYS = KeyBook((ONE, TWO))
 OPEN = AccessRules(hosts=("gateway.local",))
 LOCAL = ("host", "127.0.0.1:3000")
 JSON = ("content-type", "application/json")
+
+
+def check(
+    rules: AccessRules | KeyBook, method: str, headers: Headers, target: str = "", *, uploads: bool = False
+) -> ir.Error | None:
+    """Why a request is turned away: by a gateway with keys, or by one without."""
+    keys = rules if isinstance(rules, KeyBook) else None
+    found = identify(
+        AccessRules() if isinstance(rules, KeyBook) else rules, keys, method, headers, target, uploads=uploads
+    )
+    return found.error if isinstance(found, Refusal) else None
+
+
+def whose(headers: Headers, target: str = "") -> str:
+    found = identify(AccessRules(), KEYS, "POST", headers, target)
+    assert isinstance(found, ClientKey)
+    return owner(found)
 
 
 def kind(error: ir.Error | None) -> ir.ErrorKind | None:
@@ -118,18 +138,18 @@ def test_without_keys_a_get_needs_no_type() -> None:
 def test_an_owner_is_the_same_by_every_way_a_key_can_come() -> None:
     key = "fk-one-0123456789"
     ways = [
-        owner(KEYS, [("authorization", f"Bearer {key}")]),
-        owner(KEYS, [("Authorization", f"bearer  {key} ")]),
-        owner(KEYS, [("x-api-key", key)]),
-        owner(KEYS, [("x-goog-api-key", key)]),
-        owner(KEYS, [], f"/v1/responses?key={key}"),
+        whose([("authorization", f"Bearer {key}")]),
+        whose([("Authorization", f"bearer  {key} ")]),
+        whose([("x-api-key", key)]),
+        whose([("x-goog-api-key", key)]),
+        whose([], f"/v1/responses?key={key}"),
     ]
-    assert len(set(ways)) == 1
-    assert ways[0] != owner(KEYS, [("x-api-key", "fk-two-0123456789")])
+    assert set(ways) == {owner(ONE)}
+    assert ways[0] != whose([("x-api-key", "fk-two-0123456789")])
 
 
 def test_n5_a_key_in_a_query_is_read_with_its_escapes_undone() -> None:
-    rules = AccessRules((key_digest("fk+one/0=12\u00e9"),))
+    rules = KeyBook((ClientKey("k", key_digest("fk+one/0=12\u00e9")),))
     for query in ("key=fk+one/0=12%C3%A9", "alt=sse&key=fk%2Bone%2F0%3D12%c3%a9", "%6bey=fk%2bone%2f0%3d12%C3%A9"):
         assert check(rules, "POST", [], f"/v1beta/models/m:generateContent?{query}") is None
     assert check(rules, "POST", [], "/v1beta/models/m:generateContent?key=fk%2520one") is not None
@@ -142,13 +162,53 @@ def test_n5_keys_of_the_gateway_are_no_part_of_a_providers_query() -> None:
 
 
 def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:
-    name = owner(KEYS, [("x-api-key", "fk-one-0123456789")])
+    name = owner(ONE)
     assert "fk-one" not in name
-    assert bytes.fromhex(name) not in KEYS.key_digests
+    assert bytes.fromhex(name) != ONE.digest
 
 
 def test_without_keys_there_is_one_owner() -> None:
-    assert owner(AccessRules(), [("x-api-key", "anything")]) == ""
+    assert owner(None) == ""
+
+
+# --- keys that are known and of no use -------------------------------------------------------------------
+
+NOW = 1_795_262_400.0
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        (ClientKey("k", ONE.digest, expires=NOW), "key_expired"),
+        (ClientKey("k", ONE.digest, revoked=NOW - 1), "key_revoked"),
+        (ClientKey("k", ONE.digest, expires=NOW + 1, revoked=NOW + 1), None),
+    ],
+)
+def test_a_key_is_of_use_until_it_expires_or_is_revoked(key: ClientKey, code: str | None) -> None:
+    found = identify(AccessRules(), KeyBook((key,)), "POST", [("x-api-key", "fk-one-0123456789")], "", NOW)
+    if code is None:
+        assert found is key
+    else:
+        assert isinstance(found, Refusal)
+        assert (found.error.code, found.error.kind) == (code, ir.ErrorKind.AUTHENTICATION)
+
+
+HINT = "ferryllm-provider:" + b"openai".hex()
+
+
+def test_behind_a_hint_stands_the_key() -> None:
+    headers = [("authorization", f"Bearer {HINT}:fk-one-0123456789")]
+    assert identify(AccessRules(), KEYS, "POST", headers, hints=True) is ONE
+    refused = identify(AccessRules(), KEYS, "POST", headers)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "key"
+
+
+def test_a_hint_alone_is_no_key() -> None:
+    refused = identify(AccessRules(), KEYS, "POST", [("x-api-key", HINT)], hints=True)
+    assert isinstance(refused, Refusal)
+    assert "hint alone" in refused.error.message
+    assert identify(AccessRules(loopback=False), None, "GET", [("x-api-key", HINT)], hints=True) is None
 
 
 FORM = ("content-type", "multipart/form-data; boundary=x")

@@ -26,11 +26,13 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.loss import LossPolicy
-from ferryllm_proto.policy.access import AccessRules, key_digest, owner
+from ferryllm_proto.policy.access import key_digest, owner
 from ferryllm_proto.responses.kept import KeptResponse
+from ferryllm_proto.routing.keys import ClientKey, KeyBook
 from ferryllm_proto.snapshot import Gateway, Provider
 from ferryllm_proto.stages import State
 
+KEY = ClientKey("k1", key_digest("k" * 20))
 GATEWAY = Gateway(
     RouteTable(
         (Route("chat-", "chat"), Route("native-", "native"), Route("other-", "other"), Route("amnesic-", "amnesic"))
@@ -41,12 +43,12 @@ GATEWAY = Gateway(
         "other": Provider("other", "openai_responses"),
         "amnesic": Provider("amnesic", "openai_responses", keeps_responses=False),
     },
-    AccessRules((key_digest("k" * 20),)),
     body_limit=10_000,
     keeps_responses=True,
+    keys=KeyBook((KEY,)),
 )
 HEADERS = (("host", "127.0.0.1:3000"), ("content-type", "application/json"), ("authorization", "Bearer " + "k" * 20))
-OWNER = owner(GATEWAY.access, HEADERS)
+OWNER = owner(KEY)
 JSON = (("content-type", "application/json"),)
 SSE = (("content-type", "text/event-stream"),)
 ITEM = b'{"type":"message","role":"user","content":"before"}'

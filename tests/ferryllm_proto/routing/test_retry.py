@@ -131,12 +131,12 @@ def test_further_attempts_never_exceed_what_was_saved_earned_and_given(
 ) -> None:
     budget = RetryBudget(BudgetRules(percent, floor, per_minute))
     now, requests, retries = 0.0, 0, 0
-    budget.request(now)
+    budget.request()
     for pause, is_request in happenings:
         now += pause
         if is_request:
             requests += 1
-            budget.request(now)
+            budget.request()
         else:
             retries += budget.take(now)
     assert retries <= floor + requests * percent / 100 + now * per_minute / 60 + 1e-6
@@ -145,13 +145,13 @@ def test_further_attempts_never_exceed_what_was_saved_earned_and_given(
 def test_however_many_requests_go_well_no_more_than_the_floor_is_saved() -> None:
     budget = RetryBudget(BudgetRules(percent=20, floor=3, per_minute=60))
     for _ in range(1000):
-        budget.request(0.0)
+        budget.request()
     assert [budget.take(0.0) for _ in range(5)] == [True, True, True, False, False]
 
 
 def test_a_clock_that_goes_back_gives_the_budget_nothing() -> None:
     budget = RetryBudget(BudgetRules(percent=0, floor=1, per_minute=60))
-    budget.request(100.0)
+    budget.request()
     assert budget.take(100.0)
     assert not budget.take(50.0)
     assert not budget.take(50.5)

@@ -8,6 +8,7 @@ from ferryllm_proto import DIALECTS, Gateway, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.routing.keys import ClientKey, KeyBook
 
 KEY = "fk-simulated-0123456789"
 NAMES = tuple(DIALECTS)
@@ -41,10 +42,11 @@ def make(rng: random.Random) -> Gateway:
     return Gateway(
         RouteTable(routes),
         providers,
-        AccessRules((key_digest(KEY),) if rng.random() < 0.3 else (), loopback=rng.random() < 0.8),
+        AccessRules(loopback=rng.random() < 0.8),
         body_limit=rng.choice((2_000, 32 << 20, 32 << 20, 32 << 20, 32 << 20, 32 << 20)),
         hold_secs=rng.choice((0.0, 0.3, 1.0)),
         forwards=(Forward("/v1/files", "p-openai"),),
         keeps_responses=rng.random() < 0.6,
         ping_secs=rng.choice((0.4, 4.0, 15.0)),
+        keys=KeyBook((ClientKey("k1", key_digest(KEY)),)) if rng.random() < 0.3 else None,
     )

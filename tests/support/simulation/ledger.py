@@ -10,11 +10,13 @@ import math
 from ferryllm_proto.actions import (
     Abort,
     Action,
+    Admit,
     Cut,
     Finish,
     Keep,
     Note,
     Open,
+    Pause,
     Point,
     ReadBody,
     Recall,
@@ -22,8 +24,9 @@ from ferryllm_proto.actions import (
     Release,
     SendBody,
     SendHead,
+    Settle,
 )
-from ferryllm_proto.inputs import ClientLost, Input, UpstreamEnd, UpstreamHead, UpstreamLost
+from ferryllm_proto.inputs import Admitted, ClientLost, Input, Refused, UpstreamEnd, UpstreamHead, UpstreamLost
 
 
 class Ledger:
@@ -44,6 +47,10 @@ class Ledger:
         self.wants_body = False
         self.client_gone = False
         self.aborted = self.released = False
+        self.admits = self.admitted = False
+        """Whether it has asked to be let in; whether it was."""
+        self.settled: Settle | None = None
+        self.paused: Pause | None = None
 
     def told(self, event: Input, now: float) -> None:
         """An input is about to be given."""
@@ -54,6 +61,10 @@ class Ledger:
             self.head_came = True
         elif isinstance(event, ClientLost):
             self.client_gone = True
+        elif isinstance(event, Admitted):
+            self.admitted = True
+        if isinstance(event, (Admitted, Refused)):
+            self.admits = False
 
     def did(self, actions: list[Action], now: float) -> None:
         """What came back."""
@@ -83,6 +94,9 @@ class Ledger:
             assert not self.upstream_open, "two providers at once"
             self.opened += 1
             assert action.attempt == self.opened
+            assert self.paused is None or now >= self.paused.until, "asked before its time"
+            assert not self.admits, "asked before it was let in"
+            self.paused = None
             self.upstream_open, self.head_came = True, False
         elif isinstance(action, (Abort, Release)):
             assert self.upstream_open, f"{type(action).__name__} and no provider is open"
@@ -92,6 +106,21 @@ class Ledger:
         elif isinstance(action, (Recall, Keep)):
             assert self.asked is None, "two questions to the store at once"
             self.asked = action
+        elif isinstance(action, Admit):
+            assert not self.admits
+            assert not self.admitted, "let in twice"
+            assert not self.opened, "let in behind the first attempt"
+            self.admits = True
+        elif isinstance(action, Pause):
+            assert not self.upstream_open, "a pause, and the provider is still open"
+            assert self.head is None, "a pause behind the first byte"
+            assert action.attempt == self.opened
+            assert action.until > now
+            self.paused = action
+        elif isinstance(action, Settle):
+            assert self.admitted, "settled, and never let in"
+            assert self.settled is None, "settled twice"
+            self.settled = action
         elif isinstance(action, ReadBody):
             assert not self.wants_body
             self.wants_body = True
@@ -103,6 +132,10 @@ class Ledger:
     def _close(self, record: Record, now: float) -> None:
         self.record = record
         assert not self.upstream_open, "over, and the provider is still open"
+        assert (self.settled is not None) == self.admitted, "let in, and never settled"
+        assert self.settled is None or self.actions[-2][1] is self.settled, "something between Settle and Record"
+        assert len(record.tries) == record.attempts, f"{len(record.tries)} attempts told of {record.attempts}"
+        assert all(one.outcome != "ok" for one in record.tries[:-1]), "another attempt behind a good one"
         assert record.attempts == self.opened, f"{record.attempts} attempts, {self.opened} were made"
         assert record.sent == len(self.body), f"{record.sent} bytes sent, found {len(self.body)}"
         assert record.status == (None if self.head is None else self.head.status)
@@ -117,6 +150,9 @@ class Ledger:
             return
         if self.upstream_open and self.asked is None:
             assert deadline is not None, "nothing ends the wait for the provider"
+        if self.paused is not None:
+            assert deadline is not None, "nothing ends the pause"
+            assert deadline <= self.paused.until
         if deadline is not None:
             assert math.isfinite(deadline)
             assert deadline < now + 2000, f"a deadline {deadline - now:.0f} s ahead"

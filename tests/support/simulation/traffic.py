@@ -151,7 +151,7 @@ class World:
                 [],
                 tokens if truth is None else truth,
             )
-            self.routing.budget.request(self.now)
+            self.routing.budget.request()
             ticket = len(self.requests)
             self._waiting[ticket] = running
             self._decide(self.gate.enter(ticket, sent.key, self.now, self.desk.concurrency(key)))

@@ -1,0 +1,123 @@
+"""Recording: what becomes of the notes and the record that every exchange leaves. Log, metrics, ledger.
+
+Apart from the interpreter, which only knows that there is one, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from ferryllm_net.telemetry import RequestDone
+from ferryllm_proto import DIALECTS, ir
+from ferryllm_proto.actions import Action, Cut, Finish, Note, Outcome, Record, SendBody, SendHead
+
+if TYPE_CHECKING:
+    from .app import App
+
+LEDGER_SECS = 2.0
+"""How long the end of an answer waits for its row where nothing else is said: a disk that takes longer is ill."""
+
+
+class Recording:
+    """Of all exchanges of ``app``."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.deadline = LEDGER_SECS
+        self.refuses = False
+        """Whether an answer whose row can not be written is cut; else the row is written when it can be."""
+        self.unwritten = 0
+        """Answers that went out before their rows were durable."""
+
+    def record(self, record: Record, *, written: bool) -> None:
+        """The exchange is over. ``written``: the ledger knows of it."""
+        app = self._app
+        app.metrics.observe(record)
+        if app.ledger is not None and not written:
+            from ferryllm_net.ledger.row import row_of
+
+            app.ledger.post(row_of(record))
+        usage = record.usage
+        app.log.request_completed(
+            RequestDone(
+                request_id=record.id,
+                entry=record.entry,
+                outcome=record.outcome._value_,
+                status=record.status,
+                latency_ms=round(record.latency * 1000),
+                ttfb_ms=None if record.first_byte is None else round(record.first_byte * 1000),
+                display_model=record.model,
+                backend_model=record.backend_model,
+                provider=record.provider,
+                stream=record.stream,
+                input_tokens=usage.input_total if usage is not None else None,
+                output_tokens=usage.output if usage is not None else None,
+                cache_read_tokens=usage.cache_read if usage is not None else None,
+                cache_write_tokens=usage.cache_write if usage is not None else None,
+                reasoning_tokens=usage.reasoning if usage is not None else None,
+                sent_bytes=record.sent if record.operation == "forward" else None,
+                losses=len(record.losses),
+                error_kind=record.error.kind.value if record.error is not None else None,
+            )
+        )
+        if record.losses:
+            app.log.debug("translation losses", losses="; ".join(map(str, record.losses)), request_id=record.id)
+        error = record.error
+        if error is not None and record.outcome is not Outcome.OK:
+            # A provider's own words may quote the prompt, so only the gateway's are shown.
+            words = error.message if error.dialect is None else None
+            app.log.debug("request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id)
+
+    def notes(self, actions: Sequence[Action], start: int, request_id: str) -> int:
+        """Log the notes that stand in a row from ``start`` on; where they end."""
+        log = self._app.log
+        end, plain = start, []
+        for action in actions[start:]:
+            if type(action) is not Note:
+                break
+            end += 1
+            if action.level == "info":
+                plain.append((action.name, action.fields))
+            else:
+                log.warn(action.name, **action.fields, request_id=request_id)
+        if plain:
+            log.notes(plain, request_id)
+        return end
+
+    async def write(self, record: Record) -> bool:
+        """Give ``record`` to the ledger and wait until it has it; whether the answer may end."""
+        from ferryllm_net.ledger.ledger import LedgerError
+        from ferryllm_net.ledger.row import row_of
+
+        ledger = self._app.ledger
+        assert ledger is not None
+        try:
+            with anyio.fail_after(self.deadline):
+                await ledger.put(row_of(record))
+        except (LedgerError, TimeoutError) as exc:
+            self.unwritten += 1
+            reason = str(exc) or f"it took longer than {self.deadline:g} s"
+            self._app.log.warn("ledger row not written yet", reason=reason, request_id=record.id)
+            # An answer that failed anyway, or that nobody reads, is not made worse.
+            return not self.refuses or record.outcome is not Outcome.OK
+        return True
+
+    def refused(self, record: Record, actions: Sequence[Action], *, begun: bool) -> Sequence[Action]:
+        """``actions``, an exchange's last ones, when its answer may not end. ``begun``: the client has some of it."""
+        error = ir.Error(
+            ir.ErrorKind.SERVER, "the gateway can not write its ledger, and answers nobody without", code=UNWRITTEN
+        )
+        kept = [action for action in actions[:-1] if type(action) not in (SendHead, SendBody, Finish, Cut)]
+        record = msgspec.structs.replace(record, outcome=Outcome.ERROR, error=error)
+        if begun:
+            return [Cut(), *kept, record]
+        head, body = DIALECTS[record.entry].encode_error(error, request_id=record.id)
+        answer: list[Action] = [SendHead(head.status, head.headers), SendBody(body), Finish()]
+        return [*answer, *kept, msgspec.structs.replace(record, status=head.status)]
+
+
+UNWRITTEN = "ledger_unavailable"
