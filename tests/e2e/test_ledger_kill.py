@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import re
 import signal
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import anyio
+import anyio.abc
 import anyio.to_thread
-import httpx
+import h11
 import pytest
 
 from ferryllm_net.ledger import Ledger
@@ -32,6 +35,8 @@ CLIENTS = 8
 BEFORE = 60
 """Answers before the kill: each process has some under way and some behind it."""
 SERVER = """
+[responses]
+store = "off"
 [logging]
 level = "info"
 [ledger]
@@ -55,23 +60,35 @@ class Load:
 
     async def run(self, number: int) -> None:
         """One client, until its gateway is gone."""
-        async with httpx.AsyncClient(base_url=self._bases[number % len(self._bases)], timeout=30) as client:
-            with contextlib.suppress(httpx.TransportError):
+        where = urlsplit(self._bases[number % len(self._bases)])
+        assert where.hostname is not None
+        assert where.port is not None
+        with contextlib.suppress(OSError, anyio.BrokenResourceError, anyio.EndOfStream, h11.RemoteProtocolError):
+            async with await anyio.connect_tcp(where.hostname, where.port) as stream:
+                connection = h11.Connection(h11.CLIENT)
                 while True:
-                    await self._ask(client)
+                    await self._ask(stream, connection)
+                    connection.start_next_cycle()
 
-    async def _ask(self, client: httpx.AsyncClient) -> None:
+    async def _ask(self, stream: anyio.abc.SocketStream, connection: h11.Connection) -> None:
         self._asked += 1
-        name, stream = f"ask-{self._asked}", self._asked % 2 == 0
+        name, streamed = f"ask-{self._asked}", self._asked % 2 == 0
         path = ("/v1/chat/completions", "/v1/messages")[self._asked % 4 // 2]
-        body = {
-            "model": "demo",
-            "max_tokens": 100,
-            "stream": stream,
-            "messages": [{"role": "user", "content": "mock: text=ferry"}],
-        }
-        answer = await client.post(path, json=body, headers={"x-request-id": name})
-        assert answer.status_code == 200, answer.text
+        message = {"role": "user", "content": "mock: text=ferry"}
+        body = json.dumps({"model": "demo", "max_tokens": 100, "stream": streamed, "messages": [message]}).encode()
+        fields = [("host", "127.0.0.1"), ("content-type", "application/json"), ("content-length", str(len(body)))]
+        head = connection.send(h11.Request(method="POST", target=path, headers=[*fields, ("x-request-id", name)]))
+        assert head is not None
+        await stream.send(head + (connection.send(h11.Data(data=body)) or b""))
+        connection.send(h11.EndOfMessage())
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(await stream.receive())
+            elif isinstance(event, h11.EndOfMessage):
+                break
+            elif isinstance(event, h11.Response):
+                assert event.status_code == 200
         self.complete.add(name)
         if len(self.complete) >= BEFORE:
             self.enough.set()

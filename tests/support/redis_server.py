@@ -130,10 +130,12 @@ async def doored(
     from ferryllm_net.redis.door import RedisDoor
     from ferryllm_net.redis.link import Link
     from ferryllm_proto.routing.gate import GateRules
-    from ferryllm_proto.routing.keys import NO_LIMITS, KeyBook
+    from ferryllm_proto.routing.keys import NO_LIMITS, Desk, KeyBook
 
     link = Link(settings)
-    door = RedisDoor(book or KeyBook(), own or NO_LIMITS, NO_LIMITS, rules or GateRules(), settings, link, used=used)
+    limits = own or NO_LIMITS
+    desk = Desk(book or KeyBook(), limits, NO_LIMITS)
+    door = RedisDoor(desk, limits, NO_LIMITS, rules or GateRules(), settings, link, used=used)
     async with anyio.create_task_group() as tasks:
         await tasks.start(link.run)
         tasks.start_soon(door.run)

@@ -25,8 +25,9 @@ from ferryllm_net.keys.views import key_view, project_view
 from ferryllm_net.telemetry import Log
 from ferryllm_net.telemetry.audit import AuditEvent
 from ferryllm_proto import ir
-from ferryllm_proto.policy.access import AccessRules, check, key_digest
+from ferryllm_proto.policy.access import AccessRules, identify, key_digest
 from ferryllm_proto.policy.key_text import PREFIX, shown
+from ferryllm_proto.routing.keys import Refusal
 
 from .forms import (
     KeyChange,
@@ -137,9 +138,9 @@ class Admin:
 
     def _let_in(self, request: Request) -> None:
         """Raises `AdminError` for whoever has no business here."""
-        foreign = check(_ANYBODY, request.method, request.headers)
-        if foreign is not None:
-            raise AdminError(ir.STATUS[foreign.kind], "forbidden", foreign.message)
+        foreign = identify(_ANYBODY, None, request.method, request.headers)
+        if type(foreign) is Refusal:
+            raise AdminError(ir.STATUS[foreign.error.kind], "forbidden", foreign.error.message)
         given = request.header("x-api-key")
         scheme, _, bearer = (request.header("authorization") or "").strip().partition(" ")
         if scheme.lower() == "bearer":

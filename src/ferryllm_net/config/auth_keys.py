@@ -149,6 +149,7 @@ def _key(
         quotas(own),
         found.unpriced,
         expires,
+        lasting=True,
     )
 
 

@@ -304,6 +304,14 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether neither a file nor a key was found, so that the embedded demo provider shall serve."""
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def needs_prices(self) -> bool:
+        """Whether anything asks what requests cost: who only passes bytes on pays nothing for a list of prices."""
+        kept = self.ledger.store != "off" or self.keys.store != "off" or bool(self.hooks)
+        said = bool(self.prices.rows) or self.prices.file is not None
+        spent = any(owner.quotas for owner in (*self.auth.named, *self.auth.projects))
+        return kept or said or spent or any(route.balance is Balance.COST for route in self.routes)
+
     def provider(self, name: str) -> ProviderSettings:
         """The provider called `name`. Raises KeyError; names in routes are always known."""
         for provider in self.providers:

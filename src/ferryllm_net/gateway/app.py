@@ -35,6 +35,7 @@ from .recording import Recording
 
 if TYPE_CHECKING:
     from ferryllm_net.ledger.ledger import Ledger
+    from ferryllm_proto.actions import Record
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
@@ -70,8 +71,8 @@ class App:
         self.limits = limits or building.http_limits(settings)
         self.parts = parts or Parts()
         """Closed by who opened them."""
-        self.book = building.key_book(settings) if book is None else book
-        self.prices = prices
+        self.book = self._keys(settings) if book is None else book
+        self.prices = self.parts.prices if prices is None else prices
         self.desk = building.desk(settings, self.book)
         self.door: Door = MemoryDoor(self.desk, settings.limits.gate) if door is None else door(self.desk)
         self.routing = building.routing(settings)
@@ -95,6 +96,8 @@ class App:
         """What WebSocket connections remember together."""
         self.questions = Questions(self)
         self.recording = Recording(self)
+        self.observers: list[Callable[[Record], None]] = []
+        """They hear of every record. None of them waits or raises."""
         self.endpoints = Endpoints(self)
         self._quiet: anyio.Event | None = None
         """The sweeper waits for it while nothing runs."""
@@ -163,18 +166,28 @@ class App:
             if old is not None and old.key_id != building.key_id(provider):
                 self.routing.health.mended(provider.name)
         self.settings = after
-        self.book = building.key_book(after) if book is None else book
+        self.book = self._keys(after) if book is None else book
         self.upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
         self._see()
         self._tell_door()
         self.pool.keep({upstream.origin for upstream in self.upstreams.values()})
         return kept
 
+    def _keys(self, settings: Settings) -> KeyBook:
+        """The keys of ``settings``, and those of their store where there is one."""
+        live = self.parts.keys
+        return building.key_book(settings) if live is None else live.renewed(settings.auth)
+
     def change_keys(self, book: KeyBook) -> None:
         """Let other clients in from now on; what they have used stays used."""
         self.book = book
         self._see()
         self._tell_door()
+
+    def change_prices(self, prices: PriceTable) -> None:
+        """Count costs by other prices from now on."""
+        self.prices = prices
+        self._see()
 
     def provider_key(self, name: str, secret: Secret) -> None:
         """Send another key to the provider called ``name`` from the next request on. The log has to know it already.

@@ -8,11 +8,12 @@ from ferryllm_net.config import Settings
 
 CHANGEABLE = frozenset(
     {"auth", "providers", "routes", "passthrough", "metrics", "cors", "routing", "limits", "policies"}
+    | {"logging", "reload"}  # whoever hands the settings over has seen to these
 )
 """Of `Settings`: what only decides, and holds nothing open."""
 CHANGEABLE_SERVER = frozenset({"check_providers"})
 """Of `ServerSettings`; the rest is in listeners, processes and connections."""
-_NO_SETTINGS = frozenset({"source", "demo", "warnings"})
+_NO_SETTINGS = frozenset({"source", "files", "demo", "warnings"})
 """What says where settings come from."""
 
 

@@ -15,7 +15,7 @@ from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.policy.access import identify
 from ferryllm_proto.refusals import unknown_model
-from ferryllm_proto.routing.keys import ClientKey, Refusal
+from ferryllm_proto.routing.keys import ClientKey, Refusal, foreign, may_answer, provider_refusal
 
 from .stored_responses import STORED, StoredResponses
 
@@ -63,14 +63,14 @@ class Endpoints:
         elif entry.operation is Operation.ROOT:
             await respond.complete(200, [_TEXT], b"ferryllm\n")
         elif entry.operation is Operation.MODELS:
-            body = DIALECTS[entry.dialect].encode_models(self.models())
+            body = DIALECTS[entry.dialect].encode_models(self.models(who))
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
         elif entry.operation is Operation.MODEL:
-            await self._model(entry, request, respond, request_id)
+            await self._model(entry, request, respond, request_id, who)
         elif entry.operation is Operation.SHOW:
-            await self._show(entry, request, respond, request_id)
+            await self._show(entry, request, respond, request_id, who)
         elif entry.operation is Operation.PS:
-            await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models()))
+            await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models(who)))
         elif entry.operation is Operation.VERSION:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_version())
         elif entry.operation is Operation.ADMIN:
@@ -86,14 +86,31 @@ class Endpoints:
             gateway.access, gateway.keys, request.method, request.headers, target, time.time(), hints=gateway.hints
         )
 
-    def models(self) -> list[ir.Model]:
-        """What the routes serve: names as they are, prefixes with a ``*`` behind them."""
+    def models(self, key: ClientKey | None = None) -> list[ir.Model]:
+        """What the routes serve: names and patterns as they are, prefixes with a ``*`` behind them. Of it what ``key``
+        may use; where that is less than what a route serves, the key's own words for it."""
         seen: dict[str, ir.Model] = {}
         for route in self._app.settings.routes:
-            exact = route.match == "*" or route.match_type == "exact"
-            name = route.match if exact else f"{route.match}*"
+            name = f"{route.match}*" if route.match_type == "prefix" and route.match != "*" else route.match
             seen.setdefault(name, ir.Model(name, owner=route.provider))
-        return list(seen.values())
+        if key is None or not (key.models or key.providers):
+            return list(seen.values())
+        for name in key.models:
+            route_of = self._app.gateway.routes.resolve(name)
+            if route_of is not None:
+                seen.setdefault(name, ir.Model(name, owner=route_of.provider))
+        return [model for name, model in seen.items() if self._foreign(key, name) is None]
+
+    def _foreign(self, key: ClientKey | None, name: str) -> Refusal | None:
+        """Why ``key`` may not use the model called ``name``."""
+        if key is None:
+            return None
+        refused = foreign(self._app.book, key, name)
+        plan = self._app.gateway.routes.plan(name) if refused is None and key.providers else None
+        if plan is None:
+            return refused
+        able = may_answer(key, [target.provider for target in (*plan.targets, *plan.fallbacks)])
+        return None if able else provider_refusal()
 
     async def _admin(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         admin = self._app.parts.admin
@@ -115,16 +132,21 @@ class Endpoints:
             error = ir.Error(ir.ErrorKind.BAD_REQUEST, exc.message, status=exc.status, code=code)
             await self._refuse(entry, error, respond, request_id, tuple(exc.headers))
 
-    async def _model(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+    async def _model(
+        self, entry: Entry, request: Request, respond: Responder, request_id: str, key: ClientKey | None
+    ) -> None:
         name = unquote(model_id(request.path))
         route = self._app.gateway.routes.resolve(name)
-        if route is None:
-            await self._refuse(entry, unknown_model(name), respond, request_id)
+        refused = self._foreign(key, name)
+        if route is None or refused is not None:
+            await self._refuse(entry, unknown_model(name) if refused is None else refused.error, respond, request_id)
             return
         body = DIALECTS[entry.dialect].encode_model(ir.Model(name, owner=route.provider))
         await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)
 
-    async def _show(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+    async def _show(
+        self, entry: Entry, request: Request, respond: Responder, request_id: str, key: ClientKey | None
+    ) -> None:
         """Ollama's card of one model: its command line reads it before the first word."""
         try:
             name = cards.decode_show(await request.read(MAX_SHOW))
@@ -136,8 +158,9 @@ class Endpoints:
             await self._refuse(entry, exc.error, respond, request_id)
             return
         route = self._app.gateway.routes.resolve(name)
-        if route is None:
-            await self._refuse(entry, unknown_model(name), respond, request_id)
+        refused = self._foreign(key, name)
+        if route is None or refused is not None:
+            await self._refuse(entry, unknown_model(name) if refused is None else refused.error, respond, request_id)
             return
         body = cards.encode_show(ir.Model(name, owner=route.provider))
         await respond.complete(200, [_JSON, *_ids(entry, request_id)], body)

@@ -6,6 +6,7 @@ the function that opens it, and only where the settings ask for it: what nobody 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ from . import gauges
 
 if TYPE_CHECKING:
     from ferryllm_net.admin import Admin
+    from ferryllm_net.hooks import Hooks
     from ferryllm_net.keys.live import LiveKeys
     from ferryllm_net.ledger import Ledger
     from ferryllm_net.postgres import Database
+    from ferryllm_proto.routing.pricing import PriceTable
 
     from .app import App
 
@@ -44,12 +47,19 @@ class Parts:
         self.keys: LiveKeys | None = None
         """Those of the store; None where there are only those of the settings."""
         self.admin: Admin | None = None
+        self.prices: PriceTable | None = None
+        """None where nothing asks what requests cost."""
+        self.hooks: Hooks | None = None
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
 
     async def open(self, settings: Settings, log: Log) -> None:
         """Open everything, or raise what one of them raises (`StoreError`, ...) with what was opened still to be
         closed."""
         await self._connect(settings, log)
+        if settings.needs_prices:
+            from ferryllm_net.prices.keeping import find_prices
+
+            self.prices = await find_prices(settings.prices, log)
         await self._open_stores(settings, log)
         await self._open_listeners(settings, log)
 
@@ -73,7 +83,7 @@ class Parts:
             self.ledger = await open_ledger(settings.ledger, self.database)
             if self.ledger is not None:
                 self.keep("ledger", self.ledger.aclose, LEDGER_SECS)
-        if settings.keys.store != "off" and (settings.auth.enabled or settings.admin.enabled):
+        if settings.keys.store != "off":
             await self._open_keys(settings, log)
 
     async def _open_keys(self, settings: Settings, log: Log) -> None:
@@ -90,12 +100,37 @@ class Parts:
 
     async def _open_listeners(self, settings: Settings, log: Log) -> None:
         """What hears of requests: usage hooks, the audit log, the log of requests."""
+        if settings.hooks:
+            from ferryllm_net.hooks import DRAIN_SECS, open_hooks
+
+            self.hooks = await open_hooks(settings.hooks, log, self.ledger, settings.ledger)
+            if self.hooks is not None:
+                self.keep("usage hooks", self.hooks.aclose, DRAIN_SECS + CLOSE_SECS)
+
+    async def restore(self, app: App) -> None:
+        """Let quotas begin where they were, before anybody is let in. Raises `LedgerError`."""
+        if self.ledger is not None:
+            from ferryllm_net.ledger.upkeep import restore_quotas
+
+            book = app.book if self.keys is None else self.keys.book()
+            await restore_quotas(self.ledger, book, app.door.restore, time.time())
 
     def start(self, app: App, tasks: anyio.abc.TaskGroup) -> None:
         """Begin what they do beside requests (looking for new keys, forgetting what is old). It is cancelled once the
         server has drained; what must still be said or written then is for their `aclose`."""
         tasks.start_soon(app.sweep_responses)
         tasks.start_soon(gauges.tell_workers, app)
+        if self.prices is not None:
+            from ferryllm_net.prices.keeping import keep_prices
+
+            tasks.start_soon(keep_prices, app.settings.prices, app.change_prices)
+        if self.hooks is not None:
+            tasks.start_soon(self.hooks.run)
+            if self.hooks.observes:
+                app.observers.append(self.hooks.observe)
+        if self.keys is not None:
+            self.keys.apply = app.change_keys
+            tasks.start_soon(self.keys.watch)
         if self.ledger is not None:
             from ferryllm_net.ledger.upkeep import keep_for
 

@@ -18,17 +18,16 @@ from ferryllm_proto.actions import Action, Cut, Finish, Note, Outcome, Record, S
 if TYPE_CHECKING:
     from .app import App
 
-LEDGER_SECS = 2.0
-"""How long the end of an answer waits for its row where nothing else is said: a disk that takes longer is ill."""
-
 
 class Recording:
     """Of all exchanges of ``app``."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.deadline = LEDGER_SECS
-        self.refuses = False
+        ledger = app.settings.ledger
+        self.deadline = ledger.deadline_secs
+        """How long the end of an answer waits for its row, in seconds."""
+        self.refuses = ledger.on_failure == "refuse"
         """Whether an answer whose row can not be written is cut; else the row is written when it can be."""
         self.unwritten = 0
         """Answers that went out before their rows were durable."""
@@ -41,6 +40,8 @@ class Recording:
             from ferryllm_net.ledger.row import row_of
 
             app.ledger.post(row_of(record))
+        for observe in app.observers:
+            observe(record)
         usage = record.usage
         app.log.request_completed(
             RequestDone(

@@ -68,6 +68,7 @@ async def serve(
         settings = doors.settled(settings)
         await parts.open(settings, log)
         app = App(settings, log, parts=parts)
+        await parts.restore(app)
     except BaseException:
         await parts.aclose(log)
         doors.close()
@@ -133,9 +134,15 @@ def _count(app: App, what: str, ok: bool) -> None:
 def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> tuple[str, ...]:
     """Let ``app`` go on with ``settings``, on the listeners that it has; ``asked`` is how they were written. Names what
     needs a restart."""
-    needs = () if settings.server.listeners == asked else ("server.listen",)
+    needs = [] if settings.server.listeners == asked else ["server.listen"]
     server = msgspec.structs.replace(settings.server, listeners=app.settings.server.listeners)
-    return (*needs, *app.change(msgspec.structs.replace(settings, server=server)))
+    settings, keys = msgspec.structs.replace(settings, server=server), app.parts.keys
+    needs += app.change(settings, None if keys is None else app.book)
+    if keys is not None:
+        keys.change_settings(settings.auth)
+    elif settings.auth.enabled and settings.keys.store != "off":
+        needs.append("keys.store")  # its keys were of no use so far, and nobody has read them
+    return tuple(needs)
 
 
 def _warn_exposed(settings: Settings, log: Log) -> None:

@@ -7,6 +7,6 @@ Python function), again until they are taken. Nothing of it is on the way of an 
 from __future__ import annotations
 
 from .fault import HookError
-from .opening import Hooks, open_hooks
+from .opening import DRAIN_SECS, Hooks, open_hooks
 
-__all__ = ["HookError", "Hooks", "open_hooks"]
+__all__ = ["DRAIN_SECS", "HookError", "Hooks", "open_hooks"]

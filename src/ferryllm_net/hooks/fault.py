@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ferryllm_net.stores.responses import StoreError
 
-class HookError(Exception):
+
+class HookError(StoreError):
     """A batch was not taken, or a hook can not be opened. The message holds nothing of rows and no secret.
 
     ``refused``: the receiver will not take this batch at any other time either.

@@ -6,7 +6,6 @@ are nano-dollars here, in whole numbers: what people write is read by `nanos`, a
 
 from __future__ import annotations
 
-import decimal
 import functools
 from collections.abc import Mapping
 
@@ -101,6 +100,8 @@ def read(name: str, value: object) -> int | None:
 
 def nanos(name: str, value: object) -> int:
     """Dollars as nano-dollars, exactly; a text may begin with ``$``. Raises `BoundFault`."""
+    import decimal  # a library that only those need who have budgets
+
     wrong = BoundFault(name, "expected dollars, as in 12.50, with at most nine decimals")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise wrong

@@ -61,10 +61,10 @@ class LiveKeys:
         known = (one for texts in self._keys.values() for one in texts)
         return book(self._settings, known, map(project, self._projects))
 
-    def change_settings(self, settings: AuthSettings) -> None:
-        """The configuration was read anew: its keys count from now on."""
+    def renewed(self, settings: AuthSettings) -> KeyBook:
+        """All keys, with those of a configuration that was read anew; these count from now on."""
         self._settings = settings
-        self.apply(self.book())
+        return self.book()
 
     async def refresh(self) -> bool:
         """Read what changed, if anything did; whether it did. Raises `KeyStoreError`."""

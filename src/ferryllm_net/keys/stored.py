@@ -123,6 +123,7 @@ def client_keys(key: StoredKey) -> list[ClientKey]:
             terms.unpriced,
             _first(key.expires, text.ends),
             key.revoked,
+            lasting=True,
         )
         for text in key.texts
     ]

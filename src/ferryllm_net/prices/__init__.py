@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .opening import Found, PricesError, needed, open_prices
+from .opening import Found, PricesError, open_prices
 
-__all__ = ["Found", "PricesError", "needed", "open_prices"]
+__all__ = ["Found", "PricesError", "open_prices"]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from ferryllm_net.config import Settings
 from ferryllm_net.config.usage_settings import PricesSettings
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.routing.litellm_prices import read_litellm
@@ -20,7 +19,7 @@ from .package import EXTRA, read_package, version
 MAX_FILE = 64 << 20
 """Bytes of a list in a file; LiteLLM's has 3.2 MB, that of genai-prices 1.6 MB."""
 
-__all__ = ["MAX_FILE", "Found", "PricesError", "needed", "open_prices"]
+__all__ = ["MAX_FILE", "Found", "PricesError", "open_prices"]
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -31,15 +30,6 @@ class Found(msgspec.Struct, frozen=True):
     """The list behind the rows of the configuration, in words; None: there is none."""
     fault: PricesError | None = None
     """Why there is none."""
-
-
-def needed(settings: Settings) -> bool:
-    """Whether anything asks what requests cost: who only passes bytes on pays nothing for it."""
-    ledger = getattr(settings, "ledger", None)
-    kept = ledger is not None and getattr(ledger, "store", "off") != "off"
-    by_cost = any(getattr(route, "balance", None) == "cost" for route in settings.routes)
-    priced = bool(settings.prices.rows) or settings.prices.file is not None
-    return kept or by_cost or priced or bool(settings.hooks) or settings.auth.enabled
 
 
 def open_prices(settings: PricesSettings, *, now: float | None = None) -> Found:

@@ -79,13 +79,14 @@ class _Waiter:
 
 
 class RedisDoor:
-    """See `Door`. `run` has to be running; `used` may be set to ask a ledger what was used before."""
+    """See `Door`. ``own``, ``each`` are those of ``desk``; ``place_secs`` is how long a session stays where it was;
+    ``used`` asks a ledger what was used before. `run` has to be running, and that of ``link``."""
 
     shares = True
 
     def __init__(
         self,
-        book: KeyBook,
+        desk: Desk,
         own: KeyLimits,
         each: KeyLimits,
         rules: GateRules,
@@ -95,7 +96,7 @@ class RedisDoor:
         place_secs: float = 3600.0,
         used: Used | None = None,
     ) -> None:
-        self.desk = Desk(book, own, each)
+        self.desk = desk
         self._rules = rules
         self._settings = settings
         self._link = link
@@ -103,7 +104,7 @@ class RedisDoor:
         self._script = script("buckets", "admit")
         self._later = Later(link, self._names, settings.lease_secs, RECORD_SECS)
         self._later.done = self._look
-        self._degraded = Degraded(book, own, each, rules, settings)
+        self._degraded = Degraded(desk.book, own, each, rules, settings)
         self._place_secs = place_secs
         self.used = used
         self._told: dict[tuple[str, Quota], tuple[int, int]] = {}
@@ -116,6 +117,8 @@ class RedisDoor:
         self._inside = 0
         self.uncounted = 0
         """Requests that Redis could not be asked about."""
+        self.failed: Callable[[str], None] | None = None
+        """Told of each of them, for the metrics."""
 
     @property
     def inside(self) -> int:
@@ -317,6 +320,8 @@ class RedisDoor:
     async def _without(self, admit: Admit, question: Question, id_: str, now: float, unix: float) -> Admitted | Refused:
         """Redis can not be asked."""
         self.uncounted += 1
+        if self.failed is not None:
+            self.failed("admission")
         accounts = self._accounts(question, unix)
         bare = RedisAdmission(admit.key, _NO_CHARGE, _NOTHING, {}, Held(id_, (), False), accounts)
         if not question.limited:

@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from ferryllm_proto.responses.kept import KeptResponse
 
+from .packing import packed, unpacked
 from .responses import Bounds, StoreError
 
 T = TypeVar("T")
@@ -191,7 +192,7 @@ class SqliteResponses:
         self._touch(id_, owner)
         created, provider, native, model, response, input_, output = row
         return KeptResponse(
-            id_, owner, created, provider, bool(native), model, response, _unpacked(input_), _unpacked(output)
+            id_, owner, created, provider, bool(native), model, response, unpacked(input_), unpacked(output)
         )
 
     def _find_items(self, db: sqlite3.Connection, owner: str, ids: Sequence[str], now: float) -> dict[str, bytes]:
@@ -211,7 +212,7 @@ class SqliteResponses:
             response, input_, output = db.execute(
                 "SELECT id, input, output FROM responses WHERE number = ?", (number,)
             ).fetchone()
-            items = _unpacked(input_) + _unpacked(output)
+            items = unpacked(input_) + unpacked(output)
             found.update((id_, items[place]) for id_, place in wanted)
             self._touch(response, owner)
         db.execute("COMMIT")
@@ -240,8 +241,8 @@ class SqliteResponses:
                 int(response.native),
                 response.model,
                 response.response,
-                _packed(response.input),
-                _packed(response.output),
+                packed(response.input),
+                packed(response.output),
             ),
         )
         rows = [(response.owner, id_, added.lastrowid, place) for place, id_ in enumerate(ids)]
@@ -299,24 +300,3 @@ class SqliteResponses:
             self._count -= count
             self._bytes -= size
         return int(count)
-
-
-def _packed(items: tuple[bytes, ...]) -> bytes:
-    """``items`` each behind its length: no JSON list, whose reading could change a byte of them."""
-    return b"".join([b"%d:%b" % (len(item), item) for item in items])
-
-
-def _unpacked(packed: bytes) -> tuple[bytes, ...]:
-    """What `_packed` was given. Raises ValueError for what it did not write."""
-    items: list[bytes] = []
-    at = 0
-    while at < len(packed):
-        colon = packed.index(b":", at, at + 20)
-        digits = packed[at:colon]
-        if not digits.isdigit():
-            raise ValueError("an item has no length")
-        at = colon + 1 + int(digits)
-        items.append(packed[colon + 1 : at])
-    if at != len(packed):
-        raise ValueError("the last item is cut short")
-    return tuple(items)

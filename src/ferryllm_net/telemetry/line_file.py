@@ -113,13 +113,24 @@ class LineFile:
             taken = [one for one in batch if one is not None]
             if not taken:
                 return
+            made = [content for content in map(self._made, taken) if content is not None]
             try:
-                self._write(b"".join([line() for line, _ in taken]))
-            except Exception as exc:  # a thread that ends would take the log with it
-                self._failed += len(taken)
-                reason = exc.strerror if isinstance(exc, OSError) else None
-                self._reason = reason or type(exc).__name__
+                self._write(b"".join(made))
+            except OSError as exc:
+                self._fail(len(made), exc)
             self._done += sum(size for _, size in taken)
+
+    def _made(self, one: tuple[Line, int]) -> bytes | None:
+        try:
+            return one[0]()
+        except Exception as exc:  # a thread that ends would take the log with it
+            self._fail(1, exc)
+            return None
+
+    def _fail(self, lines: int, exc: Exception) -> None:
+        self._failed += lines
+        # Of other errors the type alone: their words may quote what was to be written.
+        self._reason = (exc.strerror if isinstance(exc, OSError) else None) or type(exc).__name__
 
     def _write(self, content: bytes) -> None:
         self._renew()

@@ -39,23 +39,24 @@ _PARAMETER = re.compile(r"([?&][^=&]*(?:key|token|secret|password|signature|sig)
 
 _KNOWN = re.compile(
     r"""
-      \b(?:sk|pk|rk|gsk|flm|ferry|hf|xai|nvapi|pplx|tgp|key|r8|fw|csk)[-_][A-Za-z0-9_-]{16,512}  # keys of services
-    | \bAIza[A-Za-z0-9_-]{30,64}                          # Google
-    | \bya29\.[A-Za-z0-9_.-]{16,2048}                     # Google, of accounts
-    | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                       # Amazon
-    | \bgh[pousr]_[A-Za-z0-9]{20,255}                     # GitHub
-    | \bgithub_pat_[A-Za-z0-9_]{20,255}
-    | \bglpat-[A-Za-z0-9_-]{16,255}                       # GitLab
-    | \bxox[abeoprs]-[A-Za-z0-9-]{10,255}                 # Slack
-    | \beyJ[A-Za-z0-9_-]{8,4096}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,4096}  # JSON web tokens
-    | (?<=://)[^\s/:@"\\]{1,256}:[^\s/@"\\]{1,256}(?=@)   # user and password in a URL
+    (?<![A-Za-z0-9_-])(?:                                        # at the beginning of a word, dashes included
+        (?:sk|pk|rk|gsk|csk|fy|hf|xai|nvapi|pplx|r8|fw|tgp)[-_][A-Za-z0-9_-]{16,512}    # services of models
+      | AIza[A-Za-z0-9_-]{30,64}                                 # Google
+      | ya29\.[A-Za-z0-9_.-]{16,2048}                            # Google, of accounts
+      | (?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])                    # Amazon
+      | (?:gh[pousr]|github_pat)_[A-Za-z0-9_]{20,255}            # GitHub
+      | glpat-[A-Za-z0-9_-]{16,255}                              # GitLab
+      | xox[abeoprs]-[A-Za-z0-9-]{10,255}                        # Slack
+      | eyJ[A-Za-z0-9_-]{8,4096}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,4096}      # JSON web tokens
+    )
+    | (?<=://)[^\s/:@"\\]{1,256}:[^\s/@"\\]{1,256}(?=@)          # user and password in a URL
     | -----BEGIN[ ][A-Z ]{0,40}PRIVATE[ ]KEY-----[^-]{0,16384}(?:-----END[ ][A-Z ]{0,40}PRIVATE[ ]KEY-----)?
     """,
     re.VERBOSE,
 )
-"""Keys and tokens by their forms. Every repetition has a bound and what follows it begins with another character, so
-that the time of a search stays in proportion to the text."""
-_BEARER = re.compile(r"(\b(?:[Bb]earer|[Bb]asic)[ ]+)[A-Za-z0-9._~+/=-]{16,4096}")
+"""Keys and tokens by their forms. Every repetition has a bound, and begins where a word does, so that the time of a
+search stays in proportion to the text."""
+_BEARER = re.compile(r"((?<![A-Za-z0-9])(?:[Bb]earer|[Bb]asic) {1,4})[A-Za-z0-9._~+/=-]{16,4096}")
 
 CUT = "(left out: it was cut, and the rules of [request_log] redact whole JSON)"
 NO_TEXT = "(left out: no text)"
@@ -120,7 +121,7 @@ class Redaction:
         """A line of a stream. What holds no JSON has no place that a path could name."""
         prefix = "data:" if line.startswith("data:") else ""
         payload = line[len(prefix) :].strip()
-        if not payload.startswith(("{", "[")):
+        if not payload.startswith(("{", "[")) or payload == "[DONE]":
             return line
         redacted = self._json(payload)
         return f"{prefix} {redacted}\n".lstrip(" ") if redacted is not None else f"{prefix}{NO_RULE}\n"

@@ -1,7 +1,7 @@
 """The log of requests: whole requests and answers, in a file, for those that look for a fault.
 
-Off unless the configuration names a file. Which requests are written is decided at their begin, by chance; they are held
-in memory up to a bound, and redacted, put into JSON and written by the thread of the file.
+Off unless the configuration names a file. Which requests are written is decided at their begin, by chance; they are
+held in memory up to a bound, and redacted, put into JSON and written by the thread of the file.
 """
 
 from __future__ import annotations

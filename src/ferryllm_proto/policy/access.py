@@ -18,6 +18,7 @@ from ..dialect import Headers
 from ..routing.hints import split_key
 from ..routing.keys import ClientKey, KeyBook, Refusal, invalid
 from .cors import NO_CORS, CorsPolicy, allows
+from .key_text import is_mistyped
 
 
 class AccessRules(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ def identify(
             return _unauthorised("the key is a hint alone: put the gateway's own key behind it, after a colon")
     key = keys.find(key_digest(given))
     if key is None:
-        return _unauthorised("this API key is not known here")
+        return _unauthorised(_MISTYPED if is_mistyped(given) else "this API key is not known here")
     if key.expires is None and key.revoked is None:
         return key
     return invalid(key, unix) or key
@@ -109,9 +110,13 @@ def unescaped(text: str) -> str:
 
 
 def owner(key: ClientKey | None) -> str:
-    """Whose a stored object is: a name made from the digest of a client's key; "" with keys off."""
+    """Whose a stored object is: a name made from the client's key; "" with keys off."""
+    if key is None:
+        return ""
+    if key.lasting:
+        return hashlib.sha256(b"owner of key/" + key.id.encode("utf-8", "surrogateescape")).hexdigest()
     # Not the digest that opens the gateway: this one is written to disk.
-    return "" if key is None else hashlib.sha256(b"owner/" + key.digest).hexdigest()
+    return hashlib.sha256(b"owner/" + key.digest).hexdigest()
 
 
 def _given(headers: Headers, fields: dict[str, str], target: str) -> str | Refusal:
@@ -134,6 +139,9 @@ def _given(headers: Headers, fields: dict[str, str], target: str) -> str | Refus
     if len(found) > 1 and len(set(found)) > 1:
         return _unauthorised("the request carries different keys (x-api-key, Authorization, ...): send one")
     return found[0]
+
+
+_MISTYPED = "this API key has a slip in it, or is cut short: its last characters do not fit the others; copy it again"
 
 
 def _unauthorised(message: str) -> Refusal:

@@ -51,6 +51,8 @@ class ClientKey(msgspec.Struct, frozen=True, gc=False):  # nothing of it refers 
     """Unix seconds."""
     revoked: float | None = None
     """Unix seconds."""
+    lasting: bool = False
+    """Whether the id stays when the text changes: what is kept for the key is then its own under the new text too."""
 
 
 class Project(msgspec.Struct, frozen=True):

@@ -114,3 +114,18 @@ def test_a_provider_is_found_by_its_name() -> None:
     assert settings.provider("anthropic").type == "anthropic"
     with pytest.raises(KeyError):
         settings.provider("nobody")
+
+
+def test_prices_are_read_only_where_something_asks_what_requests_cost(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    found = {}
+    for more in (
+        "",
+        "[ledger]\n",
+        '[[prices.models]]\nmodel = "m"\ninput = 1\noutput = 1\n',
+        '[[usage.hooks]]\ncommand = ["cat"]\n',
+        '[keys]\nstore = "sqlite"\n[auth]\nenabled = true\n',
+    ):
+        file.write_text('[[providers]]\nname = "a"\ntype = "openai"\nbase_url = "http://127.0.0.1:1"\n' + more)
+        found[more] = load_settings(file, {"HOME": str(tmp_path)}).needs_prices
+    assert list(found.values()) == [False, True, True, True, True]

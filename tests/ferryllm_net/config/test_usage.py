@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ferryllm_net.config import ConfigError, Settings, load_settings
-from support.certificates import Authority
+from support import certificates
 
 PROVIDER = '[[providers]]\nname = "a"\ntype = "openai"\nbase_url = "http://127.0.0.1:1"\n'
 
@@ -64,7 +64,7 @@ def test_a_proxy_of_the_environment_is_used_for_hooks_too(tmp_path: Path) -> Non
 
 
 def test_an_authority_of_ones_own_has_to_be_one(tmp_path: Path) -> None:
-    Authority().write(tmp_path / "ca.pem")
+    certificates.write(tmp_path)
     text = '[[usage.hooks]]\nurl = "https://h.example"\nca_file = "ca.pem"\n'
     (hook,) = load(text, tmp_path).hooks
     assert hook.url is not None

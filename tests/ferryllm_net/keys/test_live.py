@@ -150,5 +150,7 @@ async def test_a_store_that_fails_at_the_start_is_a_fault(rig: Rig) -> None:
 async def test_other_settings_count_at_once(rig: Rig) -> None:
     await issuing.create(rig.store, "laptop", now=NOW)
     await rig.live.start()
-    rig.live.change_settings(AuthSettings(True, ()))
-    assert rig.names() == {"laptop"}
+    assert {key.name for key in rig.live.renewed(AuthSettings(True, ()))} == {"laptop"}
+    await issuing.create(rig.store, "desk", now=NOW)
+    await rig.live.refresh()
+    assert rig.names() == {"laptop", "desk"}

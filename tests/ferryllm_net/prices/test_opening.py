@@ -8,9 +8,8 @@ import pathlib
 import pytest
 
 from ferryllm_net.config.usage_settings import PricesSettings
-from ferryllm_net.prices import PricesError, needed, open_prices, opening
+from ferryllm_net.prices import PricesError, open_prices, opening
 from ferryllm_proto.routing.pricing import Amount, Price, Row
-from support.gateways import settings
 
 NOW = 1_795_000_000.0
 GENAI = [{"id": "openai", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": 2}}]}]
@@ -66,9 +65,3 @@ def test_without_the_package_there_are_the_rows_and_a_way_to_mend_it(monkeypatch
     found = open_prices(PricesSettings(), now=NOW)
     assert (found.source, found.fault and found.fault.mend) == (None, "pip install it")
     assert found.table.find("gpt-4o", ("openai",)) is None
-
-
-def test_nobody_reads_prices_who_asks_for_none() -> None:
-    assert not needed(settings(1))
-    assert needed(settings(1, more='[[prices.models]]\nmodel = "m"\ninput = 1\noutput = 1\n'))
-    assert needed(settings(1, more='[[usage.hooks]]\ncommand = ["cat"]\n'))

@@ -16,7 +16,7 @@ from ferryllm_net.redis.link import Link
 from ferryllm_net.redis.names import Names
 from ferryllm_proto.inputs import Admitted, Refused
 from ferryllm_proto.routing.gate import GateRules
-from ferryllm_proto.routing.keys import KeyBook, KeyLimits, Project
+from ferryllm_proto.routing.keys import Desk, KeyBook, KeyLimits, Project
 from ferryllm_proto.routing.quota import Period, Quota, Unit, bounds
 from support.admissions import admit, end, enter, entered, key_of, refused
 from support.redis_server import RedisServer, doored, linked, told, until
@@ -166,9 +166,8 @@ async def test_at_the_end_it_says_what_it_has_not_said(redis: RedisServer) -> No
 
 
 async def test_the_end_does_not_wait_for_a_server_that_is_away() -> None:
-    door = RedisDoor(
-        KeyBook(), OWN, KeyLimits(), GateRules(limit=1), settings := RedisSettings("127.0.0.1", 1), Link(settings)
-    )
+    settings = RedisSettings("127.0.0.1", 1)
+    door = RedisDoor(Desk(KeyBook(), OWN), OWN, KeyLimits(), GateRules(limit=1), settings, Link(settings))
     end(door, await entered(door, admit()))
     with anyio.fail_after(5):
         await door.aclose()

@@ -11,6 +11,7 @@ import pytest
 
 from ferryllm_net.stores import Bounds, MemoryResponses, Responses, SqliteResponses, StoreError
 from ferryllm_proto.responses.kept import KeptResponse
+from support import redis_server
 
 pytestmark = pytest.mark.anyio
 
@@ -29,13 +30,21 @@ ONE = KeptResponse(
 POINTER = KeptResponse("resp_2", "me", NOW, "resp", native=True, model="n")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @asynccontextmanager
 async def opened(kind: str, folder: Path, bounds: Bounds = BOUNDS) -> AsyncIterator[Responses]:
+    if kind == "redis":
+        from ferryllm_net.redis.names import Names
+        from ferryllm_net.redis.responses import RedisResponses
+
+        settings = redis_server.shared().settings()
+        async with redis_server.linked(settings) as link:
+            yield RedisResponses(link, Names(settings.prefix), bounds)
+        return
     store: Responses = (
         MemoryResponses(bounds) if kind == "memory" else SqliteResponses.open(folder / "responses.db", bounds)
     )
