@@ -13,7 +13,10 @@ COMMANDS = {
     "explain": LazyCommand("ferryllm_cli.explain", "Show what a provider would get of a request."),
     "lint-stream": LazyCommand("ferryllm_cli.lint_stream", "Check a stream's grammar."),
     "mock": LazyCommand("ferryllm_cli.mock", "Run a provider that answers from a script."),
+    "keys": LazyCommand("ferryllm_cli.keys", "Make, list, change and take back the keys of clients."),
     "bench": LazyCommand("ferryllm_cli.bench", "Measure a gateway under load."),
+    "usage": LazyCommand("ferryllm_cli.usage", "Show what was used: requests, tokens and cost, out of the ledger."),
+    "prices": LazyCommand("ferryllm_cli.prices", "Show what a model costs, and by which list."),
     "version": LazyCommand("ferryllm_cli.version", "Print the version."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
 import time
@@ -17,8 +18,10 @@ from .output import UNWRITABLE, give_up, print_problems
 
 if TYPE_CHECKING:
     from ferryllm_net.config import Settings
+    from ferryllm_net.config.configuration import Configuration
     from ferryllm_net.gateway import Doors
     from ferryllm_net.gateway.worker import Worker
+    from ferryllm_net.reload import Reload
     from ferryllm_net.telemetry import Log
 
 LEVELS = ["trace", "debug", "info", "warn", "error"]
@@ -33,7 +36,7 @@ Examples:
 
 \b
 SIGTERM and SIGINT drain: no new connections, running answers finish (server.drain_timeout_secs); a second signal
-stops at once. SIGHUP reads the TLS certificate again. Exit status: 0 stopped, 1 failed, 2 wrong usage,
+stops at once. SIGHUP reads configuration, keys and TLS certificate again. Exit status: 0 stopped, 1 failed, 2 wrong usage,
 3 configuration invalid, 5 address in use.
 """
 
@@ -71,7 +74,8 @@ def command(
     Without a file, providers come from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY and OLLAMA_HOST; without any,
     a demo provider answers, and the commands to try it are printed.
     """
-    from ferryllm_net.config import ConfigError, default_settings, find_config, load_settings
+    from ferryllm_net.config import ConfigError, find_config
+    from ferryllm_net.config.configuration import Configuration
 
     own = os.environ.get("FERRYLLM_WORKER") is None
     flags: dict[str, Any] = {
@@ -83,26 +87,24 @@ def command(
         "backend": backend,
     }
     try:
-        path = find_config(config, os.environ, Path.cwd())
-        settings = default_settings(os.environ, **flags) if path is None else load_settings(path, os.environ, **flags)
+        configuration = Configuration(find_config(config, os.environ, Path.cwd()), os.environ, **flags)
+        settings = configuration.load()
     except ConfigError as fault:
         print_problems(fault.problems)
         raise SystemExit(exit_codes.CONFIG_INVALID) from None
     if own:  # of workers, the parent has said it
         print_problems(settings.warnings)
-    raise SystemExit(_run(settings, quiet))
+    raise SystemExit(_run(configuration, settings, quiet))
 
 
-def _run(settings: Settings, quiet: bool) -> int:
+def _run(configuration: Configuration, settings: Settings, quiet: bool) -> int:
     import anyio
 
+    from ferryllm_net.config.secret import secrets_in
     from ferryllm_net.stores import StoreError
     from ferryllm_net.telemetry import Log
 
-    secrets = [provider.api_key for provider in settings.providers if provider.api_key is not None]
-    secrets.extend(settings.auth.keys)
-    proxies = [provider.proxy for provider in settings.providers if provider.proxy is not None]
-    secrets.extend(proxy.password for proxy in proxies if proxy.password is not None and proxy.password.reveal())
+    secrets = secrets_in(settings)
     log = Log.from_settings(settings.logging, sys.stderr, os.environ, now=time.time, secrets=secrets)
     backend, options = settings.server.backend, {}
     if backend == "uvloop":
@@ -111,7 +113,7 @@ def _run(settings: Settings, quiet: bool) -> int:
             return exit_codes.FAILURE
         backend, options = "asyncio", {"use_uvloop": True}
     try:
-        status: int = anyio.run(_serve, settings, log, quiet, backend=backend, backend_options=options)
+        status: int = anyio.run(_serve, configuration, settings, log, quiet, backend=backend, backend_options=options)
     except OSError as exc:
         where = getattr(exc, "address", None) or settings.server.listen
         if exc.errno == errno.EADDRINUSE:
@@ -148,12 +150,14 @@ def _settle() -> None:
     gc.set_threshold(10_000, 5, 5)
 
 
-async def _serve(settings: Settings, log: Log, quiet: bool) -> int:
+async def _serve(configuration: Configuration, settings: Settings, log: Log, quiet: bool) -> int:
     from ferryllm_net.gateway.worker import Worker
+    from ferryllm_net.reload import Reload, orders
 
     worker = Worker.from_environment(os.environ)
+    reload = Reload(configuration, settings, log, watch=worker is None)
     if worker is None and settings.server.workers > 1:
-        return await _supervise(settings, log, quiet)
+        return await _supervise(settings, log, quiet, reload)
 
     def started(doors: Doors) -> None:
         _settle()
@@ -162,18 +166,22 @@ async def _serve(settings: Settings, log: Log, quiet: bool) -> int:
         else:
             worker.say_ready()
 
-    await _serve_one(settings, log, started, worker)
+    if worker is not None:
+        worker.heard = lambda words: reload.ask(orders(words))
+    await _serve_one(settings, log, started, worker, reload)
     return exit_codes.OK
 
 
-async def _supervise(settings: Settings, log: Log, quiet: bool) -> int:
+async def _supervise(settings: Settings, log: Log, quiet: bool, reload: Reload) -> int:
     from ferryllm_net.gateway.workers import supervise
 
-    command = [sys.executable, *sys.orig_argv[1:]]
-    return await supervise(settings, log, command, os.environ, started=lambda doors: _show(settings, doors, quiet))
+    command, show = [sys.executable, *sys.orig_argv[1:]], functools.partial(_show, settings, quiet=quiet)
+    return await supervise(settings, log, command, os.environ, started=show, reload=reload)
 
 
-async def _serve_one(settings: Settings, log: Log, started: Callable[[Doors], None], worker: Worker | None) -> None:
+async def _serve_one(
+    settings: Settings, log: Log, started: Callable[[Doors], None], worker: Worker | None, reload: Reload
+) -> None:
     from ferryllm_net.config import with_demo
     from ferryllm_net.gateway import serve
 
@@ -182,9 +190,10 @@ async def _serve_one(settings: Settings, log: Log, started: Callable[[Doors], No
         from ferryllm_net.mock import serve_mock
 
         async with serve_mock() as base_url:
-            await serve(with_demo(settings, base_url), log, started=started, given=given, ended=ended)
+            settings = with_demo(settings, base_url)
+            await serve(settings, log, started=started, given=given, ended=ended, reload=reload)
     else:
-        await serve(settings, log, started=started, given=given, ended=ended)
+        await serve(settings, log, started=started, given=given, ended=ended, reload=reload)
 
 
 def _show(settings: Settings, doors: Doors, quiet: bool) -> None:

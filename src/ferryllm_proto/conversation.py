@@ -159,6 +159,7 @@ def converse(
             now=now,
             seed=seed,
             request_id=request_id,
+            usage=route.policies.usage,
         )
     if operation is Operation.FORWARD:
         return Forwarding(

@@ -98,14 +98,21 @@ class StreamEncoder(Protocol):
 class Scanner(Protocol):
     """Watches the bytes of an answer that passes through untouched (same dialect on both sides)."""
 
-    usage: ir.Usage | None
-    finish: ir.FinishReason | None
-    error: ir.Error | None
-    """An error the provider reported inside the stream."""
-    complete: bool
-    """Whether the dialect's own end was seen."""
-    missing_end: bytes
-    """What the provider left out behind a complete answer and clients wait for (T3); final after `receive_eof`."""
+    @property
+    def usage(self) -> ir.Usage | None: ...
+    @property
+    def finish(self) -> ir.FinishReason | None: ...
+    @property
+    def error(self) -> ir.Error | None:
+        """An error the provider reported inside the stream."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the dialect's own end was seen."""
+
+    @property
+    def missing_end(self) -> bytes:
+        """What the provider left out behind a complete answer and clients wait for (T3); final after `receive_eof`."""
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on: ``data``, with the model's name replaced where a name to show was given.
@@ -334,3 +341,7 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         """A watcher for pass-through; ``model`` is the name to show instead of the provider's."""
+
+    def quiet_scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
+        """As `scanner`, for an answer whose usage the gateway alone has asked for: the client gets no word of it."""
+        return self.scanner(stream=stream, model=model)

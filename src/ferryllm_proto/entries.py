@@ -43,6 +43,8 @@ class Operation(enum.Enum):
     READY = "ready"
     METRICS = "metrics"
     ROOT = "root"
+    ADMIN = "admin"
+    """Everything below ``/admin/``, which asks for a key of its own."""
 
 
 CONVERSATIONS = frozenset(
@@ -133,6 +135,9 @@ _GEMINI: dict[str, Entry] = {
     "batchEmbedContents": Entry(Operation.EMBED, "gemini"),
 }
 
+_ADMIN = {("GET", "HEAD", "POST", "PATCH", "DELETE"): Entry(Operation.ADMIN, "openai", public=True)}
+"""Not below a version: it is no client's API."""
+
 _RESPONSE: dict[tuple[str, ...], Entry] = {("GET", "DELETE"): Entry(Operation.RESPONSE, "openai_responses")}
 # What stands behind the id of a stored response.
 _STORED: dict[str, dict[tuple[str, ...], Entry]] = {
@@ -178,6 +183,8 @@ def find(method: str, path: str, headers: Headers, forwards: tuple[Forward, ...]
 
 def _methods(plain: str, path: str, headers: Headers) -> dict[tuple[str, ...], Entry]:
     """What a path has, by method."""
+    if path.startswith("/admin/") or path == "/admin":
+        return _ADMIN
     if plain == "/models":
         return {_READ: Entry(Operation.MODELS, _dialect_of(path, headers))}
     if plain in _EXACT:

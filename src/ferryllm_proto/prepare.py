@@ -14,7 +14,7 @@ from .lenient import encode
 from .loss import Disposition, Loss, LossPolicy, StrictRefusal
 from .opaque import is_marked
 from .policy import headers as header_policy
-from .policy import prompt_cache, prompt_fields, reasoning, reasoning_fields, transforms
+from .policy import prompt_cache, prompt_fields, reasoning, reasoning_fields, stream_usage, transforms
 from .policy.headers import NO_HEADERS
 from .policy.prompt_cache import NOTHING, Shaped
 from .policy.reasoning import Applied
@@ -48,6 +48,8 @@ class Prepared(msgspec.Struct, frozen=True):
     """What the reasoning policy made of the client's wish; None where there is no policy."""
     shaped: Shaped = NOTHING
     """What was done for the provider's prompt cache."""
+    quiet: bool = False
+    """Whether an answer that passes through may tell its usage although the client did not ask for it."""
 
 
 def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (), path: str | None = None) -> Prepared:
@@ -74,7 +76,8 @@ def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (
         backend, asked, policy=target.policy, model=target.model, headers=headers, rules=target.rules
     )
     upstream = _with_headers(upstream, target, headers)
-    return Prepared(upstream, request.model, request.stream, request, tuple(losses), applied, shaped)
+    quiet = request.stream and not request.include_usage  # encoders of requests ask always (U6)
+    return Prepared(upstream, request.model, request.stream, request, tuple(losses), applied, shaped, quiet)
 
 
 def _under(request: ir.Request, target: Target, *, same: bool) -> tuple[ir.Request, Applied | None, Shaped]:
@@ -95,15 +98,17 @@ def _spliced(prepared: Prepared, target: Target, headers: Headers) -> Prepared:
     """``prepared``, whose bytes pass through, with what the route's policies change in them."""
     policies, dialect = target.policies, target.backend.name
     upstream, model = prepared.upstream, target.model or prepared.model
-    body, applied, shaped = upstream.body, None, NOTHING
+    body, applied, shaped, quiet = upstream.body, None, NOTHING, False
     if not policies.reasoning.idle:
         body, applied = reasoning_fields.splice(policies.reasoning, dialect, body, model=model, rules=target.rules)
     if policies.prompt_cache.same_dialect:
         body, shaped = prompt_fields.splice(policies.prompt_cache, dialect, body, model=model, rules=target.rules)
+    if policies.usage and prepared.stream:
+        body, quiet = stream_usage.splice(dialect, body, model=model, rules=target.rules)
     if body is not upstream.body:
         upstream = msgspec.structs.replace(upstream, body=body)
     upstream = _with_headers(upstream, target, headers)
-    return msgspec.structs.replace(prepared, upstream=upstream, reasoning=applied, shaped=shaped)
+    return msgspec.structs.replace(prepared, upstream=upstream, reasoning=applied, shaped=shaped, quiet=quiet)
 
 
 def _with_headers(upstream: UpstreamRequest, target: Target, client: Headers) -> UpstreamRequest:

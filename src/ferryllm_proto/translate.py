@@ -74,7 +74,7 @@ class Translator:
 
     __slots__ = (
         "_accumulator", "_body", "_buffer", "_client_headers", "_decoder", "_encoder", "_held", "_now", "_opening",
-        "_path", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status",
+        "_path", "_quiet", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status",
         "_target", "_told", "_upstream_headers", "backend", "cut", "entry", "error", "head", "losses", "model",
         "prepared", "request", "state", "stream",
     )  # fmt: skip
@@ -110,8 +110,7 @@ class Translator:
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
         self._target = Target(self.backend, model, rules, policy, policies)
-        self._now = now
-        self._seed = seed
+        self._now, self._seed = now, seed
         self._request_id = request_id
         self._same = entry == backend
         self._body = b""
@@ -128,6 +127,7 @@ class Translator:
         self._accumulator: Accumulator | None = None
         self._raiser: Raiser | None = None
         self._relay: Relay | None = None
+        self._quiet = False
         # Never a method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
         self._send: Callable[[Event], bytes]
 
@@ -174,6 +174,7 @@ class Translator:
             self._fail_before_head(exc.error)
             return None
         self.request, self.model, self.stream = prepared.request, prepared.model, prepared.stream
+        self._quiet = prepared.quiet
         self.losses.extend(prepared.losses)
         self.state = _HEAD
         return prepared.upstream
@@ -324,7 +325,8 @@ class Translator:
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
-        return self.backend.scanner(stream=self.stream, model=name)
+        scanner = self.backend.quiet_scanner if self._quiet else self.backend.scanner
+        return scanner(stream=self.stream, model=name)
 
     def _answer(self) -> Answer:
         estimate, usage = 0, self._seen.usage

@@ -68,8 +68,12 @@ def test_every_program_in_examples_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("config/*.toml")), ids=lambda path: str(path.name))
-def test_every_example_configuration_loads_without_a_warning(path: pathlib.Path) -> None:
-    settings = load_settings(path, KEYS)
+def test_every_example_configuration_loads_without_a_warning(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    watched = tmp_path / ".claude/settings.json"
+    watched.write_text('{"env": {"ANTHROPIC_AUTH_TOKEN": "secret-key-1"}}')
+    watched.chmod(0o600)
+    settings = load_settings(path, {**KEYS, "HOME": str(tmp_path)})
     assert settings.providers
     assert settings.warnings == ()
 

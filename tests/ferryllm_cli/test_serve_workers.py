@@ -119,6 +119,7 @@ def test_a_worker_that_dies_is_started_again_and_its_counts_stay(tmp_path: pathl
         assert len(children(running.process.pid) | before) == 2
         ask()
         until(lambda: counted() == {"7.0"}, running)
+        until(lambda: "\nferryllm_workers 2.0\n" in get(f"{running.base_url}/metrics"), running)
         assert running.process.poll() is None
 
 
@@ -280,3 +281,46 @@ def test_workers_without_a_common_store_are_refused(tmp_path: pathlib.Path) -> N
     result = CliRunner().invoke(command, ["-c", str(path), "--workers", "2"])
     assert result.exit_code == exit_codes.CONFIG_INVALID
     assert "2 processes do not share a memory" in result.output
+
+
+def models(running: Gateway) -> set[str]:
+    """What several workers say they serve, whoever answers."""
+    pages = (get(f"{running.base_url}/v1/models") for _ in range(12))
+    return {model for page in pages for model in re.findall(r'"id":"([^"]+)"', page)}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal of Unix")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_hangup_lets_all_take_a_good_configuration_and_none_a_bad_one(
+    tmp_path: pathlib.Path, backend: str, workers: int
+) -> None:
+    path = config(tmp_path, f"workers = {workers}\n[reload]\nwatch = false")
+    good, route = path.read_text(), '[[routes]]\nmatch = "{}"\nmatch_type = "exact"\nprovider = "p"\n'
+    path.write_text(good + route.format("before"))
+    with gateway(path, backend=backend) as running:
+        assert models(running) == {"before"}
+        path.write_text(good + route.format("after"))
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.log.count("configuration reloaded") == workers, running)
+        assert models(running) == {"after"}
+        path.write_text(good + route.format("bad") + "[srver]\n")
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: "did you mean server?" in running.log, running)
+        assert running.log.count("configuration not reloaded") == 1, "the parent has said it"
+        assert models(running) == {"after"}
+        assert running.process.poll() is None
+
+
+def test_a_file_that_changes_reaches_all_workers_by_itself(tmp_path: pathlib.Path) -> None:
+    path = config(tmp_path, "workers = 2\n[reload]\npoll_secs = 0.1")
+    (tmp_path / "key").write_text("key-of-monday")
+    path.write_text(path.read_text() + 'api_key_file = "key"\n')
+    with gateway(path) as running:
+        (tmp_path / "next").write_text("key-of-tuesday")
+        (tmp_path / "next").rename(tmp_path / "key")
+        until(lambda: running.log.count("api key reloaded from file") == 2, running)
+        path.write_text(path.read_text() + '[[routes]]\nmatch = "new"\nprovider = "p"\n')
+        until(lambda: running.log.count("configuration reloaded") == 2, running)
+        assert models(running) == {"new*"}
+    assert "tuesday" not in running.log

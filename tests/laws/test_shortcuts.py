@@ -245,6 +245,11 @@ _ASKED = ir.Turn(ir.Role.USER, (ir.Text("a", path="messages[0].content[0]"),))
         strategies.requests("anthropic"),
         st.builds(lambda turns: ir.Request("anthropic", "m", turns, max_output=9), TURNS),
         st.builds(lambda turns: ir.Request("openai", "m", turns, max_output=9), TURNS),
+        st.builds(
+            lambda turns, key: ir.Request("anthropic", "m", turns, max_output=9, cache_key=key),
+            TURNS,
+            st.sampled_from(["", "k:1", "é"]),
+        ),
     ),
     rules=RULES,
     model=st.sampled_from(["gpt-5.4", "mistral-large", "deepseek-reasoner"]),

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from ferryllm_proto import ir
+from ferryllm_proto import Translator, ir
+from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
 from ferryllm_proto.translate import State
 from support import grammar
 from support.answers import (
+    ASK,
     DIALECTS,
     DONE,
     RESPONSES_USAGE,
@@ -27,6 +29,7 @@ from support.answers import (
     messages_whole,
     responses,
     responses_whole,
+    tell,
     text_block,
     through,
 )
@@ -315,3 +318,55 @@ def test_what_passes_through_is_counted_alike(backend: str) -> None:
         assert told.state is State.DONE
         assert told.usage == COUNTED.get(backend, IR)
         assert told.finish is ir.FinishReason.END
+
+
+def passed(body: dict[str, Any], pieces: list[bytes], *, usage: bool) -> tuple[bytes, Told]:
+    """A Chat request that passes through, as its provider gets it, and the answer; ``usage``: the route asks for it."""
+    policies = RoutePolicies(usage=True) if usage else NO_POLICIES
+    translator = Translator("openai", "openai", policies=policies)
+    upstream = translator.receive_request(json.dumps({"model": "m", "stream": True, **ASK["openai"], **body}).encode())
+    assert upstream is not None
+    return upstream.body, tell(translator, *pieces)
+
+
+COUNTED_CHUNK = chunk(choices=[], usage=chat_usage())
+GIVEN = ROLE + chunk({"content": "a"}, usage=None) + chunk({}, "stop")
+
+
+def test_u6_a_stream_that_passes_through_is_asked_for_usage_only_where_the_route_says_so() -> None:
+    sent, told = passed({}, [GIVEN + DONE], usage=False)
+    assert b"stream_options" not in sent
+    assert (told.body, told.usage) == (GIVEN + DONE, None)
+
+
+@pytest.mark.parametrize("size", [1, 100, 100_000])
+def test_u6_what_the_gateway_asked_for_is_taken_out_again(size: int) -> None:
+    data = GIVEN + COUNTED_CHUNK + DONE
+    sent, told = passed({}, [data[at : at + size] for at in range(0, len(data), size)], usage=True)
+    assert json.loads(sent)["stream_options"] == {"include_usage": True}
+    assert told.body == GIVEN + DONE
+    assert told.usage == ir.Usage(10, output=7)
+    assert told.state is State.DONE
+
+
+def test_u6_a_client_that_asked_itself_gets_what_it_asked_for() -> None:
+    body = {"stream_options": {"include_usage": True}}
+    sent, told = passed(body, [GIVEN + COUNTED_CHUNK + DONE], usage=True)
+    assert json.loads(sent)["stream_options"] == body["stream_options"]
+    assert told.body == GIVEN + COUNTED_CHUNK + DONE
+
+
+def test_u6_a_request_of_the_same_dialect_that_is_written_anew_shows_no_usage_either() -> None:
+    # Another provider's thoughts were in it: it is decoded and encoded, and encoders always ask.
+    body = {"messages": [{"role": "user", "content": "ferry1.WyJ"}]}
+    sent, told = passed(body, [GIVEN + COUNTED_CHUNK + DONE], usage=False)
+    assert json.loads(sent)["stream_options"] == {"include_usage": True}
+    assert (told.body, told.usage) == (GIVEN + DONE, ir.Usage(10, output=7))
+
+
+def test_u6_a_whole_answer_to_a_stream_is_no_stream_with_usage() -> None:
+    answered = {"id": "i", "object": "chat.completion", "created": 1, "model": "m", "usage": chat_usage()}
+    answered["choices"] = [{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}]
+    _, told = passed({}, [json.dumps(answered).encode()], usage=True)
+    assert grammar.validate("openai", told.body).usage is None
+    assert told.usage == ir.Usage(10, output=7)

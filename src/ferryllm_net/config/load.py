@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from .base_url import parse_base_url
 from .credentials import open_to_all
 from .environment import read_environment
+from .file_stamp import SourceFile, look
 from .formats import FormatFault, read
 from .given import Given, Overrides, substitute
+from .models_form import expand
 from .problems import ConfigError, Problem, Report, Severity, key_text
 from .problems import Path as KeyPath
-from .resolve import provider_settings, resolve
-from .schema import Provider, ProviderType, Server
-from .settings import RouteSettings, Settings
+from .resolve import provider_settings, resolve, resolve_providers
+from .schema import Config, Provider, ProviderType, Server
+from .settings import ProviderSettings, RouteSettings, Settings
 from .validate import validate
 
 MAX_FILE = 4 * 1024 * 1024
@@ -41,12 +43,51 @@ def load_settings(
 
     Raises ConfigError with every problem of the file, of the secrets it names and of the command line.
     """
+    return load_file(path, environ, command_line(listen, log_level, tls_cert, tls_key, workers, backend)).settings
+
+
+Flags = Mapping[KeyPath, tuple[str, object]]
+"""What the command line sets: key path -> (name of the option, value)."""
+Locate = Callable[[KeyPath], tuple[str, "int | None", str]]
+
+
+class Loaded(NamedTuple):
+    """A configuration that is valid, with what it was made of."""
+
+    settings: Settings
+    config: Config
+    environ: Mapping[str, str]
+    base: Path
+    locate: Locate
+
+    def refresh(self, current: Sequence[ProviderSettings]) -> Refreshed:
+        """Read the keys of the providers again, and nothing else. What cannot be read is as in ``current``."""
+        report = Report(self.locate)
+        found, files = resolve_providers(self.config, self.environ, self.base, report)
+        kept = {provider.name: provider for provider in current}
+        names = [provider.name for provider in expand(self.config, Report(self.locate)).providers]
+        providers = (found.get(index, kept.get(name)) for index, name in enumerate(names))
+        errors = tuple(one for one in report.problems if one.severity is Severity.ERROR)
+        return Refreshed(tuple(one for one in providers if one is not None), files, errors)
+
+
+class Refreshed(NamedTuple):
+    """What reading the keys again gave."""
+
+    providers: tuple[ProviderSettings, ...]
+    files: tuple[SourceFile, ...]
+    problems: tuple[Problem, ...]
+    """Errors alone: of warnings the start has told."""
+
+
+def load_file(path: Path, environ: Mapping[str, str], flags: Flags) -> Loaded:
+    """As `load_settings`, which see."""
+    stamp = look(str(path))  # before it is read: a change in between is seen, at worst twice
     try:
-        document, places = read(_read(path), path.name)
+        document, places = read(read_text(path), path.name)
     except FormatFault as fault:
-        raise _failed(path, fault.line, str(fault), fault.mend) from None
+        raise read_failed(path, fault.line, str(fault), fault.mend) from None
     overrides = Overrides(environ)
-    flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key[:2] in flags:  # also one of several addresses
@@ -59,13 +100,16 @@ def load_settings(
     report = Report(locate)
     document = overrides.apply(substitute(document, environ, report), report)
     config = validate(_overridden(document, flags), report)
-    settings = resolve(config, environ, path.absolute().parent, report)
+    base = path.absolute().parent
+    settings = resolve(config, environ, base, report)
     if open_to_all(path.stat().st_mode):
         for place in _written_keys(document):
             if report.accepted(place):
                 report.warn(place, "every user of this machine can read this file", f"chmod 600 {path}")
     report.raise_errors()
-    return msgspec.structs.replace(settings, source=str(path), warnings=report.warnings)
+    files = (SourceFile(str(path.absolute()), stamp), *settings.files)
+    settings = msgspec.structs.replace(settings, source=str(path), files=files, warnings=report.warnings)
+    return Loaded(settings, config, environ, base, locate)
 
 
 def default_settings(
@@ -83,9 +127,13 @@ def default_settings(
     With none of them the result has no provider and `demo` is True; `with_demo` completes it.
     Raises ConfigError.
     """
+    return load_environment(environ, command_line(listen, log_level, tls_cert, tls_key, workers, backend)).settings
+
+
+def load_environment(environ: Mapping[str, str], flags: Flags) -> Loaded:
+    """As `default_settings`, which see."""
     found = read_environment(environ)
     overrides = Overrides(environ)
-    flags = _flags(listen, log_level, tls_cert, tls_key, workers, backend)
 
     def locate(key: KeyPath) -> tuple[str, int | None, str]:
         if key[:2] in flags:  # also one of several addresses
@@ -100,7 +148,8 @@ def default_settings(
     demo = not config.providers and not config.models
     settings = resolve(config, environ, Path.cwd(), report, providers_required=not demo)
     report.raise_errors()
-    return msgspec.structs.replace(settings, demo=demo, warnings=report.warnings)
+    settings = msgspec.structs.replace(settings, demo=demo, warnings=report.warnings)
+    return Loaded(settings, config, environ, Path.cwd(), locate)
 
 
 def with_demo(settings: Settings, base_url: str, *, dialect: ProviderType = "openai", name: str = "demo") -> Settings:
@@ -116,15 +165,15 @@ def with_demo(settings: Settings, base_url: str, *, dialect: ProviderType = "ope
     )
 
 
-def _flags(
-    listen: str | Sequence[str] | None,
-    log_level: str | None,
-    tls_cert: str | None,
-    tls_key: str | None,
-    workers: int | None,
-    backend: str | None,
-) -> dict[KeyPath, tuple[str, object]]:
-    """What the command line sets: key path -> (name of the option, value)."""
+def command_line(
+    listen: str | Sequence[str] | None = None,
+    log_level: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    workers: int | None = None,
+    backend: str | None = None,
+) -> Flags:
+    """What the command line sets, for `load_file` and `load_environment`."""
     flags: dict[KeyPath, tuple[str, object]] = {}
     if listen is not None:
         flags["server", "listen"] = ("--listen", listen if isinstance(listen, str) else list(listen))
@@ -141,7 +190,7 @@ def _flags(
     return flags
 
 
-def _overridden(document: dict[str, object], flags: dict[KeyPath, tuple[str, object]]) -> dict[str, object]:
+def _overridden(document: dict[str, object], flags: Flags) -> dict[str, object]:
     result: dict[str, Any] = dict(document)
     for path, (_, value) in flags.items():
         table, key = str(path[0]), str(path[1])
@@ -154,26 +203,26 @@ def _overridden(document: dict[str, object], flags: dict[KeyPath, tuple[str, obj
     return result
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE + 1)
     except IsADirectoryError:
         mend = f"name the file in it, as in {path / 'ferryllm.toml'}"
-        raise _failed(path, None, "is a folder, expected a file", mend) from None
+        raise read_failed(path, None, "is a folder, expected a file", mend) from None
     except FileNotFoundError:
-        raise _failed(path, None, "no such file", "check the path given by --config or FERRYLLM_CONFIG") from None
+        raise read_failed(path, None, "no such file", "check the path given by --config or FERRYLLM_CONFIG") from None
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "the path is not valid"
-        raise _failed(path, None, f"cannot be read: {reason}", "check the path and its permissions") from None
+        raise read_failed(path, None, f"cannot be read: {reason}", "check the path and its permissions") from None
     if len(content) > MAX_FILE:
-        raise _failed(path, None, f"larger than {MAX_FILE} bytes", "this is not a configuration file")
+        raise read_failed(path, None, f"larger than {MAX_FILE} bytes", "this is not a configuration file")
     try:
         # Some editors put a byte order mark in front.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
-        raise _failed(path, line, "not UTF-8", "save the file with the encoding UTF-8") from None
+        raise read_failed(path, line, "not UTF-8", "save the file with the encoding UTF-8") from None
 
 
 def _written_keys(document: Mapping[str, object]) -> list[KeyPath]:
@@ -191,5 +240,5 @@ def _written_keys(document: Mapping[str, object]) -> list[KeyPath]:
     ]
 
 
-def _failed(path: Path, line: int | None, message: str, mend: str) -> ConfigError:
+def read_failed(path: Path, line: int | None, message: str, mend: str) -> ConfigError:
     return ConfigError([Problem(Severity.ERROR, str(path), line, "", message, mend)])

@@ -42,11 +42,12 @@ class Policies:
         self.prompt_cache = _prompt_cache(config.prompt_cache, ("prompt_cache",), report)
         self.headers = header_policy(config.headers, ("headers",), report)
         self.transforms = compile_transforms(config.transforms, ("transforms",), report)
+        self.usage = config.usage.passthrough
         self.cors = _cors(config.cors, report, keys=config.auth.enabled)
 
     def common(self) -> RoutePolicies:
         """The policies of a route that says nothing itself."""
-        return RoutePolicies(self.reasoning, self.prompt_cache, self.transforms)
+        return RoutePolicies(self.reasoning, self.prompt_cache, self.transforms, usage=self.usage)
 
     def of_route(self, route: Route, path: KeyPath) -> RoutePolicies:
         """The policies of ``route``, which stands at ``path``."""
@@ -67,7 +68,7 @@ class Policies:
                 (*transforms.response, *added.response),
                 (*transforms.stream, *added.stream),
             )
-        return RoutePolicies(reasoning, prompt_cache, transforms)
+        return RoutePolicies(reasoning, prompt_cache, transforms, usage=self.usage)
 
     def of_provider(self, own: Headers | None, path: KeyPath) -> HeaderPolicy:
         """The headers for the provider at ``path``."""

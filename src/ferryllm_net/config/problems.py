@@ -79,6 +79,11 @@ class Report:
         so that one mistake is reported once."""
         return self._written(path) not in self._refused
 
+    def refused_within(self, path: Path) -> bool:
+        """Whether the value at `path` or one in it is refused."""
+        at = self._written(path)
+        return any(refused[: len(at)] == at for refused in self._refused)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All findings in the order of the file; those without a line come first."""

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 from .listen import is_loopback
 from .problems import Path as KeyPath
 from .problems import Report
+from .proxy_settings import ProxyScheme, ProxySettings
 from .secret import Secret
-from .settings import ProxyScheme, ProxySettings
 
 _PORTS: dict[str, int] = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SCHEMES: dict[str, ProxyScheme] = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5h"}

@@ -8,17 +8,25 @@ from pathlib import Path
 
 import msgspec
 
+from ferryllm_proto.routing.sellers import sellers_of
+
+from .auth_keys import resolve_admin, resolve_auth, resolve_keys
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
+from .file_stamp import SourceFile
+from .ledger import resolve_ledger
 from .listen import is_loopback
 from .listeners import open_to_others, resolve_limits, resolve_listeners, resolve_trusted, resolve_workers
 from .models_form import expand
 from .passthrough import resolve_passthrough
 from .policies import Policies
+from .postgres import resolve_postgres
+from .prices import resolve_prices
 from .problems import Path as KeyPath
 from .problems import Report
 from .provider_rules import check_rules, provider_rules
 from .proxy import resolve_proxy
+from .redis import resolve_redis
 from .responses import resolve_responses
 from .routing import (
     breaker_rules,
@@ -33,17 +41,19 @@ from .routing_settings import RoutingSettings
 from .schema import Config, Provider, Server
 from .secret import Secret
 from .settings import (
-    AuthSettings,
     ListenerSettings,
     LoggingSettings,
     ProviderSettings,
     ProxySettings,
+    ReloadSettings,
     RouteSettings,
     ServerSettings,
     Settings,
     Timeouts,
 )
+from .telemetry import resolve_audit, resolve_metrics, resolve_request_log
 from .tls import resolve_tls
+from .usage import resolve_hooks
 
 
 def resolve(
@@ -66,7 +76,7 @@ def resolve(
     providers = _providers(config, credentials, listeners, policies, environ, report)
     routing = resolve_routing(config, report)
     routes = _routes(config, policies, retries, routing, report)
-    auth = AuthSettings(config.auth.enabled, credentials.client_keys(config.auth))
+    auth = resolve_auth(config, credentials, report)
     exposed = open_to_others(listeners)
     if exposed and not config.auth.enabled and report.accepted(("auth", "enabled")):
         report.warn(
@@ -90,18 +100,54 @@ def resolve(
             backend=config.server.backend,
             limits=resolve_limits(config.server.limits),
         ),
-        metrics=config.metrics.enabled,
+        metrics=resolve_metrics(config.metrics, report),
+        audit=resolve_audit(config.audit, base, report),
+        request_log=resolve_request_log(config.request_log, base, report),
         cors=policies.cors,
         routing=routing,
         policies=policies.common(),
         limits=resolve_client_limits(config, report),
         responses=resolve_responses(config.responses, base, report),
+        prices=resolve_prices(config, credentials, report),
+        hooks=resolve_hooks(config.usage, environ, credentials, report),
+        redis=resolve_redis(config.redis, config.server.workers, environ, base, report),
+        reload=ReloadSettings(config.reload.watch, config.reload.poll_secs),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
+        postgres=resolve_postgres(config.postgres, environ, base, report),
+        ledger=resolve_ledger(
+            config.ledger,
+            environ,
+            base,
+            report,
+            postgres=any((config.postgres.url, config.postgres.url_env, config.postgres.url_file)),
+            quotas=any(key.quotas for key in auth.named) or any(one.quotas for one in auth.projects),
+            keys=config.keys.store,
+        ),
+        keys=resolve_keys(config, environ, base, report),
+        admin=resolve_admin(config.admin, config.keys.store, auth, credentials, report),
         providers=providers,
         routes=routes,
         passthrough=resolve_passthrough(config, report),
+        files=tuple(credentials.files),  # behind everything that reads one
     )
+
+
+def resolve_providers(
+    config: Config, environ: Mapping[str, str], base: Path, report: Report
+) -> tuple[dict[int, ProviderSettings], tuple[SourceFile, ...]]:
+    """The providers of ``config`` alone, with their keys read again, and the files that were read for them. By their
+    place in the configuration; one that has faults of its own, which ``report`` then has, is left out."""
+    config = expand(config, report)
+    credentials = Credentials(environ, base, report)
+    listeners = resolve_listeners(config.server, report)
+    found = _providers(config, credentials, listeners, Policies(config, report), environ, report)
+    known = {provider.name: provider for provider in found}
+    return {
+        index: known[provider.name]
+        for index, provider in enumerate(config.providers)
+        if provider.name in known and not report.refused_within(("providers", index))
+    }, tuple(credentials.files)
 
 
 def _providers(
@@ -149,6 +195,7 @@ def _provider(
     if not provider.keeps_responses and provider.type != "openai_responses":
         report.warn((*path, "keeps_responses"), f"not used, because type is {provider.type}", "leave it out")
     ca_file = _ca_file(provider, path, credentials, report)
+    watched = credentials.watched(provider, path)
     if not report.accepted((*path, "base_url")):
         return None
     try:
@@ -156,6 +203,13 @@ def _provider(
     except BaseUrlFault as fault:
         report.error((*path, "base_url"), str(fault), fault.mend)
         return None
+    if watched.url is not None:
+        try:
+            url = parse_base_url(watched.url)
+        except BaseUrlFault:
+            # Not quoted: it is another program's, and may be anything.
+            report.error(watched.url_path, f"what stands there in {watched.file} is no base URL", "check the path")
+            return None
     if url.scheme == "http":
         for name, written in (("ca_file", provider.ca_file is not None), ("ssl_verify", not provider.ssl_verify)):
             if written:
@@ -175,7 +229,11 @@ def _provider(
         proxy = resolve_proxy(provider.proxy, url.scheme, url.host, url.port, environ, path, report)
     elif provider.proxy is not None and report.accepted((*path, "proxy")):
         report.warn((*path, "proxy"), "not used, because base_url is a unix socket", "leave it out")
-    return provider_settings(provider, server, url, key, ca_file, proxy)
+    settings = provider_settings(provider, server, url, key, ca_file, proxy)
+    key_file = watched.file if provider.key_watch else None
+    if provider.api_key_file is not None:
+        key_file = str(credentials.located(provider.api_key_file))
+    return msgspec.structs.replace(settings, key_file=key_file, key_watched=bool(provider.key_watch))
 
 
 def provider_settings(
@@ -205,6 +263,7 @@ def provider_settings(
         http2=provider.http2,
         max_connections=provider.max_connections,
         socket=url.socket,
+        sellers=sellers_of(provider.name, url.host, provider.price_as),
         bounds=provider_bounds(provider),
         breaker=None if provider.breaker is None else breaker_rules(provider.breaker),
     )

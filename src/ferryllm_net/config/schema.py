@@ -13,11 +13,21 @@ import msgspec
 from msgspec import Meta
 
 from . import limits_schema
+from .auth_schema import Admin, Keys
+from .auth_schema import Auth as Auth
+from .key_watch_schema import KeyWatch
+from .ledger_schema import Ledger
 from .listener_schema import DAY, DEFAULT_LISTEN, Limits, Listener
 from .policy_schema import Cors, Effort, Headers, ModelEntry, PromptCache, Reasoning, ReasoningMode, Transform
+from .postgres_schema import Postgres
+from .prices_schema import PriceAs, Prices
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
 from .routing_schema import Affinity, Breaker, Hints, Retry
 from .routing_schema import Route as Route
+from .redis_schema import Redis
+from .reload_schema import Reload
+from .telemetry_schema import Audit, Metrics, RequestLog
+from .usage_schema import Usage
 
 ProviderType = Literal["openai", "openai_responses", "anthropic", "gemini", "ollama"]
 """The dialects a provider may speak: the names of ferryllm_proto's DIALECTS."""
@@ -240,32 +250,6 @@ class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
-class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may use the gateway."""
-
-    enabled: Annotated[
-        bool, Meta(description="Whether clients must send a key, as `x-api-key` or `Authorization: Bearer`.")
-    ] = False
-    api_keys_env: (
-        Annotated[
-            str,
-            Meta(
-                description="Name of the environment variable with the accepted keys, separated by commas. "
-                "Required when `enabled`."
-            ),
-        ]
-        | None
-    ) = None
-
-
-class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Counters for Prometheus."""
-
-    enabled: Annotated[
-        bool, Meta(description="Whether `GET /metrics` answers; with `[auth]` enabled it asks for a key.")
-    ] = True
-
-
 class Responses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Responses that clients of `/v1/responses` go on from (`previous_response_id`), read again and delete.
 
@@ -306,7 +290,7 @@ class Responses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One upstream. At most one of the three sources of a key; none for a backend that asks for no key."""
+    """One upstream. At most one of the four sources of a key; none for a backend that asks for no key."""
 
     name: Annotated[str, Meta(description="Name used by routes, logs and messages; unique.")]
     type: Annotated[ProviderType, Meta(description="The protocol that the provider speaks.")]
@@ -324,8 +308,8 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             str,
             Meta(
-                description="File that holds the key and nothing else. A relative path counts from the "
-                "configuration file."
+                description="File that holds the key and nothing else; read again when it changes. A relative path "
+                "counts from the configuration file."
             ),
         ]
         | None
@@ -337,6 +321,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    key_watch: tuple[KeyWatch, ...] = ()
     keeps_responses: Annotated[
         bool,
         Meta(
@@ -394,6 +379,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     headers: Headers | None = None
+    price_as: PriceAs | None = None
     breaker: Breaker | None = None
     quirks: Quirks = Quirks()
     models: tuple[Model, ...] = ()
@@ -422,14 +408,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     server: Server = Server()
     logging: Logging = Logging()
+    reload: Reload = Reload()
     auth: Auth = Auth()
+    keys: Keys = Keys()
+    admin: Admin = Admin()
     limits: limits_schema.Limits = limits_schema.Limits()
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
     affinity: Affinity = Affinity()
     hints: Hints = Hints()
     metrics: Metrics = Metrics()
+    audit: Audit = Audit()
+    request_log: RequestLog = RequestLog()
     responses: Responses = Responses()
+    redis: Redis = Redis()
+    postgres: Postgres = Postgres()
+    ledger: Ledger | None = None
+    usage: Usage = Usage()
+    prices: Prices = Prices()
     reasoning: Reasoning = Reasoning()
     prompt_cache: PromptCache = PromptCache()
     headers: Headers = Headers()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
+
+import msgspec
 
 
 class Secret:
@@ -50,6 +53,21 @@ class Secret:
 
     def __deepcopy__(self, memo: object) -> Secret:
         return self
+
+
+def secrets_in(value: object) -> Iterator[Secret]:
+    """Every Secret in ``value``, through Structs, sequences and mappings: whatever table it stands in, it is found."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from secrets_in(inner)
+    elif isinstance(value, (tuple, list, frozenset)):
+        for inner in value:
+            yield from secrets_in(inner)
 
 
 def header_fault(value: str) -> str | None:

@@ -18,14 +18,23 @@ from ferryllm_proto.routing.table import NO_OVERRIDES, Overrides
 from ferryllm_proto.rules import NO_RULES, ProviderRules
 
 from . import routing_settings
+from .auth_settings import AdminSettings, KeysSettings
+from .auth_settings import AuthSettings as AuthSettings
+from .file_stamp import SourceFile
+from .ledger_settings import LedgerSettings
+from .postgres_settings import PostgresSettings
 from .problems import Problem
+from .proxy_settings import ProxySettings as ProxySettings
+from .redis_settings import RedisSettings
+from .reload_schema import POLL_SECS
 from .schema import ProviderType
 from .secret import Secret
+from .telemetry_settings import FileSettings, MetricsSettings, RequestLogSettings
+from .usage_settings import HookSettings, PricesSettings
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
 _OWN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?=/)")
 _OLLAMA_END = re.compile(r"/(?:v1|api)$")
-ProxyScheme = Literal["http", "https", "socks5", "socks5h"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -137,18 +146,11 @@ class LoggingSettings(msgspec.Struct, frozen=True):
     """None: decided by the terminal and NO_COLOR."""
 
 
-class AuthSettings(msgspec.Struct, frozen=True):
-    """The keys that open the gateway."""
+class ReloadSettings(msgspec.Struct, frozen=True):
+    """Whether and how often files are looked at."""
 
-    enabled: bool
-    keys: tuple[Secret, ...]
-
-    def accepts(self, candidate: str) -> bool:
-        """Whether `candidate` is one of the keys. Every key is compared, so time tells nothing."""
-        found = False
-        for key in self.keys:
-            found |= key.matches(candidate)
-        return found
+    watch: bool = True
+    poll_secs: float = POLL_SECS
 
 
 class ResponsesSettings(msgspec.Struct, frozen=True):
@@ -159,16 +161,6 @@ class ResponsesSettings(msgspec.Struct, frozen=True):
     """Absolute; None without a file."""
     ttl_secs: float = 2_592_000.0
     max_bytes: int = 128 << 20
-
-
-class ProxySettings(msgspec.Struct, frozen=True):
-    """One proxy. What it shows of itself holds no credentials."""
-
-    scheme: ProxyScheme
-    host: str
-    port: int
-    user: Secret | None = None
-    password: Secret | None = None
 
 
 class ProviderSettings(msgspec.Struct, frozen=True):
@@ -201,6 +193,12 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """Absolute path of the unix socket behind which it is, in place of host and port."""
     headers: HeaderPolicy = NO_HEADERS
     """Which headers of clients it gets, and which of the configuration's."""
+    key_file: str | None = None
+    """Absolute path of the file that the key came from."""
+    key_watched: bool = False
+    """Whether that file is another program's, which may also hold the base URL."""
+    sellers: tuple[str, ...] = ()
+    """By which names its prices are looked for."""
     bounds: ProviderBounds | None = None
     """What the gateway asks of it at most."""
     breaker: BreakerRules | None = None
@@ -278,16 +276,30 @@ class Settings(msgspec.Struct, frozen=True):
     """In the order of the file."""
     passthrough: tuple[PassthroughSettings, ...] = ()
     """The longest path first."""
-    metrics: bool = True
-    """Whether ``/metrics`` answers."""
+    metrics: MetricsSettings = MetricsSettings()
+    audit: FileSettings | None = None
+    request_log: RequestLogSettings | None = None
     responses: ResponsesSettings = ResponsesSettings()
+    redis: RedisSettings | None = None
+    """None: every process counts for itself."""
+    ledger: LedgerSettings = LedgerSettings()
+    keys: KeysSettings = KeysSettings()
+    admin: AdminSettings = AdminSettings()
+    postgres: PostgresSettings | None = None
+    """None: there is none."""
+    prices: PricesSettings = PricesSettings()
+    hooks: tuple[HookSettings, ...] = ()
+    """Who hears of the usage of requests."""
     cors: CorsPolicy = NO_CORS
+    reload: ReloadSettings = ReloadSettings()
     routing: routing_settings.RoutingSettings = routing_settings.RoutingSettings()
     limits: routing_settings.ClientLimits = routing_settings.ClientLimits()
     policies: RoutePolicies = NO_POLICIES
     """Of models that no route knows, and that come to a provider because a client names it."""
     source: str | None = None
     """The file it came from; None when there is none."""
+    files: tuple[SourceFile, ...] = ()
+    """All files it was read from, also those that could not be read."""
     demo: bool = False
     """Whether neither a file nor a key was found, so that the embedded demo provider shall serve."""
     warnings: tuple[Problem, ...] = ()

@@ -225,3 +225,24 @@ def _engine(pattern: str) -> Any:
     except re2.error as fault:
         reason = fault.args[0] if fault.args else ""
         raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+
+
+# --- for others ------------------------------------------------------------------------------------------
+
+
+def compile_query(text: str, path: KeyPath, report: Report) -> Find | None:
+    """A JSONPath query that stands at ``path``; None after a report."""
+    try:
+        return _query(text)
+    except _Refused as fault:
+        report.error(path, str(fault), fault.mend)
+    return None
+
+
+def compile_pattern(pattern: str, replacement: str, path: KeyPath, report: Report) -> Substitute | None:
+    """``pattern`` and ``replacement`` of the table at ``path``; None after a report."""
+    try:
+        return _pattern(pattern, replacement)
+    except _Refused as fault:
+        report.error((*path, fault.key), str(fault), fault.mend)
+    return None

@@ -274,7 +274,7 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
         noun = "a whole number" if isinstance(inner, inspect.IntType) else "a number"
         if inner.gt is not None:
             return f"{noun} above {inner.gt:g}, up to {inner.le:.0f}"
-        return f"{noun} from {inner.ge:.0f} to {inner.le:.0f}"
+        return f"{noun} from {inner.ge:g} to {inner.le:.0f}"
     return "a text or an array of texts" if _may_be_array(inspect.type_info(field.type)) else "a text"
 
 

@@ -29,6 +29,7 @@ from . import building
 from .changing import changed
 from .endpoints import Endpoints
 from .interpreter import Interpreter
+from .parts import Parts
 from .questions import Questions
 from .recording import Recording
 
@@ -58,6 +59,7 @@ class App:
         log: Log,
         *,
         limits: Limits | None = None,
+        parts: Parts | None = None,
         book: KeyBook | None = None,
         door: Callable[[Desk], Door] | None = None,
         ledger: Ledger | None = None,
@@ -66,26 +68,29 @@ class App:
         self.settings = settings
         self.log = log
         self.limits = limits or building.http_limits(settings)
+        self.parts = parts or Parts()
+        """Closed by who opened them."""
         self.book = building.key_book(settings) if book is None else book
         self.prices = prices
         self.desk = building.desk(settings, self.book)
         self.door: Door = MemoryDoor(self.desk, settings.limits.gate) if door is None else door(self.desk)
         self.routing = building.routing(settings)
         self.chance: Callable[[], float] = random.random
-        self.ledger = ledger
+        self.ledger = self.parts.ledger if ledger is None else ledger
         self.gateway: Gateway
         self._by_file: Gateway
         self._see()
         self.upstreams = {provider.name: building.upstream(provider) for provider in settings.providers}
         """Never changed: another one takes its place, and exchanges keep the one they began with."""
-        self.responses = open_responses(settings.responses)
+        self.responses = open_responses(settings.responses) if parts is None else parts.responses
+        self._own_responses = parts is None
         self.pool = Pool(limits=self.limits)
         self.running: set[Interpreter] = set()
         self.listening = False
         self.draining: Callable[[], bool] = _never
         self.clock: Callable[[], float] = anyio.current_time
         """Seconds on the clock of deadlines; of the running loop itself as soon as it runs."""
-        self.metrics = Metrics()
+        self.metrics = Metrics(keys=settings.metrics.keys)
         self.remembered = Budget()
         """What WebSocket connections remember together."""
         self.questions = Questions(self)
@@ -221,12 +226,10 @@ class App:
             await anyio.sleep(SWEEP_RESPONSES_SECS)
 
     async def aclose(self) -> None:
-        """Close the idle upstream connections, the door, the ledger and the store of responses."""
+        """Close the idle upstream connections, the door, and a store of responses of its own."""
         await self.pool.aclose()
         await self.door.aclose()
-        if self.ledger is not None:
-            await self.ledger.aclose()
-        if self.responses is not None:
+        if self._own_responses and self.responses is not None:
             await self.responses.aclose()
 
 

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import anyio
 
 from ferryllm_net.http import Request, RequestError, RequestHead, Responder, Timeouts, UpstreamError
-from ferryllm_net.telemetry.metrics import CONTENT_TYPE
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
@@ -53,11 +52,12 @@ class Endpoints:
             await respond.complete(200, [_TEXT], b"ok")
         elif entry.operation is Operation.READY:
             await self._ready(respond)
-        elif entry.operation is Operation.METRICS and not self._app.settings.metrics:
+        elif entry.operation is Operation.METRICS and not self._app.settings.metrics.enabled:
             error = ir.Error(ir.ErrorKind.NOT_FOUND, "metrics are switched off: set enabled = true in [metrics]")
             await self._refuse(entry, error, respond, request_id)
         elif entry.operation is Operation.METRICS:
-            await respond.complete(200, [("content-type", CONTENT_TYPE)], self._app.metrics.exposition())
+            text, kind = await self._app.metrics.scrape(request.header("accept"))
+            await respond.complete(200, [("content-type", kind)], text)
         elif entry.operation in STORED:
             await self._stored.answer(entry, request, respond, request_id)
         elif entry.operation is Operation.ROOT:
@@ -73,6 +73,8 @@ class Endpoints:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models()))
         elif entry.operation is Operation.VERSION:
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_version())
+        elif entry.operation is Operation.ADMIN:
+            await self._admin(entry, request, respond, request_id)
         else:
             assert entry.operation is Operation.SOCKET
             await self._socket(entry, request, respond, request_id)
@@ -92,6 +94,14 @@ class Endpoints:
             name = route.match if exact else f"{route.match}*"
             seen.setdefault(name, ir.Model(name, owner=route.provider))
         return list(seen.values())
+
+    async def _admin(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
+        admin = self._app.parts.admin
+        if admin is not None:
+            await admin.answer(request, respond, request_id)
+            return
+        error = ir.Error(ir.ErrorKind.NOT_FOUND, "the admin API is switched off: set enabled = true in [admin]")
+        await self._refuse(entry, error, respond, request_id)
 
     async def _socket(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         from .socket import serve_socket  # 40 ms of imports that most gateways never need

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,13 +10,18 @@ from typing import NamedTuple
 
 import anyio
 import anyio.abc
+import msgspec
 
-from ferryllm_net.config import Settings
+from ferryllm_net.config import ListenerSettings, Settings
 from ferryllm_net.http import Certificates, Server, ServerTLS, TrustedProxies
+from ferryllm_net.reload import EVERYTHING, Count, Reload
 from ferryllm_net.telemetry import Log
 
+from . import gauges
 from .app import App
+from .hangups import watch_hangups
 from .listening import Doors, Given, open_doors
+from .parts import Parts
 
 CERTIFICATE_SECS = 30.0
 """How often the files of the certificate are looked at: three calls of stat. Certificates are renewed days before they
@@ -40,12 +46,14 @@ async def serve(
     handle_signals: bool = True,
     given: Sequence[Given] | None = None,
     ended: Callable[[], Awaitable[None]] | None = None,
+    reload: Reload | None = None,
     task_status: anyio.abc.TaskStatus[Serving] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``settings`` until SIGTERM or SIGINT (or cancellation), then finish what is running.
 
     ``started`` is told where it listens once connections are accepted (ports matter where 0 was asked for). A worker is
-    ``given`` its sockets by its parent, and drains when ``ended`` returns. Raises `ListenError` (an OSError) where an
+    ``given`` its sockets by its parent, and drains when ``ended`` returns. ``reload`` reads the configuration again, by
+    itself and at SIGHUP; without it the settings stay what they are. Raises `ListenError` (an OSError) where an
     address can not be bound, StoreError for the store of responses, OSError for the files of the certificate.
     """
     tls = settings.server.tls
@@ -53,11 +61,15 @@ async def serve(
     certificates = (
         Certificates(ServerTLS(tls.cert, tls.key, tls.client_ca), http2=settings.server.http2) if tls else None
     )
+    asked = settings.server.listeners
     doors = open_doors(settings.server, os.environ, given)
+    parts = Parts()
     try:
         settings = doors.settled(settings)
-        app = App(settings, log)
+        await parts.open(settings, log)
+        app = App(settings, log, parts=parts)
     except BaseException:
+        await parts.aclose(log)
         doors.close()
         raise
     server = Server(
@@ -69,14 +81,23 @@ async def serve(
         on_error=lambda request, exc: _report(log, exc),
     )
     app.draining = lambda: server.draining
-    _watch(app, server)
+    gauges.watch(app, server)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.sweep)
             tasks.start_soon(app.pool.sweep)
-            tasks.start_soon(app.sweep_responses)
+            parts.start(app, tasks)
+            count = functools.partial(_count, app)
             if certificates is not None:
-                tasks.start_soon(watch_certificates, certificates, server, log)
+                tasks.start_soon(watch_certificates, certificates, server, log, count)
+
+            def renew() -> None:
+                if certificates is not None:
+                    _renew(certificates, server, log, count)
+
+            if reload is not None:
+                reload.apply, reload.renew, reload.count = functools.partial(_take, app, asked), renew, count
+                tasks.start_soon(reload.run)
 
             async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
                 await server.serve(doors.listeners(), task_status=task_status)
@@ -84,9 +105,11 @@ async def serve(
 
             if handle_signals:
                 # Before anybody is told that we listen: who is told may send a signal at once.
-                await tasks.start(_watch_signals, server, settings.server.drain_timeout_secs, log)
-                if certificates is not None and hasattr(signal, "SIGHUP"):
-                    await tasks.start(_watch_hangups, certificates, server, log)
+                grace = settings.server.drain_timeout_secs
+                await tasks.start(_watch_signals, server, grace, log)
+                again = renew if reload is None else functools.partial(reload.ask, EVERYTHING)
+                end = functools.partial(_drain, server, grace, log, "the terminal has gone")
+                await tasks.start(watch_hangups, again, end)
             await tasks.start(run)
             app.listening = True
             _warn_exposed(settings, log)
@@ -99,23 +122,20 @@ async def serve(
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(2):
             await app.aclose()
+        await parts.aclose(log)
         doors.close()
 
 
-def _watch(app: App, server: Server) -> None:
-    """What is alive, for whoever looks for what stays."""
-    watch, pool = app.metrics.watch, app.pool
-    watch(
-        "ferryllm_open_connections", "Connections of clients, that of the scrape included.", lambda: server.connections
-    )
-    watch("ferryllm_exchanges_running", "Requests that are being answered.", lambda: len(app.running))
-    watch(
-        "ferryllm_upstream_connections",
-        "Connections to providers, in use or kept for reuse.",
-        lambda: {"active": pool.used, "idle": pool.idle},
-        label="state",
-    )
-    watch("ferryllm_tasks", "Tasks of the event loop.", lambda: len(anyio.get_running_tasks()))
+def _count(app: App, what: str, ok: bool) -> None:
+    app.metrics.count("reloads", what=what, outcome="ok" if ok else "failed")
+
+
+def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> tuple[str, ...]:
+    """Let ``app`` go on with ``settings``, on the listeners that it has; ``asked`` is how they were written. Names what
+    needs a restart."""
+    needs = () if settings.server.listeners == asked else ("server.listen",)
+    server = msgspec.structs.replace(settings.server, listeners=app.settings.server.listeners)
+    return (*needs, *app.change(msgspec.structs.replace(settings, server=server)))
 
 
 def _warn_exposed(settings: Settings, log: Log) -> None:
@@ -127,7 +147,11 @@ def _warn_exposed(settings: Settings, log: Log) -> None:
 
 async def _drain_after(ended: Callable[[], Awaitable[None]], server: Server, grace: float, log: Log) -> None:
     await ended()
-    log.info("draining", reason="the parent has ended", active=server.active, deadline_secs=grace)
+    _drain(server, grace, log, "the parent has ended")
+
+
+def _drain(server: Server, grace: float, log: Log, reason: str) -> None:
+    log.info("draining", reason=reason, active=server.active, deadline_secs=grace)
     server.start_drain(grace)
 
 
@@ -146,30 +170,18 @@ async def _watch_signals(
 
 
 async def watch_certificates(
-    certificates: Certificates, server: Server, log: Log, *, every: float = CERTIFICATE_SECS
+    certificates: Certificates, server: Server, log: Log, count: Count | None = None, *, every: float = CERTIFICATE_SECS
 ) -> None:
     """Renew the certificate when its files change; runs until cancelled."""
     while True:
         await anyio.sleep(every)
         if certificates.changed():
-            _renew(certificates, server, log)
+            _renew(certificates, server, log, count)
 
 
-async def _watch_hangups(
-    certificates: Certificates,
-    server: Server,
-    log: Log,
-    *,
-    task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
-        task_status.started()
-        async for _ in signals:
-            _renew(certificates, server, log)
-
-
-def _renew(certificates: Certificates, server: Server, log: Log) -> None:
+def _renew(certificates: Certificates, server: Server, log: Log, count: Count | None) -> None:
     """New connections get the new certificate; a file that can not be used leaves the old one in its place."""
+    renewed = False
     try:
         server.ssl_context = certificates.load()
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
@@ -177,6 +189,9 @@ def _renew(certificates: Certificates, server: Server, log: Log) -> None:
         log.warn("tls certificate not renewed", reason=str(reason))
     else:
         log.info("tls certificate renewed")
+        renewed = True
+    if count is not None:
+        count("certificates", renewed)
 
 
 def _report(log: Log, exc: Exception) -> None:

@@ -1,13 +1,14 @@
 """What a worker and its parent say to each other: the worker's half, and the words.
 
-One socket pair a worker. The worker writes `READY` once; its end tells each side that the other one is gone. Apart from
-`workers`, which the worker need not load.
+One socket pair a worker. The worker writes `READY` once, the parent the words of `Order`, which wait there for a worker
+that is still starting; its end tells each side that the other one is gone. Apart from `workers`, which the worker need
+not load.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import anyio
 import msgspec
@@ -38,6 +39,8 @@ class Worker:
         self._control = socket.socket(fileno=birth.control)
         self._control.setblocking(False)
         self._control.set_inheritable(False)
+        self.heard: Callable[[bytes], object] = bytes
+        """Is told the words of the parent; `wait_orphaned` listens to them."""
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> Worker | None:
@@ -57,9 +60,11 @@ class Worker:
         while True:
             await anyio.wait_readable(self._control)
             try:
-                if not self._control.recv(64):
-                    return
+                words = self._control.recv(64)
             except BlockingIOError:
                 continue
             except OSError:
                 return
+            if not words:
+                return
+            self.heard(words)

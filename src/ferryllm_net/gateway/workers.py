@@ -7,6 +7,7 @@ signals on and waits for the last one. Apart from `serve`, which is what each wo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -19,8 +20,10 @@ import anyio.abc
 import msgspec
 
 from ferryllm_net.config import Settings
+from ferryllm_net.reload import EVERYTHING, Order, Reload
 from ferryllm_net.telemetry import Log
 
+from .hangups import watch_hangups
 from .listening import Doors, open_doors
 from .worker import READY, VARIABLE, Birth
 
@@ -39,21 +42,27 @@ async def supervise(
     *,
     started: Callable[[Doors], None] | None = None,
     handle_signals: bool = True,
+    reload: Reload | None = None,
     task_status: anyio.abc.TaskStatus[Workers] = anyio.TASK_STATUS_IGNORED,
 ) -> int:
     """Run ``settings.server.workers`` processes of ``command`` until SIGTERM or SIGINT; returns the worst exit status
     (of one that a signal killed: 128 and its number).
 
-    ``started`` is told where they listen once all accept connections. A worker that ends before it ever was ready ends
-    all. Raises `ListenError`, before anything is started.
+    ``started`` is told where they listen once all accept connections. ``reload`` reads the configuration again, and all
+    of them do when it can be used. A worker that ends before it ever was ready ends all. Raises `ListenError`, before anything is started.
     """
     doors = open_doors(settings.server, environ, shared=True)
     try:
         with tempfile.TemporaryDirectory(prefix="ferryllm-") as counters:
             workers = Workers(settings, log, command, {**environ, "PROMETHEUS_MULTIPROC_DIR": counters}, doors)
             async with anyio.create_task_group() as tasks:
+                if reload is not None:
+                    reload.tell = workers.tell
+                    tasks.start_soon(reload.run)
                 if handle_signals:
                     await tasks.start(workers.pass_signals)
+                    ask = workers.tell if reload is None else reload.ask
+                    await tasks.start(watch_hangups, functools.partial(ask, EVERYTHING), workers.stop)
                 for number in range(1, settings.server.workers + 1):
                     tasks.start_soon(workers.keep, number)
                 await workers.wait_ready()
@@ -82,15 +91,14 @@ class Workers:
         """By number, those that live."""
         self._count = settings.server.workers
         self._given = tuple(doors.given(len(settings.server.listeners)))
-        self._certified = settings.server.tls is not None
         self._log = log
         self._command = [*command]
         self._environ = environ
         self._doors = doors
         self._ready: set[int] = set()
         """Those that once were."""
-        self._listening: set[int] = set()
-        """Those that are now."""
+        self._controls: dict[int, socket.socket] = {}
+        """Of those that live."""
         self._ended = 0
         self._changed = anyio.Event()
         self._stop = anyio.Event()
@@ -117,11 +125,11 @@ class Workers:
         for process in self.processes.values():
             _send(process, number)
 
-    def renew(self) -> None:
-        """Let those that serve read the certificate again. One that is starting reads it anyway, and would die of the
-        signal: it does not listen to it yet."""
-        for number in self._listening:
-            _send(self.processes[number], signal.SIGHUP)
+    def tell(self, order: Order) -> None:
+        """Let all read this again. One that is still starting reads it as soon as it serves."""
+        for control in self._controls.values():
+            with contextlib.suppress(OSError):  # it has just ended; or it has not read a hundred thousand words
+                control.send(order.word())
 
     def _note(self) -> None:
         self._changed.set()
@@ -129,15 +137,9 @@ class Workers:
 
     async def pass_signals(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Hand signals to the workers; runs until cancelled."""
-        wanted = [signal.SIGTERM, signal.SIGINT]
-        if self._certified:  # without a certificate a worker has nothing to read again, and SIGHUP would end it
-            wanted.append(signal.SIGHUP)
-        with anyio.open_signal_receiver(*wanted) as signals:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
             async for number in signals:
-                if number == signal.SIGHUP:
-                    self.renew()
-                    continue
                 self._log.info("stopping workers", signal=number.name, workers=len(self.processes))
                 self.stop(number)
 
@@ -184,10 +186,11 @@ class Workers:
                     start_new_session=True,
                 )
             self.processes[number] = process
+            ours.setblocking(False)
+            self._controls[number] = ours
             try:
                 if self.stopping:
                     process.terminate()
-                ours.setblocking(False)
                 await self._await_ready(ours, number, process.pid)
                 status = await process.wait()
             finally:
@@ -195,8 +198,7 @@ class Workers:
                     process.kill()
                     with anyio.CancelScope(shield=True):
                         await process.wait()
-                self._listening.discard(number)
-                del self.processes[number]
+                del self._controls[number], self.processes[number]
         return 128 - status if status < 0 else status
 
     async def _await_ready(self, control: socket.socket, number: int, pid: int) -> None:
@@ -213,7 +215,6 @@ class Workers:
             if READY in word:
                 self._log.info("worker started", worker=number, pid=pid)
                 self._ready.add(number)
-                self._listening.add(number)
                 self._note()
                 return
 

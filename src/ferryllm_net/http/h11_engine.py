@@ -6,6 +6,7 @@ and stops at the end of each message. h11's types and exceptions do not leave th
 
 from __future__ import annotations
 
+import abc
 import re
 
 import h11
@@ -42,7 +43,7 @@ def _fields_in(headers: h11._headers.Headers) -> Headers:
     return [(name.decode("ascii"), value.decode("latin-1")) for name, value in headers]
 
 
-class BaseEngine:
+class BaseEngine(abc.ABC):
     """What both sides share: events in, vetted bytes through h11 out."""
 
     def __init__(self, role: type[h11.SERVER] | type[h11.CLIENT], guard: Guard, limits: Limits) -> None:
@@ -102,12 +103,12 @@ class BaseEngine:
     def frame(self, data: bytes) -> bytes:
         return self.send(Body(data))
 
+    @abc.abstractmethod
     def take_over(self, before: bytes, sent: Sent) -> None:
         """Go on in the middle of a connection whose current message another engine has begun.
 
         ``before`` are bytes of it whose events have been given, ``sent`` is our side of it. Call it first.
         """
-        raise NotImplementedError
 
     def _replay(self, sent: Sent) -> None:
         """Bring h11 to where it had been if it had framed what was sent."""

@@ -8,6 +8,7 @@ h11 is loaded with the first such connection.
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING
 
 from ferryllm_proto.http1 import (
@@ -34,7 +35,7 @@ def head_limits(limits: Limits) -> HeadLimits:
     return HeadLimits(limits.request_line_bytes, limits.head_bytes, limits.head_fields)
 
 
-class _Engine:
+class _Engine(abc.ABC):
     """What both sides share. `frame` and `receive_body` are those of the gear itself, because they run for every chunk:
     take them from the engine for each call, or at least anew behind each `receive_data`."""
 
@@ -112,8 +113,9 @@ class _Engine:
         self.frame, self.receive_body = slow.frame, slow.receive_body
         return slow
 
+    @abc.abstractmethod
     def _make_slow(self) -> h11_engine.BaseEngine:
-        raise NotImplementedError
+        """The engine for what the machine leaves."""
 
 
 class ServerEngine(_Engine):

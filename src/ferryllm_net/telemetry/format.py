@@ -70,9 +70,19 @@ def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value
     """One JSON object with timestamp, level, message, then the keys of the entry."""
     entry: dict[str, Value] = {"timestamp": timestamp(now), "level": level.name.lower(), "message": _cut(message)}
     entry.update((key, _cut(value) if isinstance(value, str) else value) for key, value in fields.items())
+    return plain_json(entry)
+
+
+def plain_json(entry: Mapping[str, object]) -> str:
+    """One JSON object of printable ASCII alone."""
     # The stdlib's encoder, not ferryllm_proto's: it writes pure ASCII, so that C1 controls, direction marks and lone
     # surrogates in a model name reach no terminal. DEL is the one control character that it leaves as it is.
     return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def json_line_of(entry: Mapping[str, object]) -> bytes:
+    """The same as a line of a file."""
+    return plain_json(entry).encode("ascii") + b"\n"
 
 
 def timestamp(now: float) -> str:

@@ -25,6 +25,9 @@ MIN_SECRET = 6
 backends without keys are given, and occur in other words."""
 
 
+MAX_OLD_SECRETS = 64
+"""Secrets that are still looked for after they were replaced. With a new one every hour the longest stream is over
+before its key falls out; each costs a search in every entry."""
 HELD_LINES = 256
 """Lines that wait for `Log.flush` at most: some 40 KiB, what is written at once then."""
 MAX_KEPT = 256
@@ -94,10 +97,9 @@ class Log:
         self._json = form == "json"
         self._ansi = ansi
         self._now = now
-        # Longest first: a key that begins like another one would leave the other's rest behind.
-        self._secrets = sorted(
-            {text for secret in secrets if len(text := secret.reveal()) >= MIN_SECRET}, key=len, reverse=True
-        )
+        self._old: list[str] = []
+        """Secrets that were replaced: requests under way may still use them."""
+        self._secrets = _texts(secrets)
         self.lost = 0
         self.held = False
         """Lines below a warning wait for `flush`, which somebody calls several times a second: a request then costs no
@@ -122,6 +124,20 @@ class Log:
         """The log that `settings` ask for; colours as they say, else by terminal, NO_COLOR and TERM."""
         ansi = wants_colour(stream, environ) if settings.ansi is None else settings.ansi
         return cls(stream, settings.level, settings.format, now=now, ansi=ansi, secrets=secrets)
+
+    def change(self, settings: LoggingSettings, secrets: Iterable[Secret]) -> None:
+        """Write from now on as ``settings`` ask; colours stay where they do not say. ``secrets`` are those of now."""
+        self._level = Level.named(settings.level)
+        self._json = settings.format == "json"
+        self._ansi = self._ansi if settings.ansi is None else settings.ansi
+        new = _texts(secrets)
+        gone = [text for text in self._secrets if text not in new and text not in self._old]
+        self._old = (gone + self._old)[:MAX_OLD_SECRETS]
+        self._secrets = sorted({*new, *self._old}, key=len, reverse=True)
+        # What was made before may hold a word that is a secret now, or colours.
+        self._texts.clear()
+        self._since = self._until = 0.0
+        self._last_id = self._last = ""
 
     def enabled(self, level: Level) -> bool:
         """Whether an entry of `level` would be written: asked before computing something for one."""
@@ -354,6 +370,11 @@ class Log:
             self._stream.flush()
         except (OSError, ValueError):  # ValueError: the stream was closed
             self.lost += 1
+
+
+def _texts(secrets: Iterable[Secret]) -> list[str]:
+    # Longest first: a key that begins like another one would leave the other's rest behind.
+    return sorted({text for secret in secrets if len(text := secret.reveal()) >= MIN_SECRET}, key=len, reverse=True)
 
 
 def _with_phrase(fields: Mapping[str, Value | None]) -> Mapping[str, Value | None]:

@@ -1,145 +1,115 @@
-"""Counters for Prometheus: requests and what translations lost.
+"""Metrics: what a gateway counts and shows, as the rest of it sees that.
 
-Behind one small class, so that workers and further metrics change this file alone. Labels are bounded: entries,
-providers of the configuration, outcomes and dispositions; nothing a client writes becomes a label. The library is
-loaded by the first who reads, because it costs 25 ms and 3 MiB.
+The names stand in `families`, what a request counts in `tally`, the numbers in `cells`, other workers in `siblings`,
+the text in `exposition`; this holds them together.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
+import anyio.abc
+
+from ferryllm_proto import __version__
 from ferryllm_proto.actions import Record
 
-if TYPE_CHECKING:
-    from prometheus_client import Counter as Series
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from . import siblings
+from .cells import SHARED, Cell, Cells, Numbers, SharedCells, add
+from .families import BUILD, EVENTS, WORKERS, Family
+from .tally import Tally
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable of the library's own by which processes count in files of one folder; the parent of workers sets it."""
-
-_REQUESTS = (
-    "ferryllm_requests",
-    "Requests by the dialect of the client, the provider that answered and the outcome.",
-    ("entry", "provider", "outcome"),
-)
-_LOSSES = (
-    "ferryllm_losses",
-    "Fields of requests and answers that a translation degraded, dropped or refused.",
-    ("entry", "provider", "disposition"),
-)
-
-
-Read: TypeAlias = Callable[[], "float | Mapping[str, float]"]
-"""Looks when somebody asks: a number, or one for each value of the gauge's label."""
+Read: TypeAlias = Callable[[], "float | Mapping[str | tuple[str, ...], float]"]
+"""Looks when somebody asks: a number, or one for each value, or values, of the gauge's labels."""
 
 
 class _Gauge(NamedTuple):
-    name: str
-    words: str
-    label: str
+    family: Family
     read: Read
-
-    def family(self) -> GaugeMetricFamily:
-        from prometheus_client.core import GaugeMetricFamily
-
-        found = self.read()
-        if not isinstance(found, Mapping):
-            return GaugeMetricFamily(self.name, self.words, value=found)
-        family = GaugeMetricFamily(self.name, self.words, labels=[self.label])
-        for value, number in found.items():
-            family.add_metric([value], number)
-        return family
-
-
-class _Now:
-    """What is true at the moment of the scrape, as the library's registry asks for it."""
-
-    def __init__(self, gauges: list[_Gauge]) -> None:
-        self._gauges = gauges
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for gauge in self._gauges:
-            yield gauge.family()
 
 
 class Metrics:
-    """One gateway's counters; of all its workers where `SHARED` is in the environment. Gauges are always those of the
-    process that answers."""
+    """One gateway's numbers; of all its workers where `cells.SHARED` is in ``environ``.
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._requests: Counter[tuple[str, str, str]] = Counter()
-        self._losses: Counter[tuple[str, str, str]] = Counter()
-        self._files = _Files() if environ.get(SHARED) else None
+    ``keys``: whether there are series for the keys of clients.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, keys: bool = False) -> None:
+        folder = environ.get(SHARED)
+        self._folder = Path(folder) if folder and os.name == "posix" else None  # who has no workers shares nothing
+        self._cells: Cells | SharedCells = Cells() if self._folder is None else SharedCells(self._folder)
+        self._tally = Tally(self._cells, keys=keys)
+        self.observe: Callable[[Record], None] = self._tally.observe
+        """Count a request that is over."""
+        self._events: dict[tuple[str, ...], Cell] = {}
         self._gauges: list[_Gauge] = []
 
-    def watch(self, name: str, words: str, read: Read, *, label: str = "") -> None:
+    @property
+    def keys(self) -> bool:
+        """Whether there are series for the keys of clients; may be set while it runs."""
+        return self._tally.keys
+
+    @keys.setter
+    def keys(self, wanted: bool) -> None:
+        self._tally.keys = wanted
+
+    def count(self, event: str, n: float = 1, **labels: str) -> None:
+        """Count something that is no request: ``event`` is a name of `families.EVENTS`, and all of its labels are
+        given. Raises KeyError for another name or label."""
+        family = EVENTS[event]
+        values = tuple([labels[name] for name in family.labels])
+        known = (event, *values)
+        cell = self._events.get(known)
+        if cell is None:
+            cell = self._events[known] = self._cells.cell(family, *values)
+        cell[0] += n
+
+    def watch(self, family: Family, read: Read) -> None:
         """Show what ``read`` finds, once a scrape and at no other time. It runs in the gateway's event loop."""
-        self._gauges.append(_Gauge(name, words, label, read))
+        self._gauges.append(_Gauge(family, read))
 
-    def observe(self, record: Record) -> None:
-        """Count a request that is over."""
-        provider = record.provider or ""
-        request = (record.entry, provider, record.outcome._value_)
-        if self._files is None:
-            self._requests[request] += 1
-        else:
-            self._files.requests(*request)
-        for loss in record.losses:
-            key = (record.entry, provider, loss.disposition.value)
-            if self._files is None:
-                self._losses[key] += 1
-            else:
-                self._files.losses(*key)
+    @property
+    def shared(self) -> bool:
+        """Whether other processes count with this one: then `tell_others` runs beside the server."""
+        return self._folder is not None
 
-    def exposition(self) -> bytes:
-        """The text a Prometheus server reads, of `CONTENT_TYPE`."""
-        from prometheus_client import CollectorRegistry, generate_latest
+    async def tell_others(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Tell the other workers the gauges of this one; runs until cancelled. Raises OSError where no socket can be
+        made in the shared folder."""
+        await siblings.answer(self._socket(), self.gauges, task_status=task_status)
 
-        registry = CollectorRegistry()
-        if self._files is not None:
-            from prometheus_client.multiprocess import MultiProcessCollector
+    async def scrape(self, accept: str | None = None) -> tuple[bytes, str]:
+        """The text for a Prometheus server that sent ``accept``, and its content type."""
+        numbers = self._cells.numbers()
+        add(numbers, self.gauges())
+        if self._folder is not None:
+            others, _ = await siblings.ask(self._folder, self._socket())
+            add(numbers, others)
+        from .exposition import render
 
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types there
-        else:
-            registry.register(self)
-        registry.register(_Now(self._gauges))
-        return generate_latest(registry)
+        return render(numbers, accept, keys=self.keys)
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """For the library's registry."""
-        from prometheus_client.core import CounterMetricFamily
+    def gauges(self) -> Numbers:
+        """Those of this process, now."""
+        found: Numbers = {(WORKERS.name,): [1.0], (BUILD.name, __version__, platform.python_version()): [1.0]}
+        for family, read in self._gauges:
+            numbers = read()
+            if not isinstance(numbers, Mapping):
+                found[(family.name,)] = [float(numbers)]
+                continue
+            for values, number in numbers.items():
+                labels = (values,) if isinstance(values, str) else values
+                series = (family.name, *labels)
+                found[series] = [float(number)]
+        return found
 
-        for (name, words, labels), counts in ((_REQUESTS, self._requests), (_LOSSES, self._losses)):
-            family = CounterMetricFamily(name, words, labels=labels)
-            for key, count in counts.items():
-                family.add_metric(key, count)
-            yield family
+    def close(self) -> None:
+        """Leave shared numbers to whoever comes next."""
+        self._cells.close()
 
-
-class _Files:
-    """The counters of one worker, in files that the others read: what a worker counted that has died stays."""
-
-    def __init__(self) -> None:
-        # It decides at its import, by the variable, where counters are kept.
-        from prometheus_client import CollectorRegistry
-        from prometheus_client import Counter as Series
-
-        registry = CollectorRegistry()
-        self._requests = Series(*_REQUESTS, registry=registry)
-        self._losses = Series(*_LOSSES, registry=registry)
-        self._known: dict[tuple[str, str, str], Series] = {}
-
-    def requests(self, entry: str, provider: str, outcome: str) -> None:
-        series = self._known.get((entry, provider, outcome))
-        if series is None:
-            series = self._known[entry, provider, outcome] = self._requests.labels(entry, provider, outcome)
-        series.inc()
-
-    def losses(self, entry: str, provider: str, disposition: str) -> None:
-        self._losses.labels(entry, provider, disposition).inc()
+    def _socket(self) -> Path:
+        assert isinstance(self._cells, SharedCells)
+        return self._cells.path.with_suffix(siblings.SUFFIX)

@@ -5,6 +5,7 @@ It accepts what is common and plainly right. Everything else, right or wrong, is
 
 from __future__ import annotations
 
+import abc
 import enum
 import re
 
@@ -59,7 +60,7 @@ def _size(line: bytes) -> int | None:
     return size
 
 
-class Reader:
+class Reader(abc.ABC):
     """Common to requests and responses; `RequestReader` and `ResponseReader` know their heads."""
 
     def __init__(self, limits: HeadLimits, fault_status: int) -> None:
@@ -189,8 +190,9 @@ class Reader:
     def _cut(self, where: str) -> Fault:
         return Fault(self._fault_status, f"the connection ended within a {where}")
 
+    @abc.abstractmethod
     def _read(self, text: str) -> RequestRead | ResponseRead | None:
-        raise NotImplementedError
+        """The head in ``text``, without its last line end; None is not a common one."""
 
     def _wait(self) -> list[Event | NotMine]:
         """The head is not complete. What cannot become a common one goes on now: nobody should wait for its end."""

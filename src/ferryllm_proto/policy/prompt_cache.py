@@ -69,6 +69,8 @@ class Shaped(msgspec.Struct, frozen=True):
 
 
 NOTHING = Shaped()
+_KEYED = Shaped(keyed=True)
+_UNPARTED = Parted(())
 
 
 def apply(
@@ -77,23 +79,28 @@ def apply(
     """``request`` for a provider of the dialect ``backend``; ``model`` is the provider's name of the model."""
     if policy.idle:
         return request, NOTHING
-    parted = part([text.text for text in request.system], policy.strip_prefixes, _span(policy, request))
-    request = _without(request, parted)
-    changes: dict[str, object] = {}
+    parted = _UNPARTED
+    if policy.strip_prefixes or policy.relocate:
+        parted = part([text.text for text in request.system], policy.strip_prefixes, _span(policy, request))
+        request = _without(request, parted)
     takes_key, takes_retention = key_fields(backend, model, rules)
-    if policy.key and takes_key and request.cache_key is None:
+    key, retention = request.cache_key, request.cache_retention
+    if policy.key and takes_key and key is None:
         texts = [text.text for text in request.system]
-        changes["cache_key"] = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
-    if policy.retention and takes_retention and request.cache_retention is None:
-        changes["cache_retention"] = policy.retention
-    if changes:
-        request = msgspec.structs.replace(request, **changes)
+        key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
+    if policy.retention and takes_retention and retention is None:
+        retention = policy.retention
+    keyed = key is not request.cache_key
+    if keyed or retention is not request.cache_retention:
+        request = msgspec.structs.replace(request, cache_key=key, cache_retention=retention)
     count = 0
     if policy.breakpoints and backend == "anthropic":
         request, count = _with_breakpoints(policy, request)
     if parted.moved:
         request = _with_text(request, parted.moved)
-    return request, Shaped(parted.stripped, len(parted.moved.encode()), count, "cache_key" in changes)
+    if not count and parted is _UNPARTED:
+        return request, _KEYED if keyed else NOTHING
+    return request, Shaped(parted.stripped, len(parted.moved.encode()), count, keyed)
 
 
 def key_fields(backend: str, model: str, rules: ProviderRules) -> tuple[bool, bool]:

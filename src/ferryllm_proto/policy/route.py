@@ -18,6 +18,8 @@ class RoutePolicies(msgspec.Struct, frozen=True):
     transforms: Transforms = NO_TRANSFORMS
     headers: HeaderPolicy = NO_HEADERS
     """Set for each attempt: they are the provider's."""
+    usage: bool = False
+    """Whether requests for Chat streams that pass through ask for the usage too (see `stream_usage`)."""
 
     def at(self, headers: HeaderPolicy) -> RoutePolicies:
         """These policies for an attempt at a provider with ``headers``."""

@@ -14,6 +14,7 @@ from .. import ir, json
 from ..dialect import ClientHead, Headers, UpstreamRequest
 from ..errors import RemoteProtocolError
 from ..loss import Disposition, Loss, LossPolicy, StrictRefusal
+from ..policy.route import NO_POLICIES, RoutePolicies
 from ..prepare import refusal
 from ..rules import NO_RULES, ProviderRules
 from ..translate import State, Translator
@@ -47,7 +48,8 @@ _DEGRADED = Loss("prompt", Disposition.DEGRADED, "sent as a message: answered, n
 
 
 class Completions:
-    """One text completion, in the shape of a `Translator`, one of which does the work. Parameters: as there."""
+    """One text completion, in the shape of a `Translator`, one of which does the work. Parameters: as there; ``usage``
+    as in `RoutePolicies`."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Completions:
         now: float = 0.0,
         seed: int = 0,
         request_id: str | None = None,
+        usage: bool = False,
     ) -> None:
         self._inner = Translator(
             entry=NATIVE,
@@ -66,6 +69,7 @@ class Completions:
             model=model,
             rules=rules,
             policy=policy,
+            policies=RoutePolicies(usage=True) if usage else NO_POLICIES,
             now=now,
             seed=seed,
             request_id=request_id,

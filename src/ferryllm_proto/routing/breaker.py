@@ -192,6 +192,19 @@ class Breaker:
         # The later of two wishes: the earlier was not taken back.
         self.until = now + secs if probe else max(self.until, now + secs)
 
+    def trip(self, now: float, secs: float) -> None:
+        """Others have found it broken, and leave it alone for ``secs`` seconds: so does this one. Its own probe goes
+        on, and what it knows for longer stays."""
+        if self.state is State.PROBING:
+            return
+        self._move(Happening.TRIP)
+        self.until = max(self.until, now + secs)
+
+    def recover(self, now: float) -> None:
+        """Others have found it mended: the next request here is the probe."""
+        if self.state is State.OPEN:
+            self.until = min(self.until, now)
+
     def free(self, now: float) -> None:
         """The probe said nothing; the next request is one at once."""
         self._move(Happening.PROBE_FREE)
@@ -330,21 +343,39 @@ class Health:
         """An answer that had begun well broke off: a failure, and no probe any more."""
         return self.settle(msgspec.structs.replace(permit, probes=()), Verdict.FAILURE, now)
 
+    def heard(
+        self, provider: str, model: str, now: float, secs: float, state: State = State.OPEN
+    ) -> tuple[Change, ...]:
+        """Another replica has the breaker of ``model`` in ``state``, `OPEN` or `HELD`, for ``secs`` seconds more. It is
+        a hint: what is known here for longer goes before, and afterwards this one asks with a probe of its own.
+        Returns the breaker if it moved."""
+        rules = self.rules(provider)
+        if rules.failures is None:
+            return ()
+        name = ("model", provider, model)
+        breaker = self._troubles.get(name)
+        if breaker is None:
+            breaker = self._new("model", rules)
+            self._troubles.put(name, breaker)
+        before = breaker.state
+        secs = min(secs, max(rules.max_hold, rules.cooldown))
+        if state is State.OPEN:
+            breaker.trip(now, secs)
+        elif before in (State.CLOSED, State.HELD):
+            breaker.hold(now, secs, probe=False)
+        return () if breaker.state is before else (Change(provider, model, False, breaker.state, breaker.until),)
+
+    def recovered(self, provider: str, model: str, now: float) -> None:
+        """Another replica has closed the breaker of ``model``: here the next request tries it."""
+        breaker = self._troubles.peek(("model", provider, model))
+        if breaker is not None:
+            breaker.recover(now)
+
     def mended(self, provider: str, key: str | None = None) -> None:
         """The provider has another key now: what was held against the old one is forgotten."""
         for name in [name for name in self._troubles if name[0] != "model" and name[1] == provider]:
             if key is None or name[2] == key:
                 self._troubles.drop(name)
-
-    def heard(self, provider: str, model: str, now: float, secs: float) -> None:
-        """Another replica says that it waits ``secs`` seconds. It is a hint: what is known here goes before."""
-        rules = self.rules(provider)
-        name = ("model", provider, model)
-        if rules.failures is None or self._troubles.peek(name) is not None:
-            return
-        breaker = self._new("model", rules)
-        breaker.hold(now, min(secs, max(rules.max_hold, rules.cooldown)), probe=False)
-        self._troubles.put(name, breaker)
 
     def troubles(self, now: float) -> tuple[Change, ...]:
         """All breakers that let not everybody ask, for people and metrics; a wait's end is nobody's move to report."""

@@ -19,7 +19,7 @@ from .quota import Accounts, Need, Quota, Reserved, Spent, Unit
 from .rates import Rate, Standing
 
 
-class KeyLimits(msgspec.Struct, frozen=True):
+class KeyLimits(msgspec.Struct, frozen=True, gc=False):
     """Bounds; None is none."""
 
     requests_per_minute: int | None = None
@@ -31,7 +31,7 @@ class KeyLimits(msgspec.Struct, frozen=True):
 NO_LIMITS = KeyLimits()
 
 
-class ClientKey(msgspec.Struct, frozen=True):
+class ClientKey(msgspec.Struct, frozen=True, gc=False):  # nothing of it refers back; there may be 100,000
     id: str
     """A short name of it that may be shown and logged."""
     digest: bytes
@@ -67,9 +67,15 @@ class KeyBook:
     def __init__(self, keys: Iterable[ClientKey] = (), projects: Iterable[Project] = ()) -> None:
         self._keys = {key.digest: key for key in keys}
         self.projects = {project.name: project for project in projects}
-        self._models: dict[bytes, tuple[Pattern, ...]] = {
-            key.digest: tuple(glob(model) for model in key.models) for key in self._keys.values() if key.models
-        }
+        # Automata are large, and most keys have the models of others: a hundred thousand keys share a few.
+        known: dict[tuple[str, ...], tuple[Pattern, ...]] = {}
+        self._models: dict[bytes, tuple[Pattern, ...]] = {}
+        for key in self._keys.values():
+            if key.models:
+                patterns = known.get(key.models)
+                if patterns is None:
+                    patterns = known[key.models] = tuple(glob(model) for model in key.models)
+                self._models[key.digest] = patterns
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -11,11 +11,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from .. import json
 from .patterns import PatternError, regex
 from .pricing import Amount, Price, PriceTable, Tier, nanos
 
-_list = json.decoder(list[dict[str, Any]])
+
+class _Seller(msgspec.Struct, frozen=True):
+    id: str = ""
+    models: list[dict[str, Any]] = []
+    fallback_model_providers: list[str] | None = None
+
+
+_list = json.decoder(list[_Seller])
 
 Test = Callable[[str], bool]
 
@@ -67,10 +76,9 @@ def read_prices(data: bytes, day: str) -> SellerTable:
     sellers: dict[str, list[tuple[Test, Price]]] = {}
     fallbacks: dict[str, tuple[str, ...]] = {}
     for entry in json.decode(data, _list, "prices"):
-        name = str(entry.get("id", ""))
-        rows = sellers.setdefault(name, [])
-        fallbacks[name] = tuple(str(other) for other in entry.get("fallback_model_providers") or ())
-        for model in entry.get("models") or ():
+        rows = sellers.setdefault(entry.id, [])
+        fallbacks[entry.id] = tuple(entry.fallback_model_providers or ())
+        for model in entry.models:
             try:
                 rows.append((_test(model["match"]), _price(_current(model["prices"], day))))
             except (KeyError, TypeError, ValueError, AttributeError, PatternError, re.error):

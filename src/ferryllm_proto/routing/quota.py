@@ -34,7 +34,7 @@ class Period(enum.Enum):
     """No end: what a key may take in all."""
 
 
-class Quota(msgspec.Struct, frozen=True):
+class Quota(msgspec.Struct, frozen=True, gc=False):
     unit: Unit
     period: Period
     limit: int

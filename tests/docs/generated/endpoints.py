@@ -49,6 +49,7 @@ _WORDS = {
     ),
     Operation.METRICS: "Counters in the text format of Prometheus; 404 unless `metrics.enabled` is set.",
     Operation.ROOT: "200, the program's name.",
+    Operation.ADMIN: ("Keys and projects, under the [admin key](admin.md) alone; 404 unless `admin.enabled` is set."),
 }
 
 _TAIL = """\
@@ -136,6 +137,7 @@ def page() -> str:
             rows.extend(_row(names_, "/v1/responses/{id}", entry) for names_, entry in entries._RESPONSE.items())
             for action, methods_ in entries._STORED.items():
                 rows.extend(_row(names_, f"/v1/responses/{{id}}/{action}", entry) for names_, entry in methods_.items())
+    rows.extend(_row(names_, "/admin/...", entry) for names_, entry in entries._ADMIN.items())
     names = [*sorted(relay._FORWARDED), *(f"{prefix}*" for prefix in relay._FORWARDED_PREFIXES)]
     forwarded = [
         f"- `{name}`: " + (", ".join(f"`{header}`" for header in sorted(dialect.forwarded_headers)) or "none")

@@ -42,6 +42,15 @@ _TAIL = """
 | `ferryllm server started` | info | The listener accepts. |
 | `tls certificate renewed` | info | SIGHUP, or the files have changed: new connections get the new certificate. |
 | `tls certificate not renewed` | warn | The files can not be used, and why; the old certificate stays. |
+| `configuration reloaded` | info | The file has changed, or SIGHUP came, and all of it counts from now on. |
+| `configuration needs a restart` | warn | It counts but for these keys. |
+| `configuration not reloaded` | warn | It can not be used, and everything stays as it was. |
+| `keys not reloaded` | warn | So a file with a provider's key. |
+| `configuration problem` | warn | What is wrong with it, one line for each finding, with place and remedy. |
+| `api key reloaded from file` | info | The file of `api_key_file` has another key. |
+| `api key reloaded from watched file` | info | So a file of `key_watch`. |
+| `base url reloaded from watched file` | info | It names another base URL. |
+| `reload failed` | error | A fault of the gateway itself: the type of the exception. |
 | `draining` | info | The first signal came: running requests may finish. |
 | `stopping now` | warn | The second signal came. |
 | `request handler failed` | error | A fault of the gateway itself: the type of the exception and its place. |

@@ -240,10 +240,12 @@ def test_a_base_url_without_its_key_is_not_ignored_in_silence() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_each_example_loads_without_a_warning(path: Path) -> None:
+def test_each_example_loads_without_a_warning(path: Path, tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    written(tmp_path / ".claude", '{"env": {"ANTHROPIC_AUTH_TOKEN": "key"}}').rename(tmp_path / ".claude/settings.json")
     vendors = ("OPENAI", "ANTHROPIC", "GEMINI", "OPENROUTER", "DEEPSEEK")
     names = (*(f"{vendor}_API_KEY" for vendor in vendors), "FERRYLLM_API_KEYS")
-    settings = load_settings(path, dict.fromkeys(names, "key"))
+    settings = load_settings(path, {**dict.fromkeys(names, "key"), "HOME": str(tmp_path)})
     assert settings.warnings == ()
     assert settings.routes
 
@@ -254,6 +256,7 @@ def test_the_examples_are_there() -> None:
         "claude-code-to-openai.toml",
         "codex-to-anthropic.toml",
         "gemini.toml",
+        "key-watch.toml",
         "local-llama-cpp.toml",
         "local-ollama.toml",
         "models.json",

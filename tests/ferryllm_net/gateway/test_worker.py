@@ -38,6 +38,21 @@ def test_the_variable_is_read_once_and_not_handed_on() -> None:
 
 
 @pytest.mark.anyio
+async def test_the_words_of_the_parent_are_handed_on() -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[bytes] = []
+    with anyio.fail_after(10):
+        with theirs:
+            worker, _ = born(theirs)
+        worker.heard = heard.append
+        ours.send(b"\x01\x02")
+        ours.close()
+        await worker.wait_orphaned()
+        worker._control.close()
+    assert heard == [b"\x01\x02"]
+
+
+@pytest.mark.anyio
 async def test_the_parent_hears_that_it_is_ready_and_its_end_is_heard() -> None:
     ours, theirs = socket.socketpair()
     with anyio.fail_after(10):

@@ -17,6 +17,7 @@ import pytest
 from ferryllm_net.config import Settings
 from ferryllm_net.gateway import Doors, workers
 from ferryllm_net.gateway.workers import Workers, supervise
+from ferryllm_net.reload import EVERYTHING, Order
 from ferryllm_net.telemetry import Log
 from support.gateways import settings
 
@@ -104,27 +105,32 @@ async def test_all_are_told_of_once_all_are_ready_and_stopped_together() -> None
         assert [process.returncode for process in processes] == [0, 0]
 
 
-async def test_a_renewal_is_told_to_those_that_listen_and_spares_one_that_is_starting(tmp_path: pathlib.Path) -> None:
+async def test_what_is_to_be_read_again_reaches_all_and_waits_for_one_that_is_starting(tmp_path: pathlib.Path) -> None:
     program = (
-        "import json, os, pathlib, signal, time\n"
+        "import json, os, pathlib, signal, socket, sys, time\n"
         "folder = pathlib.Path(os.environ['FOLDER'])\n"
-        "number = json.loads(os.environ['FERRYLLM_WORKER'])['number']\n"
+        "birth = json.loads(os.environ['FERRYLLM_WORKER'])\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "control = socket.socket(fileno=birth['control'])\n"
         "if (folder / 'slow').exists():\n"
         "    (folder / 'starting').touch()\n"
         "    while not (folder / 'go').exists(): time.sleep(0.01)\n"
-        "signal.signal(signal.SIGHUP, lambda *_: (folder / f'renewed-{number}').touch())\n"
+        "control.send(b'r')\n"
+        "while word := control.recv(1): (folder / f'{birth[\"number\"]}-{word[0]}').touch()\n"
     )
-    async with parent(program + GOOD, FOLDER=str(tmp_path)) as one:
+    async with parent(program, FOLDER=str(tmp_path)) as one:
         (tmp_path / "slow").touch()
         one.workers.processes[1].kill()
         await found(tmp_path / "starting")
-        one.workers.renew()
-        await found(tmp_path / "renewed-2")
+        one.workers.tell(Order.KEYS)
+        await found(tmp_path / "2-1")
+        assert not (tmp_path / "1-1").exists()
         (tmp_path / "go").touch()
         await one.logged("worker started", 3)
-        assert not (tmp_path / "renewed-1").exists()
-        one.workers.renew()
-        await found(tmp_path / "renewed-1")
+        await found(tmp_path / "1-1")
+        one.workers.tell(EVERYTHING)
+        for number in (1, 2):
+            await found(tmp_path / f"{number}-{EVERYTHING.value}")
         assert one.log.count("worker ended") == 1
         one.workers.stop()
         await one.ended.wait()

@@ -212,3 +212,17 @@ def test_the_providers_error_is_openais() -> None:
     assert json.loads(one.receive_eof())["error"]["message"] == "slow"
     assert one.head is not None
     assert one.head.status == 429
+
+
+def test_u6_a_provider_of_the_old_api_is_asked_for_usage_where_the_route_says_so() -> None:
+    one = Completions(backend="openai", usage=True)
+    sent = one.receive_request(json.dumps({**BODY, "stream": True}).encode())
+    assert sent is not None
+    assert json.loads(sent.body)["stream_options"] == {"include_usage": True}
+    one.receive_response_head(200, (("content-type", "text/event-stream"),))
+    text = b'data: {"choices":[{"text":"a","index":0,"finish_reason":"stop"}]}\n\n'
+    counted = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
+    out = one.receive_data(text + counted + b"data: [DONE]\n\n") + one.receive_eof()
+    assert out == text + b"data: [DONE]\n\n"
+    assert one.usage is not None
+    assert one.usage.output == 2

@@ -293,17 +293,40 @@ def test_all_that_is_not_well_can_be_listed() -> None:
     assert len(health.troubles(65.0)) == 2
 
 
-def test_what_replicas_say_holds_only_where_nothing_is_known_here() -> None:
+def test_what_replicas_say_is_a_hint_behind_what_is_known_here() -> None:
     health = Health(RULES)
-    health.heard("p", "m", 0.0, 20.0)
+    (change,) = health.heard("p", "m", 0.0, 20.0)
+    assert (change.state, change.until) == (State.OPEN, 20.0)
     assert health.blocked("p", "m", "k", 0.0) == Blocked(20.0, key=False)
+    assert health.heard("p", "m", 0.0, 20.0) == ()
     assert health.blocked("p", "m", "k", 20.0) is None
-    fail(health, 3, Verdict.FAILURE, now=20.0)
+    probe = ask(health, 20.0)
+    assert isinstance(health.enter("p", "m", "k", 20.0), Blocked), "one probe and no more"
+    assert health.heard("p", "m", 20.0, 5.0) == ()
+    health.settle(probe, Verdict.FAILURE, 20.0)
     health.heard("p", "m", 20.0, 1.0)
     assert health.blocked("p", "m", "k", 22.0) == Blocked(28.0, key=False)
     off = Health(BreakerRules())
-    off.heard("p", "m", 0.0, 20.0)
+    assert off.heard("p", "m", 0.0, 20.0) == ()
     assert off.blocked("p", "m", "k", 0.0) is None
+
+
+def test_a_wait_that_a_replica_was_asked_for_is_waited_for_by_all_and_clamped() -> None:
+    health = Health(RULES)
+    (change,) = health.heard("p", "m", 0.0, 1e6, State.HELD)
+    assert (change.state, change.until) == (State.HELD, RULES.max_hold)
+    assert health.state("p", "m", RULES.max_hold) is State.CLOSED
+
+
+def test_what_a_replica_has_found_mended_is_tried_here() -> None:
+    health = Health(RULES)
+    health.recovered("p", "m", 0.0)
+    health.heard("p", "m", 0.0, 20.0)
+    health.recovered("p", "m", 5.0)
+    probe = ask(health, 5.0)
+    assert isinstance(health.enter("p", "m", "k", 5.0), Blocked)
+    health.settle(probe, Verdict.SUCCESS, 5.0)
+    assert health.troubles(5.0) == ()
 
 
 def test_models_that_clients_invent_do_not_fill_the_memory() -> None:

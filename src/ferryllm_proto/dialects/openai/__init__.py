@@ -12,6 +12,7 @@ from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, encode_response, errors, models, response, scan
 from .embeddings import OpenAIEmbedder
 from .grammar import Grammar as _Grammar
+from .quiet import QuietScanner
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_encoder import StreamEncoder as _StreamEncoder
 
@@ -65,6 +66,10 @@ class OpenAI(Dialect):
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return scan.StreamScanner(model) if stream else scan.BodyScanner(model)
+
+    def quiet_scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
+        scanner = self.scanner(stream=stream, model=model)
+        return QuietScanner(scanner) if stream else scanner
 
 
 DIALECT = OpenAI()

@@ -24,14 +24,20 @@ _SYSTEM = ir.Role.SYSTEM
 
 def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | None:
     """The body for ``request`` of another dialect, for ``model`` by the provider's name of it."""
-    limit, stream = request.max_output, request.stream
+    limit, stream, key = request.max_output, request.stream, request.cache_key
     known = profile.model
-    if profile.alternate or profile.extra or known.bridge:
+    if (
+        profile.alternate
+        or profile.extra
+        or known.bridge
+        or (key is not None and "prompt_cache_key" not in profile.fields)
+    ):
         return None
     # Whatever fields a request gets one day: all others have to be as nobody has set them.
     if request != ir.Request(
-        request.dialect, request.model, request.turns, max_output=limit, stream=stream, names=request.names
-    ):
+        request.dialect, request.model, request.turns, max_output=limit, stream=stream, names=request.names,
+        cache_key=key,
+    ):  # fmt: skip
         return None
     said = []
     before = None
@@ -52,6 +58,8 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
         body["stream"] = True
         if "stream_options" in profile.fields:
             body["stream_options"] = {"include_usage": True}
+    if key is not None:
+        body["prompt_cache_key"] = key
     return json.encode(body)
 
 

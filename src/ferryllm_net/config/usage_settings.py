@@ -1,0 +1,50 @@
+"""What the gateway runs with of `[usage]` and `[prices]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ferryllm_proto.routing.pricing import Row
+
+from .proxy_settings import ProxySettings
+from .secret import Secret
+
+
+class HookUrl(msgspec.Struct, frozen=True):
+    """Where a hook's deliveries are posted."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    target: Secret
+    """Path and query: many services keep their key there."""
+    ca_file: str | None = None
+    """Absolute path; None for the authorities of the system."""
+    proxy: ProxySettings | None = None
+
+
+class HookSettings(msgspec.Struct, frozen=True):
+    """One usage hook: exactly one of ``url``, ``command`` and ``entry_point`` is set."""
+
+    name: str
+    url: HookUrl | None = None
+    secret: Secret | None = None
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    entry_point: str | None = None
+    timeout_secs: float = 10.0
+    retries: int = 5
+    batch: int = 100
+    flush_secs: float = 1.0
+    queue: int = 10_000
+
+
+class PricesSettings(msgspec.Struct, frozen=True):
+    """Where prices come from."""
+
+    file: str | None = None
+    """Absolute; None for the list of the package."""
+    rows: tuple[Row, ...] = ()
+    """They go before the list."""

@@ -1,0 +1,123 @@
+"""The optional parts of one process: connections to services, stores, what hears of requests.
+
+Opened here in the order in which they need each other, handed to the `App`, closed in reverse. A part is imported by
+the function that opens it, and only where the settings ask for it: what nobody configured costs no start and no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+
+from ferryllm_net.config import Settings
+from ferryllm_net.stores import Responses, open_responses
+from ferryllm_net.telemetry import Log
+
+from . import gauges
+
+if TYPE_CHECKING:
+    from ferryllm_net.admin import Admin
+    from ferryllm_net.keys.live import LiveKeys
+    from ferryllm_net.ledger import Ledger
+    from ferryllm_net.postgres import Database
+
+    from .app import App
+
+CLOSE_SECS = 2.0
+"""How long a part may take to close, where it does not say so itself: what keeps files needs milliseconds."""
+
+
+class Parts:
+    """What the settings ask for beyond the gateway itself; None is: not asked for.
+
+    `open`, then `start` once there is an `App`, `aclose` at the end.
+    """
+
+    def __init__(self) -> None:
+        self.database: Database | None = None
+        """That of `[postgres]`, where something is kept in it."""
+        self.responses: Responses | None = None
+        self.ledger: Ledger | None = None
+        self.keys: LiveKeys | None = None
+        """Those of the store; None where there are only those of the settings."""
+        self.admin: Admin | None = None
+        self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
+
+    async def open(self, settings: Settings, log: Log) -> None:
+        """Open everything, or raise what one of them raises (`StoreError`, ...) with what was opened still to be
+        closed."""
+        await self._connect(settings, log)
+        await self._open_stores(settings, log)
+        await self._open_listeners(settings, log)
+
+    async def _connect(self, settings: Settings, log: Log) -> None:
+        """Connections that other parts use: Redis, PostgreSQL."""
+        if settings.postgres is not None and "postgres" in (settings.ledger.store, settings.keys.store):
+            from ferryllm_net.postgres import connect
+
+            self.database = await connect(settings.postgres)
+            self.keep("postgres", self.database.aclose, 2 * CLOSE_SECS)
+
+    async def _open_stores(self, settings: Settings, log: Log) -> None:
+        """What keeps something: responses, keys, the ledger."""
+        self.responses = open_responses(settings.responses)
+        if self.responses is not None:
+            self.keep("responses store", self.responses.aclose)
+        if settings.ledger.store != "off":
+            from ferryllm_net.ledger.ledger import CLOSE_SECS as LEDGER_SECS
+            from ferryllm_net.ledger.opening import open_ledger
+
+            self.ledger = await open_ledger(settings.ledger, self.database)
+            if self.ledger is not None:
+                self.keep("ledger", self.ledger.aclose, LEDGER_SECS)
+        if settings.keys.store != "off" and (settings.auth.enabled or settings.admin.enabled):
+            await self._open_keys(settings, log)
+
+    async def _open_keys(self, settings: Settings, log: Log) -> None:
+        from ferryllm_net.keys.live import LiveKeys
+        from ferryllm_net.keys.opening import open_keys
+
+        self.keys = LiveKeys(await open_keys(settings.keys, self.database), settings.auth, log)
+        self.keep("key store", self.keys.aclose)
+        await self.keys.start()
+        if settings.admin.enabled:
+            from ferryllm_net.admin import Admin
+
+            self.admin = Admin(self.keys.store, settings.admin.digest, self.keys.refresh, log)
+
+    async def _open_listeners(self, settings: Settings, log: Log) -> None:
+        """What hears of requests: usage hooks, the audit log, the log of requests."""
+
+    def start(self, app: App, tasks: anyio.abc.TaskGroup) -> None:
+        """Begin what they do beside requests (looking for new keys, forgetting what is old). It is cancelled once the
+        server has drained; what must still be said or written then is for their `aclose`."""
+        tasks.start_soon(app.sweep_responses)
+        tasks.start_soon(gauges.tell_workers, app)
+        if self.ledger is not None:
+            from ferryllm_net.ledger.upkeep import keep_for
+
+            tasks.start_soon(self.ledger.run)
+            days = app.settings.ledger.retention_days
+            if days is not None:
+                tasks.start_soon(keep_for, days, self.ledger, app.log)
+
+    def keep(self, name: str, aclose: Callable[[], Awaitable[None]], secs: float = CLOSE_SECS) -> None:
+        """Close this one at the end, in ``secs`` at most. ``name`` is what the log calls it."""
+        self._open.append((name, aclose, secs))
+
+    async def aclose(self, log: Log | None = None) -> None:
+        """Close all, the last one first, whatever becomes of the others. Idempotent."""
+        while self._open:
+            name, aclose, secs = self._open.pop()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(secs) as scope:
+                try:
+                    await aclose()
+                except Exception as exc:
+                    # The type alone: a driver's words may quote the URL it was given.
+                    if log is not None:
+                        log.warn("not closed", part=name, error=type(exc).__name__)
+            if scope.cancelled_caught and log is not None:
+                log.warn("not closed", part=name, after_secs=secs)

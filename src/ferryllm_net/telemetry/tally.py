@@ -1,0 +1,247 @@
+"""Tally: what one record of a request adds to which cells.
+
+This runs once a request in the event loop, so all cells of requests that look alike are found with one lookup, and a
+histogram's bucket by bisection. Whoever reads adds up buckets; whoever counts adds to one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from ferryllm_proto import ir
+from ferryllm_proto.actions import Attempt, Outcome, Record
+
+from . import families as f
+from .cells import Cell
+
+MAX_ROWS = 4096
+"""Kinds of requests whose cells are remembered: entries by providers, routes, outcomes and statuses that occur."""
+MAX_TOKENS = 10**9
+"""A count above is a fault of whoever counted."""
+MIN_FLOW_SECS = 0.01
+"""A stream that took less came in one piece: its length in time says nothing of the model."""
+
+NANO = 1e-9
+OTHER_KEYS = "other"
+"""The label of keys above `families.MAX_KEYS`."""
+
+_OK = Outcome.OK
+_NOWHERE: list[float] = []
+"""The cell of what is never counted."""
+
+
+class Source(Protocol):
+    """Where cells come from."""
+
+    def cell(self, family: f.Family, /, *values: str) -> Cell: ...
+
+
+class _Row(NamedTuple):
+    """The cells of requests of one entry, provider, outcome, status and route."""
+
+    requests: Cell
+    responses: Cell
+    route: Cell | None
+    latency: Cell
+    first: Cell
+
+
+class _Provider(NamedTuple):
+    """The cells of one provider."""
+
+    rate: Cell
+    input: Cell
+    cache_read: Cell
+    cache_write: Cell
+    output: Cell
+    reasoning: Cell
+    cache_prompt: Cell
+    uncounted: Cell
+    cost: Cell
+    unpriced: Cell
+
+
+class _Key(NamedTuple):
+    """The cells of one key of a client."""
+
+    outcomes: dict[str, Cell]
+    input: Cell
+    output: Cell
+    cost: Cell
+
+
+class Tally:
+    """Counts into the cells of ``source``; by keys too where ``keys`` is set."""
+
+    def __init__(self, source: Source, *, keys: bool = False) -> None:
+        self._source = source
+        self._rows: dict[tuple[object, ...], _Row] = {}
+        self._providers: dict[str, _Provider] = {}
+        self._tries: dict[tuple[str, str], tuple[Cell, Cell]] = {}
+        self.keys = keys
+        self._keys: dict[str, _Key] = {}
+
+    def observe(self, record: Record) -> None:
+        """Count a request that is over."""
+        provider = record.provider or ""
+        outcome = record.outcome._value_
+        kind = (record.entry, provider, outcome, record.status, record.route)
+        row = self._rows.get(kind)
+        if row is None:
+            row = self._row(record, kind)
+        latency = record.latency
+        row.requests[0] += 1
+        row.responses[0] += 1
+        if row.route is not None:
+            row.route[0] += 1
+        cell = row.latency
+        cell[0] += latency
+        cell[bisect_left(f.SECONDS, latency) + 1] += 1
+        if record.provider is not None:
+            self._provided(record, provider, row)
+        if record.tries:
+            self._tried(record.tries)
+        if record.losses:
+            for loss in record.losses:
+                self._source.cell(f.LOSSES, record.entry, provider, loss.disposition._value_)[0] += 1
+        if record.queued is not None:
+            _put(self._source.cell(f.QUEUE_WAIT), f.WAITS, record.queued)
+        reason = refusal(record)
+        if reason is not None:
+            self._source.cell(f.REFUSED, reason)[0] += 1
+        if self.keys and record.key is not None:
+            self._keyed(record, record.key.id, outcome)
+
+    def _provided(self, record: Record, name: str, row: _Row) -> None:
+        """What a provider did for the request."""
+        provider = self._providers.get(name)
+        if provider is None:
+            provider = self._providers[name] = self._provider(name)
+        usage, first = record.usage, record.first_byte
+        output = None if usage is None else usage.output
+        if record.stream and first is not None:
+            _put(row.first, f.SECONDS, first)
+            took = record.latency - first
+            if output and took >= MIN_FLOW_SECS and record.outcome is _OK and output <= MAX_TOKENS:
+                _put(provider.rate, f.RATES, output / took)
+        if usage is not None:
+            _spend(provider, usage, output)
+        elif record.outcome is _OK and record.operation == "generate":
+            provider.uncounted[0] += 1
+        cost = record.cost
+        if cost is not None:
+            if cost.known:
+                provider.cost[0] += cost.known * NANO
+            if cost.total is None:
+                provider.unpriced[0] += 1
+
+    def _tried(self, tries: Sequence[Attempt]) -> None:
+        before: Attempt | None = None
+        for one in tries:
+            name = one.provider
+            found = self._tries.get((name, one.outcome))
+            if found is None:
+                found = self._tries[name, one.outcome] = (
+                    self._source.cell(f.ATTEMPTS, name, one.outcome),
+                    self._source.cell(f.ATTEMPT_LATENCY, name),
+                )
+            count, cell = found
+            count[0] += 1
+            latency = one.latency
+            cell[0] += latency
+            cell[bisect_left(f.SECONDS, latency) + 1] += 1
+            if before is not None:
+                same = before.provider == name and before.model == one.model
+                self._source.cell(f.RETRIES if same else f.FALLBACKS, name)[0] += 1
+            before = one
+
+    def _keyed(self, record: Record, name: str, outcome: str) -> None:
+        key = self._keys.get(name)
+        if key is None:
+            if len(self._keys) >= f.MAX_KEYS:
+                name = OTHER_KEYS
+            key = self._keys.get(name) or self._key(name)
+            self._keys[name] = key
+        cell = key.outcomes.get(outcome)
+        if cell is None:
+            cell = key.outcomes[outcome] = self._source.cell(f.KEY_REQUESTS, name, outcome)
+        cell[0] += 1
+        if record.usage is not None:
+            _add(key.input, record.usage.input_total)
+            _add(key.output, record.usage.output)
+        if record.cost is not None and record.cost.known:
+            key.cost[0] += record.cost.known * NANO
+
+    def _row(self, record: Record, kind: tuple[object, ...]) -> _Row:
+        cell, entry, provider = self._source.cell, record.entry, record.provider or ""
+        outcome = record.outcome._value_
+        row = _Row(
+            cell(f.REQUESTS, entry, provider, outcome),
+            cell(f.RESPONSES, entry, _status(record.status)),
+            None if record.route is None else cell(f.ROUTES, record.route, provider, outcome),
+            cell(f.LATENCY, entry, provider),
+            _NOWHERE if record.provider is None else cell(f.FIRST_TOKEN, entry, provider),
+        )
+        if len(self._rows) >= MAX_ROWS:
+            self._rows.clear()
+        self._rows[kind] = row
+        return row
+
+    def _provider(self, name: str) -> _Provider:
+        cell = self._source.cell
+        kinds = [cell(f.TOKENS, name, kind) for kind in TOKEN_KINDS]
+        return _Provider(
+            cell(f.TOKEN_RATE, name),
+            *kinds,
+            *(cell(family, name) for family in (f.CACHE_PROMPT, f.UNCOUNTED, f.COST, f.UNPRICED)),
+        )
+
+    def _key(self, name: str) -> _Key:
+        cell = self._source.cell
+        return _Key({}, cell(f.KEY_TOKENS, name, "input"), cell(f.KEY_TOKENS, name, "output"), cell(f.KEY_COST, name))
+
+
+TOKEN_KINDS = ("input", "cache_read", "cache_write", "output", "reasoning")
+
+
+def refusal(record: Record) -> str | None:
+    """Why a request was turned away before a provider was asked, in one word; None where it was not.
+
+    A limit or a rule of the desk, ``unauthorized`` for a key that is none, ``forbidden`` for a page of a browser.
+    """
+    if record.refused is not None:
+        return record.refused
+    if record.error is None or record.attempts:
+        return None
+    return _KINDS.get(record.error.kind)
+
+
+_KINDS = {ir.ErrorKind.AUTHENTICATION: "unauthorized", ir.ErrorKind.PERMISSION: "forbidden"}
+
+
+def _spend(provider: _Provider, usage: ir.Usage, output: int | None) -> None:
+    _add(provider.input, usage.input)
+    _add(provider.output, output)
+    _add(provider.reasoning, usage.reasoning)
+    read, written = usage.cache_read, usage.cache_write
+    if read is not None or written is not None:
+        _add(provider.cache_read, read)
+        _add(provider.cache_write, written)
+        _add(provider.cache_prompt, usage.input_total)
+
+
+def _add(cell: Cell, count: int | None) -> None:
+    if count and 0 < count <= MAX_TOKENS:
+        cell[0] += count
+
+
+def _put(cell: Cell, bounds: tuple[float, ...], value: float) -> None:
+    cell[0] += value
+    cell[bisect_left(bounds, value) + 1] += 1
+
+
+def _status(status: int | None) -> str:
+    """Bounded, whatever a provider says."""
+    return str(status) if status is not None and 100 <= status <= 599 else "0"

@@ -1,0 +1,15 @@
+"""The server that these tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from support import redis_server
+
+pytest.importorskip("coredis", reason="coredis is not installed: pip install 'ferryllm[redis]'")
+
+
+@pytest.fixture(scope="session")
+def redis() -> redis_server.RedisServer:
+    """Skips where no redis-server is installed."""
+    return redis_server.shared()
