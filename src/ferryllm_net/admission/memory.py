@@ -71,11 +71,6 @@ class MemoryDoor:
             self._tell(self.gate.expire(now))
 
     @property
-    def rules(self) -> GateRules:
-        """Of the gate, as they are now."""
-        return self.gate.rules
-
-    @property
     def inside(self) -> int:
         return self.gate.inside
 

@@ -13,13 +13,14 @@ import msgspec
 
 from ferryllm_net.config import ProviderSettings, ProxySettings, RouteSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Proxy, ProxyAuth, Timeouts
+from ferryllm_net.keys.opening import book as book_of
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
-from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.policy.access import AccessRules
 from ferryllm_proto.routing.breaker import BreakerRules
 from ferryllm_proto.routing.choice import ProviderBounds, Routing
-from ferryllm_proto.routing.keys import NO_LIMITS, ClientKey, Desk, KeyBook
+from ferryllm_proto.routing.keys import NO_LIMITS, Desk, KeyBook
 from ferryllm_proto.routing.pricing import PriceTable
 
 from .upstream import Upstream
@@ -98,8 +99,7 @@ def key_id(settings: ProviderSettings) -> str:
 
 def key_book(settings: Settings) -> KeyBook:
     """The keys that the configuration and the environment name."""
-    keys = settings.auth.keys if settings.auth.enabled else ()
-    return KeyBook(ClientKey(f"env-{n}", key_digest(key.reveal())) for n, key in enumerate(keys, 1))
+    return book_of(settings.auth) if settings.auth.enabled else KeyBook()
 
 
 def limited(settings: Settings, book: KeyBook) -> bool:

@@ -20,9 +20,12 @@ from . import gauges
 
 if TYPE_CHECKING:
     from ferryllm_net.admin import Admin
+    from ferryllm_net.admission import Door
     from ferryllm_net.keys.live import LiveKeys
     from ferryllm_net.ledger import Ledger
     from ferryllm_net.postgres import Database
+    from ferryllm_proto.routing.keys import Desk
+    from ferryllm_proto.routing.pricing import PriceTable
 
     from .app import App
 
@@ -44,6 +47,10 @@ class Parts:
         self.keys: LiveKeys | None = None
         """Those of the store; None where there are only those of the settings."""
         self.admin: Admin | None = None
+        self.make_door: Callable[[Desk], Door] | None = None
+        """Makes the door in front of exchanges, where it is not the one of this process alone."""
+        self.prices: PriceTable | None = None
+        """What requests cost; None: nobody wants to know."""
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
 
     async def open(self, settings: Settings, log: Log) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import trustme
 
+from ferryllm_net.admission import MemoryDoor
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.listener_schema import Limits as LimitKeys
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
@@ -101,12 +102,13 @@ def load(folder: pathlib.Path, server: dict[str, Any], provider: dict[str, Any],
 
 def decides(one: App) -> dict[str, Any]:
     """Everything that an app and its exchanges decide by."""
+    assert isinstance(one.door, MemoryDoor)
     return {
         "limits": one.limits,
         "providers": one.gateway.providers,
         "access": one.gateway.access,
         "body_limit": one.gateway.body_limit,
-        "rules": (one.gateway.retry, one.routing.health.rules("p"), one.routing.bounds, one.door.rules),
+        "rules": (one.gateway.retry, one.routing.health.rules("p"), one.routing.bounds, one.door.gate.rules),
         "desk": [(demand.scope, demand.rate) for demand in one.desk.demands(None, Ask("m", 1, 1))],
         # ProviderSettings is left out on purpose: what stays there alone, nobody obeys.
         "upstreams": [

@@ -210,7 +210,7 @@ async def test_a_client_hears_of_a_missing_provider_in_its_dialect_and_the_log_w
         running.app.gateway = msgspec.structs.replace(running.app.gateway, providers={})
         status, _, body = await running.ask("POST", "/v1/messages", {**ASK, "system": PROMPT})
         assert (status, json.loads(body)["type"]) == (500, "error")
-        await running.logged('error="KeyError" where="answering.py:')
+        await running.logged('error="KeyError" where="asking.py:')
         assert leaks(running.log) == []
         assert isinstance(running.server, Server)
 
