@@ -123,7 +123,7 @@ def resolve_workers(config: Config, report: Report) -> int:
         report.error(
             path,
             f"{workers} processes do not share a memory, and responses.store is memory",
-            'write store = "sqlite" and a path in [responses], or store = "off"',
+            'write store = "sqlite" and a path in [responses], or store = "redis", or store = "off"',
         )
     return workers
 

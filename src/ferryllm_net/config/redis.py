@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import ssl
 from collections.abc import Mapping
@@ -10,41 +11,78 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
+from .limits_schema import KeyLimits
 from .listen import is_loopback
 from .problems import Path as KeyPath
 from .problems import Report
 from .redis_schema import Redis
 from .redis_settings import PORT, RedisSettings
+from .schema import Config
 from .secret import Secret
 from .service_url import SOURCES, read_url
 
 _EXAMPLE = 'as in "redis://127.0.0.1:6379/0"'
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_LIMIT = re.compile(r"(?:\w+_per_minute|max_concurrency|(?:daily|monthly|total)_\w+)$")
+"""Fields of keys and projects that limit them."""
 MAX_SOCKET_BYTES = 103
 """Longest path of a unix socket: 107 on Linux, 103 on macOS and the BSDs."""
 
 
-def resolve_redis(
-    config: Redis, workers: int, environ: Mapping[str, str], base: Path, report: Report
-) -> RedisSettings | None:
-    """What ``config`` means; None where there is no Redis. ``workers`` is how many processes one machine has."""
-    found = read_url("redis", {name: getattr(config, name) for name in SOURCES}, environ, base, report)
+def resolve_redis(config: Config, environ: Mapping[str, str], base: Path, report: Report) -> RedisSettings | None:
+    """What ``[redis]`` means, and what of the rest wants it; None where there is no Redis."""
+    redis = config.redis
+    found = read_url("redis", {name: getattr(redis, name) for name in SOURCES}, environ, base, report)
     if found is None:
-        if all(getattr(config, name) is None for name in SOURCES) and config != Redis():
-            report.warn(("redis",), "not used, because it has no url", "add url, url_env or url_file")
+        if all(getattr(redis, name) is None for name in SOURCES):
+            _check_without(config, report)
         return None
     text, path = found
     parts = _parse(text, path, report)
+    if importlib.util.find_spec("coredis") is None:
+        report.error(("redis",), "the package coredis is not installed", 'pip install "ferryllm[redis]"')
     if parts is None:
         return None
     return msgspec.structs.replace(
         parts,
-        ca_file=_ca_file(config, parts.tls, base, report),
-        prefix=config.prefix,
-        on_failure=config.on_failure,
-        expected_replicas=config.expected_replicas or workers,
-        deadline_secs=config.deadline_ms / 1000,
-        lease_secs=config.lease_secs,
+        ca_file=_ca_file(redis, parts.tls, base, report),
+        prefix=redis.prefix,
+        on_failure=redis.on_failure,
+        expected_replicas=redis.expected_replicas or config.server.workers,
+        deadline_secs=redis.deadline_ms / 1000,
+        lease_secs=redis.lease_secs,
+    )
+
+
+def _check_without(config: Config, report: Report) -> None:
+    if config.redis != Redis():
+        report.warn(("redis",), "not used, because it has no url", "add url, url_env or url_file")
+    if config.responses.store == "redis" and report.accepted(("responses", "store")):
+        report.error(("responses", "store"), "redis, and there is no [redis]", 'add url = "redis://..." in [redis]')
+    workers, path = config.server.workers, ("server", "workers")
+    if workers > 1 and _limited(config) and report.accepted(path):
+        report.warn(
+            path,
+            f"each of {workers} processes counts limits, quotas and budgets for itself: together they let through "
+            f"{workers} times as much",
+            "add [redis], where they count together",
+        )
+
+
+def _limited(config: Config) -> bool:
+    """Whether anything limits requests, as far as the configuration tells: keys of a store may."""
+    limits = config.limits
+    own = (limits.requests_per_minute, limits.tokens_per_minute, limits.max_concurrency)
+    if own != (None, None, None) or limits.key != KeyLimits():
+        return True
+    if not config.auth.enabled:
+        return False
+    owners = (*config.auth.keys, *config.auth.projects)
+    return config.keys.store != "off" or any(
+        getattr(owner, field) is not None
+        for owner in owners
+        for field in owner.__struct_fields__
+        if _LIMIT.match(field)
     )
 
 

@@ -110,7 +110,7 @@ def resolve(
         responses=resolve_responses(config.responses, base, report),
         prices=resolve_prices(config, credentials, report),
         hooks=resolve_hooks(config.usage, environ, credentials, report),
-        redis=resolve_redis(config.redis, config.server.workers, environ, base, report),
+        redis=resolve_redis(config, environ, base, report),
         reload=ReloadSettings(config.reload.watch, config.reload.poll_secs),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,

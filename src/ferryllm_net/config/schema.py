@@ -258,10 +258,10 @@ class Responses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     store: Annotated[
-        Literal["memory", "sqlite", "off"],
+        Literal["memory", "sqlite", "redis", "off"],
         Meta(
-            description="Where responses are kept: in `memory`, until the gateway ends; in a file, `sqlite`; nowhere, "
-            "`off`, and a request that needs one is refused."
+            description="Where responses are kept: in `memory`, until the gateway ends; in a file, `sqlite`; in the "
+            "server of `[redis]`, for many replicas; nowhere, `off`, and a request that needs one is refused."
         ),
     ] = "memory"
     path: (

@@ -156,7 +156,7 @@ class ReloadSettings(msgspec.Struct, frozen=True):
 class ResponsesSettings(msgspec.Struct, frozen=True):
     """The store of responses."""
 
-    store: Literal["memory", "sqlite", "off"] = "memory"
+    store: Literal["memory", "sqlite", "redis", "off"] = "memory"
     path: str | None = None
     """Absolute; None without a file."""
     ttl_secs: float = 2_592_000.0
@@ -309,7 +309,7 @@ class Settings(msgspec.Struct, frozen=True):
         """Whether anything asks what requests cost: who only passes bytes on pays nothing for a list of prices."""
         kept = self.ledger.store != "off" or self.keys.store != "off" or bool(self.hooks)
         said = bool(self.prices.rows) or self.prices.file is not None
-        spent = any(owner.quotas for owner in (*self.auth.named, *self.auth.projects))
+        spent = any(key.quotas for key in self.auth.named) or any(one.quotas for one in self.auth.projects)
         return kept or said or spent or any(route.balance is Balance.COST for route in self.routes)
 
     def provider(self, name: str) -> ProviderSettings:

@@ -22,8 +22,7 @@ from ferryllm_proto import Gateway
 from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.cors import answer_headers, preflight
-from ferryllm_proto.routing.keys import Desk, KeyBook
-from ferryllm_proto.routing.pricing import PriceTable
+from ferryllm_proto.routing.keys import KeyBook
 
 from . import building
 from .changing import changed
@@ -34,8 +33,8 @@ from .questions import Questions
 from .recording import Recording
 
 if TYPE_CHECKING:
-    from ferryllm_net.ledger.ledger import Ledger
     from ferryllm_proto.actions import Record
+    from ferryllm_proto.routing.pricing import PriceTable
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
@@ -48,9 +47,8 @@ MAX_ID = 128
 class App:
     """The handler of a server. Make it once, run `sweep` and `sweep_responses` beside the server, close it at the end.
 
-    Parameters: ``limits`` are those of HTTP where they are not the settings' own; ``book`` are the keys of clients,
-    None those of the settings; ``door`` makes the one in front of exchanges from the desk, None the one of this
-    process; ``ledger`` gets a row for every record, None: there is none; ``prices`` tell what requests cost.
+    Parameters: ``limits`` are those of HTTP where they are not the settings' own; ``parts`` is what the settings ask
+    for beyond the gateway itself.
     Raises `StoreError` when the store of responses can not be opened.
     """
 
@@ -61,23 +59,23 @@ class App:
         *,
         limits: Limits | None = None,
         parts: Parts | None = None,
-        book: KeyBook | None = None,
-        door: Callable[[Desk], Door] | None = None,
-        ledger: Ledger | None = None,
-        prices: PriceTable | None = None,
     ) -> None:
         self.settings = settings
         self.log = log
         self.limits = limits or building.http_limits(settings)
         self.parts = parts or Parts()
         """Closed by who opened them."""
-        self.book = self._keys(settings) if book is None else book
-        self.prices = self.parts.prices if prices is None else prices
+        self.prices = self.parts.prices
+        self.book = self._keys(settings)
+        """Keys of clients."""
         self.desk = building.desk(settings, self.book)
-        self.door: Door = MemoryDoor(self.desk, settings.limits.gate) if door is None else door(self.desk)
+        make_door = self.parts.make_door
+        self.door: Door = MemoryDoor(self.desk, settings.limits.gate) if make_door is None else make_door(self.desk)
         self.routing = building.routing(settings)
         self.chance: Callable[[], float] = random.random
-        self.ledger = self.parts.ledger if ledger is None else ledger
+        """Random numbers in [0, 1)."""
+        self.ledger = self.parts.ledger
+        """Gets a row for every record; None: there is none."""
         self.gateway: Gateway
         self._by_file: Gateway
         self._see()
@@ -137,18 +135,18 @@ class App:
 
     def _see(self) -> None:
         """Make the snapshot that exchanges decide with from now on."""
-        found = building.gateway(self.settings, self.book, self.prices, shares=self.door.shares)
+        found = building.gateway(self.settings, self.book, self.parts.prices, shares=self.door.shares)
         self.gateway = msgspec.structs.replace(found, notes=self.log.enabled(Level.INFO))
         self._by_file = msgspec.structs.replace(
             self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
         )
 
-    def change(self, settings: Settings, book: KeyBook | None = None) -> tuple[str, ...]:
+    def change(self, settings: Settings) -> tuple[str, ...]:
         """Go on with ``settings``, which are known to be good and whose secrets the log knows. Exchanges that run keep
         what they began with.
 
-        ``book`` are the keys of clients, None those of the settings. What cannot change before the next start keeps
-        its old value and is returned by its name in the file, for a warning.
+        What cannot change before the next start keeps its old value and is returned by its name in the file, for a
+        warning.
         """
         before = self.settings
         after, kept = changed(before, settings)
@@ -166,7 +164,7 @@ class App:
             if old is not None and old.key_id != building.key_id(provider):
                 self.routing.health.mended(provider.name)
         self.settings = after
-        self.book = self._keys(after) if book is None else book
+        self.book = self._keys(after)
         self.upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
         self._see()
         self._tell_door()

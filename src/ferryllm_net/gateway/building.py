@@ -13,7 +13,7 @@ import msgspec
 
 from ferryllm_net.config import ProviderSettings, ProxySettings, RouteSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Proxy, ProxyAuth, Timeouts
-from ferryllm_net.keys import opening
+from ferryllm_net.keys.opening import book as book_of
 from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
@@ -100,7 +100,7 @@ def key_id(settings: ProviderSettings) -> str:
 
 def key_book(settings: Settings) -> KeyBook:
     """The keys that the configuration and the environment name."""
-    return opening.book(settings.auth)
+    return book_of(settings.auth) if settings.auth.enabled else KeyBook()
 
 
 def limited(settings: Settings, book: KeyBook) -> bool:

@@ -45,8 +45,11 @@ class Endpoints:
 
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
-        who = None if entry.public else self.identify(request)
+        who = None if self._is_public(entry) else self.identify(request)
         if type(who) is Refusal:
+            audit = self._app.parts.audit
+            if audit is not None:
+                audit.turned_away(entry.dialect, who, request.peer[0] or "", request_id)
             await self._refuse(entry, who.error, respond, request_id)
         elif entry.operation is Operation.HEALTH:
             await respond.complete(200, [_TEXT], b"ok")
@@ -78,6 +81,13 @@ class Endpoints:
         else:
             assert entry.operation is Operation.SOCKET
             await self._socket(entry, request, respond, request_id)
+
+    def _is_public(self, entry: Entry) -> bool:
+        """Whether it is answered to everybody. Without auth the metrics are not: web pages could read them."""
+        settings = self._app.settings
+        return entry.public or (
+            entry.operation is Operation.METRICS and settings.metrics.public and settings.auth.enabled
+        )
 
     def identify(self, request: Request) -> ClientKey | Refusal | None:
         """Whose ``request`` is, or why it is turned away."""

@@ -104,6 +104,8 @@ class Interpreter:
             desk=app.desk,
             chance=app.chance,
         )
+        if app.parts.request_log is not None:
+            self._exchange = app.parts.request_log.watched(self._exchange)
         self._upstreams = app.upstreams
         """Those of the configuration it began with."""
         self._upstream: UpstreamResponse | None = None
@@ -454,7 +456,7 @@ class Interpreter:
 
     def _record(self, record: Record) -> None:
         self._over = True
-        self._app.recording.record(record, written=self._written)
+        self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
 def _lost(exc: UpstreamError) -> UpstreamLost:

@@ -21,10 +21,13 @@ from . import gauges
 
 if TYPE_CHECKING:
     from ferryllm_net.admin import Admin
+    from ferryllm_net.admission import Door
     from ferryllm_net.hooks import Hooks
     from ferryllm_net.keys.live import LiveKeys
     from ferryllm_net.ledger import Ledger
     from ferryllm_net.postgres import Database
+    from ferryllm_net.redis.shared import Shared
+    from ferryllm_proto.routing.keys import Desk
     from ferryllm_proto.routing.pricing import PriceTable
 
     from .app import App
@@ -42,13 +45,16 @@ class Parts:
     def __init__(self) -> None:
         self.database: Database | None = None
         """That of `[postgres]`, where something is kept in it."""
+        self.redis: Shared | None = None
         self.responses: Responses | None = None
         self.ledger: Ledger | None = None
         self.keys: LiveKeys | None = None
         """Those of the store; None where there are only those of the settings."""
         self.admin: Admin | None = None
+        self.make_door: Callable[[Desk], Door] | None = None
+        """Makes the door in front of exchanges, where it is not the one of this process alone."""
         self.prices: PriceTable | None = None
-        """None where nothing asks what requests cost."""
+        """What requests cost; None: nobody wants to know."""
         self.hooks: Hooks | None = None
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
 
@@ -65,6 +71,11 @@ class Parts:
 
     async def _connect(self, settings: Settings, log: Log) -> None:
         """Connections that other parts use: Redis, PostgreSQL."""
+        if settings.redis is not None:
+            from ferryllm_net.redis.shared import Shared
+
+            self.redis = Shared(settings, log)
+            self.make_door = self.redis.door
         if settings.postgres is not None and "postgres" in (settings.ledger.store, settings.keys.store):
             from ferryllm_net.postgres import connect
 
@@ -73,7 +84,10 @@ class Parts:
 
     async def _open_stores(self, settings: Settings, log: Log) -> None:
         """What keeps something: responses, keys, the ledger."""
-        self.responses = open_responses(settings.responses)
+        if self.redis is not None and settings.responses.store == "redis":
+            self.responses = self.redis.responses(settings.responses)
+        else:
+            self.responses = open_responses(settings.responses)
         if self.responses is not None:
             self.keep("responses store", self.responses.aclose)
         if settings.ledger.store != "off":
@@ -83,6 +97,8 @@ class Parts:
             self.ledger = await open_ledger(settings.ledger, self.database)
             if self.ledger is not None:
                 self.keep("ledger", self.ledger.aclose, LEDGER_SECS)
+                if self.redis is not None:
+                    self.redis.used = self.ledger.used
         if settings.keys.store != "off":
             await self._open_keys(settings, log)
 
@@ -120,6 +136,8 @@ class Parts:
         server has drained; what must still be said or written then is for their `aclose`."""
         tasks.start_soon(app.sweep_responses)
         tasks.start_soon(gauges.tell_workers, app)
+        if self.redis is not None:
+            self.redis.start(app, tasks)
         if self.prices is not None:
             from ferryllm_net.prices.keeping import keep_prices
 

@@ -32,8 +32,8 @@ class Recording:
         self.unwritten = 0
         """Answers that went out before their rows were durable."""
 
-    def record(self, record: Record, *, written: bool) -> None:
-        """The exchange is over. ``written``: the ledger knows of it."""
+    def record(self, record: Record, *, written: bool, peer: str = "") -> None:
+        """The exchange is over. ``written``: the ledger knows of it. ``peer`` is the client's address."""
         app = self._app
         app.metrics.observe(record)
         if app.ledger is not None and not written:
@@ -42,7 +42,9 @@ class Recording:
             app.ledger.post(row_of(record))
         for observe in app.observers:
             observe(record)
-        usage = record.usage
+        if app.parts.audit is not None:
+            app.parts.audit.refused(record, peer)
+        usage, cost = record.usage, record.cost
         app.log.request_completed(
             RequestDone(
                 request_id=record.id,
@@ -62,6 +64,9 @@ class Recording:
                 reasoning_tokens=usage.reasoning if usage is not None else None,
                 sent_bytes=record.sent if record.operation == "forward" else None,
                 losses=len(record.losses),
+                attempts=record.attempts if record.attempts > 1 else None,
+                key=None if record.key is None else record.key.id,
+                cost=None if cost is None else cost.total,
                 error_kind=record.error.kind.value if record.error is not None else None,
             )
         )

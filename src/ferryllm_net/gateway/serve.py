@@ -136,11 +136,8 @@ def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> 
     needs a restart."""
     needs = [] if settings.server.listeners == asked else ["server.listen"]
     server = msgspec.structs.replace(settings.server, listeners=app.settings.server.listeners)
-    settings, keys = msgspec.structs.replace(settings, server=server), app.parts.keys
-    needs += app.change(settings, None if keys is None else app.book)
-    if keys is not None:
-        keys.change_settings(settings.auth)
-    elif settings.auth.enabled and settings.keys.store != "off":
+    needs += app.change(msgspec.structs.replace(settings, server=server))
+    if app.parts.keys is None and settings.auth.enabled and settings.keys.store != "off":
         needs.append("keys.store")  # its keys were of no use so far, and nobody has read them
     return tuple(needs)
 

@@ -1,4 +1,4 @@
-"""Prices of a gateway that runs: found at its start, and again each day, because lists say from which day on they hold."""
+"""Prices of a gateway that runs: found at its start, and again each day, because lists say which day they hold from."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio.abc
 
-from ferryllm_net.config import Settings
+from ferryllm_net.config import ResponsesSettings, Settings
 from ferryllm_net.stores.responses import Bounds
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.routing.breaker import Change
@@ -50,8 +50,9 @@ class Shared:
         )
         return self._door
 
-    def responses(self, bounds: Bounds) -> RedisResponses:
+    def responses(self, settings: ResponsesSettings) -> RedisResponses:
         """The store of responses, over a connection of its own."""
+        bounds = Bounds(settings.max_bytes, ttl_secs=settings.ttl_secs)
         self._store_link = Link(self._redis)
         return RedisResponses(self._store_link, self._names, bounds)
 
@@ -68,9 +69,7 @@ class Shared:
     def _told(self, up: bool, reason: str) -> None:
         if not up:
             self._away = True
-            self._log.warn(
-                "redis is away", place=self._redis.place, reason=reason, on_failure=self._redis.on_failure
-            )
+            self._log.warn("redis is away", place=self._redis.place, reason=reason, on_failure=self._redis.on_failure)
         elif self._away:
             self._away = False
             uncounted = 0 if self._door is None else self._door.uncounted

@@ -13,11 +13,13 @@ from collections.abc import Callable
 import msgspec
 
 from ferryllm_net.config.telemetry_settings import FileSettings
+from ferryllm_proto import ir
 from ferryllm_proto.actions import Record
+from ferryllm_proto.routing.keys import Refusal
 
 from .format import json_line_of, timestamp
 from .line_file import LineFile, Lost
-from .tally import refusal
+from .tally import reason_of, refusal
 
 
 class AuditEvent(msgspec.Struct, frozen=True):
@@ -62,6 +64,7 @@ class Audit:
 
     def __init__(self, settings: FileSettings, lost: Lost, *, now: Callable[[], float] = time.time) -> None:
         self._file = LineFile(settings, self._tell_lost)
+        self._closed = False
         self._lost = lost
         self._now = now
 
@@ -94,8 +97,25 @@ class Audit:
             )
         )
 
+    def turned_away(self, entry: str, refusal: Refusal, peer: str, request_id: str) -> None:
+        """Write down who was turned away where no exchange began: from lists of models, metrics, WebSockets."""
+        self(
+            AuditEvent(
+                self._now(),
+                "request.refused",
+                reason_of(refusal.reason, refusal.error),
+                peer=peer,
+                request_id=request_id,
+                entry=entry,
+                status=ir.STATUS[refusal.error.kind],
+            )
+        )
+
     async def aclose(self) -> None:
-        """Write what waits."""
+        """Write what waits, and that this was the end."""
+        if not self._closed:
+            self._closed = True
+            self.tell("gateway.stop")
         await self._file.aclose()
 
     def _tell_lost(self, count: int, reason: str) -> None:

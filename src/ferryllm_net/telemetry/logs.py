@@ -7,7 +7,7 @@ would mix what an embedding program logs with what the gateway does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Literal, Protocol
 
@@ -72,6 +72,12 @@ class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
     """Of the answer's body, on paths that pass as they are: what is not counted in tokens."""
     losses: int = 0
     """How many fields the translation dropped or degraded."""
+    attempts: int | None = None
+    """At providers; left out where there was one."""
+    key: str | None = None
+    """Id of the client's key."""
+    cost: int | None = None
+    """Nano-dollars."""
     error_kind: str | None = None
 
 
@@ -138,6 +144,11 @@ class Log:
         self._texts.clear()
         self._since = self._until = 0.0
         self._last_id = self._last = ""
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What reaches no stream."""
+        return self._secrets
 
     def enabled(self, level: Level) -> bool:
         """Whether an entry of `level` would be written: asked before computing something for one."""
@@ -217,6 +228,9 @@ class Log:
             "reasoning_tokens": done.reasoning_tokens,
             "sent_bytes": done.sent_bytes,
             "losses": done.losses,
+            "attempts": done.attempts,
+            "key": done.key,
+            "cost_usd": None if done.cost is None else dollars(done.cost),
             "error_kind": done.error_kind,
             "request_id": done.request_id,
         }
@@ -253,8 +267,15 @@ class Log:
             tokens += f" reasoning_tokens={done.reasoning_tokens}"
         if done.sent_bytes is not None:
             tokens += f" sent_bytes={done.sent_bytes}"
+        rest = f" losses={done.losses}"
+        if done.attempts is not None:
+            rest += f" attempts={done.attempts}"
+        if done.key is not None:
+            rest += f" {self._pair('key', done.key)}"
+        if done.cost is not None:
+            rest += f' cost_usd="{dollars(done.cost)}"'
         last = self._last if done.request_id is self._last_id else self._request(done.request_id)
-        return f"{self._opening()} {begin}{figures}{text}{tokens} losses={done.losses} {last}"
+        return f"{self._opening()} {begin}{figures}{text}{tokens}{rest} {last}"
 
     def entry(self, level: Level, message: str, fields: Mapping[str, Value | None]) -> None:
         """One entry with any keys; those whose value is None are left out."""
@@ -370,6 +391,12 @@ class Log:
             self._stream.flush()
         except (OSError, ValueError):  # ValueError: the stream was closed
             self.lost += 1
+
+
+def dollars(nanos: int) -> str:
+    """Nano-dollars as dollars, exactly: 0.000123456, 12.5, 0."""
+    whole, part = divmod(nanos, 1_000_000_000)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".")
 
 
 def _texts(secrets: Iterable[Secret]) -> list[str]:

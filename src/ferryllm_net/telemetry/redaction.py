@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ferryllm_net.config.telemetry_settings import RequestLogSettings
 from ferryllm_proto.policy.transforms import Find, TransformFault
@@ -64,13 +64,13 @@ NO_RULE = "(left out: a rule of [request_log] could not be applied)"
 
 
 class Redaction:
-    """The rules of ``settings``; ``secrets`` are those of the configuration."""
+    """The rules of ``settings``; ``secrets`` gives those of the configuration as it is then."""
 
-    def __init__(self, settings: RequestLogSettings, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, settings: RequestLogSettings, secrets: Callable[[], Iterable[str]] = tuple) -> None:
         self._headers = settings.headers
         self._paths = settings.paths
         self._patterns = settings.patterns
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
 
     def headers(self, found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """The fields, with `HIDDEN` for values that are not for everybody."""
@@ -85,7 +85,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Without secrets of known forms, and those of the configuration."""
-        text = without(text, self._secrets)
+        text = without(text, self._secrets())
         return _BEARER.sub(rf"\1{HIDDEN}", _KNOWN.sub(HIDDEN, text))
 
     def body(self, content: bytes, *, whole: bool) -> str:

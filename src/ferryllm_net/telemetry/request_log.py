@@ -28,7 +28,7 @@ Chance = Callable[[], float]
 class RequestLog:
     """Writes requests to the file of ``settings``. Raises OSError where it can not be opened.
 
-    ``secrets`` are texts that stand nowhere in it; ``lost`` hears of lines that are not in the file.
+    ``secrets`` gives texts that stand nowhere in it; ``lost`` hears of lines that are not in the file.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class RequestLog:
         lost: Lost,
         *,
         chance: Chance,
-        secrets: Iterable[str] = (),
+        secrets: Callable[[], Iterable[str]] = tuple,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings

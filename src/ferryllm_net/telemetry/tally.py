@@ -218,6 +218,11 @@ def refusal(record: Record) -> str | None:
     return _KINDS.get(record.error.kind)
 
 
+def reason_of(word: str, error: ir.Error) -> str:
+    """The same for a refusal of the ``word`` that has no record: those without a key of their own have none."""
+    return word or _KINDS.get(error.kind, error.kind.value)
+
+
 _KINDS = {ir.ErrorKind.AUTHENTICATION: "unauthorized", ir.ErrorKind.PERMISSION: "forbidden"}
 
 

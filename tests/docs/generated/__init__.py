@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ferryllm_net.config.reference import reference_page
 
-from . import cli, compatibility, diagrams, endpoints, errors, limits, log_lines, mock, vendors
+from . import cli, compatibility, diagrams, endpoints, errors, ledger, limits, log_lines, mock, vendors
 
 DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"
 
@@ -17,6 +17,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/configuration.md": reference_page,
     "reference/endpoints.md": endpoints.page,
     "reference/errors.md": errors.page,
+    "reference/ledger.md": ledger.page,
     "reference/limits.md": limits.page,
     "reference/log-lines.md": log_lines.page,
     "reference/mock.md": mock.page,

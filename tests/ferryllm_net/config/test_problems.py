@@ -70,3 +70,13 @@ def test_warnings_alone_raise_nothing() -> None:
 )
 def test_nearest_finds_slips_and_nothing_else(word: str, near: str | None) -> None:
     assert nearest(word, ["listen", "base_url", "name"]) == near
+
+
+def test_a_part_is_refused_by_what_is_refused_in_it_where_the_user_wrote_it() -> None:
+    report = Report(lambda path: ("f", None, key_text(path)))
+    report.redirect(("providers", 1), ("models", "m"), {"base_url": "endpoint"})
+    report.error(("providers", 1, "base_url"), "no")
+    report.warn(("providers", 0, "type"), "odd")
+    assert report.refused_within(("providers", 1))
+    assert not report.refused_within(("providers", 0))
+    assert not report.refused_within(("providers", 10))

@@ -9,7 +9,7 @@ import pickle
 import msgspec
 import pytest
 
-from ferryllm_net.config.secret import Secret, header_fault
+from ferryllm_net.config.secret import Secret, header_fault, secrets_in
 
 VALUE = "sk-planted-4711"
 
@@ -77,3 +77,17 @@ def test_what_a_header_cannot_carry_is_named_and_not_shown(value: str, fault: st
 
 def test_a_plain_key_is_fit_for_a_header() -> None:
     assert header_fault("sk-ant_api03.AbC/+=~ x") is None
+
+
+class Table(msgspec.Struct, frozen=True):
+    name: str
+    key: Secret | None
+    more: tuple[Table, ...] = ()
+    named: dict[str, Secret] = {}
+
+
+def test_secrets_are_found_wherever_they_stand() -> None:
+    one, two, three = Secret("one"), Secret("two"), Secret("three")
+    table = Table("a", one, (Table("b", None, (), {"x": two}), Table("c", three)))
+    assert list(secrets_in(table)) == [one, two, three]
+    assert list(secrets_in(["text", 5, None])) == []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from ferryllm_net.config import load_settings
 from ferryllm_net.config.base_url import parse_base_url
 from ferryllm_net.config.load import default_settings
 from ferryllm_net.config.resolve import provider_settings

@@ -9,12 +9,14 @@ import msgspec
 import pytest
 import trustme
 
+from ferryllm_net.admission import MemoryDoor
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.listener_schema import Limits as LimitKeys
 from ferryllm_net.config.schema import Auth, Config, Provider, Route, Server
 from ferryllm_net.gateway.app import App, Ids, own_id
 from ferryllm_net.http import TLS, Limits
 from ferryllm_proto.loss import LossPolicy
+from ferryllm_proto.routing.keys import Ask
 from support import certificates
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 from support.wired import answer, app, whole, wired
@@ -100,11 +102,14 @@ def load(folder: pathlib.Path, server: dict[str, Any], provider: dict[str, Any],
 
 def decides(one: App) -> dict[str, Any]:
     """Everything that an app and its exchanges decide by."""
+    assert isinstance(one.door, MemoryDoor)
     return {
         "limits": one.limits,
         "providers": one.gateway.providers,
         "access": one.gateway.access,
         "body_limit": one.gateway.body_limit,
+        "rules": (one.gateway.retry, one.routing.health.rules("p"), one.routing.bounds, one.door.gate.rules),
+        "desk": [(demand.scope, demand.rate) for demand in one.desk.demands(None, Ask("m", 1, 1))],
         # ProviderSettings is left out on purpose: what stays there alone, nobody obeys.
         "upstreams": [
             (up.origin, up.headers, up.timeouts, up.provider.target("/v1/models")) for up in one.upstreams.values()
@@ -134,6 +139,12 @@ SERVER: dict[str, Any] = {
     "reasoning_policy": "cap",
     "default_reasoning_effort": "low",
     "max_reasoning_effort": "medium",
+    "retry_attempts": 3,
+    "retry_backoff_ms": 7,
+    "circuit_breaker_failures": 4,
+    "circuit_breaker_cooldown_secs": 8,
+    "rate_limit_per_minute": 600,
+    "max_concurrent_requests": 5,
 }
 SERVER_TABLES = {
     "limits": "[server.limits]\nheader_kb = 7",
@@ -222,12 +233,16 @@ PROVIDER: dict[str, Any] = {
     "idle_timeout_secs": 44,
     "total_timeout_secs": 55,
     "vendor": "groq",
+    "requests_per_minute": 70,
+    "tokens_per_minute": 80,
+    "max_concurrency": 9,
 }
 
 TABLES = {
     "quirks": "[providers.quirks]\nimages = false",
     "models": '[[providers.models]]\nmatch = "*"\nstop = false',
     "headers": '[providers.headers]\nforce = { "x-a" = "1" }',
+    "breaker": "[providers.breaker]\nfailures = 6",
 }
 """Keys of a provider that are tables."""
 
@@ -258,6 +273,25 @@ ROUTE_POLICIES = {
 }
 
 
+ROUTING = {
+    "targets": '[[routes.targets]]\nprovider = "p"\nweight = 2\n[[routes.targets]]\nprovider = "q"',
+    "balance": 'balance = "least_busy"\n[[routes.targets]]\nprovider = "p"\n[[routes.targets]]\nprovider = "q"',
+    "fallback_providers": 'provider = "p"\nfallback_providers = ["q"]',
+    "retry": 'provider = "p"\nretry = { attempts = 5 }',
+    "timeouts": 'provider = "p"\ntimeouts = { idle_secs = 3 }',
+    "affinity": 'provider = "p"\naffinity = { ttl_secs = 60 }',
+}
+
+
+@pytest.mark.parametrize("key", sorted(ROUTING))
+def test_everything_that_a_route_says_of_its_targets_decides(tmp_path: pathlib.Path, key: str) -> None:
+    second = '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://q.example"\n[[routes]]\nmatch = "*"\n'
+    routes = [
+        app(load(tmp_path, {}, {}, second + more)).gateway.routes.routes[0] for more in ('provider = "p"', ROUTING[key])
+    ]
+    assert routes[0] != routes[1]
+
+
 @pytest.mark.parametrize("key", sorted(ROUTE_POLICIES))
 def test_every_policy_of_a_route_decides(tmp_path: pathlib.Path, key: str) -> None:
     plain = '[[routes]]\nmatch = "*"\nprovider = "p"\n'
@@ -273,6 +307,7 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
         "rewrite_model",
         "loss_policy",
         *ROUTE_POLICIES,
+        *ROUTING,
     }
     second = '[[providers]]\nname = "q"\ntype = "openai"\nbase_url = "https://q.example"\n'
     routes = (
@@ -291,11 +326,12 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
 
 def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
     assert {field.name for field in msgspec.structs.fields(Auth)} == {"enabled", "api_keys_env"}
-    on = app(load(tmp_path, {}, {}, '[auth]\nenabled = true\napi_keys_env = "CLIENTS"')).gateway.access
-    off = app(load(tmp_path, {}, {}, '[auth]\nenabled = false\napi_keys_env = "CLIENTS"')).gateway.access
-    assert len(on.key_digests) == 1
-    assert CLIENT_KEY.encode() not in on.key_digests[0]
-    assert off.key_digests == ()
+    on = app(load(tmp_path, {}, {}, '[auth]\nenabled = true\napi_keys_env = "CLIENTS"')).gateway.keys
+    off = app(load(tmp_path, {}, {}, '[auth]\nenabled = false\napi_keys_env = "CLIENTS"')).gateway.keys
+    assert on is not None
+    (key,) = on
+    assert CLIENT_KEY.encode() not in key.digest
+    assert off is None
 
 
 def test_the_sections_are_those_that_are_tried_here() -> None:
@@ -303,7 +339,9 @@ def test_the_sections_are_those_that_are_tried_here() -> None:
     # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py, test_passthrough.py, test_policies.py,
     # config/test_models_form.py
     policies = {"reasoning", "prompt_cache", "headers", "transforms", "cors", "models"}
-    tried_elsewhere = {"logging", "metrics", "responses", "passthrough", *policies}
+    # test_relay.py, test_limits.py, config/test_routing.py
+    relay = {"retry", "breaker", "affinity", "hints", "limits"}
+    tried_elsewhere = {"logging", "metrics", "responses", "passthrough", *policies, *relay}
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 

@@ -32,7 +32,7 @@ def redaction(
         tuple((find, "#") for find in found if find is not None),
         tuple(one for one in substitutes if one is not None),
     )
-    return Redaction(settings, [secret] if secret else [])
+    return Redaction(settings, lambda: [secret] if secret else [])
 
 
 CREDENTIALS = [
