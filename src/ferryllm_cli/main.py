@@ -15,7 +15,7 @@ COMMANDS = {
     "mock": LazyCommand("ferryllm_cli.mock", "Run a provider that answers from a script."),
     "keys": LazyCommand("ferryllm_cli.keys", "Make, list, change and take back the keys of clients."),
     "bench": LazyCommand("ferryllm_cli.bench", "Measure a gateway under load."),
-    "usage": LazyCommand("ferryllm_cli.usage", "Show what was used: requests, tokens and cost, out of the ledger."),
+    "usage": LazyCommand("ferryllm_cli.usage", "Show what was used: requests, tokens and cost."),
     "prices": LazyCommand("ferryllm_cli.prices", "Show what a model costs, and by which list."),
     "version": LazyCommand("ferryllm_cli.version", "Print the version."),
 }

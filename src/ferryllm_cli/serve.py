@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -36,8 +37,8 @@ Examples:
 
 \b
 SIGTERM and SIGINT drain: no new connections, running answers finish (server.drain_timeout_secs); a second signal
-stops at once. SIGHUP reads configuration, keys and TLS certificate again. Exit status: 0 stopped, 1 failed, 2 wrong usage,
-3 configuration invalid, 5 address in use.
+stops at once. SIGHUP reads configuration, keys and TLS certificate again, as a change of their files does.
+Exit status: 0 stopped, 1 failed, 2 wrong usage, 3 configuration invalid, 5 address in use.
 """
 
 
@@ -77,7 +78,7 @@ def command(
     from ferryllm_net.config import ConfigError, find_config
     from ferryllm_net.config.configuration import Configuration
 
-    own = os.environ.get("FERRYLLM_WORKER") is None
+    worker = _worker()
     flags: dict[str, Any] = {
         "listen": listen or None,
         "log_level": log_level,
@@ -87,17 +88,29 @@ def command(
         "backend": backend,
     }
     try:
-        configuration = Configuration(find_config(config, os.environ, Path.cwd()), os.environ, **flags)
+        if worker is not None and worker.source is not None:
+            configuration = Configuration(Path(worker.source), os.environ, text=worker.text, **flags)
+        else:
+            configuration = Configuration(find_config(config, os.environ, Path.cwd()), os.environ, **flags)
         settings = configuration.load()
     except ConfigError as fault:
         print_problems(fault.problems)
         raise SystemExit(exit_codes.CONFIG_INVALID) from None
-    if own:  # of workers, the parent has said it
+    if worker is None:  # of workers, the parent has said it
         print_problems(settings.warnings)
-    raise SystemExit(_run(configuration, settings, quiet))
+    raise SystemExit(_run(configuration, settings, worker, quiet))
 
 
-def _run(configuration: Configuration, settings: Settings, quiet: bool) -> int:
+def _worker() -> Worker | None:
+    """What this process is as a worker; None where it is none."""
+    if os.environ.get("FERRYLLM_WORKER") is None:
+        return None
+    from ferryllm_net.gateway.worker import Worker
+
+    return Worker.from_environment(os.environ)
+
+
+def _run(configuration: Configuration, settings: Settings, worker: Worker | None, quiet: bool) -> int:
     import anyio
 
     from ferryllm_net.config.secret import secrets_in
@@ -106,6 +119,9 @@ def _run(configuration: Configuration, settings: Settings, quiet: bool) -> int:
 
     secrets = secrets_in(settings)
     log = Log.from_settings(settings.logging, sys.stderr, os.environ, now=time.time, secrets=secrets)
+    if hasattr(signal, "SIGHUP"):
+        # Until somebody listens to it. It would end a gateway that is starting, which reads everything anyway.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     backend, options = settings.server.backend, {}
     if backend == "uvloop":
         if not _has_uvloop():
@@ -113,7 +129,9 @@ def _run(configuration: Configuration, settings: Settings, quiet: bool) -> int:
             return exit_codes.FAILURE
         backend, options = "asyncio", {"use_uvloop": True}
     try:
-        status: int = anyio.run(_serve, configuration, settings, log, quiet, backend=backend, backend_options=options)
+        status: int = anyio.run(
+            _serve, configuration, settings, log, worker, quiet, backend=backend, backend_options=options
+        )
     except OSError as exc:
         where = getattr(exc, "address", None) or settings.server.listen
         if exc.errno == errno.EADDRINUSE:
@@ -150,11 +168,9 @@ def _settle() -> None:
     gc.set_threshold(10_000, 5, 5)
 
 
-async def _serve(configuration: Configuration, settings: Settings, log: Log, quiet: bool) -> int:
-    from ferryllm_net.gateway.worker import Worker
+async def _serve(configuration: Configuration, settings: Settings, log: Log, worker: Worker | None, quiet: bool) -> int:
     from ferryllm_net.reload import Reload, orders
 
-    worker = Worker.from_environment(os.environ)
     reload = Reload(configuration, settings, log, watch=worker is None)
     if worker is None and settings.server.workers > 1:
         return await _supervise(settings, log, quiet, reload)

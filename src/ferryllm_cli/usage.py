@@ -86,7 +86,10 @@ def command(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show what was used: requests, tokens and cost, out of the ledger."""
+    """Show what was used: requests, tokens and cost.
+
+    It is read from the ledger of the configuration, while the gateway runs or not.
+    """
     from ferryllm_net.ledger.ledger import MAX_GROUPS, By, Filter
 
     if as_json and as_csv:

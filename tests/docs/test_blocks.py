@@ -22,7 +22,7 @@ from support.processes import gateway
 KEYS = dict.fromkeys(
     ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "FERRYLLM_API_KEYS"),
     "not-a-key-1234",
-)
+) | {"FERRYLLM_ADMIN_KEY": "not-an-admin-key-5678", "CI_KEY": "no-key-of-ci-9012", "HOME": "/home/nobody"}
 
 _CLAUDE = "$ ANTHROPIC_BASE_URL=http://127.0.0.1:3000 ANTHROPIC_API_KEY=any claude"
 _CLAUDE_PONG = _CLAUDE + ' --bare --print --model demo "Reply with one word: pong"'

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+
 import pytest
 
 from docs.generated import DOCS, PAGES
 from docs.generated.diagrams import mermaid
+from docs.pages import ROOT
 from ferryllm_cli.main import COMMANDS
 from ferryllm_proto import __version__
 from ferryllm_proto.translate import State
@@ -14,6 +18,32 @@ from ferryllm_proto.translate import State
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_up_to_date(name: str) -> None:
     assert (DOCS / name).read_text() == PAGES[name](), "run: python docs/generate.py"
+
+
+def test_every_line_of_the_log_has_its_row() -> None:
+    page = PAGES["reference/log-lines.md"]()
+    found: set[str] = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        found |= set(messages(ast.parse(path.read_text())))
+    assert len(found) > 40
+    assert {message for message in found if f"| `{message}` |" not in page} == set()
+
+
+def messages(tree: ast.AST) -> Iterator[str]:
+    """The texts in it that a call makes an entry of the log."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        first, called = node.args[0], node.func
+        if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+            continue
+        if isinstance(called, ast.Name) and called.id == "Note":
+            yield first.value
+        if isinstance(called, ast.Attribute) and called.attr in ("debug", "info", "warn", "error", "note"):
+            owner = called.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+            if name in ("log", "_log") and "%s" not in first.value:  # else it is the standard library's
+                yield first.value
 
 
 def test_every_command_has_a_section() -> None:

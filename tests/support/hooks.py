@@ -27,7 +27,7 @@ def log() -> tuple[Log, io.StringIO]:
 
 def url_hook(port: int, **fields: Any) -> HookSettings:
     """A hook that posts to a server on ``port``."""
-    hook = HookSettings("bill", HookUrl("http", "127.0.0.1", port, Secret("/in?key=k-1")), Secret(SECRET))
+    hook = HookSettings("bill", HookUrl("http", "127.0.0.1", port, hidden=Secret("/in?key=k-1")), Secret(SECRET))
     return msgspec.structs.replace(hook, **fields)
 
 

@@ -159,7 +159,8 @@ class Credentials:
             if not all(self._report.accepted((*at, name)) for name in ("file", "path", "url_path")):
                 continue
             if file.suffix.lower() not in SUFFIXES:
-                self._report.error((*at, "file"), f"expected a file called {' or '.join(SUFFIXES)}", "name its settings")
+                expected = f"expected a file called {' or '.join(SUFFIXES)}"
+                self._report.error((*at, "file"), expected, "name the program's settings")
                 continue
             try:
                 read = self._read(file, MAX_WATCHED_FILE, keys=True)

@@ -59,6 +59,8 @@ class Loaded(NamedTuple):
     environ: Mapping[str, str]
     base: Path
     locate: Locate
+    text: str | None = None
+    """The file as it was read; None where there is none."""
 
     def refresh(self, current: Sequence[ProviderSettings]) -> Refreshed:
         """Read the keys of the providers again, and nothing else. What cannot be read is as in ``current``."""
@@ -80,11 +82,12 @@ class Refreshed(NamedTuple):
     """Errors alone: of warnings the start has told."""
 
 
-def load_file(path: Path, environ: Mapping[str, str], flags: Flags) -> Loaded:
-    """As `load_settings`, which see."""
+def load_file(path: Path, environ: Mapping[str, str], flags: Flags, text: str | None = None) -> Loaded:
+    """As `load_settings`, which see; ``text`` counts in place of what the file holds now."""
     stamp = look(str(path))  # before it is read: a change in between is seen, at worst twice
     try:
-        document, places = read(read_text(path), path.name)
+        text = read_text(path) if text is None else text
+        document, places = read(text, path.name)
     except FormatFault as fault:
         raise read_failed(path, fault.line, str(fault), fault.mend) from None
     overrides = Overrides(environ)
@@ -102,14 +105,14 @@ def load_file(path: Path, environ: Mapping[str, str], flags: Flags) -> Loaded:
     config = validate(_overridden(document, flags), report)
     base = path.absolute().parent
     settings = resolve(config, environ, base, report)
-    if open_to_all(path.stat().st_mode):
+    if open_to_all(_mode(path)):
         for place in _written_keys(document):
             if report.accepted(place):
                 report.warn(place, "every user of this machine can read this file", f"chmod 600 {path}")
     report.raise_errors()
     files = (SourceFile(str(path.absolute()), stamp), *settings.files)
     settings = msgspec.structs.replace(settings, source=str(path), files=files, warnings=report.warnings)
-    return Loaded(settings, config, environ, base, locate)
+    return Loaded(settings, config, environ, base, locate, text)
 
 
 def default_settings(
@@ -223,6 +226,13 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise read_failed(path, line, "not UTF-8", "save the file with the encoding UTF-8") from None
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:  # it has gone since it was read
+        return 0
 
 
 def _written_keys(document: Mapping[str, object]) -> list[KeyPath]:

@@ -22,10 +22,10 @@ from .policy_schema import Cors, Effort, Headers, ModelEntry, PromptCache, Reaso
 from .postgres_schema import Postgres
 from .prices_schema import PriceAs, Prices
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
-from .routing_schema import Affinity, Breaker, Hints, Retry
-from .routing_schema import Route as Route
 from .redis_schema import Redis
 from .reload_schema import Reload
+from .routing_schema import Affinity, Breaker, Hints, Retry
+from .routing_schema import Route as Route
 from .telemetry_schema import Audit, Metrics, RequestLog
 from .usage_schema import Usage
 

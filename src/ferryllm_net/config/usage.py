@@ -25,6 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MIN_KEY = 16
+"""Characters of a part of a path from which on it may be a key: services' have 20 and more."""
 _EXAMPLE = 'as in "https://usage.example.com/ferryllm"'
 
 
@@ -116,11 +118,13 @@ def _url(
         return None
     if split.scheme == "http" and not is_loopback(split.hostname):
         report.warn(at, f"usage travels to {split.hostname} unencrypted", "use https")
-    target = (split.path or "/") + (f"?{split.query}" if split.query else "")
+    target, hidden = split.path or "/", None
+    if split.query or any(len(part) >= MIN_KEY for part in target.split("/")):
+        target, hidden = "/", Secret(target + (f"?{split.query}" if split.query else ""))
     port = port or (443 if split.scheme == "https" else 80)
     proxy = resolve_proxy(None, split.scheme, split.hostname, port, environ, path, report)
     ca_file = _ca_file(hook, split.scheme, path, credentials, report)
-    return HookUrl("https" if split.scheme == "https" else "http", split.hostname, port, Secret(target), ca_file, proxy)
+    return HookUrl("https" if split.scheme == "https" else "http", split.hostname, port, target, hidden, ca_file, proxy)
 
 
 def _ca_file(hook: UsageHook, scheme: str, path: KeyPath, credentials: Credentials, report: Report) -> str | None:

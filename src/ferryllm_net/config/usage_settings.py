@@ -18,11 +18,18 @@ class HookUrl(msgspec.Struct, frozen=True):
     scheme: Literal["http", "https"]
     host: str
     port: int
-    target: Secret
-    """Path and query: many services keep their key there."""
+    path: str = "/"
+    hidden: Secret | None = None
+    """Path and query in place of ``path``, where there may be a key in them: many services keep it there. A short path
+    is none, and what is a secret is made illegible wherever the log has it."""
     ca_file: str | None = None
     """Absolute path; None for the authorities of the system."""
     proxy: ProxySettings | None = None
+
+    @property
+    def target(self) -> str:
+        """What is asked for there."""
+        return self.path if self.hidden is None else self.hidden.reveal()
 
 
 class HookSettings(msgspec.Struct, frozen=True):

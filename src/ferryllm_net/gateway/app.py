@@ -65,7 +65,6 @@ class App:
         self.limits = limits or building.http_limits(settings)
         self.parts = parts or Parts()
         """Closed by who opened them."""
-        self.prices = self.parts.prices
         self.book = self._keys(settings)
         """Keys of clients."""
         self.desk = building.desk(settings, self.book)
@@ -164,6 +163,7 @@ class App:
             if old is not None and old.key_id != building.key_id(provider):
                 self.routing.health.mended(provider.name)
         self.settings = after
+        self.metrics.keys = after.metrics.keys
         self.book = self._keys(after)
         self.upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
         self._see()
@@ -184,7 +184,7 @@ class App:
 
     def change_prices(self, prices: PriceTable) -> None:
         """Count costs by other prices from now on."""
-        self.prices = prices
+        self.parts.prices = prices
         self._see()
 
     def provider_key(self, name: str, secret: Secret) -> None:

@@ -39,5 +39,30 @@ def changed(before: Settings, after: Settings) -> tuple[Settings, tuple[str, ...
     )
 
 
+MAX_NAMED = 100
+"""Names of one change that are told of: a configuration that is written anew has thousands."""
+
+
+def differing(before: Settings, after: Settings) -> tuple[str, ...]:
+    """What of the settings is not the same, by its name in the file: tables, of some of them the entries."""
+    out: list[str] = []
+    for name in before.__struct_fields__:
+        old, new = getattr(before, name), getattr(after, name)
+        if name in _NO_SETTINGS or old == new:
+            continue
+        if name == "server":
+            differs = [field for field in old.__struct_fields__ if getattr(old, field) != getattr(new, field)]
+            out += [f"server.{_WRITTEN.get(field, field)}" for field in differs]
+        elif name in _NAMED:
+            olds, news = ({getattr(one, _NAMED[name]): one for one in found} for found in (old, new))
+            differs = [one for one in {**olds, **news} if olds.get(one) != news.get(one)]
+            out += [f"{name}.{one}" for one in differs] or [name]
+        else:
+            out.append(name)
+    return (*out[:MAX_NAMED], f"and {len(out) - MAX_NAMED} more") if len(out) > MAX_NAMED else tuple(out)
+
+
+_NAMED = {"providers": "name", "routes": "match"}
+"""Tables whose entries are named, and by which key."""
 _WRITTEN = {"listeners": "listen", "body_limit_bytes": "body_limit_mb", "tls": "tls_cert"}
 """How the file calls what the settings call otherwise."""

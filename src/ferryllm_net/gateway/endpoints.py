@@ -46,7 +46,7 @@ class Endpoints:
     async def answer(self, entry: Entry, request: Request, respond: Responder, request_id: str) -> None:
         """Answer ``request``, whose entry is no exchange."""
         who = None if self._is_public(entry) else self.identify(request)
-        if type(who) is Refusal:
+        if isinstance(who, Refusal):
             audit = self._app.parts.audit
             if audit is not None:
                 audit.turned_away(entry.dialect, who, request.peer[0] or "", request_id)

@@ -63,6 +63,7 @@ from ferryllm_proto.inputs import (
     UpstreamHead,
     UpstreamLost,
 )
+from ferryllm_proto.stages import State
 
 from .visit import Visit
 
@@ -132,6 +133,11 @@ class Interpreter:
         self._written = False
         """The ledger has its record."""
         self._over = False
+
+    @property
+    def answering(self) -> bool:
+        """Whether a provider's answer is under way."""
+        return self._exchange.state is State.ANSWERING
 
     # --- being woken ---
 

@@ -6,6 +6,8 @@ the function that opens it, and only where the settings ask for it: what nobody 
 
 from __future__ import annotations
 
+import functools
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -27,13 +29,19 @@ if TYPE_CHECKING:
     from ferryllm_net.ledger import Ledger
     from ferryllm_net.postgres import Database
     from ferryllm_net.redis.shared import Shared
-    from ferryllm_proto.routing.keys import Desk
+    from ferryllm_net.telemetry.audit import Audit
+    from ferryllm_net.telemetry.request_log import RequestLog
+    from ferryllm_proto.routing.keys import Desk, KeyBook
     from ferryllm_proto.routing.pricing import PriceTable
 
     from .app import App
 
 CLOSE_SECS = 2.0
 """How long a part may take to close, where it does not say so itself: what keeps files needs milliseconds."""
+
+
+LINES_SECS = 5.0
+"""The same for files of lines, which wait for a slow disk themselves."""
 
 
 class Parts:
@@ -56,6 +64,9 @@ class Parts:
         self.prices: PriceTable | None = None
         """What requests cost; None: nobody wants to know."""
         self.hooks: Hooks | None = None
+        self.audit: Audit | None = None
+        self.request_log: RequestLog | None = None
+        self._count_lost: Callable[[str, int], object] | None = None
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
 
     async def open(self, settings: Settings, log: Log) -> None:
@@ -112,16 +123,58 @@ class Parts:
         if settings.admin.enabled:
             from ferryllm_net.admin import Admin
 
-            self.admin = Admin(self.keys.store, settings.admin.digest, self.keys.refresh, log)
+            self.admin = Admin(
+                self.keys.store, settings.admin.digest, self.keys.refresh, log, audit=lambda: self.audit
+            )
 
     async def _open_listeners(self, settings: Settings, log: Log) -> None:
         """What hears of requests: usage hooks, the audit log, the log of requests."""
+        if settings.audit is not None:
+            from ferryllm_net.telemetry.audit import Audit
+
+            self.audit = Audit(settings.audit, functools.partial(self._lost, log, "audit"))
+            self.keep("audit log", self.audit.aclose, LINES_SECS)
+            self.audit.tell("gateway.start")
+        if settings.request_log is not None:
+            from ferryllm_net.telemetry.request_log import RequestLog
+
+            self.request_log = RequestLog(
+                settings.request_log,
+                functools.partial(self._lost, log, "requests"),
+                chance=random.random,
+                secrets=lambda: log.secrets,
+            )
+            self.keep("request log", self.request_log.aclose, LINES_SECS)
         if settings.hooks:
             from ferryllm_net.hooks import DRAIN_SECS, open_hooks
 
             self.hooks = await open_hooks(settings.hooks, log, self.ledger, settings.ledger)
             if self.hooks is not None:
                 self.keep("usage hooks", self.hooks.aclose, DRAIN_SECS + CLOSE_SECS)
+
+    def _lost(self, log: Log, which: str, count: int, reason: str) -> None:
+        log.warn("log entries lost", log=which, entries=count, reason=reason)
+        if self._count_lost is not None:
+            self._count_lost(which, count)
+
+    def _change_keys(self, app: App, tasks: anyio.abc.TaskGroup, book: KeyBook) -> None:
+        """Let other clients in; quotas that are new begin with what the ledger knows."""
+        from ferryllm_net.keys.live import gained
+
+        new = gained(app.book, book) if self.ledger is not None else None
+        app.change_keys(book)
+        if new is not None and (len(new) or new.projects):
+            tasks.start_soon(self._restore_new, app, new)
+
+    async def _restore_new(self, app: App, book: KeyBook) -> None:
+        from ferryllm_net.ledger.ledger import LedgerError
+        from ferryllm_net.ledger.upkeep import restore_quotas
+
+        assert self.ledger is not None
+        try:
+            await restore_quotas(self.ledger, book, app.door.restore, time.time())
+        except LedgerError as exc:
+            app.log.warn("new quotas begin at nothing", reason=str(exc))
 
     async def restore(self, app: App) -> None:
         """Let quotas begin where they were, before anybody is let in. Raises `LedgerError`."""
@@ -136,6 +189,7 @@ class Parts:
         server has drained; what must still be said or written then is for their `aclose`."""
         tasks.start_soon(app.sweep_responses)
         tasks.start_soon(gauges.tell_workers, app)
+        self._count_lost = lambda which, count: app.metrics.count("log_lost", count, log=which)
         if self.redis is not None:
             self.redis.start(app, tasks)
         if self.prices is not None:
@@ -143,11 +197,12 @@ class Parts:
 
             tasks.start_soon(keep_prices, app.settings.prices, app.change_prices)
         if self.hooks is not None:
+            self.hooks.count_with(app.metrics.count)
             tasks.start_soon(self.hooks.run)
             if self.hooks.observes:
                 app.observers.append(self.hooks.observe)
         if self.keys is not None:
-            self.keys.apply = app.change_keys
+            self.keys.apply = functools.partial(self._change_keys, app, tasks)
             tasks.start_soon(self.keys.watch)
         if self.ledger is not None:
             from ferryllm_net.ledger.upkeep import keep_for

@@ -19,6 +19,7 @@ from ferryllm_net.telemetry import Log
 
 from . import gauges
 from .app import App
+from .changing import differing
 from .hangups import watch_hangups
 from .listening import Doors, Given, open_doors
 from .parts import Parts
@@ -129,6 +130,8 @@ async def serve(
 
 def _count(app: App, what: str, ok: bool) -> None:
     app.metrics.count("reloads", what=what, outcome="ok" if ok else "failed")
+    if not ok and app.parts.audit is not None:
+        app.parts.audit.tell("config.reload", f"{what} not used")
 
 
 def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> tuple[str, ...]:
@@ -136,7 +139,10 @@ def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> 
     needs a restart."""
     needs = [] if settings.server.listeners == asked else ["server.listen"]
     server = msgspec.structs.replace(settings.server, listeners=app.settings.server.listeners)
+    before = app.settings
     needs += app.change(msgspec.structs.replace(settings, server=server))
+    if app.parts.audit is not None:
+        app.parts.audit.tell("config.reload", changed=differing(before, app.settings))
     if app.parts.keys is None and settings.auth.enabled and settings.keys.store != "off":
         needs.append("keys.store")  # its keys were of no use so far, and nobody has read them
     return tuple(needs)

@@ -28,6 +28,10 @@ class Birth(msgspec.Struct, frozen=True):
     control: int
     """Descriptor of the worker's end."""
     given: tuple[Given, ...]
+    source: str | None = None
+    """The configuration's file; None where there is none."""
+    text: int | None = None
+    """Descriptor of its text, as the parent last read it well."""
 
 
 class Worker:
@@ -36,6 +40,9 @@ class Worker:
     def __init__(self, birth: Birth) -> None:
         self.number = birth.number
         self.given = birth.given
+        self.source = birth.source
+        self.text = None if birth.text is None else _read(birth.text)
+        """Of the configuration's file."""
         self._control = socket.socket(fileno=birth.control)
         self._control.setblocking(False)
         self._control.set_inheritable(False)
@@ -68,3 +75,8 @@ class Worker:
             if not words:
                 return
             self.heard(words)
+
+
+def _read(descriptor: int) -> str:
+    with open(descriptor, "rb") as file:
+        return file.read().decode()

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 
 import anyio
 import anyio.abc
@@ -49,7 +49,8 @@ async def supervise(
     (of one that a signal killed: 128 and its number).
 
     ``started`` is told where they listen once all accept connections. ``reload`` reads the configuration again, and all
-    of them do when it can be used. A worker that ends before it ever was ready ends all. Raises `ListenError`, before anything is started.
+    of them do when it can be used. A worker that ends before it ever was ready ends all. Raises `ListenError`, before
+    anything is started.
     """
     doors = open_doors(settings.server, environ, shared=True)
     try:
@@ -57,7 +58,7 @@ async def supervise(
             workers = Workers(settings, log, command, {**environ, "PROMETHEUS_MULTIPROC_DIR": counters}, doors)
             async with anyio.create_task_group() as tasks:
                 if reload is not None:
-                    reload.tell = workers.tell
+                    reload.tell, workers.text = workers.tell, reload.text
                     tasks.start_soon(reload.run)
                 if handle_signals:
                     await tasks.start(workers.pass_signals)
@@ -89,8 +90,11 @@ class Workers:
         """The worst so far."""
         self.processes: dict[int, anyio.abc.Process] = {}
         """By number, those that live."""
+        self.text: Callable[[], str | None] = _no_text
+        """The configuration that is served, for one that is started: what the file holds by then may be another one."""
         self._count = settings.server.workers
         self._given = tuple(doors.given(len(settings.server.listeners)))
+        self._source = settings.source
         self._log = log
         self._command = [*command]
         self._environ = environ
@@ -173,15 +177,19 @@ class Workers:
         """One process from its start to its end; its exit status."""
         ours, theirs = socket.socketpair()
         with ours:
-            with theirs:
-                birth = Birth(number, theirs.fileno(), self._given)
+            with theirs, _memory(self.text()) as text:
+                birth = Birth(number, theirs.fileno(), self._given, self._source, text)
                 process = await anyio.open_process(
                     self._command,
                     stdin=subprocess.DEVNULL,
                     stdout=None,
                     stderr=None,
                     env={**self._environ, VARIABLE: msgspec.json.encode(birth).decode()},
-                    pass_fds=[theirs.fileno(), *(fd for given in self._given for fd in given.descriptors)],
+                    pass_fds=[
+                        theirs.fileno(),
+                        *([] if text is None else [text]),
+                        *(fd for given in self._given for fd in given.descriptors),
+                    ],
                     # A terminal's Ctrl-C goes to all of its group; through us each gets it once.
                     start_new_session=True,
                 )
@@ -217,6 +225,23 @@ class Workers:
                 self._ready.add(number)
                 self._note()
                 return
+
+
+def _no_text() -> None:
+    return None
+
+
+@contextlib.contextmanager
+def _memory(text: str | None) -> Iterator[int | None]:
+    """A descriptor from which ``text`` can be read, which may hold keys: in no file that has a name."""
+    if text is None:
+        yield None
+        return
+    create = getattr(os, "memfd_create", None)  # of Linux
+    with tempfile.TemporaryFile() if create is None else open(create("ferryllm"), "w+b") as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file.fileno()
 
 
 def _send(process: anyio.abc.Process, number: int) -> None:

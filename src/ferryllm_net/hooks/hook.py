@@ -57,6 +57,8 @@ class Hook:
         self.name = name
         self.delivered = 0
         """Rows."""
+        self.count: Callable[[str, str, int], object] = _uncounted
+        """Told of what ends: ``hook_deliveries`` and ``hook_rows``, each with its outcome and how many."""
         self._source = source
         self._sink = sink
         self._log = log
@@ -93,7 +95,10 @@ class Hook:
             while rows := await self._source.take_last(self._batch):
                 await self._sink.deliver(rows)
                 await self._done(rows)
-        except (HookError, LedgerError, OSError) as exc:
+        except HookError as exc:
+            self.count("hook_deliveries", "failed", 1)
+            self._fail(str(exc))
+        except (LedgerError, OSError) as exc:
             self._fail(str(exc))
 
     async def aclose(self) -> None:
@@ -115,6 +120,7 @@ class Hook:
                 await self._sink.deliver(rows)
             except HookError as exc:
                 attempts += 1
+                self.count("hook_deliveries", "refused" if exc.refused else "failed", 1)
                 self._fail(str(exc))
                 if exc.refused or (attempts > self._retries and not self._source.lasting):
                     self._given_up += len(rows)
@@ -127,6 +133,8 @@ class Hook:
 
     async def _done(self, rows: Sequence[Row]) -> None:
         self.delivered += len(rows)
+        self.count("hook_deliveries", "ok", 1)
+        self.count("hook_rows", "delivered", len(rows))
         if self._failing:
             self._failing = False
             self._log.info("usage hook delivers again", hook=self.name)
@@ -145,4 +153,9 @@ class Hook:
         new = self.dropped - self._told
         if new:
             self._told += new
+            self.count("hook_rows", "dropped", new)
             self._log.warn("usage not delivered", hook=self.name, rows=new, dropped=self._told)
+
+
+def _uncounted(event: str, outcome: str, number: int) -> None:
+    """Where nobody counts."""

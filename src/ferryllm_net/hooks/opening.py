@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -43,6 +44,11 @@ class Hooks:
         for waiting in self._waiting:
             waiting.add(row)
 
+    def count_with(self, count: Callable[..., None]) -> None:
+        """Count what becomes of deliveries by ``count`` (`Metrics.count`)."""
+        for hook in self.hooks:
+            hook.count = functools.partial(_count, count, hook.name)
+
     async def run(self) -> None:
         """Deliver; runs until cancelled."""
         async with anyio.create_task_group() as tasks:
@@ -65,6 +71,10 @@ class Hooks:
             await hook.aclose()
         if self._pool is not None:
             await self._pool.aclose()
+
+
+def _count(count: Callable[..., None], hook: str, event: str, outcome: str, number: int) -> None:
+    count(event, number, hook=hook, outcome=outcome)
 
 
 async def open_hooks(

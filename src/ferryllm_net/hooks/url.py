@@ -43,7 +43,7 @@ class UrlSink:
                 auth = ProxyAuth(url.proxy.user.reveal(), url.proxy.password.reveal() if url.proxy.password else "")
             proxy = Proxy(url.proxy.scheme, url.proxy.host, url.proxy.port, auth)
         self._origin = Origin(url.scheme, url.host, url.port, TLS(ca_file=url.ca_file), proxy=proxy)
-        self._target = url.target.reveal()
+        self._target = url.target
         self._secret = None if settings.secret is None else settings.secret.reveal()
         self._timeouts = Timeouts(connect_secs=secs, head_secs=secs, idle_secs=secs, total_secs=secs)
         self._pool = pool

@@ -7,14 +7,16 @@ be asked the keys stay as they were read last: better an hour of old limits than
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from ferryllm_net.config.auth_settings import AuthSettings
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.routing.keys import ClientKey, KeyBook
+from ferryllm_proto.routing.quota import Period, Quota, Unit
 
 from .opening import book
 from .store import KeyStore, KeyStoreError
@@ -111,6 +113,36 @@ class LiveKeys:
         if not self._failing:  # once, not every two seconds
             self._log.warn("key store failed: keys stay as they were read last", reason=reason)
         self._failing = True
+
+
+def gained(before: KeyBook, after: KeyBook) -> KeyBook:
+    """The quotas of ``after`` whose like their owners did not have in ``before``: nothing is counted of these yet, and
+    the ledger may know what was used. A quota that is only raised or lowered goes on with its count."""
+    kinds = {key.id: _kinds(key.quotas) for key in before if key.quotas}
+    keys = [
+        msgspec.structs.replace(key, quotas=new)
+        for key in after
+        if key.quotas and (new := _others(key.quotas, kinds.get(key.id, _NONE)))
+    ]
+    shared = {name: _kinds(one.quotas) for name, one in before.projects.items()}
+    projects = [
+        msgspec.structs.replace(one, quotas=new)
+        for name, one in after.projects.items()
+        if (new := _others(one.quotas, shared.get(name, _NONE)))
+    ]
+    return KeyBook(keys, projects)
+
+
+_Kind = tuple[Unit, Period, int]
+_NONE: frozenset[_Kind] = frozenset()
+
+
+def _kinds(quotas: Sequence[Quota]) -> frozenset[_Kind]:
+    return frozenset((quota.unit, quota.period, quota.offset) for quota in quotas)
+
+
+def _others(quotas: Sequence[Quota], known: frozenset[_Kind]) -> tuple[Quota, ...]:
+    return tuple(quota for quota in quotas if (quota.unit, quota.period, quota.offset) not in known)
 
 
 def _nobody(book: KeyBook) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ferryllm_net.stores.responses import StoreError
 from ferryllm_proto.policy.key_text import PREFIX
 
 from .stored import Loaded, StoredKey, StoredProject
@@ -25,7 +26,7 @@ KEPT_SECS = 90 * 86_400.0
 that nobody knows. The store itself keeps it, for reports."""
 
 
-class KeyStoreError(Exception):
+class KeyStoreError(StoreError):
     """A store could not do what was asked. The message says what and where."""
 
 

@@ -1,6 +1,7 @@
 -- Whether a request may go on: every quota, every limit and every place, all of them or none. Behind buckets.lua.
 --
--- KEYS  the record of this admission, the place of its session, then those of leases, buckets and quotas
+-- KEYS  the record of this admission, the place of its session (without one the record again: in a cluster every key
+--       has to be one), then those of leases, buckets and quotas
 -- ARGV  time in microseconds (empty: the server's), id, milliseconds of a lease, milliseconds of the record,
 --       how many leases, buckets, quotas; then for each
 --         lease   how many there may be
@@ -20,7 +21,7 @@ local now = clock(ARGV[1])
 local id, lease, kept = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local leases, buckets, quotas = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local key, arg = 2, 7
-local place = KEYS[2] ~= '' and redis.call('GET', KEYS[2])
+local place = KEYS[2] ~= KEYS[1] and redis.call('GET', KEYS[2])
 
 local function next_arg()
   arg = arg + 1

@@ -101,8 +101,8 @@ def written(
 ) -> tuple[list[Value], list[Value]]:
     """Keys and arguments of the script. ``restored`` is what the ledger knows: index of the quota to amount and
     beginning of the period; None: there is no ledger to ask. ``now``, in microseconds, is for tests."""
-    place = "" if question.session is None else names.place(question.session)
-    keys: list[Value] = [names.record(id), place]
+    record = names.record(id)
+    keys: list[Value] = [record, record if question.session is None else names.place(question.session)]
     arguments: list[Value] = [
         "" if now is None else now,
         id,

@@ -24,6 +24,9 @@ BATCH = 64
 """Things told at once: some hundred microseconds of the server's time, in which it does nothing else."""
 MARK_MS = 600_000
 """Milliseconds that the mark of a batch stays: far longer than one is told again and again while Redis is there."""
+GATHER_SECS = 0.005
+"""How long something waits for others to be told with it: under load that is most of the cost, and a place that is free
+five milliseconds later is nothing to requests of seconds."""
 RETRY_SECS = 0.2
 MAX_REFUSALS = 25
 """How often a batch is told again that the server refuses: five seconds of a full memory, or of a replica that is about
@@ -61,6 +64,8 @@ class Later:
         self.lost = 0
         """Things that were never told."""
         self.done: Callable[[], None] | None = None
+        self.failed: Callable[[str], None] | None = None
+        """Told of each batch that was not taken, for the metrics."""
 
     def __len__(self) -> int:
         return len(self._waiting) + (len(self._batch[1]) if self._batch else 0)
@@ -125,6 +130,8 @@ class Later:
                 next_renewal = anyio.current_time() + self._every
                 await self._renew()
             if self._waiting or self._batch:
+                if len(self._waiting) < BATCH:
+                    await anyio.sleep(GATHER_SECS)
                 if not await self._tell():
                     with anyio.move_on_at(next_renewal):
                         await anyio.sleep(RETRY_SECS)
@@ -146,9 +153,11 @@ class Later:
         mark, ops = self._batch
         try:
             await self._call(mark, ops)
-        except RedisAwayError:
-            return False
-        except RedisError:
+        except RedisError as exc:
+            if self.failed is not None:
+                self.failed("settlement")
+            if isinstance(exc, RedisAwayError):
+                return False
             self._refusals += 1
             if self._refusals >= MAX_REFUSALS:
                 self.lost += len(ops)

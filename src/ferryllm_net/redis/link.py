@@ -7,6 +7,7 @@ that comes while it is away is told so at once.
 
 from __future__ import annotations
 
+import os
 import random
 import ssl
 from collections.abc import Callable, Sequence
@@ -14,9 +15,10 @@ from typing import Union
 
 import anyio
 import anyio.abc
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis.connection import BaseConnection, TCPConnection, TCPLocation, UnixDomainSocketConnection
 from coredis.connection import UnixDomainSocketLocation as SocketLocation
-from coredis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, ResponseError
+from coredis.exceptions import AuthenticationError, AuthorizationError, MovedError, NoScriptError, ResponseError
 from coredis.exceptions import ConnectionError as Lost
 
 from ferryllm_net.config.redis_settings import RedisSettings
@@ -54,6 +56,9 @@ class Link:
         self._settings = settings
         self._told = told
         self._connection: BaseConnection | None = None
+        self._moved: tuple[str, int] | None = None
+        """The node of a cluster that has our keys, where it is not the one that was named."""
+        self._moving = False
         self._late = 0
         self._reason = "not connected yet"
         self._said: bool | None = None
@@ -75,7 +80,8 @@ class Link:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep a connection until cancelled. It has started when the first attempt is over, whatever came of it."""
         pause = FIRST_PAUSE
-        self._tried = anyio.Event()
+        if self._tried.is_set():  # it ran before
+            self._tried = anyio.Event()
 
         def begun() -> None:
             if not self._tried.is_set():
@@ -86,8 +92,11 @@ class Link:
             if await self._live(begun):
                 pause = FIRST_PAUSE
             self._connection = None
-            self._say(False)
             begun()
+            if self._moving:  # to the node that was named
+                self._moving = False
+                continue
+            self._say(False)
             await anyio.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -124,6 +133,13 @@ class Link:
                 return found
         except NoScriptError:
             raise
+        except MovedError as exc:
+            # A node of a cluster names the one that has our slot; all our keys are in one, so it is asked from now on.
+            self._moved, self._moving = (exc.host or self._settings.host, exc.port), True
+            self._reason = "the cluster has moved its keys"
+            connection.invalidate("moved")
+            self.failures += 1
+            raise RedisAwayError(f"Redis at {self._settings.place} is away: {self._reason}", sent=False) from None
         except ResponseError as exc:
             # The type alone, or a word such as OOM: the text may quote a key.
             word = str(exc).split(" ")[0]
@@ -169,6 +185,7 @@ class Link:
                     begun()
             if fault is not None:
                 self._reason = _words(fault)
+                self._moved = None
         return useful
 
     def _made(self) -> BaseConnection:
@@ -185,7 +202,7 @@ class Link:
             )
         context = ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None
         return TCPConnection(
-            TCPLocation(settings.host, settings.port),
+            TCPLocation(*(self._moved or (settings.host, settings.port))),
             db=settings.db,
             username=settings.username,
             password=password,
@@ -213,6 +230,11 @@ async def _hold(
     except Exception as exc:
         if not started.told:
             task_status.started(exc)
+    finally:
+        # It closes its streams only where it got as far as to use them.
+        for value in vars(connection).values():
+            if isinstance(value, (MemoryObjectReceiveStream, MemoryObjectSendStream)):
+                value.close()
 
 
 class _Started(anyio.abc.TaskStatus[None]):
@@ -236,6 +258,6 @@ def _words(fault: Exception) -> str:
     inner = getattr(fault, "exceptions", None)
     if inner:
         return _words(inner[0])
-    if isinstance(fault, OSError) and fault.strerror:
-        return fault.strerror.lower()
+    if isinstance(fault, OSError) and fault.errno:
+        return os.strerror(fault.errno).lower()  # asyncio writes the address into its own words
     return "it does not answer" if isinstance(fault, TimeoutError) else type(fault).__name__

@@ -95,7 +95,7 @@ class RedisResponses:
         while True:
             found = await self._call("sweep", self._oldest(now), SWEPT)
             assert isinstance(found, list)
-            looked, gone = found
+            looked, gone = int(found[0]), int(found[1])
             total += gone
             if looked < SWEPT:
                 return total

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.abc
 
 from ferryllm_net.config import ResponsesSettings, Settings
 from ferryllm_net.stores.responses import Bounds
 from ferryllm_net.telemetry import Log
+from ferryllm_proto.notes import circuits
 from ferryllm_proto.routing.breaker import Change
 from ferryllm_proto.routing.keys import Desk
 
@@ -62,7 +64,7 @@ class Shared:
         if self._store_link is not None:
             tasks.start_soon(self._store_link.run)
         if self._door is not None:
-            self._door.failed = lambda kind: app.metrics.count("redis_failures", kind=kind)
+            self._door.failed = self._door.later.failed = lambda kind: app.metrics.count("redis_failures", kind=kind)
             tasks.start_soon(self._door.run)
         tasks.start_soon(Hints(self._link, self._names, lambda: app.routing.health, self._heard).run)
 
@@ -76,9 +78,5 @@ class Shared:
             self._log.info("redis is back", place=self._redis.place, requests_without=uncounted)
 
     def _heard(self, change: Change) -> None:
-        self._log.info(
-            "provider left alone, as another process does",
-            provider=change.provider,
-            model=change.model,
-            state=change.state.value,
-        )
+        for note in circuits((change,), anyio.current_time()):
+            self._log.warn(note.name, **note.fields, by="another process")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import anyio
 import anyio.to_thread
 
-from ferryllm_net.config import ConfigError, Problem, Severity, Settings
+from ferryllm_net.config import ConfigError, Problem, Settings, Severity
 from ferryllm_net.config.configuration import Configuration
 from ferryllm_net.config.file_stamp import FileStamp, look
 from ferryllm_net.config.secret import secrets_in
@@ -59,6 +59,10 @@ class Reload:
         self._watch = Watch(settings.files)
         self._asked = Order(0)
         self._ask = anyio.Event()
+
+    def text(self) -> str | None:
+        """The configuration's file as it counts now, for workers that are started; None where there is none."""
+        return self._configuration.text
 
     def ask(self, order: Order) -> None:
         """Let this be read again soon, whether it has changed or not."""

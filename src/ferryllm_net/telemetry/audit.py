@@ -19,7 +19,6 @@ from ferryllm_proto.routing.keys import Refusal
 
 from .format import json_line_of, timestamp
 from .line_file import LineFile, Lost
-from .tally import reason_of, refusal
 
 
 class AuditEvent(msgspec.Struct, frozen=True):
@@ -32,7 +31,7 @@ class AuditEvent(msgspec.Struct, frozen=True):
     ``project.change``, ``project.remove``; ``admin.refused`` for a wrong admin key or a page of another site;
     ``config.reload``; ``gateway.start``, ``gateway.stop``; ``audit.lost``."""
     outcome: str
-    """``done``, or why it was not: for requests the word of `tally.refusal`, else the type of the error."""
+    """``done``, or why it was not: for requests the word of `Refusal.reason`, else the type of the error."""
     subject: str = ""
     """Id of the key, or name of the project; for what failed what was asked for, up to 100 characters."""
     name: str = ""
@@ -78,10 +77,9 @@ class Audit:
 
     def refused(self, record: Record, peer: str) -> None:
         """Write it down where ``record`` is of a request that was turned away before a provider was asked."""
-        reason = refusal(record)
+        reason, key = record.refused, record.key
         if reason is None:
             return
-        key = record.key
         self(
             AuditEvent(
                 self._now(),
@@ -103,7 +101,7 @@ class Audit:
             AuditEvent(
                 self._now(),
                 "request.refused",
-                reason_of(refusal.reason, refusal.error),
+                refusal.reason,
                 peer=peer,
                 request_id=request_id,
                 entry=entry,

@@ -110,7 +110,8 @@ LOSSES = Family(
 REFUSED = Family(
     "ferryllm_refused",
     _C,
-    "Requests that were turned away before a provider was asked, by the limit or the rule that did.",
+    "Requests that were turned away before a provider was asked: `key`, `revoked`, `expired`, `browser`, `model`, "
+    "`provider`, `quota`, `limit`, `busy`.",
     ("reason",),
 )
 TOKENS = Family(
@@ -176,6 +177,7 @@ EVENTS: dict[str, Family] = {
     for family in (
         Family("ferryllm_ledger_failures", _C, "Writes to the ledger that failed or took too long.", ("kind",)),
         Family("ferryllm_hook_deliveries", _C, "Usage hooks by how their call ended.", ("hook", "outcome")),
+        Family("ferryllm_hook_rows", _C, "Rows for usage hooks, delivered and dropped.", ("hook", "outcome")),
         Family(
             "ferryllm_redis_failures", _C, "Questions to Redis that were not answered, by what was asked.", ("kind",)
         ),
@@ -235,7 +237,7 @@ DERIVED = (
 
 OPEN_CONNECTIONS = Family("ferryllm_open_connections", _G, "Connections of clients, that of the scrape included.")
 EXCHANGES = Family("ferryllm_exchanges_running", _G, "Requests that are being answered.")
-STREAMS = Family("ferryllm_streams_running", _G, "Of these, those whose answer has begun to flow.")
+STREAMS = Family("ferryllm_streams_running", _G, "Of these, those whose provider has begun to answer.")
 UPSTREAM_CONNECTIONS = Family(
     "ferryllm_upstream_connections", _G, "Connections to providers, in use or kept for reuse.", ("state",)
 )

@@ -22,7 +22,7 @@ from .cells import SHARED, Cell, Cells, Numbers, SharedCells, add
 from .families import BUILD, EVENTS, WORKERS, Family
 from .tally import Tally
 
-Read: TypeAlias = Callable[[], "float | Mapping[str | tuple[str, ...], float]"]
+Read: TypeAlias = Callable[[], "float | Mapping[str, float] | Mapping[tuple[str, ...], float]"]
 """Looks when somebody asks: a number, or one for each value, or values, of the gauge's labels."""
 
 

@@ -108,9 +108,8 @@ class Tally:
                 self._source.cell(f.LOSSES, record.entry, provider, loss.disposition._value_)[0] += 1
         if record.queued is not None:
             _put(self._source.cell(f.QUEUE_WAIT), f.WAITS, record.queued)
-        reason = refusal(record)
-        if reason is not None:
-            self._source.cell(f.REFUSED, reason)[0] += 1
+        if record.refused is not None:
+            self._source.cell(f.REFUSED, record.refused)[0] += 1
         if self.keys and record.key is not None:
             self._keyed(record, record.key.id, outcome)
 
@@ -204,26 +203,6 @@ class Tally:
 
 
 TOKEN_KINDS = ("input", "cache_read", "cache_write", "output", "reasoning")
-
-
-def refusal(record: Record) -> str | None:
-    """Why a request was turned away before a provider was asked, in one word; None where it was not.
-
-    A limit or a rule of the desk, ``unauthorized`` for a key that is none, ``forbidden`` for a page of a browser.
-    """
-    if record.refused is not None:
-        return record.refused
-    if record.error is None or record.attempts:
-        return None
-    return _KINDS.get(record.error.kind)
-
-
-def reason_of(word: str, error: ir.Error) -> str:
-    """The same for a refusal of the ``word`` that has no record: those without a key of their own have none."""
-    return word or _KINDS.get(error.kind, error.kind.value)
-
-
-_KINDS = {ir.ErrorKind.AUTHENTICATION: "unauthorized", ir.ErrorKind.PERMISSION: "forbidden"}
 
 
 def _spend(provider: _Provider, usage: ir.Usage, output: int | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ferryllm_net.config.reference import reference_page
 
-from . import cli, compatibility, diagrams, endpoints, errors, ledger, limits, log_lines, mock, vendors
+from . import cli, compatibility, diagrams, endpoints, errors, ledger, limits, log_lines, metrics, mock, vendors
 
 DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"
 
@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/ledger.md": ledger.page,
     "reference/limits.md": limits.page,
     "reference/log-lines.md": log_lines.page,
+    "reference/metrics.md": metrics.page,
     "reference/mock.md": mock.page,
     "reference/vendors.md": vendors.page,
     "explanation/diagrams.md": diagrams.page,

@@ -47,7 +47,10 @@ _WORDS = {
         "with the reasons. With `server.check_providers` every provider must also answer `GET /v1/models` within 3 "
         "seconds, whatever it answers."
     ),
-    Operation.METRICS: "Counters in the text format of Prometheus; 404 unless `metrics.enabled` is set.",
+    Operation.METRICS: (
+        "[Numbers](metrics.md) in the text format of Prometheus, without a key where `metrics.public` is set; 404 "
+        "unless `metrics.enabled` is."
+    ),
     Operation.ROOT: "200, the program's name.",
     Operation.ADMIN: ("Keys and projects, under the [admin key](admin.md) alone; 404 unless `admin.enabled` is set."),
 }
@@ -158,6 +161,6 @@ def page() -> str:
 def _row(methods: tuple[str, ...], path: str, entry: Entry) -> str:
     shaped = path.startswith("/v1/models")
     dialect = "the asking client's" if shaped else "" if entry.public or path == "/metrics" else f"`{entry.dialect}`"
-    key = "no" if entry.public else "yes"
+    key = "its own" if entry.operation is Operation.ADMIN else "no" if entry.public else "yes"
     method = ", ".join(method for method in methods if method != "HEAD")
     return f"| {method} | `{path}` | {dialect} | {key} | {_WORDS[entry.operation]} |"

@@ -33,7 +33,7 @@ _PLAIN = {
     "user": "Of the key.",
     "project": "Of the key.",
     "stream": "Whether the client asked for a stream.",
-    "attempts": "At providers, `tries` included that are no longer listed.",
+    "attempts": "At providers, all of them.",
     "error_kind": "One of the [kinds](errors.md).",
     "error_code": "The code that the client got, or that the provider gave.",
     "cache_read_tokens": "Input that a prompt cache had.",
@@ -70,6 +70,11 @@ def _fields(struct: str) -> list[tuple[str, str, bool, str]]:
         kind, _, none = ast.unparse(node.annotation).partition(" | ")
         words = ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            words = " ".join(str(after.value.value).split()).replace("``", "`").replace("|", "\\|")
+            words = (
+                " ".join(str(after.value.value).split())
+                .replace("``", "`")
+                .replace("None where", "NULL where")
+                .replace("see `Try`", "see below")
+            )
         out.append((node.target.id, _TYPES[kind], bool(none), words or _PLAIN[node.target.id]))
     return out

@@ -33,6 +33,17 @@ _TAIL = """
 | `incoming request` | info | The body was read: the client's dialect, its model, whether it wants a stream. |
 | `resolved route` | info | A route was found: the client's name of the model, the provider's, the provider. |
 | `sending chat request` | info | The request leaves for the provider. |
+| `upstream request attempt failed` | info, warn | No content came: why, and in `next` what comes now. |
+| `retrying upstream request` | info | The same provider is asked once more, after `wait_ms`. |
+| `trying fallback provider` | info | Another provider or model is asked, and why. |
+| `provider circuit opened` | warn | Nobody asks this provider, model or key for so many seconds. |
+| `provider circuit half-open after cooldown` | info | One request tries it. |
+| `provider circuit closed` | warn | It answered: everybody may ask again. |
+| `provider failed` | warn | It was not reached, or its answer broke; where and why. |
+| `applied reasoning policy` | info | The effort that the client asked for, and the one that was sent. |
+| `dropped stripped system line prefixes` | info | How many lines of the system prompt a policy left out. |
+| `relocated dynamic system prefix context` | info | How many bytes of the system prompt a policy moved to the end. |
+| `prompt cache observation` | info | What the provider's prompt cache did: tokens, and the part of them that it had. |
 | `backend response ok` | info | The provider began a good answer; milliseconds since the request was sent. |
 | `request completed` | info, warn, error | The request is over. Not for models, health and readiness. |
 | `translation losses` | debug | What the translation degraded or dropped, with the reasons. |
@@ -51,6 +62,30 @@ _TAIL = """
 | `api key reloaded from watched file` | info | So a file of `key_watch`. |
 | `base url reloaded from watched file` | info | It names another base URL. |
 | `reload failed` | error | A fault of the gateway itself: the type of the exception. |
+| `prices found` | info | Which list of prices holds, and how many the configuration has of its own. |
+| `no price list, so costs are unknown` | warn | There is none or it can not be read: why, and what to do. |
+| `usage hook failed` | warn | A delivery was not taken, and why; it is tried again. One line for an outage. |
+| `usage hook delivers again` | info | It is over. |
+| `usage not delivered` | warn | So many rows were dropped now, and so many in all. |
+| `responses store failed` | warn | Responses could not be kept or found, and why. |
+| `ledger row not written yet` | warn | An answer goes out before its row is durable, and why. |
+| `ledger not pruned` | warn | Old rows stay for now, and why. |
+| `key store failed` | warn | The admin API could not use the keys' store. |
+| `key store failed: keys stay as they were read last` | warn | Changes elsewhere are not seen until it is back. |
+| `key store is back` | info | They are. |
+| `provider left alone, as another process does` | info | Its breaker opened there; Redis told of it. |
+| `keys read again` | debug | The keys' store has changed. |
+| `keys not read again` | warn | A change of the admin API counts here later than it should. |
+| `redis is away` | warn | What its loss means is in `[redis] on_failure`. |
+| `redis is back` | info | Limits are shared again. |
+| `log entries lost` | warn | So many could not be [written](../howto/audit.md), and why. |
+| `other workers do not show the gauges of this one` | warn | [Metrics](../howto/metrics.md) lack them, and why. |
+| `not closed` | warn | At the end a part took too long, or failed. |
+| `everyone who reaches the gateway can use the providers' keys` | warn | Other machines reach it, without `[auth]`. |
+| `ferryllm workers started` | info | All workers accept. |
+| `worker started` | info | One of them does. |
+| `worker ended` | error | It was not told to: it is started again after so many seconds. |
+| `stopping workers` | info | The parent passes a signal on. |
 | `draining` | info | The first signal came: running requests may finish. |
 | `stopping now` | warn | The second signal came. |
 | `request handler failed` | error | A fault of the gateway itself: the type of the exception and its place. |
@@ -70,6 +105,9 @@ _TAIL = """
 | `cache_read_tokens`, `cache_write_tokens`, `reasoning_tokens` | Parts of them, where the provider says so. |
 | `sent_bytes` | Of the answer's body, on [paths that pass as they are](../howto/passthrough.md). |
 | `losses` | How many fields the translation degraded or dropped. |
+| `attempts` | How often providers were asked, where it was not once. |
+| `key` | Id of the client's key. |
+| `cost_usd` | Dollars, where prices are known. |
 | `error_kind` | See [errors](errors.md). |
 | `request_id` | What the client sent as `x-request-id`, else one made here; it goes back to the client. |
 
@@ -115,6 +153,9 @@ def example(form: str) -> str:
             output_tokens=87,
             cache_read_tokens=1024,
             losses=1,
+            attempts=2,
+            key="key_0123456789ab",
+            cost=1_957_500,
         )
     )
     return stream.getvalue()

@@ -37,11 +37,11 @@ def put(path: Path, text: str) -> None:
     new.rename(path)
 
 
-def prepared(folder: Path, **flags: object) -> Configuration:
+def prepared(folder: Path, **flags: str) -> Configuration:
     put(folder / "f.toml", CONFIG)
     put(folder / "a.key", "first-key-of-a")
     put(folder / "b.json", '{"key": "first-key-of-b"}')
-    return Configuration(folder / "f.toml", {}, **flags)
+    return Configuration(folder / "f.toml", {}, text=None, **flags)
 
 
 def test_the_command_line_counts_at_every_load(tmp_path: Path) -> None:
@@ -82,6 +82,21 @@ def test_a_key_that_can_not_be_read_leaves_its_provider_and_spares_the_others(tm
     assert after.provider("a") == before.provider("a")
     assert after.provider("b").api_key == Secret("next-key-of-b")
     assert [provider.name for provider in after.providers] == [provider.name for provider in before.providers]
+
+
+def test_a_text_that_is_given_counts_for_the_first_load(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    text = CONFIG.replace("127.0.0.1:0", "127.0.0.1:5")
+    configuration = Configuration(tmp_path / "f.toml", {}, text=text)
+    assert configuration.text is None
+    assert configuration.load().server.listen.port == 5
+    assert configuration.text == text
+    assert configuration.load().server.listen.port == 0
+    assert configuration.text == CONFIG
+    put(tmp_path / "f.toml", "[server\n")
+    with pytest.raises(ConfigError):
+        configuration.load()
+    assert configuration.text == CONFIG, "what counts"
 
 
 def test_the_environment_alone_is_a_configuration_too() -> None:

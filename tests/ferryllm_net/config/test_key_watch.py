@@ -56,7 +56,9 @@ def test_a_path_is_names_with_dots_between_them(text: str, parts: tuple[str, ...
     assert path_parts(text) == parts
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", 'a."b', 'a"b', '"a"b', 'a.""', " ", "a." * MAX_PARTS + "a"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", 'a."b', 'a"b', '"a"b', 'a.""', " ", "a." * MAX_PARTS + "a"]
+)
 def test_anything_else_is_no_path(text: str) -> None:
     with pytest.raises(ValueError, match="not a dotted path"):
         path_parts(text)

@@ -43,11 +43,23 @@ def test_a_url_is_taken_apart_and_its_path_kept_as_a_secret(tmp_path: Path) -> N
         443,
         9,
     )
-    assert hook.url.target.reveal() == "/in?key=k-1"
+    assert hook.url.target == "/in?key=k-1"
     assert hook.secret is not None
     assert hook.secret.reveal() == "s3cret-s3cret"
     assert "k-1" not in repr(hook)
     assert "s3cret" not in repr(hook)
+
+
+@pytest.mark.parametrize(
+    ("target", "hidden"),
+    [("/ferryllm", False), ("/in/0123456789abcdef", True), ("/in?a=b", True), ("", False)],
+)
+def test_a_path_that_may_hold_a_key_is_a_secret_and_a_plain_one_is_none(
+    target: str, hidden: bool, tmp_path: Path
+) -> None:
+    (hook,) = load(f'[[usage.hooks]]\nurl = "https://h.example{target}"\n', tmp_path).hooks
+    assert hook.url is not None
+    assert (hook.url.hidden is not None, hook.url.target) == (hidden, target or "/")
 
 
 def test_hooks_without_a_name_are_called_by_kind_and_place(tmp_path: Path) -> None:

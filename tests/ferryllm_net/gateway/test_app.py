@@ -325,7 +325,8 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
-    assert {field.name for field in msgspec.structs.fields(Auth)} == {"enabled", "api_keys_env"}
+    elsewhere = {"keys", "projects"}  # test_client_keys.py, config/test_auth_keys.py
+    assert {field.name for field in msgspec.structs.fields(Auth)} - elsewhere == {"enabled", "api_keys_env"}
     on = app(load(tmp_path, {}, {}, '[auth]\nenabled = true\napi_keys_env = "CLIENTS"')).gateway.keys
     off = app(load(tmp_path, {}, {}, '[auth]\nenabled = false\napi_keys_env = "CLIENTS"')).gateway.keys
     assert on is not None
@@ -336,12 +337,12 @@ def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
 
 def test_the_sections_are_those_that_are_tried_here() -> None:
     sections = {field.name for field in msgspec.structs.fields(Config)}
-    # telemetry/test_logs.py, test_endpoints.py, test_stored_responses.py, test_passthrough.py, test_policies.py,
+    # telemetry/test_logs.py, test_telemetry.py, test_stored_responses.py, test_passthrough.py, test_policies.py,
     # config/test_models_form.py
     policies = {"reasoning", "prompt_cache", "headers", "transforms", "cors", "models"}
-    # test_relay.py, test_limits.py, config/test_routing.py
-    relay = {"retry", "breaker", "affinity", "hints", "limits"}
-    tried_elsewhere = {"logging", "metrics", "responses", "passthrough", *policies, *relay}
+    # test_relay.py, test_limits.py, test_client_keys.py, config/test_routing.py
+    relay = {"retry", "breaker", "affinity", "hints", "limits", "keys", "admin"}
+    tried_elsewhere = {"logging", "metrics", "audit", "request_log", "responses", "passthrough", *policies, *relay}
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 

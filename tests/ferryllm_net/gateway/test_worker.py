@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -34,6 +35,19 @@ def test_the_variable_is_read_once_and_not_handed_on() -> None:
         assert (worker.number, worker.given) == (2, GIVEN)
         assert environ == {"OTHER": "1"}
         assert not worker._control.get_inheritable()
+        worker._control.close()
+
+
+def test_the_text_of_the_configuration_is_read_from_its_descriptor(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    (tmp_path / "f").write_text("[server]\n")
+    with ours, theirs:
+        descriptor = os.open(tmp_path / "f", os.O_RDONLY)
+        birth = Birth(1, os.dup(theirs.fileno()), GIVEN, "ferryllm.toml", descriptor)
+        worker = Worker(birth)
+        assert (worker.source, worker.text) == ("ferryllm.toml", "[server]\n")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
         worker._control.close()
 
 

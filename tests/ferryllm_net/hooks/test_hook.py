@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections import Counter
 
 import anyio
 import pytest
@@ -60,6 +61,8 @@ async def test_a_batch_is_given_up_and_said_to_be(refused: bool, attempts: int) 
     sink, (logger, text) = Kept(fails=attempts, refused=refused), log()
     waiting = filled(2)
     hook = Hook("bill", waiting, sink, logger, batch=9, retries=2)
+    counted: Counter[tuple[str, str]] = Counter()
+    hook.count = lambda event, outcome, number: counted.update({(event, outcome): number})
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hook.run)
         with anyio.fail_after(10):
@@ -69,6 +72,12 @@ async def test_a_batch_is_given_up_and_said_to_be(refused: bool, attempts: int) 
         await sink.wait(1)
         tasks.cancel_scope.cancel()
     assert (sink.ids, hook.dropped, hook.delivered) == (["next"], 2, 1)
+    assert counted == {
+        ("hook_deliveries", "refused" if refused else "failed"): attempts,
+        ("hook_deliveries", "ok"): 1,
+        ("hook_rows", "dropped"): 2,
+        ("hook_rows", "delivered"): 1,
+    }
     assert "usage not delivered" in text.getvalue()
 
 

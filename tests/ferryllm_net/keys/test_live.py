@@ -14,15 +14,15 @@ from ferryllm_net.config.auth_settings import AuthSettings
 from ferryllm_net.config.secret import Secret
 from ferryllm_net.keys import issuing
 from ferryllm_net.keys.bounds import Bounds
-from ferryllm_net.keys.live import LiveKeys
+from ferryllm_net.keys.live import LiveKeys, gained
 from ferryllm_net.keys.sqlite import SqliteKeys
 from ferryllm_net.keys.store import KeyStoreError
 from ferryllm_net.keys.stored import Loaded
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.policy.access import key_digest
 from ferryllm_proto.routing.keys import ClientKey, KeyBook, KeyLimits, Project
+from ferryllm_proto.routing.quota import Period, Quota, Unit
 
-pytestmark = pytest.mark.anyio
 NOW = 1_800_000_000.0
 SETTINGS = AuthSettings(
     True, (Secret("seed"),), (ClientKey("ci", b"c" * 32, "ci"),), (Project("web", KeyLimits(requests_per_minute=1)),)
@@ -53,6 +53,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await store.aclose()
 
 
+@pytest.mark.anyio
 async def test_the_book_has_the_keys_of_the_configuration_and_of_the_store(rig: Rig) -> None:
     made = await issuing.create(rig.store, "laptop", now=NOW)
     book = await rig.live.start()
@@ -62,6 +63,7 @@ async def test_the_book_has_the_keys_of_the_configuration_and_of_the_store(rig: 
         assert book.find(key_digest(text)) is not None
 
 
+@pytest.mark.anyio
 async def test_changes_elsewhere_come_with_the_next_look_and_nothing_without_one(rig: Rig) -> None:
     await rig.live.start()
     assert await rig.live.refresh() is False
@@ -79,6 +81,7 @@ async def test_changes_elsewhere_come_with_the_next_look_and_nothing_without_one
     assert len(rig.books) == 4
 
 
+@pytest.mark.anyio
 async def test_a_project_of_the_configuration_stands_before_that_of_the_store(rig: Rig) -> None:
     await issuing.create_project(rig.store, "web", Bounds(requests_per_minute=9), now=NOW)
     await issuing.create_project(rig.store, "api", Bounds(requests_per_minute=9), now=NOW)
@@ -86,6 +89,7 @@ async def test_a_project_of_the_configuration_stands_before_that_of_the_store(ri
     assert {name: one.limits.requests_per_minute for name, one in book.projects.items()} == {"web": 1, "api": 9}
 
 
+@pytest.mark.anyio
 async def test_a_store_that_was_put_back_is_read_as_a_whole(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         await issuing.create(rig.store, name, now=NOW)
@@ -104,6 +108,7 @@ async def test_a_store_that_was_put_back_is_read_as_a_whole(rig: Rig, monkeypatc
     assert rig.names() == {"env-1", "ci", "one"}
 
 
+@pytest.mark.anyio
 async def test_while_the_store_fails_the_keys_stay_and_it_is_said_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,12 +146,14 @@ async def _watch(live: LiveKeys) -> None:
     await live.watch(every=0)
 
 
+@pytest.mark.anyio
 async def test_a_store_that_fails_at_the_start_is_a_fault(rig: Rig) -> None:
     await rig.live.store.aclose()
     with pytest.raises(KeyStoreError, match="closed"):
         await rig.live.start()
 
 
+@pytest.mark.anyio
 async def test_other_settings_count_at_once(rig: Rig) -> None:
     await issuing.create(rig.store, "laptop", now=NOW)
     await rig.live.start()
@@ -154,3 +161,25 @@ async def test_other_settings_count_at_once(rig: Rig) -> None:
     await issuing.create(rig.store, "desk", now=NOW)
     await rig.live.refresh()
     assert rig.names() == {"laptop", "desk"}
+
+
+def test_only_quotas_of_a_new_kind_are_asked_of_the_ledger() -> None:
+    day, month = Quota(Unit.COST, Period.DAY, 5), Quota(Unit.COST, Period.MONTH, 9)
+    raised = Quota(Unit.COST, Period.DAY, 500)
+    before = KeyBook(
+        [ClientKey("a", b"a", quotas=(day,)), ClientKey("b", b"b", quotas=(day,)), ClientKey("c", b"c")],
+        [Project("p", quotas=(day,))],
+    )
+    after = KeyBook(
+        [
+            ClientKey("a", b"new text", quotas=(raised, month)),
+            ClientKey("b", b"b", quotas=(raised,)),
+            ClientKey("c", b"c"),
+            ClientKey("d", b"d", quotas=(day,)),
+        ],
+        [Project("p", quotas=(raised,)), Project("q", quotas=(month,))],
+    )
+    found = gained(before, after)
+    assert {key.id: key.quotas for key in found} == {"a": (month,), "d": (day,)}
+    assert {name: one.quotas for name, one in found.projects.items()} == {"q": (month,)}
+    assert len(gained(after, after)) == 0

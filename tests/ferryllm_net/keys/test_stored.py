@@ -24,7 +24,7 @@ KEY = StoredKey("key_1", "ci", 1.0, Terms("ada", "web", ("m*",), ("p",), Bounds(
 def test_each_text_is_a_key_of_the_same_id_and_terms() -> None:
     quota = (Quota(Unit.TOKENS, Period.DAY, 7),)
     one, other = client_keys(KEY)
-    assert one == ClientKey("key_1", b"n", "ci", "ada", "web", ("m*",), ("p",), KeyLimits(2), quota, True)
+    assert one == ClientKey("key_1", b"n", "ci", "ada", "web", ("m*",), ("p",), KeyLimits(2), quota, True, lasting=True)
     assert (other.id, other.digest, other.expires) == ("key_1", b"o", 50.0)
 
 

@@ -339,6 +339,6 @@ async def test_a_change_is_noticed_by_itself(tmp_path: Path, monkeypatch: pytest
     await desk.looks()
     async with desk.running():
         desk.write(port=14)
-        while len(desk.taken) < 2:
+        while len(desk.taken) < 2:  # noqa: ASYNC110 - nothing tells of a look
             await anyio.sleep(0.001)
     assert desk.taken[-1].provider("a").port == 14

@@ -132,9 +132,7 @@ class Scene(Running):
 
 
 @asynccontextmanager
-async def scene(
-    folder: Path, *, handle_signals: bool = False
-) -> AsyncIterator[tuple[Scene, Provider, Provider]]:
+async def scene(folder: Path, *, handle_signals: bool = False) -> AsyncIterator[tuple[Scene, Provider, Provider]]:
     first, second, out = Provider(), Provider(), io.StringIO()
     with anyio.fail_after(60):
         async with upstream(first.answer) as one, upstream(second.answer) as two, Pool() as pool:

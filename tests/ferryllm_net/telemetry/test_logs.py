@@ -10,7 +10,7 @@ import pytest
 
 from ferryllm_net.config import LoggingSettings, Secret
 from ferryllm_net.telemetry import Level, Log, RequestDone, Value, status_text
-from ferryllm_net.telemetry.logs import Outcome, wants_colour
+from ferryllm_net.telemetry.logs import MAX_OLD_SECRETS, Outcome, dollars, wants_colour
 from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, SECRETS, TOOL_CONTENT, leaks
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -121,14 +121,25 @@ def test_the_final_line_holds_all_that_is_known() -> None:
             reasoning_tokens=3,
             sent_bytes=70,
             losses=2,
+            attempts=3,
+            key="key_1",
+            cost=12_500_001_000,
         )
     )
     assert stream.getvalue().partition("INFO ")[2] == (
         'request completed entry="anthropic" outcome="ok" status="200 OK" latency_ms=900 ttfb_ms=300 '
         'display_model=claude-opus-4-6 backend_model=gpt-5.5 provider="openai" stream=true input_tokens=10 '
         "output_tokens=20 cache_read_tokens=5 cache_write_tokens=0 reasoning_tokens=3 sent_bytes=70 losses=2 "
-        "request_id=r-1\n"
+        'attempts=3 key="key_1" cost_usd="12.500001" request_id=r-1\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [(0, "0"), (1, "0.000000001"), (10**9, "1"), (10 * 10**9, "10"), (1_500_000_000, "1.5"), (123_000, "0.000123")],
+)
+def test_costs_are_exact(nanos: int, text: str) -> None:
+    assert dollars(nanos) == text
 
 
 @pytest.mark.parametrize(
@@ -276,3 +287,36 @@ def test_a_name_as_long_as_a_body_is_written_cut_and_not_remembered() -> None:
     held = sum(len(part) for key in log._texts for part in key if isinstance(part, str))
     assert held < 10_000
     assert max(map(len, stream.getvalue().splitlines())) < 2_000
+
+
+def test_a_log_goes_on_as_new_settings_ask() -> None:
+    stream = io.StringIO()
+    log = Log(stream, "info", now=lambda: 0.0, ansi=True)
+    log.debug("not said")
+    log.change(LoggingSettings("debug", "json", None), ())
+    log.debug("said", n=1)
+    log.change(LoggingSettings("warn", "text", False), ())
+    log.info("not said any more")
+    log.warn("plain")
+    first, second = stream.getvalue().splitlines()
+    assert json.loads(first)["message"] == "said"
+    assert second == "1970-01-01T00:00:00.000Z  WARN plain"
+
+
+def test_new_secrets_are_hidden_at_once_and_those_they_replaced_for_a_while() -> None:
+    stream = io.StringIO()
+    log = Log(stream, now=lambda: 0.0, secrets=[Secret(PROVIDER_KEY)])
+    for _ in range(2):
+        log.info("word", text=CLIENT_KEY)  # a text is remembered as it was formatted
+    settings = LoggingSettings("info", "text", None)
+    begun = stream.tell()
+    log.change(settings, [Secret(CLIENT_KEY)])
+    log.info("word", text=CLIENT_KEY)
+    log.info("word", text=PROVIDER_KEY)
+    assert leaks(stream.getvalue()[begun:]) == []
+    for number in range(MAX_OLD_SECRETS + 1):
+        log.change(settings, [Secret(f"secret-{number:04}")])
+    begun = stream.tell()
+    log.info("word", text=PROVIDER_KEY, other="secret-0010", now=f"secret-{MAX_OLD_SECRETS:04}")
+    assert PROVIDER_KEY in stream.getvalue()[begun:], "the oldest is given up"
+    assert "secret-0" not in stream.getvalue()[begun:]

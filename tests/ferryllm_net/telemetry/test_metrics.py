@@ -68,7 +68,8 @@ async def test_gauges_are_read_at_the_scrape_and_at_no_other_time() -> None:
 
     metrics.watch(f.TASKS, read)
     metrics.watch(f.UPSTREAM_CONNECTIONS, lambda: {"active": 2, "idle": 3})
-    metrics.watch(f.BREAKERS, lambda: {("one", "m", "open"): 1})
+    broken: dict[tuple[str, ...], float] = {("one", "m", "open"): 1}
+    metrics.watch(f.BREAKERS, lambda: broken)
     metrics.observe(RECORD)
     assert reads == []
     assert (await samples(metrics))["ferryllm_tasks",] == 41

@@ -65,7 +65,8 @@ def test_passwords_in_urls_and_bearers() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sk-short", "task-management-of-projects", "Bearer of news", "https://a.example:8080/x@y", "key_0123456789ab"]
+    "text",
+    ["sk-short", "task-management-of-projects", "Bearer of news", "https://a.example:8080/x@y", "key_0123456789ab"],
 )
 def test_ordinary_words_stay(text: str) -> None:
     assert redaction().text(text) == text
@@ -176,9 +177,7 @@ def test_a_pattern_that_fails_leaves_the_body_out() -> None:
     def fails(text: str) -> str:
         raise TransformFault("too long")
 
-    settings = RequestLogSettings(
-        FileSettings("x", None, 1), 1.0, False, frozenset(), 100, frozenset(), (), (fails,)
-    )
+    settings = RequestLogSettings(FileSettings("x", None, 1), 1.0, False, frozenset(), 100, frozenset(), (), (fails,))
     assert Redaction(settings).body(b"text", whole=True) == NO_RULE
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from ferryllm_net.telemetry import families as f
 from ferryllm_net.telemetry.cells import Cells, Numbers
-from ferryllm_net.telemetry.tally import Tally, refusal
+from ferryllm_net.telemetry.tally import Tally
 from ferryllm_proto import Disposition, Loss, ir
-from ferryllm_proto.actions import Attempt, Outcome, Record
+from ferryllm_proto.actions import Attempt, Outcome
 from ferryllm_proto.routing.keys import ClientKey
 from ferryllm_proto.routing.pricing import Cost
 from support.records import RECORD
@@ -141,22 +141,10 @@ def test_waiting_to_be_let_in() -> None:
     )
 
 
-REFUSALS: list[tuple[dict[str, object], str | None]] = [
-    ({"refused": "quota", "attempts": 0}, "quota"),
-    ({"error": ir.Error(ir.ErrorKind.AUTHENTICATION, "no key"), "attempts": 0}, "unauthorized"),
-    ({"error": ir.Error(ir.ErrorKind.PERMISSION, "a page"), "attempts": 0}, "forbidden"),
-    ({"error": ir.Error(ir.ErrorKind.AUTHENTICATION, "the provider's words"), "attempts": 1}, None),
-    ({"error": ir.Error(ir.ErrorKind.BAD_REQUEST, "no JSON"), "attempts": 0}, None),
-    ({}, None),
-]
-
-
-@pytest.mark.parametrize(("change", "reason"), REFUSALS)
-def test_refusals_by_reason(change: dict[str, object], reason: str | None) -> None:
-    record: Record = msgspec.structs.replace(RECORD, **change)
-    assert refusal(record) == reason
-    found = {series: numbers for series, numbers in counted(change).items() if series[0] == f.REFUSED.name}
-    assert found == ({} if reason is None else {(f.REFUSED.name, reason): [1]})
+def test_refusals_by_reason() -> None:
+    found = counted({"refused": "quota"}, {"refused": "quota"}, {"refused": "busy"}, {})
+    series = {values[1]: numbers[0] for values, numbers in found.items() if values[0] == f.REFUSED.name}
+    assert series == {"quota": 2, "busy": 1}
 
 
 def key(number: int) -> ClientKey:

@@ -114,3 +114,24 @@ def test_a_whole_answer_shows_its_usage_always() -> None:
     scanner = DIALECT.quiet_scanner(stream=False)
     body = b'{"id":"i","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}'
     assert scanner.receive_data(body) + scanner.receive_eof() == body
+
+
+_PIECES = [
+    b"\r",
+    b"\n",
+    b"data: ",
+    b"data:",
+    b'{"choices":[],"usage":{}}',
+    b'{"choices":[{}],"usage":{}}',
+    b": c",
+    b"x",
+    b"\xef\xbb\xbf",
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=24).map(b"".join), st.lists(st.integers(0, 300), max_size=6))
+def test_whatever_comes_the_reads_play_no_part(data: bytes, cuts: list[int]) -> None:
+    whole, split = (DIALECT.quiet_scanner(stream=True) for _ in range(2))
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    out = b"".join(split.receive_data(data[a:b]) for a, b in itertools.pairwise(edges)) + split.receive_eof()
+    assert out == whole.receive_data(data) + whole.receive_eof()
