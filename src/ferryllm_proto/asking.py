@@ -25,6 +25,7 @@ from .notes import half_open, resolved, sending, shaped
 from .policy import headers as header_policy
 from .policy.headers import NO_HEADERS
 from .policy.route import NO_POLICIES
+from .questions.forward import named
 from .responses.stateful import NO_MEMORY
 from .routing.balance import Balance, Target
 from .routing.breaker import BreakerRules
@@ -93,7 +94,8 @@ class Asking(Answering):
         """The question whether the request may go on."""
         key, desk = self._key, self._desk
         most = (None if key is None else key.limits.concurrency) if desk is None else desk.concurrency(key)
-        ask = ask_of(self._gateway, desk, key, self._model or "", plan, self._tokens)
+        model = self._model
+        ask = ask_of(self._gateway, desk, key, named(self._body) if model is None else model, plan, self._tokens)
         return Admit(key, ask, "" if key is None else key.id, self._session, most)
 
     def _learn(self, place: Target | None, now: float) -> None:
@@ -107,24 +109,21 @@ class Asking(Answering):
 
     # --- attempts ---
 
-    def _set_out(self, now: float) -> list[Action]:
-        """The first attempt."""
-        plan, routing, noted = self._plan, self._routing, self._gateway.notes
+    def _set_out(self, notes: list[Action], now: float) -> list[Action]:
+        """The first attempt, behind ``notes``."""
+        plan, routing = self._plan, self._routing
         assert plan is not None
         if routing is not None:
             routing.budget.request()
-        if plan.alone and self._allowed is None and (routing is None or routing.idle):
-            target, notes = plan.targets[0], []
-        else:
-            self._trying = trying = self._attempts_of(plan)
-            found = trying.choose(now)
-            if type(found) is not Choice:
-                assert type(found) is Nobody
-                return self._refuse(found.error, now)
-            target, notes = found.target, self._probing(found)
-        if noted and self._model is not None:
-            notes.append(resolved(self._entry.dialect, self._model, plan.route.at(target)))
-        return self._attempt(target, notes, now)
+        calm = routing is None or not (routing.bounds or routing.health.troubled)
+        if calm and plan.alone and self._allowed is None:
+            return self._attempt(plan.targets[0], notes, now)
+        self._trying = trying = self._attempts_of(plan)
+        found = trying.choose(now)
+        if type(found) is not Choice:
+            assert type(found) is Nobody
+            return notes + self._refuse(found.error, now)
+        return self._attempt(found.target, [*notes, *self._probing(found)], now)
 
     def _attempts_of(self, plan: Plan) -> Attempts:
         gateway, route, providers = self._gateway, plan.route, self._gateway.providers
@@ -160,13 +159,16 @@ class Asking(Answering):
         return trying
 
     def _attempt(self, target: Target, notes: list[Action], now: float) -> list[Action]:
-        """Send the client's own bytes, translated afresh, to ``target`` (Q2)."""
+        """Send the client's own bytes, translated afresh, to ``target`` (Q2). ``notes`` become the actions."""
         entry, plan, gateway, past = self._entry, self._plan, self._gateway, self._past
         assert type(entry) is Entry
         assert plan is not None
         route, provider = plan.route.at(target), gateway.providers[target.provider]
         if route.overrides is not NO_OVERRIDES:
             provider = _timed(provider, route.overrides)
+        noted = gateway.notes
+        if noted and not self._attempts and self._model is not None:
+            notes.append(resolved(entry.dialect, self._model, route))
         body, memory = self._body, NO_MEMORY
         if past is not None:
             try:
@@ -195,7 +197,7 @@ class Asking(Answering):
         if self._total_at is None and provider.total_secs is not None:
             # Of the request and not of an attempt: its client waits for all of them.
             self._total_at, self._total_secs = now + provider.total_secs, provider.total_secs
-        if gateway.notes:
+        if noted:
             model = route.rewrite_model or talk.model or None
             notes.append(sending(provider.name, model, stream=upstream.stream))
         notes.append(Open(provider.name, upstream, self._attempts))
@@ -231,7 +233,9 @@ class Asking(Answering):
         if not self._begun:
             if talk.error is None:
                 if talk.head is not None:
-                    notes = self._begin(now)
+                    self._begun, self._body, routing = True, b"", self._routing
+                    if self._trying is not None or (routing is not None and routing.health.troubled):
+                        notes = self._take_up(now)
             elif not self._stopping:
                 return self._fail_over(talk.error, out, now, upstream_open=upstream_open)
         elif over and talk.error is not None and not self._stopping:
@@ -242,16 +246,12 @@ class Asking(Answering):
             actions = self._let_out(out, now, over=False, upstream_open=upstream_open)
         return [*notes, *actions] if notes else actions
 
-    def _begin(self, now: float) -> Sequence[Action]:
-        """The first content is there: from now on nothing can be taken back."""
-        self._begun, self._body = True, b""
-        trying, routing, head = self._trying, self._routing, self._upstream_head
-        if trying is None and (routing is None or routing.health.calm):
-            return ()
+    def _take_up(self, now: float) -> Sequence[Action]:
+        """The first content is there: somebody may want to know."""
+        head = self._upstream_head
         if head is not None and head.status >= 400:
             return ()  # a refusal that passes as it is says nothing of the provider's health
-        if trying is None:
-            trying = self._adopt()
+        trying = self._trying or self._adopt()
         return self._audible(trying.answered(now - self._opened, now))
 
     def _broke(self, now: float) -> Sequence[Action]:
