@@ -192,7 +192,7 @@ class Asking(Answering):
             upstream = self._under(route, provider, upstream, notes)
         self._attempts += 1
         self.state, self._opened = _WAITING, now
-        self._upstream_head = self._hold_at = None
+        self._upstream_head = None
         self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
         if self._total_at is None and provider.total_secs is not None:
             # Of the request and not of an attempt: its client waits for all of them.
@@ -281,7 +281,7 @@ class Asking(Answering):
             return [*notes, *self._conclude(out, now, upstream_open=upstream_open)]
         if upstream_open:
             notes.append(Abort())
-        self._words = out
+        self._words, self._hold_at = out, None
         return [*notes, *self._follow(step, now)]
 
     def _follow(self, step: Step, now: float) -> list[Action]:
