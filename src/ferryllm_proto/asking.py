@@ -23,6 +23,7 @@ from .errors import RemoteProtocolError
 from .inputs import Recalled
 from .notes import half_open, resolved, sending, shaped
 from .policy import headers as header_policy
+from .policy import transforms
 from .policy.headers import NO_HEADERS
 from .policy.route import NO_POLICIES
 from .questions.forward import named
@@ -41,6 +42,7 @@ from .translate import Translator
 _TALK_OVER = (Translation.DONE, Translation.FAILED)
 # Members are looked up once: that costs more than a comparison with them.
 _WAITING, _GENERATE, _FORWARD = State.WAITING, Operation.GENERATE, Operation.FORWARD
+_UNTRANSFORMED = (_GENERATE, _FORWARD)
 _SAME, _OTHER, _GIVE_UP = Next.SAME, Next.OTHER, Next.GIVE_UP
 _ONCE = RetryRules(total=1)
 """For what nobody knows whether it may be done twice."""
@@ -169,16 +171,20 @@ class Asking(Answering):
         noted = gateway.notes
         if noted and not self._attempts and self._model is not None:
             notes.append(resolved(entry.dialect, self._model, route))
-        body, memory = self._body, NO_MEMORY
-        if past is not None:
+        body, memory, steps = self._body, NO_MEMORY, route.policies.transforms.request
+        if past is not None or (steps and entry.operation is not _GENERATE):
             try:
-                body = past.resume(self._recalled, provider)
+                if past is not None:
+                    body = past.resume(self._recalled, provider)
+                    memory = past.memory
+                # A `Translator` transforms by itself; what passes as it is may be of any type.
+                if steps and entry.operation not in _UNTRANSFORMED:
+                    body = transforms.apply(steps, body)
             except RemoteProtocolError as exc:
                 if self._attempts:
                     return [*notes, *self._unaskable(now)]
                 self._route, self._provider = route, provider
                 return [*notes, *self._refuse(exc.error, now)]
-            memory = past.memory
         talk = converse(entry, route, provider, self._method, self._created, self._seed, self.id, memory)
         upstream = talk.receive_request(body, self._headers, self._target)
         if upstream is None and self._attempts and talk.error is not None:
