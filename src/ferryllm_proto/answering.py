@@ -255,13 +255,14 @@ class Answering:
     def _tries(self, now: float, outcome: Outcome) -> tuple[Attempt, ...]:
         """All attempts: those that failed, and the one that was answered or given up."""
         trying, count = self._trying, self._attempts
-        made = () if trying is None else tuple(trying.made)
-        if len(made) >= count:
-            return made
+        if not count:
+            return ()
         talk, provider, route, first = self._talk, self._provider, self._route, self._first_byte
         assert talk is not None
         assert provider is not None
         assert route is not None
+        if trying is not None and len(trying.made) >= count:
+            return tuple(trying.made)
         how = "ok"
         if outcome is not _OK:
             if outcome is _CANCELLED or self._stopping:
@@ -276,7 +277,7 @@ class Answering:
             0.0 if trying is None else trying.waited,
             (now if first is None else first) - self._opened,
         )
-        return (*made, last)
+        return (last,) if trying is None else (*trying.made, last)
 
     def _cost(self, usage: ir.Usage | None) -> Cost:
         """What the answer cost at the provider that gave it."""

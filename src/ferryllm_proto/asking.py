@@ -23,8 +23,10 @@ from .errors import RemoteProtocolError
 from .inputs import Recalled
 from .notes import half_open, resolved, sending, shaped
 from .policy import headers as header_policy
+from .policy import transforms
 from .policy.headers import NO_HEADERS
 from .policy.route import NO_POLICIES
+from .questions.forward import named
 from .responses.stateful import NO_MEMORY
 from .routing.balance import Balance, Target
 from .routing.breaker import BreakerRules
@@ -40,6 +42,7 @@ from .translate import Translator
 _TALK_OVER = (Translation.DONE, Translation.FAILED)
 # Members are looked up once: that costs more than a comparison with them.
 _WAITING, _GENERATE, _FORWARD = State.WAITING, Operation.GENERATE, Operation.FORWARD
+_UNTRANSFORMED = (_GENERATE, _FORWARD)
 _SAME, _OTHER, _GIVE_UP = Next.SAME, Next.OTHER, Next.GIVE_UP
 _ONCE = RetryRules(total=1)
 """For what nobody knows whether it may be done twice."""
@@ -93,7 +96,8 @@ class Asking(Answering):
         """The question whether the request may go on."""
         key, desk = self._key, self._desk
         most = (None if key is None else key.limits.concurrency) if desk is None else desk.concurrency(key)
-        ask = ask_of(self._gateway, desk, key, self._model or "", plan, self._tokens)
+        model = self._model
+        ask = ask_of(self._gateway, desk, key, named(self._body) if model is None else model, plan, self._tokens)
         return Admit(key, ask, "" if key is None else key.id, self._session, most)
 
     def _learn(self, place: Target | None, now: float) -> None:
@@ -107,24 +111,21 @@ class Asking(Answering):
 
     # --- attempts ---
 
-    def _set_out(self, now: float) -> list[Action]:
-        """The first attempt."""
-        plan, routing, noted = self._plan, self._routing, self._gateway.notes
+    def _set_out(self, notes: list[Action], now: float) -> list[Action]:
+        """The first attempt, behind ``notes``."""
+        plan, routing = self._plan, self._routing
         assert plan is not None
         if routing is not None:
             routing.budget.request()
-        if plan.alone and self._allowed is None and (routing is None or routing.idle):
-            target, notes = plan.targets[0], []
-        else:
-            self._trying = trying = self._attempts_of(plan)
-            found = trying.choose(now)
-            if type(found) is not Choice:
-                assert type(found) is Nobody
-                return self._refuse(found.error, now)
-            target, notes = found.target, self._probing(found)
-        if noted and self._model is not None:
-            notes.append(resolved(self._entry.dialect, self._model, plan.route.at(target)))
-        return self._attempt(target, notes, now)
+        calm = routing is None or not (routing.bounds or routing.health.troubled)
+        if calm and plan.alone and self._allowed is None:
+            return self._attempt(plan.targets[0], notes, now)
+        self._trying = trying = self._attempts_of(plan)
+        found = trying.choose(now)
+        if type(found) is not Choice:
+            assert type(found) is Nobody
+            return notes + self._refuse(found.error, now)
+        return self._attempt(found.target, [*notes, *self._probing(found)], now)
 
     def _attempts_of(self, plan: Plan) -> Attempts:
         gateway, route, providers = self._gateway, plan.route, self._gateway.providers
@@ -160,23 +161,30 @@ class Asking(Answering):
         return trying
 
     def _attempt(self, target: Target, notes: list[Action], now: float) -> list[Action]:
-        """Send the client's own bytes, translated afresh, to ``target`` (Q2)."""
+        """Send the client's own bytes, translated afresh, to ``target`` (Q2). ``notes`` become the actions."""
         entry, plan, gateway, past = self._entry, self._plan, self._gateway, self._past
         assert type(entry) is Entry
         assert plan is not None
         route, provider = plan.route.at(target), gateway.providers[target.provider]
         if route.overrides is not NO_OVERRIDES:
             provider = _timed(provider, route.overrides)
-        body, memory = self._body, NO_MEMORY
-        if past is not None:
+        noted = gateway.notes
+        if noted and not self._attempts and self._model is not None:
+            notes.append(resolved(entry.dialect, self._model, route))
+        body, memory, steps = self._body, NO_MEMORY, route.policies.transforms.request
+        if past is not None or (steps and entry.operation is not _GENERATE):
             try:
-                body = past.resume(self._recalled, provider)
+                if past is not None:
+                    body = past.resume(self._recalled, provider)
+                    memory = past.memory
+                # A `Translator` transforms by itself; what passes as it is may be of any type.
+                if steps and entry.operation not in _UNTRANSFORMED:
+                    body = transforms.apply(steps, body)
             except RemoteProtocolError as exc:
                 if self._attempts:
                     return [*notes, *self._unaskable(now)]
                 self._route, self._provider = route, provider
                 return [*notes, *self._refuse(exc.error, now)]
-            memory = past.memory
         talk = converse(entry, route, provider, self._method, self._created, self._seed, self.id, memory)
         upstream = talk.receive_request(body, self._headers, self._target)
         if upstream is None and self._attempts and talk.error is not None:
@@ -190,12 +198,12 @@ class Asking(Answering):
             upstream = self._under(route, provider, upstream, notes)
         self._attempts += 1
         self.state, self._opened = _WAITING, now
-        self._upstream_head = self._hold_at = None
+        self._upstream_head = None
         self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
         if self._total_at is None and provider.total_secs is not None:
             # Of the request and not of an attempt: its client waits for all of them.
             self._total_at, self._total_secs = now + provider.total_secs, provider.total_secs
-        if gateway.notes:
+        if noted:
             model = route.rewrite_model or talk.model or None
             notes.append(sending(provider.name, model, stream=upstream.stream))
         notes.append(Open(provider.name, upstream, self._attempts))
@@ -231,7 +239,9 @@ class Asking(Answering):
         if not self._begun:
             if talk.error is None:
                 if talk.head is not None:
-                    notes = self._begin(now)
+                    self._begun, self._body, routing = True, b"", self._routing
+                    if self._trying is not None or (routing is not None and routing.health.troubled):
+                        notes = self._take_up(now)
             elif not self._stopping:
                 return self._fail_over(talk.error, out, now, upstream_open=upstream_open)
         elif over and talk.error is not None and not self._stopping:
@@ -242,16 +252,12 @@ class Asking(Answering):
             actions = self._let_out(out, now, over=False, upstream_open=upstream_open)
         return [*notes, *actions] if notes else actions
 
-    def _begin(self, now: float) -> Sequence[Action]:
-        """The first content is there: from now on nothing can be taken back."""
-        self._begun, self._body = True, b""
-        trying, routing, head = self._trying, self._routing, self._upstream_head
-        if trying is None and (routing is None or routing.health.calm):
-            return ()
+    def _take_up(self, now: float) -> Sequence[Action]:
+        """The first content is there: somebody may want to know."""
+        head = self._upstream_head
         if head is not None and head.status >= 400:
             return ()  # a refusal that passes as it is says nothing of the provider's health
-        if trying is None:
-            trying = self._adopt()
+        trying = self._trying or self._adopt()
         return self._audible(trying.answered(now - self._opened, now))
 
     def _broke(self, now: float) -> Sequence[Action]:
@@ -281,7 +287,7 @@ class Asking(Answering):
             return [*notes, *self._conclude(out, now, upstream_open=upstream_open)]
         if upstream_open:
             notes.append(Abort())
-        self._words = out
+        self._words, self._hold_at = out, None
         return [*notes, *self._follow(step, now)]
 
     def _follow(self, step: Step, now: float) -> list[Action]:

@@ -135,6 +135,7 @@ def converse(
         )
     if operation is Operation.COUNT_TOKENS:
         return CountTokens(
+            policies=route.policies,
             entry=entry.dialect,
             backend=provider.dialect,
             model=route.rewrite_model,

@@ -30,6 +30,7 @@ from .inputs import (
 )
 from .notes import answered, failed, incoming
 from .policy.access import by_name, identify, owner
+from .questions.forward import named
 from .refusals import lost, no_entry, too_large, unknown_model, unread
 from .responses.remembering import Remembering
 from .responses.stateful import KeptTranslator
@@ -215,20 +216,24 @@ class Exchange(Asking):
         self._plan = plan
         if self._key is not None and (refusal := self._forbidden(plan)) is not None:
             return notes + self._turn_away(refusal, now)
-        if not plan.alone or gateway.admits:
+        routing = self._routing
+        if not plan.alone or gateway.admits or (routing is not None and routing.bounds):
             self._prepare(plan)
-        if not gateway.admits:
-            return notes + self._go_on(now)
-        self.state = State.ADMITTING
-        return [*notes, self._admit(plan)]
+        if gateway.admits:
+            self.state = State.ADMITTING
+            return [*notes, self._admit(plan)]
+        return self._set_out(notes, now) if self._past is None else self._go_on(notes, now)
 
     def _forbidden(self, plan: Plan) -> Refusal | None:
         """Why the request's key may not ask for this; who may answer it."""
-        key, book = self._key, self._gateway.keys
+        key, book, model = self._key, self._gateway.keys, self._model
         assert key is not None
         assert book is not None
-        if key.models and self._model is not None and (refusal := foreign(book, key, self._model)) is not None:
-            return refusal
+        if key.models:
+            # A path that is handed on names its model in a body that may be of any type.
+            refusal = foreign(book, key, named(self._body) if model is None else model)
+            if refusal is not None:
+                return refusal
         if key.providers:
             self._allowed = may_answer(key, [target.provider for target in (*plan.targets, *plan.fallbacks)])
             return None if self._allowed else provider_refusal()
@@ -239,30 +244,30 @@ class Exchange(Asking):
         self._admission, self._queued = event.admission, event.waited
         self._standings = event.admission.standings
         self._learn(event.pinned, now)
-        return self._go_on(now)
+        return self._go_on([], now)
 
     def _on_refused(self, event: Input, now: float) -> list[Action]:
         assert type(event) is Refused
         return self._turn_away(event.refusal, now)
 
-    def _go_on(self, now: float) -> list[Action]:
+    def _go_on(self, notes: list[Action], now: float) -> list[Action]:
         """The request may go on: ask for what it goes on from, or ask a provider."""
         past = self._past
         if past is None:
-            return self._set_out(now)
+            return self._set_out(notes, now)
         try:
             question = past.ask(self._body)
         except RemoteProtocolError as exc:
-            return self._refuse(exc.error, now)
+            return notes + self._refuse(exc.error, now)
         if question is None:
-            return self._set_out(now)
+            return self._set_out(notes, now)
         self.state = State.RECALLING
-        return [question]
+        return [*notes, question]
 
     def _on_recalled(self, event: Input, now: float) -> list[Action]:
         assert type(event) is Recalled
         self._recalled = event
-        return self._set_out(now)
+        return self._set_out([], now)
 
     def _on_client_fault(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientFault
@@ -288,7 +293,7 @@ class Exchange(Asking):
             actions.append(answered(provider.name, event.status, now - self._opened))
         self._upstream_head = event
         if talk.receive_response_head(event.status, event.headers) is not None:
-            actions.extend([*self._begin(now), *self._head(now)])
+            return [*actions, *self._deliver(b"", now)]  # a path that is handed on: its head tells all
         elif talk.stream:
             self._hold_at = now + self._gateway.hold_secs
         return actions

@@ -91,7 +91,7 @@ NOTES = [
 def test_every_note_is_a_line_of_its_level_in_the_log(note: actions.Note, level: str, text: str) -> None:
     out = io.StringIO()
     log = logs.Log(out, "info", now=lambda: 0.0)
-    Recording(cast(Any, SimpleNamespace(log=log))).notes([note], 0, "req_1")
+    Recording.notes(cast(Any, SimpleNamespace(_app=SimpleNamespace(log=log))), [note], 0, "req_1")
     log.flush()
     assert re.search(rf" {level} {note.name} .*request_id=\"?req_1", out.getvalue()), out.getvalue()
     assert re.search(text, out.getvalue())

@@ -51,6 +51,17 @@ def test_only_health_and_root_need_no_key(path: str) -> None:
     assert entry.public
 
 
+@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/keys/a/rotate"])
+def test_the_admin_api_asks_for_its_own_key_and_has_no_version(path: str) -> None:
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        entry = find(method, path, ())
+        assert isinstance(entry, Entry)
+        assert (entry.operation, entry.public) == (Operation.ADMIN, True)
+    assert find("GET", f"/v1{path}", ()) == NoEntry("openai")
+    assert find("GET", "/administrator", ()) == NoEntry("openai")
+    assert isinstance(find("PUT", path, ()), NoEntry)
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/a", "/v1/responses"])
 def test_everything_else_needs_a_key(path: str) -> None:
     entry = find("GET", path, ())

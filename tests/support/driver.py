@@ -21,8 +21,11 @@ from ferryllm_proto.inputs import (
     ClientBody,
     ClientLost,
     ClientRequest,
+    DeadlinePassed,
     Input,
 )
+from ferryllm_proto.routing.choice import Routing
+from ferryllm_proto.routing.keys import Desk
 from ferryllm_proto.snapshot import Gateway, Provider
 from ferryllm_proto.stages import State
 
@@ -68,9 +71,13 @@ WHOLE = json.dumps(
 class Driver:
     """Feeds an exchange and keeps what it did."""
 
-    def __init__(self, gateway: Gateway = GATEWAY) -> None:
-        self.exchange = Exchange(gateway, id="req_1", seed=7, created=1_760_000_000.0)
-        self.now = 100.0
+    def __init__(
+        self, gateway: Gateway = GATEWAY, *, routing: Routing | None = None, desk: Desk | None = None, now: float = 100.0
+    ) -> None:
+        self.exchange = Exchange(
+            gateway, id="req_1", seed=7, created=1_760_000_000.0, routing=routing, desk=desk, chance=lambda: 0.0
+        )
+        self.now = now
         self.actions: list[Action] = []
 
     def feed(self, event: Input, after: float = 0.0) -> list[Action]:
@@ -79,11 +86,28 @@ class Driver:
         self.actions.extend(actions)
         return actions
 
-    def ask(self, *, model: str = "claude-x", stream: bool = True, path: str = "/v1/messages") -> list[Action]:
+    def ask(
+        self, *headers: tuple[str, str], model: str = "claude-x", stream: bool = True, path: str = "/v1/messages"
+    ) -> list[Action]:
         """Up to the request that goes to the provider."""
         body = {"model": model, "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
-        self.feed(ClientRequest("POST", path, (HOST, JSON)))
+        self.feed(ClientRequest("POST", path, (HOST, JSON, *headers)))
         return self.feed(ClientBody(json.dumps(body).encode()))
+
+    def wait(self) -> list[Action]:
+        """Let the next deadline pass."""
+        deadline = self.exchange.next_deadline()
+        assert deadline is not None
+        self.now = max(self.now, deadline)
+        return self.feed(DeadlinePassed())
+
+    def notes(self) -> list[str]:
+        return [note.name for note in only(self.actions, Note)]
+
+    @property
+    def tries(self) -> list[tuple[str, str]]:
+        """Who was asked, and what came of it."""
+        return [(one.provider, one.outcome) for one in self.record.tries]
 
     @property
     def status(self) -> int:

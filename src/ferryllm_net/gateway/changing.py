@@ -9,6 +9,7 @@ from ferryllm_net.config import Settings
 CHANGEABLE = frozenset(
     {"auth", "providers", "routes", "passthrough", "metrics", "cors", "routing", "limits", "policies"}
     | {"logging", "reload"}  # whoever hands the settings over has seen to these
+    | {"prices"}  # but for the list behind them: see below
 )
 """Of `Settings`: what only decides, and holds nothing open."""
 CHANGEABLE_SERVER = frozenset({"check_providers"})
@@ -32,7 +33,10 @@ def changed(before: Settings, after: Settings) -> tuple[Settings, tuple[str, ...
         old = getattr(before, name)
         if name not in CHANGEABLE | _NO_SETTINGS | {"server"} and getattr(after, name) != old:
             out[name] = old
-            kept.append(name)
+            kept.append(_WRITTEN.get(name, name))
+    if after.prices.file != before.prices.file:
+        out["prices"] = msgspec.structs.replace(after.prices, file=before.prices.file)
+        kept.append("prices.file")
     return (
         msgspec.structs.replace(after, server=msgspec.structs.replace(after.server, **server), **out),
         tuple(kept),
@@ -64,5 +68,5 @@ def differing(before: Settings, after: Settings) -> tuple[str, ...]:
 
 _NAMED = {"providers": "name", "routes": "match"}
 """Tables whose entries are named, and by which key."""
-_WRITTEN = {"listeners": "listen", "body_limit_bytes": "body_limit_mb", "tls": "tls_cert"}
+_WRITTEN = {"listeners": "listen", "body_limit_bytes": "body_limit_mb", "tls": "tls_cert", "hooks": "usage.hooks"}
 """How the file calls what the settings call otherwise."""

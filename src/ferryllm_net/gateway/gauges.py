@@ -26,6 +26,9 @@ def watch(app: App, server: Server) -> None:
     show(families.STREAMS, lambda: sum(run.answering for run in app.running))
     show(families.QUEUED, lambda: app.door.waiting)
     show(families.BREAKERS, lambda: broken(app))
+    ledger = app.ledger
+    if ledger is not None:
+        show(families.LEDGER_ROWS, lambda: {"waiting": ledger.waiting, "lost": ledger.lost})
 
 
 OTHER = "other"

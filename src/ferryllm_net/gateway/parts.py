@@ -195,7 +195,7 @@ class Parts:
         if self.prices is not None:
             from ferryllm_net.prices.keeping import keep_prices
 
-            tasks.start_soon(keep_prices, app.settings.prices, app.change_prices)
+            tasks.start_soon(keep_prices, lambda: app.settings.prices, app.change_prices)
         if self.hooks is not None:
             self.hooks.count_with(app.metrics.count)
             tasks.start_soon(self.hooks.run)
@@ -203,6 +203,7 @@ class Parts:
                 app.observers.append(self.hooks.observe)
         if self.keys is not None:
             self.keys.apply = functools.partial(self._change_keys, app, tasks)
+            self.keys.failed = lambda: app.metrics.count("store_failures", store="keys")
             tasks.start_soon(self.keys.watch)
         if self.ledger is not None:
             from ferryllm_net.ledger.upkeep import keep_for

@@ -63,3 +63,4 @@ class Questions:
     def _warn(self, exc: Exception, request_id: str) -> None:
         reason = str(exc) or f"no answer for {STORE_SECS:g} s"
         self._app.log.warn("responses store failed", reason=reason, request_id=request_id)
+        self._app.metrics.count("store_failures", store="responses")

@@ -106,6 +106,7 @@ class Recording:
                 await ledger.put(row_of(record))
         except (LedgerError, TimeoutError) as exc:
             self.unwritten += 1
+            self._app.metrics.count("ledger_failures", kind="late" if isinstance(exc, TimeoutError) else "failed")
             reason = str(exc) or f"it took longer than {self.deadline:g} s"
             self._app.log.warn("ledger row not written yet", reason=reason, request_id=record.id)
             # An answer that failed anyway, or that nobody reads, is not made worse.

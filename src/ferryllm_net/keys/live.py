@@ -44,6 +44,8 @@ class LiveKeys:
         self._settings = settings
         self.apply: Callable[[KeyBook], None] = _nobody
         """Gets every new book, in the event loop."""
+        self.failed: Callable[[], object] = tuple
+        """Hears of every time that the store could not be read."""
         self._log = log
         self._clock = clock
         self._turn = anyio.Lock()
@@ -110,6 +112,7 @@ class LiveKeys:
         self._version = loaded.version
 
     def _fail(self, reason: str) -> None:
+        self.failed()
         if not self._failing:  # once, not every two seconds
             self._log.warn("key store failed: keys stay as they were read last", reason=reason)
         self._failing = True

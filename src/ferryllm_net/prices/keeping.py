@@ -30,11 +30,13 @@ async def find_prices(settings: PricesSettings, log: Log) -> PriceTable:
 
 
 async def keep_prices(
-    settings: PricesSettings, take: Callable[[PriceTable], None], clock: Callable[[], float] = time.time
+    settings: Callable[[], PricesSettings],
+    take: Callable[[PriceTable], None],
+    clock: Callable[[], float] = time.time,
 ) -> None:
-    """Give ``take`` the prices of each new day; runs until cancelled."""
+    """Give ``take`` the prices of each new day; runs until cancelled. ``settings`` tells those that hold then."""
     while True:
         await anyio.sleep(DAY_SECS - clock() % DAY_SECS + LATE_SECS)
-        found = await anyio.to_thread.run_sync(open_prices, settings)
+        found = await anyio.to_thread.run_sync(open_prices, settings())
         if found.fault is None:  # else the old ones are better than none
             take(found.table)

@@ -258,6 +258,10 @@ def _words(fault: Exception) -> str:
     inner = getattr(fault, "exceptions", None)
     if inner:
         return _words(inner[0])
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {(fault.reason or 'no reason').lower().replace('_', ' ')}"
+    if isinstance(fault, ssl.SSLError):
+        return f"no TLS: {(fault.reason or 'no reason').lower().replace('_', ' ')}"
     if isinstance(fault, OSError) and fault.errno:
         return os.strerror(fault.errno).lower()  # asyncio writes the address into its own words
     return "it does not answer" if isinstance(fault, TimeoutError) else type(fault).__name__

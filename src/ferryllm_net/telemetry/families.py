@@ -175,13 +175,17 @@ OBSERVED = (
 EVENTS: dict[str, Family] = {
     family.name.removeprefix("ferryllm_"): family
     for family in (
-        Family("ferryllm_ledger_failures", _C, "Writes to the ledger that failed or took too long.", ("kind",)),
+        Family(
+            "ferryllm_ledger_failures",
+            _C,
+            "Answers that ended before their row was durable: `late` or `failed`.",
+            ("kind",),
+        ),
         Family("ferryllm_hook_deliveries", _C, "Usage hooks by how their call ended.", ("hook", "outcome")),
         Family("ferryllm_hook_rows", _C, "Rows for usage hooks, delivered and dropped.", ("hook", "outcome")),
         Family(
             "ferryllm_redis_failures", _C, "Questions to Redis that were not answered, by what was asked.", ("kind",)
         ),
-        Family("ferryllm_postgres_failures", _C, "Questions to PostgreSQL that failed, by what was asked.", ("kind",)),
         Family("ferryllm_store_failures", _C, "Failures of the stores of responses and keys.", ("store",)),
         Family(
             "ferryllm_reloads",
@@ -250,9 +254,26 @@ BREAKERS = Family(
     "that the configuration names, `other`, or empty where it is the provider or its key.",
     ("provider", "model", "state"),
 )
+LEDGER_ROWS = Family(
+    "ferryllm_ledger_rows",
+    _G,
+    "Rows of the ledger that are not written yet, and those that were given up since the start.",
+    ("state",),
+)
 WORKERS = Family("ferryllm_workers", _G, "Processes whose gauges are in this answer.")
 BUILD = Family("ferryllm_build_info", _G, "1 for each process of a version.", ("version", "python"))
-GAUGES = (OPEN_CONNECTIONS, EXCHANGES, STREAMS, UPSTREAM_CONNECTIONS, TASKS, QUEUED, BREAKERS, WORKERS, BUILD)
+GAUGES = (
+    OPEN_CONNECTIONS,
+    EXCHANGES,
+    STREAMS,
+    UPSTREAM_CONNECTIONS,
+    TASKS,
+    QUEUED,
+    BREAKERS,
+    LEDGER_ROWS,
+    WORKERS,
+    BUILD,
+)
 """What is true at the moment; of several processes the sum."""
 
 ALL = (*OBSERVED, *EVENTS.values(), *DERIVED, *GAUGES)

@@ -6,10 +6,14 @@ For every entry and every backend (translation.md A43, R13). An estimate says so
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import ir
 from ..dialect import UpstreamRequest
 from ..errors import RemoteProtocolError
 from ..loss import Disposition, Loss
+from ..policy import prompt_cache, prompt_fields
+from ..policy.route import NO_POLICIES, RoutePolicies
 from ..tokens.estimate import estimate_input
 from .oneshot import OneShot
 
@@ -21,16 +25,25 @@ _NO_COUNTING = frozenset({404, 405, 501})
 
 
 class CountTokens(OneShot):
-    """One count."""
+    """One count.
+
+    Parameters: as of `Translator`; of ``policies`` only what changes the prompt matters here.
+    """
 
     max_body = 1 << 20
     """A count is one number and its details."""
 
+    def __init__(self, *, policies: RoutePolicies = NO_POLICIES, **options: Any) -> None:
+        super().__init__(**options)
+        self._cache = policies.prompt_cache
+
     def _ask(self) -> UpstreamRequest | None:
         path = self.entry.count_path
         if path is not None and self._passes():
+            model, rules = self._target or self.model, self._rules
+            body, _ = prompt_fields.splice(self._cache, self.backend.name, self._body, model=model, rules=rules)
             return self.entry.pass_request(
-                self._body, stream=False, model=self._named, headers=self._headers, path=self._path, target=path
+                body, stream=False, model=self._named, headers=self._headers, path=self._path, target=path
             )
         request = self._understood()
         try:
@@ -47,7 +60,12 @@ class CountTokens(OneShot):
         return upstream
 
     def _understood(self) -> ir.Request:
-        return self.entry.decode_count(self._body, headers=self._headers, path=self._path)
+        request = self.entry.decode_count(self._body, headers=self._headers, path=self._path)
+        if self._same and not self._cache.same_dialect:
+            return request
+        return prompt_cache.apply(self._cache, request, self.backend.name, self._target or request.model, self._rules)[
+            0
+        ]
 
     def _conclude(self, data: bytes) -> None:
         try:

@@ -86,7 +86,7 @@ class Forwarding:
         if error is not None:
             self._fail(error)
             return None
-        self.model = _model(body)
+        self.model = named(body)
         given = [pair for pair in (path or "").partition("?")[2].split("&") if pair]
         query = "&".join(pair for pair in given if unescaped(pair.partition("=")[0]).lower() not in _KEYS)
         self.state = State.HEAD
@@ -212,16 +212,16 @@ class _Usage(msgspec.Struct, frozen=True):
     prompt_tokens_details: _Details | None = None
 
 
-_named = json.decoder(_Named)
+_name = json.decoder(_Named)
 _usage = json.decoder(_Usage)
 
 
-def _model(body: bytes) -> str:
-    """The model a JSON body names, for the record; "" in any other body."""
+def named(body: bytes) -> str:
+    """The model a JSON body names; "" in any other body."""
     if body.lstrip()[:1] != b"{":
         return ""
     try:
-        return json.decode(body, _named).model
+        return json.decode(body, _name).model
     except RemoteProtocolError:
         return ""
 

@@ -15,6 +15,7 @@ in trouble take memory.
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 
 import msgspec
 
@@ -258,12 +259,9 @@ class Health:
         self._own = own or {}
         """Rules of single providers."""
         self._troubles: Recent[tuple[str, ...], Breaker] = Recent(MAX_TROUBLES)
+        self.troubled: Collection[tuple[str, ...]] = self._troubles.entries
+        """Empty while nothing is held against anybody: a look that costs no call."""
         self._number = 0
-
-    @property
-    def calm(self) -> bool:
-        """Whether nothing is held against anybody."""
-        return not self._troubles
 
     def rules(self, provider: str) -> BreakerRules:
         return self._own.get(provider, self._rules)
@@ -271,7 +269,7 @@ class Health:
     def blocked(self, provider: str, model: str, key: str, now: float) -> Blocked | None:
         """Why ``model`` of ``provider`` is not to be asked with ``key``, a name of it that says nothing of it; None: it
         may be."""
-        if not self._troubles:
+        if not self.troubled:
             return None
         worst: Blocked | None = None
         for name in _names(provider, model, key):

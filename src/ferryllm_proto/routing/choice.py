@@ -113,12 +113,6 @@ class Routing:
         other.limits, other.loads, other.pins, other._balancer = self.limits, self.loads, self.pins, self._balancer
         return other
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is held against anybody and no provider has bounds: a plan that is `Plan.alone` needs no
-        choice then."""
-        return not self.bounds and self.health.calm
-
     def choose(self, errand: Errand, tried: Collection[Target], now: float, chance: float) -> Choice | Nobody:
         """The target to ask now, and the permit to ask it; ``chance`` is a random number in [0, 1)."""
         plan = errand.plan

@@ -18,31 +18,32 @@ class Recent(Generic[K, V]):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._entries: dict[K, V] = {}
+        self.entries: dict[K, V] = {}
+        """To look at alone; it stays the same object."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __iter__(self) -> Iterator[K]:
         """The keys, the one used longest ago first."""
-        return iter(self._entries)
+        return iter(self.entries)
 
     def get(self, key: K) -> V | None:
         """The value, which counts as used now; None is: not there."""
-        value = self._entries.pop(key, None)
+        value = self.entries.pop(key, None)
         if value is not None:
-            self._entries[key] = value
+            self.entries[key] = value
         return value
 
     def peek(self, key: K) -> V | None:
         """The value, without a use of it."""
-        return self._entries.get(key)
+        return self.entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        self._entries.pop(key, None)
-        self._entries[key] = value
-        if len(self._entries) > self.limit:
-            del self._entries[next(iter(self._entries))]
+        self.entries.pop(key, None)
+        self.entries[key] = value
+        if len(self.entries) > self.limit:
+            del self.entries[next(iter(self.entries))]
 
     def drop(self, key: K) -> None:
-        self._entries.pop(key, None)
+        self.entries.pop(key, None)

@@ -58,5 +58,5 @@ async def test_each_day_has_its_prices_and_a_list_that_is_gone_changes_nothing(
         path.unlink()
 
     with scope:
-        await keep_prices(PricesSettings(str(path)), take, clock)
+        await keep_prices(lambda: PricesSettings(str(path)), take, clock)
     assert (looked, len(found)) == (3, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -20,6 +21,7 @@ from ferryllm_proto.responses.kept import KeptResponse
 from ferryllm_proto.routing.gate import GateRules
 from ferryllm_proto.routing.keys import KeyBook, KeyLimits
 from ferryllm_proto.routing.quota import Period, Quota, Unit
+from support import certificates
 from support.admissions import admit, end, enter, entered, key_of
 from support.processes import free_port
 from support.redis_server import RedisServer, doored, linked, told, until
@@ -143,6 +145,26 @@ async def test_who_leaves_takes_nobody_elses_answer(redis: RedisServer) -> None:
                         scope.cancel()
                         await ask(number)
         assert got == {number: str(number).encode() for number in range(20) if number % 3}
+
+
+async def test_over_tls_the_certificate_is_checked(redis: RedisServer, tmp_path: Path) -> None:
+    files = certificates.write(tmp_path)
+    port = free_port()
+    arguments = ("--tls-port", str(port), "--tls-auth-clients", "no")
+    arguments += ("--tls-cert-file", files.cert, "--tls-key-file", files.key, "--tls-ca-cert-file", files.ca)
+    server = RedisServer(*arguments)
+    try:
+        settings = msgspec.structs.replace(server.settings(), port=port, tls=True, ca_file=files.ca)
+        async with linked(settings) as link:
+            assert await link.command(b"PING") == b"PONG"
+        said: list[str] = []
+        stranger = Link(msgspec.structs.replace(settings, ca_file=None), lambda up, why: said.append(why))
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(stranger.run)
+            tasks.cancel_scope.cancel()
+        assert said == ["its certificate is not trusted: certificate verify failed"]
+    finally:
+        server.close()
 
 
 @pytest.mark.deep

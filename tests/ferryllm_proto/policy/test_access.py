@@ -8,6 +8,7 @@ from ferryllm_proto import ir
 from ferryllm_proto.dialect import Headers
 from ferryllm_proto.policy.access import AccessRules, identify, key_digest, owner, without_keys
 from ferryllm_proto.policy.cors import CorsPolicy
+from ferryllm_proto.policy.key_text import key_text
 from ferryllm_proto.routing.keys import ClientKey, KeyBook, Refusal
 
 ONE, TWO = (ClientKey(name, key_digest(f"fk-{name}-0123456789")) for name in ("one", "two"))
@@ -165,6 +166,21 @@ def test_an_owner_tells_neither_the_key_nor_what_opens_the_gateway() -> None:
     name = owner(ONE)
     assert "fk-one" not in name
     assert bytes.fromhex(name) != ONE.digest
+
+
+def test_a_key_whose_id_lasts_owns_the_same_under_another_text() -> None:
+    one, other = (ClientKey("key_1", key_digest(text), lasting=True) for text in ("old", "new"))
+    assert owner(one) == owner(other) != owner(ClientKey("key_2", one.digest, lasting=True))
+    assert owner(one) not in (owner(ClientKey("key_1", one.digest)), "")
+
+
+@pytest.mark.parametrize(("cut", "word"), [(0, "is not known here"), (1, "has a slip in it, or is cut short")])
+def test_a_mistyped_key_is_told_from_one_that_is_not_known(cut: int, word: str) -> None:
+    text = key_text(7)
+    error = check(KEYS, "POST", [("x-api-key", text[: len(text) - cut])])
+    assert error is not None
+    assert word in error.message
+    assert text[:8] not in error.message
 
 
 def test_without_keys_there_is_one_owner() -> None:

@@ -31,6 +31,7 @@ from . import gateways, questions, scripts
 from .ledger import Ledger
 from .verdict import judge
 
+_HEARD = (UpstreamHead, UpstreamData, UpstreamEnd, UpstreamLost)
 MOST_STEPS = 20_000
 """More than the longest script has: an exchange that wants more does not end."""
 
@@ -133,7 +134,7 @@ class Life:
 
     def possible(self, event: Input) -> bool:
         """Whether the interpreter could tell that: what is closed says nothing any more."""
-        if isinstance(event, (UpstreamHead, UpstreamData, UpstreamEnd, UpstreamLost)):
+        if isinstance(event, _HEARD):
             return self.ledger.upstream_open and self.exchange.state is not State.KEEPING
         return True
 
@@ -150,6 +151,8 @@ class Life:
                 backend = self.gateway.providers[action.provider].dialect
                 stream = action.request.stream
                 self.script = scripts.make_script(self.rng, backend, stream)
+                if not self.question.forwards:
+                    self.question.backend = backend
                 self.play(self.script)
             elif isinstance(action, Recall):
                 self.plan(self.recalled(action), self.rng.choice((0.0, 0.01, 4.9)))
@@ -165,6 +168,9 @@ class Life:
                 self.exchange.postpone(secs)
 
     def play(self, script: scripts.Script) -> None:
+        # Nothing more is heard of those that were asked before.
+        self._coming = [one for one in self._coming if not isinstance(one[2], _HEARD)]
+        heapq.heapify(self._coming)
         after = 0.0
         for pause, event in script.steps:
             after += pause

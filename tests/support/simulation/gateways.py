@@ -8,7 +8,9 @@ from ferryllm_proto import DIALECTS, Gateway, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules, key_digest
+from ferryllm_proto.routing.balance import Target
 from ferryllm_proto.routing.keys import ClientKey, KeyBook
+from ferryllm_proto.routing.retry import RetryRules
 
 KEY = "fk-simulated-0123456789"
 NAMES = tuple(DIALECTS)
@@ -34,6 +36,7 @@ def make(rng: random.Random) -> Gateway:
             f"p-{name}",
             rewrite_model=rng.choice((None, "real")),
             loss_policy=rng.choice(tuple(LossPolicy)),
+            fallbacks=tuple(Target(f"p-{rng.choice(NAMES)}") for _ in range(rng.choice((0, 0, 0, 1, 2)))),
         )
         for name in NAMES
     )
@@ -48,5 +51,6 @@ def make(rng: random.Random) -> Gateway:
         forwards=(Forward("/v1/files", "p-openai"),),
         keeps_responses=rng.random() < 0.6,
         ping_secs=rng.choice((0.4, 4.0, 15.0)),
+        retry=RetryRules(retries=rng.choice((0, 0, 1, 2)), backoff=rng.choice((0.0, 0.2))),
         keys=KeyBook((ClientKey("k1", key_digest(KEY)),)) if rng.random() < 0.3 else None,
     )

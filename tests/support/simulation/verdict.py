@@ -41,7 +41,9 @@ def judge(question: Question, script: Script | None, ledger: Ledger) -> str:
     assert record.error is None or record.outcome is not Outcome.OK
     # A count the provider would not make is estimated; an object of equal dialects is the client's to judge.
     passed = question.entry == question.backend and body[:1] == b"{" and script is not None and script.kind == "page"
-    if script is not None and script.cut and record.operation != "count_tokens" and not passed:
+    # Where the providers failed, the gateway may know the answer itself: Ollama's empty question that loads a model.
+    own = record.attempts > 0 and all(one.outcome != "ok" for one in record.tries)
+    if script is not None and script.cut and record.operation != "count_tokens" and not passed and not own:
         assert record.outcome is not Outcome.OK, f"a success out of half an answer ({script.kind})"
     ended = isinstance(ledger.events[-1][1], UpstreamEnd)
     whole = script is not None and script.whole and question.generates and ended
