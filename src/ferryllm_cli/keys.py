@@ -110,8 +110,10 @@ def list_keys(config: str | None, as_json: bool, with_revoked: bool, project: st
 
     from ferryllm_net.keys.stored import State
     from ferryllm_net.keys.times import written
+    from ferryllm_net.keys.use import used_of, used_text, used_view
     from ferryllm_net.keys.views import bounds_text, key_view
 
+    from .key_use import uses_of
     from .tables import print_table
 
     now = time.time()
@@ -123,13 +125,16 @@ def list_keys(config: str | None, as_json: bool, with_revoked: bool, project: st
         and (project is None or key.terms.project == project)
         and (user is None or key.terms.user == user)
     ]
+    uses = uses_of(config, keys, now)
+    spent = [used_of(uses, f"key/{key.id}", key.terms.bounds) for key in keys]
     if as_json:
-        click.echo(_json([key_view(key, now) for key in keys]))
+        found = [{**key_view(key, now), "used": used_view(used)} for key, used in zip(keys, spent, strict=True)]
+        click.echo(_json(found))
     elif not keys:
         say("no keys yet: `ferryllm keys create --name NAME` makes one")
     else:
-        head = ("NAME", "ID", "KEY", "USER", "PROJECT", "STATE", "EXPIRES", "MODELS", "LIMITS")
-        rows = [
+        head: tuple[str, ...] = ("NAME", "ID", "KEY", "USER", "PROJECT", "STATE", "EXPIRES", "MODELS", "LIMITS")
+        rows: list[tuple[str, ...]] = [
             (
                 key.name,
                 key.id,
@@ -143,6 +148,10 @@ def list_keys(config: str | None, as_json: bool, with_revoked: bool, project: st
             )
             for key in keys
         ]
+        texts = [used_text(used, key.terms.bounds) for key, used in zip(keys, spent, strict=True)]
+        if any(texts):
+            head = (*head, "USED")
+            rows = [(*row, text or "-") for row, text in zip(rows, texts, strict=True)]
         print_table(head, rows)
 
 
@@ -153,14 +162,18 @@ def show(config: str | None, as_json: bool, key: str) -> None:
     """Show all that is known of KEY, a name or an id."""
     import time
 
+    from ferryllm_net.keys.use import used_of, used_text, used_view
     from ferryllm_net.keys.views import key_view
 
-    found = with_store(config, lambda store: store.find(key))
-    view = key_view(found, time.time())
+    from .key_use import uses_of
+
+    found, now = with_store(config, lambda store: store.find(key)), time.time()
+    used = used_of(uses_of(config, [found], now), f"key/{found.id}", found.terms.bounds)
+    view = key_view(found, now)
     if as_json:
-        click.echo(_json(view))
+        click.echo(_json({**view, "used": used_view(used)}))
     else:
-        _print_key(view)
+        _print_key(view, used_text(used, found.terms.bounds))
 
 
 @command.command()
@@ -278,7 +291,7 @@ def _show_issued(made: Issued, what: str, as_json: bool) -> None:
     click.echo(text)
 
 
-def _print_key(view: dict[str, Any]) -> None:
+def _print_key(view: dict[str, Any], used: str = "") -> None:
     from ferryllm_net.keys.bounds import NO_BOUNDS, changed
     from ferryllm_net.keys.views import bounds_text
 
@@ -291,6 +304,7 @@ def _print_key(view: dict[str, Any]) -> None:
         "models": " ".join(view["models"]) or "all",
         "providers": " ".join(view["providers"]) or "all",
         "limits": bounds_text(changed(NO_BOUNDS, view["limits"])) or "-",
+        **({"used": used} if used else {}),
         "created": view["created"],
         "expires": view["expires"] or "never",
     }

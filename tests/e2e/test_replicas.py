@@ -18,8 +18,6 @@ from support import redis_server
 from support.held_provider import HeldProvider
 from support.processes import Gateway, gateway
 
-pytest.importorskip("coredis", reason="coredis is not installed: pip install 'ferryllm[redis]'")
-
 CONFIG = """
 [redis]
 url = "{redis}"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from ferryllm_cli import exit_codes
 from ferryllm_cli.key_options import BOUNDS
 from ferryllm_cli.main import main
+from ferryllm_net.config.ledger_settings import LedgerSettings
 from ferryllm_net.keys.bounds import NAMES
+from ferryllm_net.ledger import Row, open_ledger
 from ferryllm_proto.policy.key_text import is_mistyped
 
 CONFIG = '[auth]\nenabled = true\n[keys]\nstore = "sqlite"\n'
@@ -119,7 +124,39 @@ def test_a_key_is_shown_by_name_and_by_id(shell: Shell) -> None:
         "all",
         "2999-01-01T00:00:00Z",
     )
-    assert {name: value for name, value in made.items() if name != "key"} == shell.json("show", "ci")
+    shown = shell.json("show", "ci")
+    assert shown.pop("used") == {}
+    assert {name: value for name, value in made.items() if name != "key"} == shown
+
+
+def test_where_there_is_a_ledger_what_was_used_is_shown(shell: Shell) -> None:
+    made = shell.json("create", "--name", "ci", "--daily-cost", "5", "--total-tokens", "100", "--rpm", "3")
+    shell.ok("create", "--name", "other")
+    anyio.run(_use, str(Path("data/ferryllm/ledger.db").absolute()), made["id"])
+    assert shell.json("show", "ci")["used"] == {"daily_cost": 0.25, "total_tokens": 30}
+    assert "used" in shell.ok("show", "ci")
+    assert "$0.25 of $5.00 a day, 30 of 100 tokens in all" in shell.ok("show", "ci")
+    head, first, second = shell.ok("list").splitlines()
+    assert head.endswith("USED")
+    assert first.endswith("$0.25 of $5.00 a day, 30 of 100 tokens in all")
+    assert second.endswith("-")
+    assert [key["used"] for key in shell.json("list")] == [{"daily_cost": 0.25, "total_tokens": 30}, {}]
+    Path("data/ferryllm/ledger.db").write_text("no database" * 100)
+    result = shell.run("show", "ci")
+    assert result.exit_code == exit_codes.OK
+    assert "note: what the keys have used is not known" in result.stderr
+
+
+async def _use(path: str, key: str) -> None:
+    """A request of ``key`` in the ledger at ``path``."""
+    ledger = await open_ledger(LedgerSettings(store="sqlite", path=path))
+    assert ledger is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ledger.run)
+        row = Row("req_1", time.time(), "openai", "generate", "ok", 5, 1, key, provider="a", status=200)
+        await ledger.put(msgspec.structs.replace(row, input_tokens=10, output_tokens=20, cost=250_000_000))
+        tasks.cancel_scope.cancel()
+    await ledger.aclose()
 
 
 def test_a_rotated_key_has_a_new_text_and_the_old_one_for_its_grace(shell: Shell) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -21,7 +21,9 @@ from ferryllm_net.keys.bounds import NO_BOUNDS
 from ferryllm_net.keys.issuing import Issued, RefusedError
 from ferryllm_net.keys.store import KeyStore, KeyStoreError, TakenError, UnknownKeyError
 from ferryllm_net.keys.stored import StoredKey, StoredProject
+from ferryllm_net.keys.use import read_uses, used_of, used_view
 from ferryllm_net.keys.views import key_view, project_view
+from ferryllm_net.stores.responses import StoreError
 from ferryllm_net.telemetry import Log
 from ferryllm_net.telemetry.audit import AuditEvent
 from ferryllm_proto import ir
@@ -43,6 +45,9 @@ from .forms import (
     read_form,
     terms_of,
 )
+
+if TYPE_CHECKING:
+    from ferryllm_net.ledger import Ledger
 
 MAX_BODY = 64 << 10
 """Bytes: a key with a hundred models of a hundred characters is a sixth of it."""
@@ -104,6 +109,7 @@ class Admin:
         log: Log,
         *,
         audit: Callable[[], Audit | None] = lambda: None,
+        ledger: Callable[[], Ledger | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -111,6 +117,7 @@ class Admin:
         self._refresh = refresh
         self._log = log
         self._audit = audit
+        self._ledger = ledger
         self._clock = clock
 
     async def answer(self, request: Request, respond: Responder, request_id: str) -> None:
@@ -169,6 +176,9 @@ class Admin:
         except KeyStoreError as exc:
             self._log.warn("key store failed", reason=str(exc), request_id=asked.id)
             raise AdminError(503, "unavailable", "the store of keys could not be used: try again") from None
+        except StoreError as exc:
+            self._log.warn("ledger not read", reason=str(exc), request_id=asked.id)
+            raise AdminError(503, "unavailable", "the ledger could not be read: try again") from None
         if done.told is not None:
             try:
                 await self._refresh()
@@ -204,7 +214,12 @@ class Admin:
         return _Done(200, {"keys": [key_view(key, now) for key in found[:most]], "next": more})
 
     async def _show_key(self, asked: _Asked) -> _Done:
-        return _Done(200, key_view(await self._store.find(asked.names[1]), self._clock()))
+        key, now, ledger = await self._store.find(asked.names[1]), self._clock(), self._ledger()
+        if ledger is None:
+            return _Done(200, key_view(key, now))
+        uses = await read_uses(ledger, [key.terms.bounds], now)
+        used = used_of(uses, f"key/{key.id}", key.terms.bounds)
+        return _Done(200, {**key_view(key, now), "used": used_view(used)})
 
     async def _create_key(self, asked: _Asked) -> _Done:
         form, now = read_form(asked.body, NewKey), self._clock()
@@ -235,6 +250,14 @@ class Admin:
         view = {**key_view(key, self._clock()), "key": made.text.reveal()}
         return _Done(status, view, _Told(action, key.id, key.name, names))
 
+    async def _usage(self, asked: _Asked) -> _Done:
+        ledger = self._ledger()
+        if ledger is None:
+            raise AdminError(404, "not_found", "no ledger is kept: add [ledger] to the configuration")
+        from .usage import usage_view
+
+        return _Done(200, await usage_view(ledger, asked.query, self._clock()))
+
     # --- projects ---
 
     async def _list_projects(self, asked: _Asked) -> _Done:
@@ -263,13 +286,21 @@ class Admin:
         return _Done(200, {"name": name, "removed": True}, _Told("project.remove", name))
 
 
-PATHS = ("/admin/keys", "/admin/keys/{id}", "/admin/keys/{id}/rotate", "/admin/projects", "/admin/projects/{name}")
+PATHS = (
+    "/admin/keys",
+    "/admin/keys/{id}",
+    "/admin/keys/{id}/rotate",
+    "/admin/projects",
+    "/admin/projects/{name}",
+    "/admin/usage",
+)
 
 _Work = Callable[[Admin, _Asked], Awaitable[_Done]]
 _TABLE: dict[tuple[str, int, bool], dict[str, _Work]] = {
     ("keys", 1, False): {"GET": Admin._list_keys, "POST": Admin._create_key},
     ("keys", 2, False): {"GET": Admin._show_key, "PATCH": Admin._change_key, "DELETE": Admin._revoke_key},
     ("keys", 3, True): {"POST": Admin._rotate_key},
+    ("usage", 1, False): {"GET": Admin._usage},
     ("projects", 1, False): {"GET": Admin._list_projects, "POST": Admin._create_project},
     ("projects", 2, False): {
         "GET": Admin._show_project,

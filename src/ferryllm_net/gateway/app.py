@@ -23,6 +23,7 @@ from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.cors import answer_headers, preflight
 from ferryllm_proto.routing.keys import KeyBook
+from ferryllm_proto.routing.pricing import PriceTable
 
 from . import building
 from .changing import changed
@@ -34,7 +35,6 @@ from .recording import Recording
 
 if TYPE_CHECKING:
     from ferryllm_proto.actions import Record
-    from ferryllm_proto.routing.pricing import PriceTable
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
@@ -162,6 +162,9 @@ class App:
             old = self.gateway.providers.get(provider.name)
             if old is not None and old.key_id != building.key_id(provider):
                 self.routing.health.mended(provider.name)
+        if after.prices.rows != before.prices.rows:
+            base = None if self.parts.prices is None else self.parts.prices.base
+            self.parts.prices = PriceTable(after.prices.rows, base)
         self.settings = after
         self.metrics.keys = after.metrics.keys
         self.book = self._keys(after)

@@ -124,7 +124,12 @@ class Parts:
             from ferryllm_net.admin import Admin
 
             self.admin = Admin(
-                self.keys.store, settings.admin.digest, self.keys.refresh, log, audit=lambda: self.audit
+                self.keys.store,
+                settings.admin.digest,
+                self.keys.refresh,
+                log,
+                audit=lambda: self.audit,
+                ledger=lambda: self.ledger,
             )
 
     async def _open_listeners(self, settings: Settings, log: Log) -> None:

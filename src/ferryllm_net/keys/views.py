@@ -38,14 +38,22 @@ def project_view(project: StoredProject) -> dict[str, object]:
 
 def bounds_text(bounds: Bounds) -> str:
     """All bounds in one line, "" for none."""
-    return ", ".join(_bound(name, most) for name in NAMES if (most := getattr(bounds, name)) is not None)
+    return ", ".join(bound_text(name, most) for name in NAMES if (most := getattr(bounds, name)) is not None)
 
 
 _SPANS = {"daily": "a day", "monthly": "a month", "total": "in all"}
 _RATES = dict(zip(RATES, ("requests a minute", "tokens a minute", "at once"), strict=True))
 
 
-def _bound(name: str, most: int) -> str:
+def amount_text(amount: int, *, cost: bool) -> str:
+    """A number, or nano-dollars, for people; of used dollars no more than a hundredth of a cent is shown."""
+    if not cost:
+        return f"{amount:,}"
+    return f"${dollars(amount if amount < 100_000 else amount - amount % 100_000)}"
+
+
+def bound_text(name: str, most: int) -> str:
+    """One bound for people."""
     if name in QUOTAS:
         word, _, unit = name.partition("_")
         amount = f"${dollars(most)}" if is_cost(name) else f"{most:,} {unit}"

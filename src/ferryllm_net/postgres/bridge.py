@@ -76,8 +76,7 @@ class _Beside:
         return bridge
 
     async def _host(self) -> None:
-        import trio_asyncio  # type: ignore[import-untyped]  # it comes without types
-
+        trio_asyncio = _import()
         try:
             async with trio_asyncio.open_loop() as self._loop:
                 self._begun.set()
@@ -92,3 +91,16 @@ class _Beside:
     async def aclose(self) -> None:
         self._stop.set()
         await self._ended.wait()
+
+
+def _import() -> Any:
+    """trio-asyncio, with one of its patches taken back: it would give a loop of its own to every program of asyncio
+    that begins later in this process, in whatever thread. Those of a test run, say."""
+    import asyncio
+    from asyncio import events
+
+    new = events.new_event_loop
+    import trio_asyncio  # type: ignore[import-untyped]  # it comes without types
+
+    events.new_event_loop = asyncio.new_event_loop = new
+    return trio_asyncio

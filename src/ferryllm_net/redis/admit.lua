@@ -82,7 +82,7 @@ local function bounds(period, offset)
 end
 
 -- Begin a period of a quota. A few old ones stay, for requests that end late and for a clock that jumps.
-local function open(name, field, used, after)
+local function open(name, field, used, after, from_ledger)
   if redis.call('HLEN', name) >= PERIODS then
     local oldest
     for _, other in ipairs(redis.call('HKEYS', name)) do
@@ -93,6 +93,11 @@ local function open(name, field, used, after)
   redis.call('HSET', name, field, used)
   if after > 0 then
     redis.call('EXPIREAT', name, text(after + 86400))
+  end
+  -- What ended before this is in the ledger's number: later.lua does not count it again. A day is longer than anybody
+  -- keeps what he has to tell.
+  if from_ledger then
+    redis.call('SET', name .. ':since', text(now / 1000), 'EX', 86400)
   end
 end
 
@@ -139,7 +144,7 @@ for at = 1, quotas do
       unknown[#unknown + 1] = begin
     else
       total = tonumber(restored)
-      open(name, field, restored, after)
+      open(name, field, restored, after, of ~= '')
     end
   end
   total = total or 0

@@ -183,7 +183,7 @@ class RedisDoor:
         held = admission.held
         if held.recorded or admission.accounts:
             record = self._names.record(held.id) if held.recorded else ""
-            self._later.settle(record, settle.took_place, settle.tokens, settle.cost, admission.accounts)
+            self._later.settle(record, settle.took_place, settle.tokens, settle.cost, admission.accounts, unix)
         if settle.session is not None:
             key = self._names.place(settle.session)
             if settle.target is not None:
@@ -283,7 +283,7 @@ class RedisDoor:
     def _undo(self, question: Question, id_: str) -> None:
         """Nobody knows whether it was let in: whatever was taken is given back."""
         if question.demands or question.owned:
-            self._later.settle(self._names.record(id_), False, 0, 0, ())
+            self._later.settle(self._names.record(id_), False, 0, 0, (), 0.0)
         self._later.free(Held(id_, self._keys(question), False))
 
     def _keys(self, question: Question) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 --
 -- KEYS  the mark of this batch: it is done once, however often it is told
 -- ARGV  time in microseconds (empty: the server's), milliseconds that the mark stays; then one after the other
---   settle  record, 1 for took place, tokens, cost (empty: unknown), how many accounts; for each: key, period, unit,
---           amount that was set aside. They count where the record is lost, or where there never was one
+--   settle  record, Unix milliseconds of its end, 1 for took place, tokens, cost (empty: unknown), how many accounts;
+--           for each: key, period, unit, amount that was set aside. They count where the record is lost, or where there
+--           never was one
 --   leave   key of the leases, id
 --   renew   key of the leases, id, milliseconds of the lease, record, milliseconds of the record
 --   pin     key, place, milliseconds
@@ -42,7 +43,7 @@ end
 local kinds = {}
 
 function kinds.settle()
-  local name, place = next_arg(), next_arg() == '1'
+  local name, ended, place = next_arg(), tonumber(next_arg()), next_arg() == '1'
   local tokens, cost = tonumber(next_arg()), tonumber(next_arg())
   local accounts = {}
   for at = 1, tonumber(next_arg()) do
@@ -51,7 +52,7 @@ function kinds.settle()
   local raw = name ~= '' and redis.call('GET', name)
   if not raw then
     for _, one in ipairs(accounts) do
-      if place then
+      if place and ended > (tonumber(redis.call('GET', one.key .. ':since')) or 0) then
         count(one.key, one.field, took(one.unit, tokens, cost, one.amount))
       end
     end

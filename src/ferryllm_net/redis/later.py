@@ -94,10 +94,11 @@ class Later:
         tokens: int | None,
         cost: int | None,
         accounts: Iterable[tuple[str, int, str, int]],
+        unix: float,
     ) -> None:
-        """Correct what a request was charged. ``record`` is its key, "" where there is none; ``accounts`` are key,
-        beginning of the period, unit and the amount set aside."""
-        op: list[Value] = ["settle", record, 1 if took_place else 0]
+        """Correct what a request was charged that has ended at ``unix``. ``record`` is its key, "" where there is none;
+        ``accounts`` are key, beginning of the period, unit and the amount set aside."""
+        op: list[Value] = ["settle", record, round(unix * 1000), 1 if took_place else 0]
         op += ("" if tokens is None else tokens, "" if cost is None else cost)
         found = list(accounts)
         op.append(len(found))

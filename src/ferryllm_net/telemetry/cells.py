@@ -89,6 +89,7 @@ class SharedCells:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._cells: dict[Series, memoryview[float]] = {}
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the variable may be somebody else's
         self._descriptor, self.path = _claim(folder)
         try:
             os.ftruncate(self._descriptor, MAX_FILE)

@@ -7,7 +7,7 @@ the text in `exposition`; this holds them together.
 from __future__ import annotations
 
 import os
-import platform
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -24,6 +24,9 @@ from .tally import Tally
 
 Read: TypeAlias = Callable[[], "float | Mapping[str, float] | Mapping[tuple[str, ...], float]"]
 """Looks when somebody asks: a number, or one for each value, or values, of the gauge's labels."""
+
+
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 
 class _Gauge(NamedTuple):
@@ -94,7 +97,7 @@ class Metrics:
 
     def gauges(self) -> Numbers:
         """Those of this process, now."""
-        found: Numbers = {(WORKERS.name,): [1.0], (BUILD.name, __version__, platform.python_version()): [1.0]}
+        found: Numbers = {(WORKERS.name,): [1.0], (BUILD.name, __version__, _PYTHON): [1.0]}
         for family, read in self._gauges:
             numbers = read()
             if not isinstance(numbers, Mapping):

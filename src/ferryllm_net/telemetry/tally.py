@@ -27,7 +27,7 @@ NANO = 1e-9
 OTHER_KEYS = "other"
 """The label of keys above `families.MAX_KEYS`."""
 
-_OK = Outcome.OK
+_OK, _ERROR = Outcome.OK, Outcome.ERROR
 _NOWHERE: list[float] = []
 """The cell of what is never counted."""
 
@@ -120,7 +120,7 @@ class Tally:
             provider = self._providers[name] = self._provider(name)
         usage, first = record.usage, record.first_byte
         output = None if usage is None else usage.output
-        if record.stream and first is not None:
+        if record.stream and first is not None and record.outcome is not _ERROR:  # its first byte is not the model's
             _put(row.first, f.SECONDS, first)
             took = record.latency - first
             if output and took >= MIN_FLOW_SECS and record.outcome is _OK and output <= MAX_TOKENS:

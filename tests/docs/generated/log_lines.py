@@ -76,6 +76,8 @@ _TAIL = """
 | `provider left alone, as another process does` | info | Its breaker opened there; Redis told of it. |
 | `keys read again` | debug | The keys' store has changed. |
 | `keys not read again` | warn | A change of the admin API counts here later than it should. |
+| `ledger not read` | warn | The admin API was asked what was used, and why it could not tell. |
+| `new quotas begin at nothing` | warn | The ledger could not be asked what was used before a key got a quota. |
 | `redis is away` | warn | What its loss means is in `[redis] on_failure`. |
 | `redis is back` | info | Limits are shared again. |
 | `log entries lost` | warn | So many could not be [written](../howto/audit.md), and why. |

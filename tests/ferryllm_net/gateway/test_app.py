@@ -236,6 +236,7 @@ PROVIDER: dict[str, Any] = {
     "requests_per_minute": 70,
     "tokens_per_minute": 80,
     "max_concurrency": 9,
+    "price_as": "openrouter",
 }
 
 TABLES = {
@@ -344,6 +345,7 @@ def test_the_sections_are_those_that_are_tried_here() -> None:
     # test_relay.py, test_limits.py, test_client_keys.py, config/test_routing.py
     relay = {"retry", "breaker", "affinity", "hints", "limits", "keys", "admin"}
     tried_elsewhere = {"logging", "metrics", "audit", "request_log", "responses", "passthrough", *policies, *relay}
+    tried_elsewhere |= {"usage", "prices"}  # test_usage.py, config/test_usage.py, config/test_prices.py
     assert sections - tried_elsewhere == {"server", "auth", "providers", "routes"}
 
 

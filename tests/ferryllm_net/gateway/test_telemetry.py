@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ferryllm_net.config.configuration import Configuration
+from ferryllm_net.gateway import Serving, serve
 from ferryllm_net.gateway.changing import MAX_NAMED, differing
 from ferryllm_net.http import Request, Responder
+from ferryllm_net.reload import EVERYTHING, Reload
+from ferryllm_net.telemetry import Log
 from support.gateways import Running, gateway, settings, upstream
 from support.planted import CLIENT_KEY, PROMPT, PROVIDER_KEY, SECRETS, leaks
 
@@ -180,6 +186,47 @@ async def test_streams_are_captured_as_they_flow(tmp_path: Path) -> None:
         (entry,) = await wait_lines(path, 1)
     assert entry["client_answer"]["body"] == body.decode()
     assert entry["upstream"][0]["answer"]["body"].count("data: ") == 4
+
+
+RELOADED = """
+[server]
+listen = "127.0.0.1:0"
+[reload]
+watch = false
+[audit]
+path = "audit.jsonl"
+[[providers]]
+name = "one"
+type = "openai"
+base_url = "http://127.0.0.1:9{more}"
+"""
+
+
+async def test_reloads_are_in_the_audit_log(tmp_path: Path) -> None:
+    path = tmp_path / "ferryllm.toml"
+    path.write_text(RELOADED.format(more=""))
+    configuration = Configuration(path, {})
+    first = configuration.load()
+    log = Log(io.StringIO(), now=lambda: 0.0)
+    reload = Reload(configuration, first, log)
+
+    async def run(*, task_status: anyio.abc.TaskStatus[Serving]) -> None:
+        await serve(first, log, handle_signals=False, reload=reload, task_status=task_status)
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(run)
+        for count, more in ((2, "/v1"), (3, '"\nnonsense = "')):
+            path.write_text(RELOADED.format(more=more))
+            reload.ask(EVERYTHING)
+            await wait_lines(tmp_path / "audit.jsonl", count)
+        tasks.cancel_scope.cancel()
+    found = [(one["action"], one["outcome"], one.get("changed")) for one in lines(tmp_path / "audit.jsonl")]
+    assert found == [
+        ("gateway.start", "done", None),
+        ("config.reload", "done", ["providers.one"]),
+        ("config.reload", "configuration not used", None),
+        ("gateway.stop", "done", None),
+    ]
 
 
 def test_what_differs_is_told_by_name() -> None:

@@ -7,11 +7,12 @@ import pathlib
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from ferryllm_net.http import Request, Responder
 from support.answers import DONE, ROLE, chat_usage, chunk
-from support.gateways import gateway, upstream
+from support.gateways import gateway, settings, upstream
 
 pytestmark = pytest.mark.anyio
 USAGE = chat_usage(1000, 10)
@@ -92,3 +93,20 @@ async def test_a_translated_stream_is_always_counted() -> None:
                 await anyio.sleep(0.005)
     assert provider.asked == [{"include_usage": True}]
     assert [row["cost"] for row in provider.rows.values()] == [2_100_000]
+
+
+async def test_prices_of_the_configuration_may_change_while_it_runs_and_the_list_may_not() -> None:
+    provider = Chat()
+    async with upstream(provider) as port, gateway(port, more=PRICES) as running:
+        dearer = settings(port, more=PRICES.replace("input = 2", "input = 4"))
+        dearer = msgspec.structs.replace(dearer, server=running.app.settings.server)
+        assert running.app.change(dearer) == ()
+        price = running.app.gateway.prices
+        assert price is not None
+        found = price.find("real-chat", running.app.gateway.providers["chat"].sellers)
+        assert found is not None
+        assert found.input is not None
+        assert found.input.base == 4 * 10**9
+        other = msgspec.structs.replace(dearer, prices=msgspec.structs.replace(dearer.prices, file="/other.json"))
+        assert running.app.change(other) == ("prices.file",)
+        assert running.app.settings.prices == dearer.prices

@@ -51,17 +51,18 @@ async def test_totals_tell_what_is_not_known_from_nothing(kind: str, tmp_path: p
             row(),
             row(input_tokens=None, output_tokens=None, cost=None, cost_known=7),
             # A provider that failed before it said anything counted nothing; one that broke off did.
-            row(outcome="error", first_byte_ms=None, input_tokens=None, output_tokens=0, cost=0, cost_known=0),
+            row(outcome="error", status=502, input_tokens=None, output_tokens=0, cost=0, cost_known=0),
             row(outcome="truncated", input_tokens=None),
+            row(outcome="error", status=200, reasoning_tokens=None),
             row(outcome="cancelled"),
             row(outcome="error", attempts=0, refused="limit", input_tokens=None, output_tokens=None, cost=None),
         )
         (total,) = await ledger.totals()
-        assert (total.requests, total.errors, total.refused, total.group) == (6, 3, 1, ())
-        assert total.input_tokens == Sum(20, 2)
-        assert total.output_tokens == Sum(60, 1)
-        assert total.reasoning_tokens == Sum(30, 0)
-        assert total.cost == Sum(4_007, 1)
+        assert (total.requests, total.errors, total.refused, total.group) == (7, 4, 1, ())
+        assert total.input_tokens == Sum(30, 2)
+        assert total.output_tokens == Sum(80, 1)
+        assert total.reasoning_tokens == Sum(30, 1)
+        assert total.cost == Sum(5_007, 1)
 
 
 async def test_totals_are_made_for_groups(kind: str, tmp_path: pathlib.Path) -> None:

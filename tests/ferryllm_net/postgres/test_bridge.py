@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from ferryllm_net.postgres.bridge import open_bridge
@@ -73,3 +74,17 @@ async def test_an_error_while_cleaning_up_is_not_the_callers() -> None:
         with contextlib.suppress(OSError):  # trio-asyncio lets it out; either way the scope is left
             await bridge.call(work)
     await bridge.aclose()
+
+
+async def test_asyncio_elsewhere_in_the_process_stays_what_it_was() -> None:
+    bridge = await open_bridge()
+    await bridge.aclose()
+
+    def loop_of_another_thread() -> str:
+        loop = asyncio.new_event_loop()
+        try:
+            return type(loop).__module__
+        finally:
+            loop.close()
+
+    assert (await anyio.to_thread.run_sync(loop_of_another_thread)).startswith("asyncio.")

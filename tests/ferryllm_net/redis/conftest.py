@@ -6,8 +6,6 @@ import pytest
 
 from support import redis_server
 
-pytest.importorskip("coredis", reason="coredis is not installed: pip install 'ferryllm[redis]'")
-
 
 @pytest.fixture(scope="session")
 def redis() -> redis_server.RedisServer:

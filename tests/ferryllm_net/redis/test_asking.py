@@ -52,7 +52,14 @@ class Store:
         return await self.link.call(LATER, [self.names.batch(str(self._marks))], arguments)
 
     async def settle(self, id: str, now: float, place: bool, tokens: int | None, cost: int | None) -> None:  # noqa: A002
-        op = ["settle", self.names.record(id), int(place), *("" if one is None else one for one in (tokens, cost)), 0]
+        op = [
+            "settle",
+            self.names.record(id),
+            0,
+            int(place),
+            *("" if one is None else one for one in (tokens, cost)),
+            0,
+        ]
         assert await self.later(now, op) == 1
 
 

@@ -126,6 +126,31 @@ async def test_what_was_used_meanwhile_counts_afterwards(redis: RedisServer) -> 
         assert await link.command(b"HGET", Names(settings.prefix).account("key/a", quota), field) == b"310"
 
 
+@pytest.mark.parametrize("ledger", [False, True])
+async def test_what_was_used_while_a_server_lost_everything_counts_once(frail: RedisServer, ledger: bool) -> None:
+    quota = Quota(Unit.TOKENS, Period.DAY, 1000)
+    key = key_of(quotas=(quota,))
+    settings = settings_of(frail, "local")
+
+    async def used(owner: str, unit: Unit, since: int) -> int:
+        return 300  # the row of the request below
+
+    async with doored(settings, KeyBook([key]), used=used if ledger else None) as door:
+        frail.stop()
+        try:
+            await until(lambda: not door.link.up)
+            end(door, await entered(door, admit(key, 500)), tokens=300)
+        finally:
+            frail.start()
+        await until(lambda: door.link.up)
+        await entered(door, admit(key, 0))
+        await told(door)
+        async with linked(settings) as link:
+            field = bounds(quota, time.time())[0]
+            found = await link.command(b"HGET", Names(settings.prefix).account("key/a", quota), field)
+        assert found == b"300" or (found == b"0" and not ledger), "without a ledger what came first is lost"
+
+
 async def test_what_is_not_limited_is_let_in_whatever_the_mode(frail: RedisServer) -> None:
     async with doored(settings_of(frail, "closed")) as door:
         frail.stop()

@@ -39,9 +39,23 @@ async def test_a_batch_whose_answer_was_lost_counts_once(redis: RedisServer) -> 
         account = f"{{{settings.prefix}}}:account"
         await link.command(b"HSET", account, 0, 100)
         later = Later(Forgetful(link, 3), names, 60, 600)
-        later.settle("", True, 7, None, [(account, 0, "tokens", 500)])
+        later.settle("", True, 7, None, [(account, 0, "tokens", 500)], 5.0)
         await later.flush(10)
         assert len(later) == 0
+        assert await link.command(b"HGET", account, 0) == b"107"
+
+
+async def test_what_ended_before_the_ledger_was_asked_is_in_its_number(redis: RedisServer) -> None:
+    settings = redis.settings()
+    async with linked(settings) as link:
+        account = f"{{{settings.prefix}}}:account"
+        await link.command(b"HSET", account, 0, 100)
+        await link.command(b"SET", f"{account}:since", 5000)
+        later = Later(link, Names(settings.prefix), 60, 600)
+        for ended in (4.0, 5.0, 6.0):
+            later.settle("", True, 7, None, [(account, 0, "tokens", 500)], ended)
+        later.settle("", False, 7, None, [(account, 0, "tokens", 500)], 6.0)
+        await later.flush(10)
         assert await link.command(b"HGET", account, 0) == b"107"
 
 

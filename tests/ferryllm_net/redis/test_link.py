@@ -150,7 +150,7 @@ async def test_who_leaves_takes_nobody_elses_answer(redis: RedisServer) -> None:
 async def test_over_tls_the_certificate_is_checked(redis: RedisServer, tmp_path: Path) -> None:
     files = certificates.write(tmp_path)
     port = free_port()
-    arguments = ("--tls-port", str(port), "--tls-auth-clients", "no")
+    arguments = ["--tls-port", str(port), "--tls-auth-clients", "no"]
     arguments += ("--tls-cert-file", files.cert, "--tls-key-file", files.key, "--tls-ca-cert-file", files.ca)
     server = RedisServer(*arguments)
     try:

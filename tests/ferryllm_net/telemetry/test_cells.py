@@ -65,6 +65,11 @@ def test_closed_cells_leave_their_file_to_the_next_one(tmp_path: Path, shared: S
     assert again.numbers() == {(f.RETRIES.name, "a"): [1]}
 
 
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    SharedCells(tmp_path / "a" / "b").cell(f.RETRIES, "x")[0] += 1
+    assert SharedCells(tmp_path / "a" / "b").numbers() == {(f.RETRIES.name, "x"): [1]}
+
+
 def test_series_of_any_name_are_kept_apart(tmp_path: Path, shared: SharedCells) -> None:
     names = ["", "a", "ab", "é", '"\n', "x" * 100]
     for n, name in enumerate(names):

@@ -59,6 +59,11 @@ def test_times_fall_into_their_buckets() -> None:
     assert found[f.FIRST_TOKEN.name, "anthropic", "one"] == pytest.approx(histogram(f.FIRST_TOKEN, 0.05, 0.051))
 
 
+def test_an_error_has_no_first_token() -> None:
+    assert (f.FIRST_TOKEN.name, "anthropic", "one") not in counted({"outcome": Outcome.ERROR})
+    assert (f.FIRST_TOKEN.name, "anthropic", "one") in counted({"outcome": Outcome.TRUNCATED})
+
+
 def test_only_streams_have_a_first_token_and_a_rate() -> None:
     usage = ir.Usage(input=1, output=90)
     found = counted({"usage": usage, "latency": 3.1}, {"usage": usage, "stream": False})
