@@ -86,7 +86,7 @@ BROKEN = [
     b'{"error":{}}',
     b'{"error":{"message":5}}',
     b"\xff\xfe\x00",
-    gzip.compress(OPENAI),
+    gzip.compress(OPENAI, mtime=0),
     b"[" * 100_000,
 ]
 
