@@ -221,7 +221,11 @@ _GATEWAY = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")
 _ADMITTING = msgspec.structs.replace(_GATEWAY, admits=True)
 _PAUSING = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.5))
 _AT_ONCE = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.0))
-_GATEWAYS = {stages.State.ADMITTING: (_ADMITTING,), stages.State.PAUSING: (_PAUSING,)}
+_GATEWAYS = {
+    stages.State.READING: (_GATEWAY, _ADMITTING),
+    stages.State.ADMITTING: (_ADMITTING,),
+    stages.State.PAUSING: (_PAUSING,),
+}
 
 
 def exchange_edges() -> Iterator[Edge]:
