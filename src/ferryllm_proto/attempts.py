@@ -39,6 +39,9 @@ TRANSITIONS: dict[tuple[Phase, str], Phase] = {
 }
 """What is absent is a fault of the caller."""
 
+_CLOSE = 0.001
+"""Seconds that make no difference: sums of times are not exact."""
+
 
 class Attempts:
     """The attempts of one request.
@@ -147,7 +150,14 @@ class Attempts:
         assert self.choice is not None
         target = self.choice.target
         others = self._routing.others(self.errand, [*self._tried, target], now)
-        step = self._retry.after(failure, Left(others=others, until=until), now, self._chance())
+        left = Left(others=others, until=until)
+        step = self._retry.after(failure, left, now, self._chance())
+        if step.next is Next.SAME:
+            key = self.errand.keys.get(target.provider, "")
+            closed = self._routing.health.blocked(target.provider, self.choice.model, key, now)
+            if closed is not None and closed.retry_after > step.wait + _CLOSE:
+                # Nobody waits for a target that this very failure has closed.
+                step = self._retry.after(Failure(Fault.BLOCKED), left, now, self._chance())
         if step.next is Next.OTHER:
             self._tried.append(target)
         return step

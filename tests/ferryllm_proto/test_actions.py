@@ -65,7 +65,7 @@ def prepared(reasoning: Applied | None = None, shaped: Shaped = NOTHING) -> Prep
     return Prepared(request, "m", True, None, reasoning=reasoning, shaped=shaped)
 
 
-NOTES = [
+NOTES: list[tuple[actions.Note, str, str]] = [
     (notes.incoming("d", "m", stream=True), "INFO", "stream=true"),
     (notes.resolved("d", "m", Route("m", "p")), "INFO", "display_model"),
     (notes.sending("p", "m", stream=False), "INFO", "stream=false"),
@@ -75,14 +75,14 @@ NOTES = [
     (notes.attempt_failed(FAILED, 1, ir.Error(ir.ErrorKind.BAD_REQUEST, "m"), own=True), "INFO", "error_kind"),
     (notes.retrying("p", Step(Next.SAME, 0.25, "backoff"), 2), "INFO", "wait_ms=250"),
     (notes.trying_fallback("q", "m", "its attempts are used up", 3), "INFO", "attempt=3"),
-    (*notes.circuits([Change("p", "m", False, State.OPEN, 130.0)], 100.0), "WARN", "secs=30"),
-    (*notes.circuits([Change("p", None, True, State.OPEN, 130.0)], 100.0), "WARN", "because=.?key"),
-    (*notes.circuits([Change("p", "m", False, State.HELD, 107.0)], 100.0), "WARN", "because=.?asked to wait"),
-    (*notes.circuits([Change("p", "m", False, State.CLOSED, 0.0)], 100.0), "WARN", "provider circuit closed"),
+    (notes.circuits([Change("p", "m", False, State.OPEN, 130.0)], 100.0)[0], "WARN", "secs=30"),
+    (notes.circuits([Change("p", None, True, State.OPEN, 130.0)], 100.0)[0], "WARN", "because=.?key"),
+    (notes.circuits([Change("p", "m", False, State.HELD, 107.0)], 100.0)[0], "WARN", "because=.?asked to wait"),
+    (notes.circuits([Change("p", "m", False, State.CLOSED, 0.0)], 100.0)[0], "WARN", "provider circuit closed"),
     (notes.half_open("p", "m"), "INFO", "half-open"),
-    (*notes.shaped(prepared(reasoning=Applied("low", "high", changed=True))), "INFO", "applied_reasoning=.?high"),
-    (*notes.shaped(prepared(shaped=Shaped(stripped_lines=2))), "INFO", "stripped_lines=2"),
-    (*notes.shaped(prepared(shaped=Shaped(moved_bytes=9))), "INFO", "moved_bytes=9"),
+    (notes.shaped(prepared(reasoning=Applied("low", "high", changed=True)))[0], "INFO", "applied_reasoning=.?high"),
+    (notes.shaped(prepared(shaped=Shaped(stripped_lines=2)))[0], "INFO", "stripped_lines=2"),
+    (notes.shaped(prepared(shaped=Shaped(moved_bytes=9)))[0], "INFO", "moved_bytes=9"),
     (notes.cached("d", "m", Observation(100, 25, None, 0.25)), "INFO", "cache_hit_ratio=.?0.250"),
 ]
 

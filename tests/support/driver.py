@@ -23,6 +23,9 @@ from ferryllm_proto.inputs import (
     ClientRequest,
     DeadlinePassed,
     Input,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamHead,
 )
 from ferryllm_proto.routing.choice import Routing
 from ferryllm_proto.routing.keys import Desk
@@ -72,7 +75,12 @@ class Driver:
     """Feeds an exchange and keeps what it did."""
 
     def __init__(
-        self, gateway: Gateway = GATEWAY, *, routing: Routing | None = None, desk: Desk | None = None, now: float = 100.0
+        self,
+        gateway: Gateway = GATEWAY,
+        *,
+        routing: Routing | None = None,
+        desk: Desk | None = None,
+        now: float = 100.0,
     ) -> None:
         self.exchange = Exchange(
             gateway, id="req_1", seed=7, created=1_760_000_000.0, routing=routing, desk=desk, chance=lambda: 0.0
@@ -122,6 +130,22 @@ class Driver:
     def record(self) -> Record:
         (record,) = only(self.actions, Record)
         return record
+
+
+def refuse(driver: Driver, status: int = 503, *headers: tuple[str, str]) -> None:
+    """What a provider does that answers with an error."""
+    driver.feed(UpstreamHead(status, (("content-type", "text/plain"), *headers)))
+    driver.feed(UpstreamData(b"no"))
+    driver.feed(UpstreamEnd())
+
+
+def answer(driver: Driver, *, stream: bool = True) -> None:
+    """What a good provider of Chat does."""
+    driver.feed(UpstreamHead(200, (SSE if stream else JSON,)))
+    for data in (ROLE, PONG, STOP, DONE) if stream else (WHOLE,):
+        driver.feed(UpstreamData(data))
+    if driver.exchange.state is not State.DONE:
+        driver.feed(UpstreamEnd())
 
 
 def only(actions: Iterable[Action], kind: type[A]) -> list[A]:

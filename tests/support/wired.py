@@ -71,6 +71,13 @@ class Wired:
             run.wake(anyio.current_time())
         await anyio.wait_all_tasks_blocked()
 
+    async def log_has(self, text: str) -> None:
+        """Wait until ``text`` is in the log."""
+        with anyio.fail_after(10):
+            while text not in self.log:
+                self.app.log.flush()
+                await anyio.wait_all_tasks_blocked()
+
     async def settle(self) -> None:
         """Until no exchange runs."""
         with anyio.fail_after(10):

@@ -8,7 +8,10 @@ are run here, and where they go is what is drawn: a diagram cannot show a way th
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from ferryllm_proto import (
     DIALECTS,
@@ -46,6 +49,7 @@ from ferryllm_proto.events import (
     UsageUpdate,
 )
 from ferryllm_proto.inputs import (
+    Admitted,
     ClientBody,
     ClientFault,
     ClientLost,
@@ -53,6 +57,7 @@ from ferryllm_proto.inputs import (
     DeadlinePassed,
     Input,
     Recalled,
+    Refused,
     Stopping,
     Stored,
     UpstreamData,
@@ -61,6 +66,10 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.responses.kept import KeptResponse
+from ferryllm_proto.routing.keys import Admission, Refusal
+from ferryllm_proto.routing.limits import Charge
+from ferryllm_proto.routing.quota import Reserved
+from ferryllm_proto.routing.retry import RetryRules
 from ferryllm_proto.translate import State as TranslatorState
 
 Edge = tuple[enum.Enum, str, enum.Enum]
@@ -177,6 +186,8 @@ _WAYS: dict[stages.State, tuple[tuple[Input, ...], ...]] = {
         (_POST, ClientBody(_MESSAGES), UpstreamHead(500, ())),
         (_RESPOND, ClientBody(_INPUT), _HEAD_OK),
     ),
+    stages.State.ADMITTING: ((_POST, ClientBody(_MESSAGES)), (_RESPOND, ClientBody(_MORE))),
+    stages.State.PAUSING: ((_POST, ClientBody(_MESSAGES), UpstreamLost("reset")),),
     stages.State.RECALLING: ((_RESPOND, ClientBody(_MORE)),),
     stages.State.KEEPING: ((_RESPOND, ClientBody(_INPUT), _HEAD_OK, UpstreamData(_LAST)),),
 }
@@ -190,6 +201,8 @@ _TRIED: tuple[Input, ...] = (
     ClientBody(b"{"),
     ClientFault(413, "too large"),
     ClientLost(),
+    Admitted(Admission(None, Charge(()), Reserved(()), {})),
+    Refused(Refusal(ir.Error(ir.ErrorKind.RATE_LIMIT, "later"), {}, "limit")),
     Recalled(_KEPT),
     Recalled(None),
     Stored(ok=True),
@@ -204,13 +217,23 @@ _TRIED: tuple[Input, ...] = (
 )
 
 
+_GATEWAY = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")}, keeps_responses=True)
+_ADMITTING = msgspec.structs.replace(_GATEWAY, admits=True)
+_PAUSING = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.5))
+_AT_ONCE = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.0))
+_GATEWAYS = {
+    stages.State.READING: (_GATEWAY, _ADMITTING),
+    stages.State.ADMITTING: (_ADMITTING,),
+    stages.State.PAUSING: (_PAUSING,),
+}
+
+
 def exchange_edges() -> Iterator[Edge]:
     """Where each legal input of each state leads. Raises AssertionError when one was never tried."""
-    gateway = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")}, keeps_responses=True)
     seen: set[tuple[stages.State, type]] = set()
     for state, ways in _WAYS.items():
-        for way in ways:
-            for event in _TRIED:
+        for gateway in _GATEWAYS.get(state, (_GATEWAY, _PAUSING, _AT_ONCE)):
+            for way, event in itertools.product(ways, _TRIED):
                 if (state, type(event)) not in stages.TRANSITIONS:
                     continue
                 run = Exchange(gateway, id="r")

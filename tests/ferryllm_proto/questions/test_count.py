@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from ferryllm_proto import ir
 from ferryllm_proto.dialects import DIALECTS
+from ferryllm_proto.policy.prompt_cache import PromptCachePolicy
+from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
 from ferryllm_proto.questions.count import ESTIMATED, CountTokens
 from ferryllm_proto.translate import State
 
@@ -254,3 +257,36 @@ def test_the_provider_s_model_decides_the_weights() -> None:
         count, _ = ask("anthropic", "openai", body, model=model)
         counts[model] = estimated(count, count.receive_eof())
     assert counts["claude-sonnet-4-5"] > counts["gpt-4o"] + 300, "Claude's instructions for tools"
+
+
+# --- policies --------------------------------------------------------------------------------------------
+
+_STRIP = RoutePolicies(prompt_cache=PromptCachePolicy(strip_prefixes=("Today",)))
+_SYSTEM = {**BODIES["anthropic"], "system": "Today is Saturday, the 21st of November 2026\nBe brief."}
+
+
+@pytest.mark.parametrize("backend", ["gemini", "openai_responses"])
+def test_a_count_is_of_what_the_provider_would_get(backend: str) -> None:
+    data = json.dumps(_SYSTEM).encode()
+    _, whole = ask("anthropic", backend, data)
+    _, stripped = ask("anthropic", backend, data, policies=_STRIP)
+    assert (b"Saturday" in whole.body, b"Saturday" in stripped.body) == (True, False)
+    assert b"Be brief." in stripped.body
+
+
+def test_an_estimate_is_of_what_the_provider_would_get() -> None:
+    numbers = []
+    for policies in (NO_POLICIES, _STRIP):
+        count, sent = ask("anthropic", "openai", json.dumps(_SYSTEM).encode(), policies=policies)
+        assert sent is None
+        numbers.append(estimated(count, count.receive_eof()))
+    assert numbers[1] < numbers[0]
+
+
+def test_in_the_same_dialect_only_a_policy_that_says_so_changes_bytes() -> None:
+    data = json.dumps(_SYSTEM).encode()
+    _, untouched = ask("anthropic", "anthropic", data, policies=_STRIP)
+    assert untouched.body == data
+    same = RoutePolicies(prompt_cache=msgspec.structs.replace(_STRIP.prompt_cache, same_dialect=True))
+    _, stripped = ask("anthropic", "anthropic", data, policies=same)
+    assert b"Saturday" not in stripped.body

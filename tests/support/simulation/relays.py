@@ -284,7 +284,7 @@ class World:
             )
             for name, dialect in DIALECTS.items()
         }
-        routes = (
+        routes: tuple[Route, ...] = (
             Route("one", "a", rewrite_model="m1"),
             Route("two", "a", targets=(Target("a", "m1", 2), Target("b", "m2")), balance=rng.choice(tuple(Balance))),
             Route("three", "b", rewrite_model="m2", fallbacks=(Target("c", "m3"), Target("d"))),
