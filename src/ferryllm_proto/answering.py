@@ -101,9 +101,8 @@ class Answering:
     def _conclude(self, out: bytes, now: float, *, upstream_open: bool) -> list[Action]:
         """The conversation is over, and ``out`` the end of the answer: it goes out when the answer is kept."""
         talk, past = self._talk, self._past
-        if not (isinstance(talk, KeptTranslator) and talk.keep):
+        if past is None or not (isinstance(talk, KeptTranslator) and talk.keep):
             return self._let_out(out, now, over=True, upstream_open=upstream_open)
-        assert past is not None
         assert self._provider is not None
         keep = past.keep(talk, self._provider, out, upstream_open=upstream_open)
         self.state = State.KEEPING

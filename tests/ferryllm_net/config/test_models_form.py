@@ -41,9 +41,11 @@ def test_an_entry_is_a_provider_and_an_exact_route(tmp_path: Path) -> None:
     assert first.headers.force == (("x-team", "blue"),)
     assert [one.api_key.reveal() for one in (first, second) if one.api_key is not None] == [PROVIDER_KEY] * 2
     one, two = settings.routes
-    assert (one.match, one.match_type, one.provider, one.retry) == ("gpt-4.1", "exact", "models.gpt-4.1", 3)
+    assert (one.match, one.match_type, one.provider) == ("gpt-4.1", "exact", "models.gpt-4.1")
+    assert one.overrides.retry is not None
+    assert (one.overrides.retry.retries, two.overrides.retry) == (3, None)
     assert len(one.policies.transforms.request) == 1
-    assert (two.match, two.rewrite_model, two.retry) == ("mine", "claude-opus-4-7", None)
+    assert (two.match, two.rewrite_model) == ("mine", "claude-opus-4-7")
 
 
 def test_faults_are_told_where_the_entry_stands(tmp_path: Path) -> None:

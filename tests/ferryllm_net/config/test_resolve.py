@@ -83,7 +83,7 @@ def test_a_route_that_can_never_match_is_a_warning() -> None:
         (Route(" ", "a"), 'routes[0].match: empty (write match = "*" for every model)'),
         (Route("*", "a", "exact"), "routes[0].match_type: "),
         (Route("claude-*", "a"), 'write match = "claude-"'),
-        (Route("a*b", "a"), "match a beginning"),
+        (Route("a*b", "a"), 'add match_type = "glob"'),
         (Route("x", "a", rewrite_model=""), "routes[0].rewrite_model: empty"),
     ],
 )
