@@ -23,36 +23,44 @@ from .snapshot import Gateway
 from .tokens.estimate import json_cost
 from .tokens.start import estimate_start
 
-_FREE = frozenset({Operation.COUNT_TOKENS, Operation.FORWARD})
-"""Of these nobody can say before what they take, or they take nothing: only the request itself counts."""
-
 
 class _Bound(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    """So many are written, and the best of them are answered."""
 
 
 _bound = json.decoder(_Bound)
 
 
 def tokens_of(gateway: Gateway, entry: Entry, plan: Plan, body: bytes, headers: Headers, path: str) -> tuple[int, int]:
-    """Input and output tokens that a request may take; 0 where nobody can say, or where it takes none."""
+    """Input and output tokens that a request may take; 0 where it takes none."""
     operation = entry.operation
-    if operation in _FREE:
+    if operation is Operation.COUNT_TOKENS:
         return 0, 0
+    if operation is Operation.FORWARD:
+        return (1 if body else 0), 0  # nobody can say, but with nothing left nothing is to be made of a body
     try:
         if operation is Operation.GENERATE:
             target = plan.targets[0]
             request = understand(DIALECTS[entry.dialect], body, headers=headers, path=path, named=True)
             backend = gateway.providers[target.provider].dialect
             most = request.max_output if request.max_output is not None else gateway.assumed_output
-            return estimate_start(request, target.model, backend), max(most, 0)
-        read = max(1, round(json_cost(body)))
+            return estimate_start(request, target.model, backend), max(most, 0) * max(request.n or 1, 1)
         if operation is Operation.EMBED:
-            return read, 0
-        bound = json.decode(body, _bound).max_tokens if operation is Operation.COMPLETE else None
-        return read, max(bound if bound is not None else gateway.assumed_output, 0)
+            return _read(body), 0
+        bound = json.decode(body, _bound) if operation is Operation.COMPLETE else _Bound()
+        most = bound.max_tokens if bound.max_tokens is not None else gateway.assumed_output
+        return _read(body), max(most, 0) * max(bound.n or 1, bound.best_of or 1, 1)
     except RemoteProtocolError:
-        return 0, 0  # the conversation will refuse it, in better words
+        # The conversation will refuse it, in better words; or it passes as it is, to a provider that understands it.
+        return _read(body), max(gateway.assumed_output, 0)
+
+
+def _read(body: bytes) -> int:
+    """Tokens of a body of which nobody knows more."""
+    return max(1, round(json_cost(body)))
 
 
 def ask_of(

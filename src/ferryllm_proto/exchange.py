@@ -236,7 +236,11 @@ class Exchange(Asking):
         assert book is not None
         if key.models:
             # A path that is handed on names its model in a body that may be of any type.
-            refusal = foreign(book, key, named(self._body) if model is None else model) or ambiguous(self._body)
+            refusal = foreign(book, key, named(self._body) if model is None else model)
+            if refusal is not None:
+                return refusal
+        if key.models or key.quotas:  # a budget counts by the model's price
+            refusal = ambiguous(self._body)
             if refusal is not None:
                 return refusal
         if key.providers:

@@ -114,3 +114,17 @@ def test_no_key_gets_round_its_models_by_a_second_name(second: str) -> None:
         driver.feed(ClientBody(body.encode()))
         assert driver.status == 400
         assert (driver.record.refused, driver.record.attempts) == ("model", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "output"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "n": 5}, 45),
+        ("/v1/completions", {"prompt": "hi", "n": 2, "best_of": 4}, 36),
+    ],
+)
+def test_every_answer_of_several_is_set_aside(path: str, more: dict[str, object], output: int) -> None:
+    driver = Desked(limited())
+    driver.feed(ClientRequest("POST", path, (HOST, JSON, AUTH)))
+    driver.feed(ClientBody(json.dumps({"model": "chat-x", "max_tokens": 9, **more}).encode()))
+    assert only(driver.actions, Admit)[0].ask.output_tokens == output
