@@ -265,6 +265,8 @@ def test_the_examples_are_there() -> None:
         "openai.toml",
         "passthrough.toml",
         "policies.toml",
+        "relay.toml",
         "responses-sqlite.toml",
+        "usage.toml",
         "vendor.toml",
     ]
