@@ -13,7 +13,7 @@ from ..loss import LossPolicy
 from ..policy.route import NO_POLICIES, RoutePolicies
 from .affinity import AffinityRules
 from .balance import Balance, Target
-from .hints import ALIAS_MARK, split_model
+from .hints import ALIAS_MARK, MODEL_PREFIX, split_model
 from .patterns import Pattern, glob, regex
 from .retry import RetryRules
 
@@ -159,7 +159,7 @@ class RouteTable:
         alone. Raises `RemoteProtocolError` where a hint names no provider.
         """
         if self._providers:
-            named = split_model(model)
+            named = split_model(model) if model.startswith(MODEL_PREFIX) else None
             if named is not None and model not in self._exact:
                 return self._pinned(*named, self.resolve(named[1]))
             if hint is not None:
