@@ -27,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="FERRYLLM_LLAMA_SERVER does not name a llama.cpp server"))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """gzip's head has the time in it: a test's name has to be the same in every process of a run."""
+    return "gzip" if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
+
+
 @pytest.fixture(params=[pytest.param(("asyncio", {}), id="asyncio"), pytest.param(("trio", {}), id="trio")])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Every async test runs twice: nothing may work on one backend alone."""

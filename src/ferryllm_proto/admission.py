@@ -107,15 +107,23 @@ def settle(
     session: bytes | None = None,
     target: Target | None = None,
 ) -> Settle:
-    """What the request took. ``asked``: a provider was; ``answered``: content came."""
+    """What the request took. ``asked``: a provider was; ``answered``: content came, or its client did not wait."""
     tokens, nanos = total(usage), None if cost is None else cost.total
     if operation is Operation.COUNT_TOKENS or (usage is None and not answered):
         tokens = nanos = 0  # a failed attempt is nobody's bill
+    if nanos is not None and nanos > _MOST:
+        nanos = None
     return Settle(admission, tokens, nanos, asked, session, target)
+
+
+_MOST = 10**15
+"""Tokens and nano-dollars of one request that are believed: a million dollars; and doubles, in which Redis counts, are
+exact up to nine times that."""
 
 
 def total(usage: ir.Usage | None) -> int | None:
     """All tokens of an answer; None is unknown."""
     if usage is None or usage.input_total is None or usage.output is None:
         return None
-    return usage.input_total + usage.output
+    tokens = usage.input_total + usage.output
+    return tokens if tokens <= _MOST else None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from . import ir
 from .actions import Abort, Action, Attempt, Cut, Finish, Outcome, Record, Release, SendBody, SendHead
 from .admission import settle, total
@@ -201,7 +203,8 @@ class Answering:
                     record.usage,
                     record.cost,
                     asked=asked,
-                    answered=self._begun,
+                    # Who leaves early is answered by a provider that goes on all the same, or has begun to.
+                    answered=self._begun or (asked and record.outcome is _CANCELLED),
                     session=session,
                     target=target,
                 )
@@ -219,6 +222,9 @@ class Answering:
         self.state, self._flow = _DONE, None
         route, provider, first = self._route, self._provider, self._first_byte
         usage = None if talk is None else talk.usage
+        if usage is not None and outcome is not _OK and talk is not None and talk.finish_reason is None:
+            # What a provider counts at the beginning says nothing of the end: leaving early makes no answer cheap.
+            usage = msgspec.structs.replace(usage, output=None, reasoning=None)
         # By position: by name costs six times as much.
         return Record(
             self.id,

@@ -37,7 +37,7 @@ from .responses.stateful import KeptTranslator
 from .routing.balance import Target
 from .routing.choice import Routing
 from .routing.hints import hint_in
-from .routing.keys import ClientKey, Desk, Refusal, foreign, may_answer, provider_refusal
+from .routing.keys import ClientKey, Desk, Refusal, ambiguous, foreign, may_answer, provider_refusal
 from .routing.table import Plan, Route
 from .snapshot import Gateway
 from .stages import TRANSITIONS, State
@@ -240,7 +240,7 @@ class Exchange(Asking):
         assert book is not None
         if key.models:
             # A path that is handed on names its model in a body that may be of any type.
-            refusal = foreign(book, key, named(self._body) if model is None else model)
+            refusal = foreign(book, key, named(self._body) if model is None else model) or ambiguous(self._body)
             if refusal is not None:
                 return refusal
         if key.providers:

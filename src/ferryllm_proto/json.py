@@ -254,6 +254,16 @@ def once(data: bytes, name: str) -> None:
         raise RemoteProtocolError(f"{name}: written twice", param=name, code="invalid_value")
 
 
+def has_twins(data: bytes, name: str) -> bool:
+    """Whether the object ``data`` has a second member that some reader takes for ``name``: Go's decoder reads
+    ``Model`` as ``model``, and of two the last."""
+    try:
+        pairs = _fields_list(data)
+        return sum(str(_any_decoder.decode(mend_surrogates(key) or key)).lower() == name for key in pairs) > 1
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
 def _fields_list(data: bytes) -> list[bytes]:
     keys = []
     at = _skip(data, _skip(data, 0) + 1)

@@ -98,3 +98,15 @@ def test_without_anything_the_demo_serves(runner: CliRunner) -> None:
     result = runner.invoke(main, ["check-config"])
     assert result.exit_code == exit_codes.OK
     assert "the demo provider serves" in result.stdout
+
+
+def test_a_key_in_another_programs_file_is_looked_for(runner: CliRunner) -> None:
+    watch = '[[providers.key_watch]]\nfile = "~/s.json"\npath = "env.KEY"\n'
+    Path("f.toml").write_text(GOOD.replace('api_key_env = "KEY"\n', watch))
+    result = runner.invoke(main, ["check-config", "-c", "f.toml"])
+    assert result.exit_code == exit_codes.CONFIG_INVALID
+    assert result.stderr.startswith("f.toml:6: providers[0].key_watch[0].file: cannot read ")
+    Path("s.json").write_text(f'{{"env": {{"KEY": "{PROVIDER_KEY}"}}}}')
+    Path("s.json").chmod(0o600)
+    result = runner.invoke(main, ["check-config", "-c", "f.toml"])
+    assert (result.exit_code, result.output) == (exit_codes.OK, "config ok: f.toml\n")

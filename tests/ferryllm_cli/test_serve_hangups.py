@@ -81,8 +81,10 @@ def test_a_worker_that_is_started_again_serves_what_the_others_serve(tmp_path: p
     good, route = path.read_text(), '[[routes]]\nmatch = "{}"\nmatch_type = "exact"\nprovider = "p"\n'
     path.write_text(good + route.format("one"))
     with gateway(path) as running:
-        for number, change in enumerate((lambda: path.write_text("[srver]\n"), path.unlink), 1):
-            change()
+        for number, text in enumerate(("[srver]\n", None), 1):
+            path.unlink()
+            if text is not None:
+                path.write_text(text)
             victim = re.findall(r"worker started worker=\d+ pid=(\d+)", running.log)[-1]
             os.kill(int(victim), signal.SIGKILL)
             until(lambda: running.log.count("worker started") == 2 + number, running)  # noqa: B023 - called at once
@@ -135,6 +137,9 @@ def test_a_terminal_that_is_closed_ends_the_gateway_in_order(
             assert time.monotonic() < latest, log.read_text()
             time.sleep(0.01)
         os.close(ours)  # the window is closed: the kernel sends SIGHUP
-        assert process.wait(timeout=30) == exit_codes.OK
+        try:
+            assert process.wait(timeout=30) == exit_codes.OK
+        finally:
+            process.kill()
     assert not path.exists()
     assert "draining" in log.read_text()

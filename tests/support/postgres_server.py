@@ -165,7 +165,6 @@ def shared() -> Server:
     why = missing()
     if why is not None:
         pytest.skip(f"{why}; what replicas share is NOT tested")
-    leave_asyncio_alone()
     # Not below pytest's own folders, which the user postgres may not enter.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ferryllm-pg-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -176,17 +175,6 @@ def shared() -> Server:
     atexit.register(server.stop)
     server.start()
     return server
-
-
-def leave_asyncio_alone() -> None:
-    """trio-asyncio, once it is imported, makes every new loop of asyncio one of its own; a gateway has one backend, but
-    tests use both in one process. A policy that was set by hand is what it leaves in place."""
-    import asyncio
-
-    import trio_asyncio  # type: ignore[import-untyped]  # it comes without types
-
-    assert trio_asyncio is not None
-    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
 
 
 @contextlib.contextmanager

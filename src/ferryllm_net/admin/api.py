@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
+import anyio
 import msgspec
 
 from ferryllm_net.http import Request, RequestError, Responder
@@ -133,14 +134,16 @@ class Admin:
             except RequestError as exc:
                 raise AdminError(exc.status, "bad_request", exc.message) from None
             asked = _Asked(request.method, names, dict(parse_qsl(request.query)), body, peer, request_id)
-            done = await self._do(asked)
+            # A change is done, in force and told of as a whole, whether its client waits for the end or not.
+            with anyio.CancelScope(shield=request.method not in ("GET", "HEAD")):
+                done = await self._do(asked)
+                if done.told is not None:
+                    self._tell(done.told, "done", peer, request_id)
         except AdminError as exc:
             if told.action:
                 self._tell(told, exc.kind, peer, request_id)
             await self._refuse(exc, respond, request_id)
             return
-        if done.told is not None:
-            self._tell(done.told, "done", peer, request_id)
         await respond.complete(done.status, _head(request_id), msgspec.json.encode(done.body))
 
     def _let_in(self, request: Request) -> None:

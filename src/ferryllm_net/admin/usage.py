@@ -49,12 +49,14 @@ def _groups(text: str) -> Sequence[By]:
 
 
 def _moment(name: str, text: str, now: float) -> float:
-    for read in (lambda: now - parse_span(text), lambda: parse_date(text)):
-        try:
-            return read()
-        except ValueError:
-            continue
-    raise RefusedError(name, _WHEN)
+    try:
+        return now - parse_span(text)
+    except ValueError:
+        pass
+    try:
+        return parse_date(text)
+    except ValueError:
+        raise RefusedError(name, _WHEN) from None
 
 
 def _numbers(one: Totals) -> dict[str, object]:

@@ -16,7 +16,7 @@ import msgspec
 from ferryllm_net.config.auth_settings import AuthSettings
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.routing.keys import ClientKey, KeyBook
-from ferryllm_proto.routing.quota import Period, Quota, Unit
+from ferryllm_proto.routing.quota import Quota
 
 from .opening import book
 from .store import KeyStore, KeyStoreError
@@ -25,7 +25,7 @@ from .stored import Loaded, StoredProject, client_keys, project
 POLL_SECS = 2.0
 """A key that is revoked elsewhere is refused everywhere within five seconds: one look may fail or be late."""
 SLOW_SECS = 2.0
-"""How long one look may take, with the five seconds in mind."""
+"""How long a look at the version may take, with the five seconds in mind. What it takes to read is the store's."""
 
 
 class LiveKeys:
@@ -73,14 +73,25 @@ class LiveKeys:
     async def refresh(self) -> bool:
         """Read what changed, if anything did; whether it did. Raises `KeyStoreError`."""
         async with self._turn:
-            version = await self.store.version()
+            try:
+                with anyio.fail_after(SLOW_SECS):
+                    version = await self.store.version()
+            except TimeoutError:
+                raise KeyStoreError(f"no answer within {SLOW_SECS:g} s") from None
             if version == self._version:
                 return False
             # A version that fell is that of another file, put in this one's place: nothing known of it is true.
             since = self._version if version > self._version else 0
-            self._take(await self.store.load(self._clock(), since), whole=not since)
-            # In a thread: of 100,000 keys it takes 40 ms, which nobody's stream should stand still for.
-            self.apply(await anyio.to_thread.run_sync(self.book))
+            loaded = await self.store.load(self._clock(), since)
+            # What was read has to count: whoever leaves now, or is late, must leave no revoked key behind.
+            with anyio.CancelScope(shield=True):
+                self._take(loaded, whole=not since)
+                settings = None
+                while settings is not self._settings:  # a configuration that was read anew meanwhile counts too
+                    settings = self._settings
+                    # In a thread: of 100,000 keys it takes 40 ms, which nobody's stream should stand still for.
+                    made = await anyio.to_thread.run_sync(self.book)
+                self.apply(made)
             return True
 
     async def watch(self, *, every: float = POLL_SECS) -> None:
@@ -88,10 +99,9 @@ class LiveKeys:
         while True:
             await anyio.sleep(every)
             try:
-                with anyio.fail_after(SLOW_SECS):
-                    changed = await self.refresh()
-            except (KeyStoreError, TimeoutError) as exc:
-                self._fail(str(exc) or "it takes too long")
+                changed = await self.refresh()
+            except KeyStoreError as exc:
+                self._fail(str(exc))
             else:
                 if self._failing:
                     self._log.info("key store is back")
@@ -121,31 +131,26 @@ class LiveKeys:
 def gained(before: KeyBook, after: KeyBook) -> KeyBook:
     """The quotas of ``after`` whose like their owners did not have in ``before``: nothing is counted of these yet, and
     the ledger may know what was used. A quota that is only raised or lowered goes on with its count."""
-    kinds = {key.id: _kinds(key.quotas) for key in before if key.quotas}
+    had = {key.id: key.quotas for key in before if key.quotas}
     keys = [
         msgspec.structs.replace(key, quotas=new)
         for key in after
-        if key.quotas and (new := _others(key.quotas, kinds.get(key.id, _NONE)))
+        # Nearly always the very same tuple: there may be 100,000.
+        if key.quotas and had.get(key.id) is not key.quotas and (new := _new(had.get(key.id, ()), key.quotas))
     ]
-    shared = {name: _kinds(one.quotas) for name, one in before.projects.items()}
+    shared = {name: one.quotas for name, one in before.projects.items()}
     projects = [
         msgspec.structs.replace(one, quotas=new)
         for name, one in after.projects.items()
-        if (new := _others(one.quotas, shared.get(name, _NONE)))
+        if (new := _new(shared.get(name, ()), one.quotas))
     ]
     return KeyBook(keys, projects)
 
 
-_Kind = tuple[Unit, Period, int]
-_NONE: frozenset[_Kind] = frozenset()
-
-
-def _kinds(quotas: Sequence[Quota]) -> frozenset[_Kind]:
-    return frozenset((quota.unit, quota.period, quota.offset) for quota in quotas)
-
-
-def _others(quotas: Sequence[Quota], known: frozenset[_Kind]) -> tuple[Quota, ...]:
-    return tuple(quota for quota in quotas if (quota.unit, quota.period, quota.offset) not in known)
+def _new(had: Sequence[Quota], has: Sequence[Quota]) -> tuple[Quota, ...]:
+    """Those of ``has`` that count something else than any of ``had``."""
+    kinds = {(quota.unit, quota.period, quota.offset) for quota in had}
+    return tuple(quota for quota in has if (quota.unit, quota.period, quota.offset) not in kinds)
 
 
 def _nobody(book: KeyBook) -> None:

@@ -1,7 +1,8 @@
 """The ledger in one SQLite file, which the workers of a gateway may share.
 
 Rows are written by one thread, in groups: whoever waits for a row wakes when the group it came in is committed, so many
-requests that end at once share one commit and one way into the loop. Questions have a connection of their own, which
+requests that end at once share one commit and one way into the loop. A pause between commits makes the groups larger
+and nothing cheaper: waking a thread once more costs what a commit does. Questions have a connection of their own, which
 stops no writer (SQLite's write-ahead log).
 
 A commit is in the system's hands when `put` returns: kill -9 loses nothing. What the loss of the machine's power may
@@ -16,7 +17,6 @@ import queue
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,9 +36,6 @@ from .sqlite_tables import BUSY_SECS, WORDS, mend, prepare
 
 T = TypeVar("T")
 
-PACE_SECS = 0.003
-"""Between two commits at least: what ends within it is one group. Nothing beside an answer that takes seconds; a row
-that comes alone does not wait."""
 STEP = 500
 """Rows that `prune` forgets at once: a few milliseconds, in which no other row is written."""
 PAUSE_SECS = 0.02
@@ -66,8 +63,6 @@ class SqliteLedger:
         self._turn = anyio.CapacityLimiter(1)
         """Of the reader."""
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
-        self._last = 0.0
-        """When the last commit was, on the monotonic clock."""
         if writer is not None:
             self._thread.start()
 
@@ -141,8 +136,6 @@ class SqliteLedger:
             with contextlib.suppress(queue.Empty):
                 self._wakes.get(timeout=RETRY_SECS if groups.failing else None)
             while True:
-                if not groups.closed:
-                    time.sleep(max(0.0, self._last + PACE_SECS - time.monotonic()))
                 group = groups.take()
                 if group is None or not self._write(group):
                     break
@@ -159,7 +152,6 @@ class SqliteLedger:
             told = self._groups.failed(group, LedgerError(mend(self._path, exc)))
         else:
             self._groups.done(group, lost)
-        self._last = time.monotonic()
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it those that waited
             for one in told:
                 if one.written is not None and self._soon is not None:

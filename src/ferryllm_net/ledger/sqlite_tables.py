@@ -22,7 +22,7 @@ WORDS = Words(
 _STEPS = (
     """
     CREATE TABLE requests (
-        number INTEGER PRIMARY KEY,
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL,
         time REAL NOT NULL,
         entry TEXT NOT NULL,
@@ -71,7 +71,10 @@ _STEPS = (
     ) WITHOUT ROWID;
     """,
 )
-"""Each leads from the version before it to its own, as ``user_version`` says it. Never changed once released."""
+"""Each leads from the version before it to its own, as ``user_version`` says it. Never changed once released.
+
+AUTOINCREMENT, so that no number is used twice, not even when every row was forgotten: usage hooks remember the last one
+they have told of."""
 APPLICATION = 0x66657272
 """``application_id`` of the file ("ferr"), so that no other program's is taken for a ledger."""
 

@@ -186,6 +186,7 @@ async def _connect(settings: PostgresSettings) -> Any:
         max_size=settings.pool,
         timeout=CONNECT_SECS,
         max_inactive_connection_lifetime=IDLE_SECS,
+        reset=_reset,
         server_settings={"application_name": "ferryllm"},
         **({} if settings.prepared else {"statement_cache_size": 0}),
     )
@@ -196,6 +197,13 @@ async def _connect(settings: PostgresSettings) -> Any:
         pool.terminate()
         raise
     return pool
+
+
+async def _reset(connection: Any) -> None:
+    """Before a connection goes back. asyncpg's own way asks the server each time to forget settings, cursors and locks:
+    nobody here leaves any beyond a transaction."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 def _faults(asyncpg: Any, *others: type[Exception]) -> tuple[type[Exception], ...]:

@@ -245,6 +245,9 @@ def find_usage(tail: bytes) -> ir.Usage | None:
         return None
     details = found.input_tokens_details or found.prompt_tokens_details or _Details()
     cached = details.cached_tokens
+    counts = (tokens, output, cached, found.cache_read_input_tokens, found.cache_creation_input_tokens)
+    if any(count is not None and count < 0 for count in counts):
+        return None  # the bytes may be a client's own file: nobody earns tokens with it
     if cached is not None and tokens is not None:
         tokens = max(0, tokens - cached)  # OpenAI counts cached tokens within the input, Anthropic beside it
     read = cached if cached is not None else found.cache_read_input_tokens

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from .. import ir
+from .. import ir, json
+from .hints import ALIAS_MARK
 from .limits import Charge, Demand, Exceeded, Limits, Meter, date, standings
 from .patterns import Pattern, glob
 from .quota import Accounts, Need, Quota, Reserved, Spent, Unit
@@ -236,7 +237,9 @@ def invalid(key: ClientKey, unix: float) -> Refusal | None:
 
 def foreign(book: KeyBook, key: ClientKey, model: str) -> Refusal | None:
     """Whether ``key`` may not use ``model``."""
-    if book.allows(key, model):
+    # Routes find what stands before the mark; a glob that begins with a star would look at what is behind it.
+    plain = model.partition(ALIAS_MARK)[0]
+    if book.allows(key, model) and (plain == model or not plain or book.allows(key, plain)):
         return None
     shown = model if len(model) <= 100 else model[:100] + "..."
     error = ir.Error(
@@ -245,6 +248,14 @@ def foreign(book: KeyBook, key: ClientKey, model: str) -> Refusal | None:
         param="model",
         code="model_not_allowed",
     )
+    return Refusal(error, {}, "model")
+
+
+def ambiguous(body: bytes) -> Refusal | None:
+    """Whether a provider may read another model in ``body`` than the gateway does: no key gets round its models so."""
+    if not json.has_twins(body, "model"):
+        return None
+    error = ir.Error(ir.ErrorKind.BAD_REQUEST, "model: written twice", param="model", code="invalid_value")
     return Refusal(error, {}, "model")
 
 

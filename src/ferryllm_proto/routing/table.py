@@ -85,9 +85,7 @@ def plan_of(route: Route, *, counted: bool = True) -> Plan:
     """The targets of ``route`` with the names they are asked for. ``counted``: routes beside it count who is busy."""
     targets = route.targets or (Target(route.provider, route.rewrite_model),)
     alone = len(targets) == 1 and not counted
-    return Plan(
-        route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model), alone=alone
-    )
+    return Plan(route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model), alone=alone)
 
 
 def _named(targets: tuple[Target, ...], model: str | None) -> tuple[Target, ...]:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from ferryllm_net.admin import Admin
@@ -260,3 +262,18 @@ async def test_a_new_key_is_not_lost_where_the_keys_can_not_be_read_again(
     assert answer.status == 201
     assert answer.body["key"].startswith("fy-")
     assert "keys not read again" in rig.lines.getvalue()
+
+
+async def test_a_change_whose_client_leaves_is_in_force_and_told_all_the_same(rig: Rig) -> None:
+    with anyio.CancelScope() as scope:
+
+        async def refresh() -> None:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+            rig.refreshed += 1
+
+        rig.admin._refresh = refresh
+        await rig.ask("POST", "/admin/keys", {"name": "ci"})
+        await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert (rig.refreshed, [event.action for event in rig.events]) == (1, ["key.create"])

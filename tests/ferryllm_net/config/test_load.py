@@ -257,6 +257,7 @@ def test_the_examples_are_there() -> None:
         "codex-to-anthropic.toml",
         "gemini.toml",
         "key-watch.toml",
+        "keys.toml",
         "local-llama-cpp.toml",
         "local-ollama.toml",
         "models.json",

@@ -273,6 +273,12 @@ async def test_a_quota_that_comes_later_counts_what_was_used_before(tmp_path: Pa
             while accounts.used(f"key/{changed['id']}", quota, 0) < 2:  # noqa: ASYNC110 - read beside the answer
                 await anyio.sleep(0.005)
         assert (await k.ask(key))[0] == 402
+        assert (await k.admin("GET", "/keys/k"))["used"] == {"total_requests": 2}
+        usage = await k.admin("GET", "/usage?by=key")
+        assert [(group["key"], group["name"], group["requests"]) for group in usage["groups"]] == [
+            (changed["id"], "k", 3)  # one of them refused
+        ]
+        assert usage["total"]["refused"] == 1
 
 
 async def test_keys_of_the_file_have_limits_too(tmp_path: Path) -> None:

@@ -51,30 +51,31 @@ async def test_without_the_signal_nothing_is_watched(monkeypatch: pytest.MonkeyP
 
 
 PROGRAM = """
-import os, signal, sys
+import fcntl, os, signal, sys, termios
 from ferryllm_net.gateway.hangups import Terminal
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 seat = Terminal()
-signal.signal(signal.SIGHUP, lambda *_: (open(sys.argv[1], "w").write(str(seat.gone())), sys.exit(0)))
 print(seat.gone(), file=sys.stderr, flush=True)
-signal.pause()
+signal.sigwait({signal.SIGHUP})
+print(seat.gone(), file=sys.stderr, flush=True)
 """
 
 
-def test_a_terminal_that_is_closed_has_gone(tmp_path: os.PathLike[str]) -> None:
+def test_a_terminal_that_is_closed_has_gone() -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    told, telling = os.pipe()
-    path = os.path.join(tmp_path, "gone")
-    run = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n" + PROGRAM
-    with subprocess.Popen([sys.executable, "-c", run, path], stdin=theirs, stdout=theirs, stderr=telling) as process:
-        os.close(theirs)
-        os.close(telling)
-        assert os.read(told, 100) == b"False\n"
-        os.close(ours)  # as when the window is closed: the kernel sends SIGHUP
-        process.wait(timeout=20)
-    os.close(told)
-    with open(path) as file:
-        assert file.read() == "True"
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            os.close(theirs)
+            assert process.stderr is not None
+            assert process.stderr.readline() == "False\n"
+            os.close(ours)  # as when the window is closed: the kernel sends SIGHUP
+            assert process.communicate(timeout=30)[1] == "True\n"
+        finally:
+            process.kill()
 
 
 def test_without_a_terminal_at_the_start_none_can_go(monkeypatch: pytest.MonkeyPatch) -> None:

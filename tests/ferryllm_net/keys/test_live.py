@@ -142,6 +142,14 @@ async def test_while_the_store_fails_the_keys_stay_and_it_is_said_once(
     assert rig.names() == {"env-1", "ci"}
 
 
+@pytest.mark.anyio
+async def test_a_store_that_does_not_answer_is_a_fault(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferryllm_net.keys.live.SLOW_SECS", 0.001)
+    monkeypatch.setattr(rig.live.store, "version", anyio.sleep_forever)
+    with pytest.raises(KeyStoreError, match="no answer within"):
+        await rig.live.refresh()
+
+
 async def _watch(live: LiveKeys) -> None:
     await live.watch(every=0)
 
@@ -161,6 +169,43 @@ async def test_other_settings_count_at_once(rig: Rig) -> None:
     await issuing.create(rig.store, "desk", now=NOW)
     await rig.live.refresh()
     assert rig.names() == {"laptop", "desk"}
+
+
+@pytest.mark.anyio
+async def test_who_leaves_while_keys_are_read_leaves_no_revoked_key_behind(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await issuing.create(rig.store, "laptop", now=NOW)
+    await rig.live.start()
+    await issuing.revoke(rig.store, "laptop", now=NOW)
+    load = rig.live.store.load
+    with anyio.CancelScope() as scope:
+
+        async def leaving(now: float, since: int = 0) -> Loaded:
+            found = await load(now, since)
+            scope.cancel()
+            return found
+
+        monkeypatch.setattr(rig.live.store, "load", leaving)
+        await rig.live.refresh()
+    assert [key.revoked for key in rig.books[-1] if key.name == "laptop"] == [NOW]
+
+
+@pytest.mark.anyio
+async def test_settings_that_come_while_keys_are_read_count(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.live.start()
+    await issuing.create(rig.store, "laptop", now=NOW)
+    book, others = rig.live.book, [AuthSettings(True, ())]
+
+    def late() -> KeyBook:
+        found = book()
+        if others:
+            rig.live.renewed(others.pop())
+        return found
+
+    monkeypatch.setattr(rig.live, "book", late)
+    await rig.live.refresh()
+    assert rig.names() == {"laptop"}
 
 
 def test_only_quotas_of_a_new_kind_are_asked_of_the_ledger() -> None:

@@ -314,6 +314,20 @@ async def test_the_environment_alone_is_not_read_again(tmp_path: Path) -> None:
     assert desk.taken == [], "the demo provider would be gone"
 
 
+async def test_a_clients_key_in_a_file_lets_the_whole_be_read_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    put(tmp_path / "client.key", "client-key-of-monday-0123")
+    text = (tmp_path / "f.toml").read_text()
+    auth = '[auth]\nenabled = true\n[[auth.keys]]\nname = "one"\nkey_file = "client.key"\n'
+    put(tmp_path / "f.toml", auth + text)
+    await desk.looks()
+    put(tmp_path / "client.key", "client-key-of-tuesday-0123")
+    await desk.looks()
+    first, second = (settings.auth.named[0].digest for settings in desk.taken)
+    assert first != second
+    assert desk.counted == [("configuration", True)] * 2
+
+
 async def test_a_fault_of_ours_ends_nothing_and_is_said_once(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
 

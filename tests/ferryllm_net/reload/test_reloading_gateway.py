@@ -126,7 +126,7 @@ class Scene(Running):
 
         self.reload.count = count
         self.reload.ask(EVERYTHING)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await counted.wait()
         self.reload.count = before
 

@@ -181,6 +181,7 @@ def test_token_counts_are_found_in_every_kind_of_answer(tail: bytes, expected: t
     [
         b"", b"\x00\xff", b'"usage"', b'{"usage":null}', b'{"usage":{"type":"duration","seconds":3}}', b'{"usage":[',
         b'{"text":"the word \\"usage\\": {\\"input_tokens\\":5}"}', b'{"usage":{"input_tokens":"many"}}', b'"usage":{',
+        b'{"usage":{"input_tokens":-5000,"output_tokens":1}}', b'{"usage":{"output_tokens":-1}}',
     ],
 )  # fmt: skip
 def test_what_is_no_count_is_none(tail: bytes) -> None:

@@ -88,6 +88,15 @@ def test_a_model_outside_the_list_is_a_403_that_names_the_list() -> None:
     assert len(long.error.message) < 250
 
 
+def test_what_clients_append_to_a_name_opens_no_other_model() -> None:
+    mine = key(models=("*haiku*",))
+    place = desk(mine)
+    for model in ("claude-haiku", "claude-haiku--ferryllm-1"):
+        admitted(place.admit(mine, msgspec.structs.replace(ASK, model=model), 0.0, NOON))
+    for model in ("claude-opus--ferryllm-haiku", "claude-opus"):
+        assert refused(place.admit(mine, msgspec.structs.replace(ASK, model=model), 0.0, NOON)).reason == "model"
+
+
 def test_providers_outside_the_list_do_not_answer() -> None:
     mine = key(providers=("a", "c"))
     assert may_answer(mine, ("a", "b", "c")) == ("a", "c")

@@ -64,7 +64,7 @@ _OVERFLOW = re.compile(
     r"|maximum context length|context (?:window|length|limit) (?:is )?exceeded",
     re.IGNORECASE,
 )
-_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 
 
 class _Body(msgspec.Struct, frozen=True):

@@ -52,6 +52,14 @@ def test_e4_the_time_to_wait_is_in_the_details_or_a_header() -> None:
     assert DIALECT.decode_error(429, (("retry-after", "Wed, 21 Oct 2015"),), _body(429, "X")).retry_after is None
 
 
+@pytest.mark.parametrize("wait", ["9" * 400 + "s", "9999999999s", "-1s", "nans", "infs", "\u0663s"])
+def test_a_time_to_wait_that_is_none_breaks_nothing(wait: str) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": wait}]
+    error = DIALECT.decode_error(429, (), _body(429, "RESOURCE_EXHAUSTED", details=details))
+    assert error.retry_after is None
+    DIALECT.encode_error(error)
+
+
 def test_e5_an_input_too_long_is_told_apart() -> None:
     message = "The input token count (1250074) exceeds the maximum number of tokens allowed (1048576)."
     error = DIALECT.decode_error(400, (), _body(400, "INVALID_ARGUMENT", message))
