@@ -11,15 +11,18 @@ import click
 
 from . import exit_codes
 from .output import print_problems
+from .routes import found, listed
 
 if TYPE_CHECKING:
-    from ferryllm_net.config import Problem
+    from ferryllm_net.config import Problem, Settings
 
 
 @click.command(epilog="Exit status: 0 when the gateway would start, 3 when it would not.")
 @click.option("-c", "--config", metavar="FILE", help="The file; without it the one that `serve` would find, if any.")
+@click.option("--routes", is_flag=True, help="Show all routes, and who is asked on each.")
+@click.option("--model", metavar="NAME", help="Show who answers requests for this model.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as one JSON object on standard output.")
-def command(config: str | None, as_json: bool) -> None:
+def command(config: str | None, routes: bool, model: str | None, as_json: bool) -> None:
     """Check a configuration file and the secrets it names.
 
     Reports every problem at once, as FILE:LINE: KEY: what is wrong (what to do), on standard error.
@@ -35,6 +38,15 @@ def command(config: str | None, as_json: bool) -> None:
     _report(settings.warnings, path, as_json, ok=True)
     if as_json:
         return
+    _say(settings, path)
+    if routes:
+        click.echo("\n".join(listed(settings)))
+    if model is not None:
+        lines = found(settings, model)
+        click.echo("\n".join(lines) if lines else f"no route for {model}: it would be answered 404")
+
+
+def _say(settings: Settings, path: Path | None) -> None:
     if path is not None:
         click.echo(f"config ok: {path}")
     elif settings.demo:

@@ -36,7 +36,7 @@ from .responses.remembering import Remembering
 from .responses.stateful import KeptTranslator
 from .routing.balance import Target
 from .routing.choice import Routing
-from .routing.hints import read_hint
+from .routing.hints import hint_in
 from .routing.keys import ClientKey, Desk, Refusal, ambiguous, foreign, may_answer, provider_refusal
 from .routing.table import Plan, Route
 from .snapshot import Gateway
@@ -71,7 +71,7 @@ class Exchange(Asking):
     share, ``desk`` who knows which limits there are, ``chance`` gives random numbers in [0, 1).
     """
 
-    __slots__ = ("__weakref__", "_flow_state", "_taken")
+    __slots__ = ("__weakref__", "_flow_state", "_hint", "_taken")
 
     def __init__(
         self,
@@ -103,6 +103,8 @@ class Exchange(Asking):
         self._started = self._opened = self._total_secs = 0.0
         self._sent = self._attempts = 0
         self._begun = self._stopping = False
+        self._hint: str | None = None
+        """The provider that the client's headers ask for."""
         self._flow_state: Translation | None = None
         self._taken: bytes | None = None
         """What came of a read that `relay` has begun and `receive` will end."""
@@ -186,6 +188,8 @@ class Exchange(Asking):
         if who is not None:
             assert type(who) is ClientKey
             self._key = who
+        if gateway.hints:
+            self._hint = hint_in(fields)
         if isinstance(entry, NoEntry):
             return self._refuse(no_entry(event.method, path, entry), now)
         if entry.operation not in CONVERSATIONS:
@@ -213,7 +217,7 @@ class Exchange(Asking):
                 self._model, stream = peek(entry, event.data, self._target)
                 if gateway.notes:
                     notes.append(incoming(entry.dialect, self._model, stream=stream))
-                plan = gateway.routes.plan(self._model, read_hint(self._headers) if gateway.hints else None)
+                plan = gateway.routes.plan(self._model, self._hint)
         except RemoteProtocolError as exc:
             return notes + self._refuse(exc.error, now)
         if plan is None:

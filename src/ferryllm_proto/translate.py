@@ -110,10 +110,8 @@ class Translator:
         self.cut = False
         """The answer can not be ended in words any more: the connection to the client must be cut."""
         self._target = Target(self.backend, model, rules, policy, policies)
-        self._now, self._seed = now, seed
-        self._request_id = request_id
-        self._same = entry == backend
-        self._body = b""
+        self._now, self._seed, self._request_id = now, seed, request_id
+        self._same, self._body = entry == backend, b""
         self._client_headers: Headers = ()
         self._path: str | None = None
         self._status = self._size = self._told = 0

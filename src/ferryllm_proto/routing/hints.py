@@ -7,6 +7,7 @@ among configured providers only: no client names an address, or a key that is se
 from __future__ import annotations
 
 import binascii
+from collections.abc import Mapping
 
 from ..dialect import Headers
 
@@ -38,17 +39,23 @@ def read_hint(headers: Headers) -> str | None:
     """The provider that headers ask for: by their own one, by ``Authorization``, by ``x-api-key``, in this order."""
     found: dict[str, str] = {}
     for name, value in headers:
-        found.setdefault(name.lower(), value.strip())
-    own = found.get(HINT_HEADER)
-    if own:
-        return own
-    scheme, _, bearer = found.get("authorization", "").partition(" ")
-    keys = [bearer.strip()] if scheme.lower() == "bearer" else []
-    for key in (*keys, found.get("x-api-key", "")):
-        provider, _ = split_key(key)
+        found.setdefault(name.lower(), value)
+    return hint_in(found)
+
+
+def hint_in(fields: Mapping[str, str]) -> str | None:
+    """As `read_hint`, where the fields are known by their names in lower case."""
+    own = fields.get(HINT_HEADER)
+    if own is not None and own.strip():
+        return own.strip()
+    given = fields.get("authorization")
+    if given is not None and KEY_PREFIX in given:  # hardly a key has one: nothing else is done for the others
+        scheme, _, bearer = given.strip().partition(" ")
+        provider = split_key(bearer.strip())[0] if scheme.lower() == "bearer" else None
         if provider is not None:
             return provider
-    return None
+    given = fields.get("x-api-key")
+    return split_key(given.strip())[0] if given is not None and KEY_PREFIX in given else None
 
 
 def split_model(model: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from ..loss import LossPolicy
 from ..policy.route import NO_POLICIES, RoutePolicies
 from .affinity import AffinityRules
 from .balance import Balance, Target
-from .hints import ALIAS_MARK, split_model
+from .hints import ALIAS_MARK, MODEL_PREFIX, split_model
 from .patterns import Pattern, glob, regex
 from .retry import RetryRules
 
@@ -85,9 +85,7 @@ def plan_of(route: Route, *, counted: bool = True) -> Plan:
     """The targets of ``route`` with the names they are asked for. ``counted``: routes beside it count who is busy."""
     targets = route.targets or (Target(route.provider, route.rewrite_model),)
     alone = len(targets) == 1 and not counted
-    return Plan(
-        route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model), alone=alone
-    )
+    return Plan(route, _named(targets, route.rewrite_model), _named(route.fallbacks, route.rewrite_model), alone=alone)
 
 
 def _named(targets: tuple[Target, ...], model: str | None) -> tuple[Target, ...]:
@@ -159,7 +157,7 @@ class RouteTable:
         alone. Raises `RemoteProtocolError` where a hint names no provider.
         """
         if self._providers:
-            named = split_model(model)
+            named = split_model(model) if model.startswith(MODEL_PREFIX) else None
             if named is not None and model not in self._exact:
                 return self._pinned(*named, self.resolve(named[1]))
             if hint is not None:

@@ -266,6 +266,7 @@ def test_the_examples_are_there() -> None:
         "openai.toml",
         "passthrough.toml",
         "policies.toml",
+        "relay.toml",
         "responses-sqlite.toml",
         "usage.toml",
         "vendor.toml",

@@ -248,10 +248,10 @@ async def test_the_row_is_kept_before_the_answer_ends() -> None:
             await near.receive_until(b"0\r\n\r\n")
         assert scope.cancelled_caught, "the end waits for the row"
         assert w.outcomes == []
-        book.open.set()  # type: ignore[attr-defined]  # as above
+        book.open.set()
         await near.receive_until(b"0\r\n\r\n")
         await w.settle()
-        rows = book.rows  # type: ignore[attr-defined]  # as above
+        rows = book.rows
         assert [(row.outcome, row.provider) for row in rows] == [("ok", "chat")]
 
 
