@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from ferryllm_net.config import Problem, Settings
 
 
-@click.command(epilog="Exit status: 0 when the gateway would start, 3 when it would not.")
+@click.command(
+    epilog="""\b
+Examples:
+  ferryllm check-config
+  ferryllm check-config --config relay.toml --model claude-sonnet-4-6
+  ferryllm check-config --json | jq -r .problems[].message
+
+\b
+Exit status: 0 when the gateway would start, 3 when it would not."""
+)
 @click.option("-c", "--config", metavar="FILE", help="The file; without it the one that `serve` would find, if any.")
 @click.option("--routes", is_flag=True, help="Show all routes, and who is asked on each.")
 @click.option("--model", metavar="NAME", help="Show who answers requests for this model.")

@@ -31,7 +31,12 @@ def projects() -> None:
     """
 
 
-@projects.command()
+@projects.command(
+    epilog="""\b
+Examples:
+  ferryllm keys projects create web --monthly-cost 200 --tpm 200k
+  ferryllm keys create --name ci --project web      a key that shares them"""
+)
 @click.argument("name")
 @project_options
 @common_options
@@ -47,7 +52,13 @@ def create(config: str | None, as_json: bool, name: str, **bounds: object) -> No
     _show(made, as_json)
 
 
-@projects.command("list")
+@projects.command(
+    "list",
+    epilog="""\b
+Examples:
+  ferryllm keys projects list
+  ferryllm keys projects list --json""",
+)
 @common_options
 def list_projects(config: str | None, as_json: bool) -> None:
     """List the projects that have limits, and how many keys each has."""
@@ -75,7 +86,12 @@ def list_projects(config: str | None, as_json: bool) -> None:
         print_table(("NAME", "KEYS", "LIMITS"), rows, right=(1,))
 
 
-@projects.command()
+@projects.command(
+    epilog="""\b
+Examples:
+  ferryllm keys projects limits web --monthly-cost 300
+  ferryllm keys projects limits web --tpm none"""
+)
 @click.argument("name")
 @project_options
 @common_options
@@ -89,7 +105,11 @@ def limits(config: str | None, as_json: bool, name: str, **bounds: object) -> No
     _show(done, as_json)
 
 
-@projects.command()
+@projects.command(
+    epilog="""\b
+Example:
+  ferryllm keys projects remove web"""
+)
 @click.argument("name")
 @common_options
 def remove(config: str | None, as_json: bool, name: str) -> None:

@@ -56,7 +56,13 @@ command.add_command(projects)
     epilog="""\b
 The key is the only thing on standard output, so that a script can take it:
   KEY=$(ferryllm keys create --name ci)
-It is shown this once; lost, it is replaced by `ferryllm keys rotate`."""
+It is shown this once; lost, it is replaced by `ferryllm keys rotate`.
+
+\b
+Examples:
+  ferryllm keys create --name laptop --user ada
+  ferryllm keys create --name ci --project web --model 'gpt-*' --rpm 60 --daily-cost 5 --expires 30d
+  ferryllm keys create --name guests --tpm 20k --concurrency 2 --monthly-tokens 5m"""
 )
 @click.option("--name", required=True, help="What it is called in lists, logs and reports.")
 @click.option("--user", default="", help="Whose it is.")
@@ -99,7 +105,14 @@ def create(
     _show_issued(made, "created", as_json)
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog="""\b
+Examples:
+  ferryllm keys list
+  ferryllm keys list --project web --all
+  ferryllm keys list --json | jq -r '.[] | select(.state == "expired").name'""",
+)
 @click.option("--all", "with_revoked", is_flag=True, help="Also those that were revoked.")
 @click.option("--project", help="Only those of this project.")
 @click.option("--user", help="Only those of this user.")
@@ -155,7 +168,12 @@ def list_keys(config: str | None, as_json: bool, with_revoked: bool, project: st
         print_table(head, rows)
 
 
-@command.command()
+@command.command(
+    epilog="""\b
+Examples:
+  ferryllm keys show ci
+  ferryllm keys show key_0123456789ab --json"""
+)
 @click.argument("key")
 @common_options
 def show(config: str | None, as_json: bool, key: str) -> None:
@@ -176,7 +194,12 @@ def show(config: str | None, as_json: bool, key: str) -> None:
         _print_key(view, used_text(used, found.terms.bounds))
 
 
-@command.command()
+@command.command(
+    epilog="""\b
+The new text is the only thing on standard output. Examples:
+  ferryllm keys rotate ci > ci.key           the old text ends now
+  ferryllm keys rotate ci --grace 24h        the old text stays good for a day"""
+)
 @click.argument("key")
 @click.option("--grace", type=Span(), default="0s", show_default=True, help="How long the old text stays good: 24h.")
 @common_options
@@ -193,7 +216,12 @@ def rotate(config: str | None, as_json: bool, key: str, grace: float) -> None:
     _show_issued(made, "has a new text", as_json)
 
 
-@command.command()
+@command.command(
+    epilog="""\b
+Examples:
+  ferryllm keys revoke laptop
+  ferryllm keys revoke ci key_0123456789ab"""
+)
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @common_options
 def revoke(config: str | None, as_json: bool, keys: tuple[str, ...]) -> None:

@@ -43,8 +43,9 @@ Examples:
   ferryllm usage --by key,model --since 2026-11 --until 2026-11 --csv > november.csv
 
 \b
-Moments: {FORMS}; days and months count whole, all in UTC. Input is what no cache was read or
-written for. What a provider did not say is unknown, never 0: a number with a + behind it is the part that is known.
+Moments: {FORMS};
+days and months count whole, all in UTC. Input is what no cache was read or written for. What a provider did not say
+is unknown, never 0: a number with a + behind it is what is known.
 
 \b
 Exit status: 0 done, 1 failed (no ledger, or it cannot be read), 2 wrong usage, 3 configuration invalid.
@@ -64,7 +65,7 @@ def _groups(context: click.Context, parameter: click.Parameter, values: tuple[st
 @click.option("--by", multiple=True, callback=_groups, metavar="GROUP", help=f"{', '.join(GROUPS)}; may be repeated.")
 @click.option("--since", type=Moment(), default="month", show_default=True, help="The first moment that counts.")
 @click.option("--until", type=Moment(end=True), help="The last day or moment that counts.")
-@click.option("--key", metavar="ID", help="Only this key's; '' is: requests without one.")
+@click.option("--key", metavar="KEY", help="Only this key's, by name or id; '' is: requests without one.")
 @click.option("--user", metavar="NAME", help="Only this user's.")
 @click.option("--project", metavar="NAME", help="Only this project's.")
 @click.option("--model", metavar="NAME", help="Only this model's, by the name that was asked for or answered.")

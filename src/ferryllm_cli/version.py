@@ -15,7 +15,7 @@ def version_text() -> str:
     return f"ferryllm {__version__}"
 
 
-@click.command()
+@click.command(epilog="Examples: ferryllm version; ferryllm version --json for a report of a fault.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with the versions it runs on.")
 def command(as_json: bool) -> None:
     """Print the version."""

@@ -207,6 +207,10 @@ class Record(msgspec.Struct, frozen=True):
     applied_effort: str | None = None
     cache: Observation | None = None
     """What the provider's prompt cache did."""
+    counted_tokens: int | None = None
+    """What limits and quotas counted: what it took, where that is unknown what was estimated. None: nobody counted."""
+    counted_cost: int | None = None
+    """The same in nano-dollars."""
 
 
 Action = Union[  # noqa: UP007 - as above

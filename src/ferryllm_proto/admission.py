@@ -124,6 +124,17 @@ def settle(
     return Settle(admission, tokens, nanos, asked, session, target)
 
 
+def counted(settle: Settle, ask: Ask | None) -> tuple[int | None, int | None]:
+    """Tokens and nano-dollars that limits and quotas count for a request; None is: nobody does. ``ask`` is what was
+    estimated, None where nothing was."""
+    if not settle.took_place:
+        return None, None
+    if ask is None:
+        return settle.tokens, settle.cost
+    tokens, cost = settle.tokens, settle.cost
+    return ask.tokens if tokens is None else tokens, ask.cost if cost is None else cost
+
+
 _MOST = 10**15
 """Tokens and nano-dollars of one request that are believed: a million dollars; and doubles, in which Redis counts, are
 exact up to nine times that."""

@@ -11,7 +11,7 @@ import msgspec
 
 from . import ir
 from .actions import Abort, Action, Attempt, Cut, Finish, Outcome, Record, Release, SendBody, SendHead
-from .admission import settle, total
+from .admission import counted, settle, total
 from .attempts import Attempts
 from .conversation import Conversation, final_headers, late_losses, wants_trailers
 from .dialect import Headers
@@ -24,7 +24,7 @@ from .policy.reasoning import Applied
 from .responses.remembering import Remembering
 from .responses.stateful import KeptTranslator
 from .routing.failures import judge
-from .routing.keys import Admission, ClientKey, Refusal
+from .routing.keys import Admission, Ask, ClientKey, Refusal
 from .routing.limits import Meter, limit_headers
 from .routing.pricing import Cost, cost_of
 from .routing.rates import Standing
@@ -46,7 +46,7 @@ class Answering:
     """The client's side of an `Exchange`."""
 
     __slots__ = (
-        "_admission", "_attempts", "_begun", "_created", "_effort", "_entry", "_error", "_first_byte", "_flow",
+        "_admission", "_ask", "_attempts", "_begun", "_created", "_effort", "_entry", "_error", "_first_byte", "_flow",
         "_gateway", "_headers", "_hold_at", "_key", "_model", "_opened", "_past", "_ping_at", "_plan", "_provider",
         "_queued", "_refused", "_route", "_sent", "_session", "_standings", "_started", "_status", "_stopping",
         "_talk", "_trying", "_upstream_head", "id", "state",
@@ -83,6 +83,8 @@ class Answering:
     """Content has gone out: nothing can be taken back."""
     _stopping: bool
     _admission: Admission | None
+    _ask: Ask | None
+    """What the request was thought to take at most; None: nobody wanted to know."""
     _standings: Mapping[Meter, Standing] | None
     """Of the limits that the request has met."""
     _queued: float | None
@@ -196,19 +198,21 @@ class Answering:
         if admission is not None:
             operation = self._entry.operation if type(self._entry) is Entry else Operation.FORWARD
             asked, session = self._attempts > 0, self._session
-            actions.append(
-                settle(
-                    admission,
-                    operation,
-                    record.usage,
-                    record.cost,
-                    asked=asked,
-                    # Who leaves early is answered by a provider that goes on all the same, or has begun to.
-                    answered=self._begun or (asked and record.outcome is _CANCELLED),
-                    session=session,
-                    target=target,
-                )
+            settled = settle(
+                admission,
+                operation,
+                record.usage,
+                record.cost,
+                asked=asked,
+                # Who leaves early is answered by a provider that goes on all the same, or has begun to.
+                answered=self._begun or (asked and record.outcome is _CANCELLED),
+                session=session,
+                target=target,
             )
+            actions.append(settled)
+            # What is unknown in the record was counted all the same: after a start quotas go on from this.
+            tokens, cost = counted(settled, self._ask)
+            record = msgspec.structs.replace(record, counted_tokens=tokens, counted_cost=cost)
         actions.append(record)
         return actions
 

@@ -98,6 +98,7 @@ class Asking(Answering):
         most = (None if key is None else key.limits.concurrency) if desk is None else desk.concurrency(key)
         model = self._model
         ask = ask_of(self._gateway, desk, key, named(self._body) if model is None else model, plan, self._tokens)
+        self._ask = None if self._tokens is None else ask
         return Admit(key, ask, "" if key is None else key.id, self._session, most)
 
     def _learn(self, place: Target | None, now: float) -> None:

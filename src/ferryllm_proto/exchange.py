@@ -98,7 +98,7 @@ class Exchange(Asking):
         self._key = self._model = self._plan = self._route = self._provider = self._talk = self._past = None
         self._trying = self._upstream_head = self._recalled = self._allowed = self._tokens = self._final = None
         self._admission = self._standings = self._queued = self._refused = self._session = self._effort = None
-        self._error = self._first_byte = self._status = None
+        self._error = self._first_byte = self._status = self._ask = None
         self._idle_at = self._total_at = self._hold_at = self._ping_at = self._flow = None
         self._started = self._opened = self._total_secs = 0.0
         self._sent = self._attempts = 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -28,6 +30,22 @@ def test_help_names_each_command_and_shows_examples(arguments: list[str]) -> Non
     assert "ferryllm serve --config ferryllm.toml" in result.output
     assert "ANTHROPIC_BASE_URL=" in result.output
     assert "Exit status" in result.output
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        assert found is not None
+        yield (*path, name), found
+        if isinstance(found, click.Group):
+            yield from _commands(found, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*one, id=" ".join(one[0])) for one in _commands(main)])
+def test_the_help_of_each_command_has_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    text = command.get_help(click.Context(command, info_name=" ".join(("ferryllm", *path))))
+    assert "Example" in text
+    assert " ".join(("ferryllm", *path)) in text.partition("Example")[2]
 
 
 def test_help_fits_a_terminal_of_eighty_columns_but_for_the_examples() -> None:

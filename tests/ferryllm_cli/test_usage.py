@@ -90,6 +90,7 @@ def test_groups_may_be_several_and_filters_leave_out(folder: Path) -> None:
     assert found["total"]["output_tokens"] == {"known": 20, "unknown": 1}
     assert found["total"]["cost"] == {"dollars": "2.500000005", "unknown": 1}
     assert json.loads(ok("--key", "", "--json"))["total"]["requests"] == 1
+    assert json.loads(ok("--key", "laptop", "--json"))["total"]["requests"] == 2
 
 
 def test_days_and_months_are_groups(folder: Path) -> None:

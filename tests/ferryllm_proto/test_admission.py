@@ -7,7 +7,8 @@ import json
 import pytest
 
 from ferryllm_proto import Gateway, Provider, Route, RouteTable, ir
-from ferryllm_proto.admission import ask_of, costs_of, counts_tokens, session, settle, tokens_of, total
+from ferryllm_proto.actions import Settle
+from ferryllm_proto.admission import ask_of, costs_of, counted, counts_tokens, session, settle, tokens_of, total
 from ferryllm_proto.entries import Entry, Operation, find
 from ferryllm_proto.routing.affinity import AffinityRules
 from ferryllm_proto.routing.balance import Balance, Target
@@ -133,6 +134,25 @@ def test_what_was_taken_is_settled(
     found = settle(admission(), operation, usage, Cost(5, 5), asked=True, answered=answered)
     assert (found.tokens, found.cost) == expected
     assert found.took_place
+
+
+@pytest.mark.parametrize(
+    ("settled", "ask", "expected"),
+    [
+        ((12, 5, True), Ask("m", 30, 60, 7), (12, 5)),
+        ((None, None, True), Ask("m", 30, 60, 7), (90, 7)),
+        ((None, 5, True), Ask("m", 30, 60), (90, 5)),
+        ((0, 0, True), Ask("m", 30, 60, 7), (0, 0)),
+        ((None, None, True), Ask("m", 30, 60), (90, None)),
+        ((12, None, True), None, (12, None)),
+        ((0, 0, False), Ask("m", 30, 60, 7), (None, None)),
+    ],
+)
+def test_what_is_unknown_counts_as_it_was_estimated(
+    settled: tuple[int | None, int | None, bool], ask: Ask | None, expected: tuple[int | None, int | None]
+) -> None:
+    tokens, cost, took_place = settled
+    assert counted(Settle(admission(), tokens, cost, took_place), ask) == expected
 
 
 def test_all_tokens_are_those_of_both_sides() -> None:

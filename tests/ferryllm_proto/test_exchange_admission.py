@@ -322,6 +322,7 @@ def test_an_attempt_that_failed_before_content_takes_no_tokens() -> None:
     driver.feed(UpstreamLost("refused"))
     settle = driver.settled()
     assert (settle.tokens, settle.cost, settle.took_place) == (0, 0, True)
+    assert (driver.record.counted_tokens, driver.record.counted_cost) == (0, 0)
 
 
 def test_what_a_broken_answer_took_is_unknown() -> None:
@@ -334,6 +335,34 @@ def test_what_a_broken_answer_took_is_unknown() -> None:
     settle = driver.settled()
     assert (settle.tokens, settle.took_place) == (None, True)
     assert_invariants(driver)
+
+
+def test_what_is_unknown_is_recorded_as_the_desk_counts_it() -> None:
+    quotas = (Quota(Unit.TOKENS, Period.EVER, 10**6), Quota(Unit.COST, Period.EVER, 10**9))
+    key = msgspec.structs.replace(KEY, limits=KeyLimits(), quotas=quotas)
+    driver = Desked(limited(key, prices=PriceTable((Row("gpt-5.4", PRICE, provider="chat"),))))
+    driver.ask(AUTH)
+    driver.admit()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    driver.feed(ClientLost())
+    (admit,) = only(driver.actions, Admit)
+    driver.desk.settle(driver.settled().admission, driver.settled().tokens, driver.settled().cost, driver.now)
+    used = tuple(driver.desk.accounts.used("key/k1", quota, CREATED) for quota in quotas)
+    record = driver.record
+    assert (record.usage, record.cost and record.cost.total) == (None, None)
+    assert (record.counted_tokens, record.counted_cost) == used == (admit.ask.tokens, admit.ask.cost)
+    assert min(used) > 0
+
+
+def test_what_nobody_estimated_is_not_counted() -> None:
+    driver = Desked(limited(msgspec.structs.replace(KEY, limits=KeyLimits(requests_per_minute=9))))
+    driver.ask(AUTH)
+    driver.admit()
+    driver.feed(UpstreamHead(200, (SSE,)))
+    driver.feed(UpstreamData(ROLE + PONG))
+    driver.feed(ClientLost())
+    assert (driver.record.counted_tokens, driver.record.counted_cost) == (None, None)
 
 
 def test_a_client_that_leaves_in_the_middle_settles_what_is_known() -> None:

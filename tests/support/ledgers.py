@@ -54,10 +54,21 @@ FULL = Row(
     requested_effort="low",
     applied_effort="high",
     tries='[{"provider":"a"}]',
+    counted_tokens=110,
+    counted_cost=1_100,
 )
 """Every field says something else than its default."""
 BARE = Row("req_2", NOON, "anthropic", "generate", "cancelled", 0)
-PLAIN = msgspec.structs.replace(FULL, time=NOON, error_kind=None, error_code=None, refused=None, tries=None)
+PLAIN = msgspec.structs.replace(
+    FULL,
+    time=NOON,
+    error_kind=None,
+    error_code=None,
+    refused=None,
+    tries=None,
+    counted_tokens=None,
+    counted_cost=None,
+)
 
 
 def row(**changes: Any) -> Row:

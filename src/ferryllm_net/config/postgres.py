@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,8 @@ def resolve_postgres(
         if all(getattr(config, name) is None for name in SOURCES) and config != Postgres():
             report.warn(("postgres",), "not used, because it has no url", "add url, url_env or url_file")
         return None
+    if importlib.util.find_spec("asyncpg") is None:
+        report.error(("postgres",), "the package asyncpg is not installed", 'pip install "ferryllm[postgres]"')
     text, path = found
     place = _place(text, path, report)
     return None if place is None else PostgresSettings(Secret(text), place, config.pool, config.prepared)

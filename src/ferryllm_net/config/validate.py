@@ -261,7 +261,7 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
     if isinstance(inner, inspect.BoolType):
         return "true or false"
     if isinstance(inner, inspect.VarTupleType) and not _choices(field.type):
-        return "an array of texts"
+        return "an array of " + _items(inner.item_type)
     if isinstance(inner, inspect.DictType):
         return "a table of texts"
     if isinstance(inner, inspect.AnyType):
@@ -276,6 +276,12 @@ def expected(field: msgspec.structs.FieldInfo) -> str:
             return f"{noun} above {inner.gt:g}, up to {inner.le:.0f}"
         return f"{noun} from {inner.ge:g} to {inner.le:.0f}"
     return "a text or an array of texts" if _may_be_array(inspect.type_info(field.type)) else "a text"
+
+
+def _items(info: inspect.Type) -> str:
+    """What an array holds, in words: "texts", or "whole numbers from 400 to 599"."""
+    inner = _inner(info)
+    return f"whole numbers from {inner.ge:g} to {inner.le:.0f}" if isinstance(inner, inspect.IntType) else "texts"
 
 
 def _may_be_array(info: inspect.Type) -> bool:

@@ -68,6 +68,8 @@ class Parts:
         self.request_log: RequestLog | None = None
         self._count_lost: Callable[[str, int], object] | None = None
         self._open: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
+        self._tasks: anyio.abc.TaskGroup | None = None
+        """Once started."""
 
     async def open(self, settings: Settings, log: Log) -> None:
         """Open everything, or raise what one of them raises (`StoreError`, ...) with what was opened still to be
@@ -162,14 +164,21 @@ class Parts:
         if self._count_lost is not None:
             self._count_lost(which, count)
 
-    def _change_keys(self, app: App, tasks: anyio.abc.TaskGroup, book: KeyBook) -> None:
-        """Let other clients in; quotas that are new begin with what the ledger knows."""
+    def _change_keys(self, app: App, book: KeyBook) -> None:
+        """Let other clients in."""
+        before = app.book
+        app.change_keys(book)
+        self.remember(app, before)
+
+    def remember(self, app: App, before: KeyBook) -> None:
+        """The keys were those of ``before``: quotas that are new begin with what the ledger knows."""
+        if self.ledger is None or self._tasks is None:
+            return
         from ferryllm_net.keys.live import gained
 
-        new = gained(app.book, book) if self.ledger is not None else None
-        app.change_keys(book)
-        if new is not None and (len(new) or new.projects):
-            tasks.start_soon(self._restore_new, app, new)
+        new = gained(before, app.book)
+        if len(new) or new.projects:
+            self._tasks.start_soon(self._restore_new, app, new)
 
     async def _restore_new(self, app: App, book: KeyBook) -> None:
         from ferryllm_net.ledger.ledger import LedgerError
@@ -192,6 +201,7 @@ class Parts:
     def start(self, app: App, tasks: anyio.abc.TaskGroup) -> None:
         """Begin what they do beside requests (looking for new keys, forgetting what is old). It is cancelled once the
         server has drained; what must still be said or written then is for their `aclose`."""
+        self._tasks = tasks
         tasks.start_soon(app.sweep_responses)
         tasks.start_soon(gauges.tell_workers, app)
         self._count_lost = lambda which, count: app.metrics.count("log_lost", count, log=which)
@@ -207,7 +217,7 @@ class Parts:
             if self.hooks.observes:
                 app.observers.append(self.hooks.observe)
         if self.keys is not None:
-            self.keys.apply = functools.partial(self._change_keys, app, tasks)
+            self.keys.apply = functools.partial(self._change_keys, app)
             self.keys.failed = lambda: app.metrics.count("store_failures", store="keys")
             tasks.start_soon(self.keys.watch)
         if self.ledger is not None:

@@ -139,8 +139,9 @@ def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> 
     needs a restart."""
     needs = [] if settings.server.listeners == asked else ["server.listen"]
     server = msgspec.structs.replace(settings.server, listeners=app.settings.server.listeners)
-    before = app.settings
+    before, book = app.settings, app.book
     needs += app.change(msgspec.structs.replace(settings, server=server))
+    app.parts.remember(app, book)
     if app.parts.audit is not None:
         app.parts.audit.tell("config.reload", changed=differing(before, app.settings))
     if app.parts.keys is None and settings.auth.enabled and settings.keys.store != "off":

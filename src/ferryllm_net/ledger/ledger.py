@@ -30,7 +30,7 @@ class Filter(msgspec.Struct, frozen=True):
     until: float | None = None
     """Unix seconds; the first moment that does not count any more."""
     key: str | None = None
-    """Id of a key; "" is: without one. So for the others that may be missing."""
+    """Id or name of a key; "" is: without one. So for the others that may be missing."""
     user: str | None = None
     project: str | None = None
     model: str | None = None

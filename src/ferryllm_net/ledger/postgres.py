@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from ferryllm_net.postgres import Connection, Database, Found, PostgresError, migrate
+from ferryllm_net.postgres import Connection, Database, Found, PostgresError, migrate, version
 from ferryllm_proto.routing.quota import Unit
 
 from . import questions
@@ -48,10 +48,8 @@ class PostgresLedger:
         try:
             if writing:
                 await migrate(database, SCHEMA)
-            elif (
-                await database.fetch_row("SELECT 1 FROM pg_class WHERE oid = to_regclass('ferryllm_requests')") is None
-            ):
-                raise LedgerError(f"PostgreSQL at {database.place} has no ledger yet: start the gateway once")
+            else:
+                await _look(database)
         except PostgresError as exc:
             raise LedgerError(str(exc)) from None
         return cls(database, max_waiting=max_waiting)
@@ -193,3 +191,15 @@ class PostgresLedger:
             while (group := self._groups.take()) is not None:
                 if not await self._write(group):
                     return
+
+
+async def _look(database: Database) -> None:
+    """Raises `LedgerError` where tables are missing, or are not those that are asked here."""
+    if await database.fetch_row("SELECT 1 FROM pg_class WHERE oid = to_regclass('ferryllm_requests')") is None:
+        raise LedgerError(f"PostgreSQL at {database.place} has no ledger yet: start the gateway once")
+    there = await version(database, SCHEMA)
+    if there < len(SCHEMA.steps):
+        raise LedgerError(
+            f"the ledger in PostgreSQL at {database.place} was written by an older ferryllm (its tables are version "
+            f"{there}, expected {len(SCHEMA.steps)}): start the gateway once, it brings them up to date"
+        )

@@ -68,12 +68,15 @@ CREATE TABLE ferryllm_requests_forgotten (
     cost bigint NOT NULL,
     PRIMARY KEY (key, project)
 )"""
-SCHEMA = Schema("ledger", (f"{_REQUESTS};{_FORGOTTEN}",))
+_LATER = {"counted_tokens": "bigint", "counted_cost": "bigint"}
+"""Columns of the second version."""
+_ADD = "".join(f", ADD COLUMN {name} {kind}" for name, kind in _LATER.items())
+SCHEMA = Schema("ledger", (f"{_REQUESTS};{_FORGOTTEN}", f"ALTER TABLE ferryllm_requests {_ADD[2:]}"))
 
 _TYPES = {
     line.split()[0].strip('"'): " ".join(line.strip(",").split()[1:]).removesuffix(" NOT NULL")
     for line in _REQUESTS.strip().splitlines()[1:-2]
-}
+} | _LATER
 _ARRAYS = ", ".join(f"${n}::{_TYPES[name]}[]" for n, name in enumerate(("number", *COLUMNS), 1))
 INSERT = (
     f"INSERT INTO ferryllm_requests (number, {NAMES}) SELECT * FROM unnest({_ARRAYS}) "

@@ -18,8 +18,13 @@ _UNKNOWN = "attempts > 0 AND (outcome <> 'error' OR coalesce(status, 0) < 400) A
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _ALL_TOKENS = " + ".join(f"coalesce({name}, 0)" for name in _TOKENS[:4])
 _COST = "coalesce(cost, cost_known)"
-USED = {Unit.REQUESTS: "1", Unit.TOKENS: _ALL_TOKENS, Unit.COST: _COST}
-"""What a row has used of each unit."""
+USED = {
+    Unit.REQUESTS: "1",
+    Unit.TOKENS: f"coalesce(counted_tokens, {_ALL_TOKENS})",
+    Unit.COST: f"coalesce(counted_cost, {_COST})",
+}
+"""What a row has used of each unit: what was counted while the gateway ran, where that was done, so that what nobody
+knows is no less after a start."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -51,7 +56,6 @@ def _where(where: Filter, words: Words, values: list[object]) -> str:
     if where.until is not None:
         parts.append(f"time < {place(where.until)}")
     for column, value in (
-        ("key", where.key),
         ('"user"', where.user),
         ("project", where.project),
         ("provider", where.provider),
@@ -61,6 +65,10 @@ def _where(where: Filter, words: Words, values: list[object]) -> str:
             parts.append(f"{column} IS NULL")
         elif value is not None:
             parts.append(f"{column} = {place(value)}")
+    if where.key == "":
+        parts.append("key IS NULL")
+    elif where.key is not None:
+        parts.append(f"(key = {place(where.key)} OR key_name = {place(where.key)})")
     if where.model == "":
         parts.append("model_asked IS NULL AND model_resolved IS NULL AND model_reported IS NULL")
     elif where.model is not None:
@@ -255,7 +263,7 @@ def carry(words: Words, rows: str) -> str:
     added = ", ".join(f"{name} = {into}.{name} + excluded.{name}" for name in ("requests", "tokens", "cost"))
     return (
         f"INSERT INTO {into} (key, project, requests, tokens, cost) "
-        f"SELECT coalesce(key, ''), coalesce(project, ''), count(*), sum({_ALL_TOKENS}), sum({_COST}) "
+        f"SELECT coalesce(key, ''), coalesce(project, ''), count(*), sum({USED[Unit.TOKENS]}), sum({USED[Unit.COST]}) "
         f"FROM {rows} AND {_ASKED} AND (key IS NOT NULL OR project IS NOT NULL) GROUP BY 1, 2 "
         f"ON CONFLICT (key, project) DO UPDATE SET {added}"
     )

@@ -93,6 +93,10 @@ class Row(msgspec.Struct, frozen=True):
     applied_effort: str | None = None
     tries: str | None = None
     """JSON: a list of the attempts, see `Try`. None where there was one and it went well: the row says the same."""
+    counted_tokens: int | None = None
+    """What limits and quotas counted: the tokens, or what was estimated where these are unknown. None: nobody did."""
+    counted_cost: int | None = None
+    """Nano-dollars that budgets counted, in the same way."""
 
 
 COLUMNS: tuple[str, ...] = Row.__struct_fields__
@@ -157,6 +161,8 @@ def row_of(record: Record) -> Row:
         _effort(record.requested_effort),
         _effort(record.applied_effort),
         _tries(record.tries),
+        None if record.counted_tokens is None else min(record.counted_tokens, MAX_TOKENS),
+        None if record.counted_cost is None else min(record.counted_cost, MAX_COST),
     )
 
 

@@ -70,6 +70,10 @@ _STEPS = (
         PRIMARY KEY (key, project)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE requests ADD COLUMN counted_tokens INTEGER;
+    ALTER TABLE requests ADD COLUMN counted_cost INTEGER;
+    """,
 )
 """Each leads from the version before it to its own, as ``user_version`` says it. Never changed once released.
 

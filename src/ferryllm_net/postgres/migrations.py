@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS ferryllm_migrations (
     PRIMARY KEY (part, number)
 )
 """
+_VERSION = "SELECT coalesce(max(number), 0) AS version FROM ferryllm_migrations WHERE part = $1"
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -41,8 +42,7 @@ async def migrate(database: Database, schema: Schema) -> None:
         # Asked before it is made: IF NOT EXISTS needs the right to make tables, which a replica may be without.
         if await connection.fetchval("SELECT to_regclass('ferryllm_migrations')") is None:
             await connection.execute(_TABLE)
-        query = "SELECT coalesce(max(number), 0) FROM ferryllm_migrations WHERE part = $1"
-        there: int = await connection.fetchval(query, schema.part)
+        there: int = await connection.fetchval(_VERSION, schema.part)
         for number, step in enumerate(schema.steps[there:], there + 1):
             await connection.execute(step)
             await connection.execute(
@@ -56,3 +56,9 @@ async def migrate(database: Database, schema: Schema) -> None:
             f"PostgreSQL at {database.place}: the tables of {schema.part} were made by a newer ferryllm (version "
             f"{there}, expected {len(schema.steps)}): update ferryllm, or name another database in [postgres]"
         )
+
+
+async def version(database: Database, schema: Schema) -> int:
+    """The version of tables that are there. Raises `PostgresError`."""
+    found = await database.fetch_row(_VERSION, schema.part)
+    return 0 if found is None else int(found["version"])

@@ -23,7 +23,12 @@ async def find_prices(settings: PricesSettings, log: Log) -> PriceTable:
     """The prices of today; without a list a warning, and those of the configuration alone."""
     found: Found = await anyio.to_thread.run_sync(open_prices, settings)
     if found.fault is not None:
-        log.warn("no price list, so costs are unknown", reason=str(found.fault), mend=found.fault.mend)
+        log.warn(
+            "no price list, so only own prices are known",
+            own=len(settings.rows),
+            reason=str(found.fault),
+            mend=found.fault.mend,
+        )
     else:
         log.info("prices found", source=found.source, own=len(settings.rows))
     return found.table

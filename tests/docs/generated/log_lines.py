@@ -63,7 +63,7 @@ _TAIL = """
 | `base url reloaded from watched file` | info | It names another base URL. |
 | `reload failed` | error | A fault of the gateway itself: the type of the exception. |
 | `prices found` | info | Which list of prices holds, and how many the configuration has of its own. |
-| `no price list, so costs are unknown` | warn | There is none or it can not be read: why, and what to do. |
+| `no price list, so only own prices are known` | warn | There is none or it can not be read: why, and what to do; `own` of `[[prices.models]]` hold. |
 | `usage hook failed` | warn | A delivery was not taken, and why; it is tried again. One line for an outage. |
 | `usage hook delivers again` | info | It is over. |
 | `usage not delivered` | warn | So many rows were dropped now, and so many in all. |

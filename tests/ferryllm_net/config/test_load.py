@@ -244,8 +244,8 @@ def test_each_example_loads_without_a_warning(path: Path, tmp_path: Path) -> Non
     (tmp_path / ".claude").mkdir()
     written(tmp_path / ".claude", '{"env": {"ANTHROPIC_AUTH_TOKEN": "key"}}').rename(tmp_path / ".claude/settings.json")
     vendors = ("OPENAI", "ANTHROPIC", "GEMINI", "OPENROUTER", "DEEPSEEK")
-    names = (*(f"{vendor}_API_KEY" for vendor in vendors), "FERRYLLM_API_KEYS")
-    settings = load_settings(path, {**dict.fromkeys(names, "key"), "HOME": str(tmp_path)})
+    names = (*(f"{vendor}_API_KEY" for vendor in vendors), "FERRYLLM_API_KEYS", "FERRYLLM_ADMIN_KEY")
+    settings = load_settings(path, {**dict.fromkeys(names, "a-key-that-is-long-enough"), "HOME": str(tmp_path)})
     assert settings.warnings == ()
     assert settings.routes
 
@@ -254,6 +254,7 @@ def test_the_examples_are_there() -> None:
     assert [path.name for path in EXAMPLES] == [
         "anthropic.toml",
         "claude-code-to-openai.toml",
+        "cluster.toml",
         "codex-to-anthropic.toml",
         "gemini.toml",
         "key-watch.toml",

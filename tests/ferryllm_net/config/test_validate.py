@@ -47,6 +47,11 @@ def test_one_fault_does_not_hide_the_next() -> None:
     assert config.server == Server()
 
 
+def test_an_array_of_numbers_is_not_called_one_of_texts() -> None:
+    problem = only('[retry]\nstatuses = ["5xx"]')
+    assert problem.message.startswith("expected an array of whole numbers from 400 to 599, found")
+
+
 @pytest.mark.parametrize(
     ("line", "message", "mend"),
     [

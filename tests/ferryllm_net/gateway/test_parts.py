@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -11,8 +13,12 @@ import msgspec
 import pytest
 
 from ferryllm_net.config import ResponsesSettings
+from ferryllm_net.gateway import App
 from ferryllm_net.gateway.parts import Parts
+from ferryllm_net.ledger.row import row_of
 from ferryllm_net.telemetry import Log
+from ferryllm_proto import ir
+from ferryllm_proto.actions import Outcome, Record
 from support.gateways import settings
 
 pytestmark = pytest.mark.anyio
@@ -86,3 +92,31 @@ async def test_a_cancellation_does_not_keep_them_from_closing() -> None:
         scope.cancel()
         await parts.aclose()
     assert closed == ["it"]
+
+
+async def test_quotas_that_come_while_it_runs_begin_with_what_the_ledger_knows(tmp_path: Path) -> None:
+    ledger = f'[ledger]\nstore = "sqlite"\npath = "{tmp_path}/ledger.db"\n'
+    key = '[auth]\nenabled = true\n[[auth.keys]]\nname = "ci"\nkey_env = "PROVIDER_KEY"\n'
+    log, _ = logging()
+    parts = Parts()
+    before = settings(1, more=ledger + key)
+    await parts.open(before, log)
+    assert parts.ledger is not None
+    app = App(before, log, parts=parts)
+    (client,) = app.book
+    usage = ir.Usage(40, output=2)
+    record = Record(
+        "r", "openai", "generate", Outcome.OK, 200, 1.0, None, "m", "m", "m", "p", False, usage, None, (), None, 1
+    )
+    await parts.ledger.put(row_of(msgspec.structs.replace(record, created=time.time(), key=client)))
+    async with anyio.create_task_group() as tasks:
+        parts.start(app, tasks)
+        book = app.book
+        app.change(settings(1, more=ledger + key + "total_tokens = 100\n"))
+        parts.remember(app, book)
+        (client,) = app.book
+        with anyio.fail_after(5):
+            while app.desk.accounts.used("key/ci", client.quotas[0], time.time()) != 42:  # noqa: ASYNC110 - a thread reads the ledger
+                await anyio.sleep(0.005)
+        tasks.cancel_scope.cancel()
+    await parts.aclose(log)

@@ -104,6 +104,7 @@ FILTERS = [
     (Filter(since=NOON + 1), "bc"),
     (Filter(until=NOON + 1), "a"),
     (Filter(key="k"), "b"),
+    (Filter(key="bens"), "b"),
     (Filter(key=""), "c"),
     (Filter(user="ben"), "b"),
     (Filter(project=""), "c"),
@@ -122,7 +123,9 @@ async def test_filters_choose_rows(kind: str, tmp_path: pathlib.Path) -> None:
         await put_all(
             ledger,
             row(id="a", model_asked="asked"),
-            row(id="b", time=NOON + 1, key="k", user="ben", outcome="error", model_resolved="resolved"),
+            row(
+                id="b", time=NOON + 1, key="k", key_name="bens", user="ben", outcome="error", model_resolved="resolved"
+            ),
             row(id="c", time=NOON + 2, key=None, project=None, provider="p", model_reported="reported"),
         )
         for where, ids in FILTERS:
@@ -156,6 +159,25 @@ async def test_what_owners_have_used_outlives_their_rows(kind: str, tmp_path: pa
         assert await ledger.used_by_all(1) == {}
         with pytest.raises(LedgerError, match="owner"):
             await ledger.used("nobody", Unit.COST, 0)
+
+
+async def test_what_was_counted_is_used_and_what_is_unknown_stays_so(kind: str, tmp_path: pathlib.Path) -> None:
+    unknown = {"output_tokens": None, "cost": None, "cost_known": 3}
+    async with opened(kind, tmp_path) as ledger:
+        await put_all(
+            ledger,
+            row(key="a", project="p", counted_tokens=5_000, counted_cost=70, **unknown),
+            row(key="a", project="p", counted_tokens=0, counted_cost=0),  # an attempt that failed is nobody's bill
+            row(key="a", project="p", **unknown),
+        )
+        expected = {"key/a": Used(3, 5_080, 73), "project/p": Used(3, 5_080, 73)}
+        assert await ledger.used_by_all(0) == await ledger.used_by_all(NOON) == expected
+        assert await ledger.used("key/a", Unit.TOKENS, NOON) == 5_080
+        assert await ledger.used("key/a", Unit.COST, NOON) == 73
+        (total,) = await ledger.totals()
+        assert (total.output_tokens, total.cost) == (Sum(20, 2), Sum(1_006, 2))
+        assert await ledger.prune(NOON + 1) == 3
+        assert await ledger.used_by_all(0) == expected
 
 
 async def test_old_rows_go_in_steps(kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

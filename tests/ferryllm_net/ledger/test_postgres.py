@@ -9,9 +9,9 @@ import pytest
 from ferryllm_net.ledger import LedgerError
 from ferryllm_net.ledger import postgres as module
 from ferryllm_net.ledger.postgres import PostgresLedger
-from ferryllm_net.ledger.postgres_tables import _TYPES
+from ferryllm_net.ledger.postgres_tables import _TYPES, SCHEMA
 from ferryllm_net.ledger.row import COLUMNS
-from ferryllm_net.postgres import open_database
+from ferryllm_net.postgres import Schema, migrate, open_database
 from support import postgres_server
 from support.ledgers import FULL, NOON, row, until
 
@@ -64,6 +64,16 @@ async def test_replicas_that_begin_at_once_make_the_tables_once() -> None:
             await ledger.aclose()
         reader = await PostgresLedger.open(one, writing=False)
         assert (await reader.totals())[0].requests == 6
+
+
+async def test_tables_of_the_first_version_are_brought_up_to_date() -> None:
+    async with open_database(postgres_server.shared().settings()) as database:
+        await migrate(database, Schema(SCHEMA.part, SCHEMA.steps[:1]))
+        with pytest.raises(LedgerError, match=r"older ferryllm .its tables are version 1, expected 2.: start the gate"):
+            await PostgresLedger.open(database, writing=False)
+        ledger = await PostgresLedger.open(database)
+        await ledger._insert([(FULL, 1)])
+        assert (await ledger.rows()).rows == (FULL,)
 
 
 async def test_a_group_that_is_written_again_counts_once() -> None:

@@ -48,6 +48,8 @@ RECORD = Record(
     queued=0.0201,
     requested_effort="low",
     applied_effort="xhigh",
+    counted_tokens=90,
+    counted_cost=7,
 )
 
 
@@ -90,6 +92,9 @@ def test_a_record_becomes_a_row() -> None:
         2,
         "low",
         "xhigh",
+        None,
+        90,
+        7,
     )
     assert tries is not None
     assert msgspec.json.decode(tries, type=list[Try]) == [

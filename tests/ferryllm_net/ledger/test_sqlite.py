@@ -8,12 +8,14 @@ import sqlite3
 import stat
 
 import anyio
+import msgspec
 import pytest
 
-from ferryllm_net.ledger import LedgerError, Row
+from ferryllm_net.ledger import COLUMNS, LedgerError, Row, sqlite_tables
 from ferryllm_net.ledger import groups as waiting
 from ferryllm_net.ledger import sqlite as module
 from ferryllm_net.ledger.sqlite import SqliteLedger
+from ferryllm_proto.routing.quota import Unit
 from support.ledgers import FULL, NOON, put_all, row, until
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +72,27 @@ async def test_a_reader_makes_nothing_and_writes_nothing(path: pathlib.Path) -> 
     await ledger.aclose()
 
 
+async def test_a_file_of_the_first_version_is_brought_up_to_date(path: pathlib.Path) -> None:
+    with sqlite3.connect(path) as db:
+        for statement in sqlite_tables._STEPS[0].split(";"):
+            db.execute(statement)
+        columns = ", ".join(f'"{name}"' for name in COLUMNS[:-2])
+        db.execute(
+            f"INSERT INTO requests ({columns}) VALUES ({', '.join('?' * len(COLUMNS[:-2]))})",
+            msgspec.structs.astuple(FULL)[:-2],
+        )
+    db.close()
+    _version(path, 1)
+    with pytest.raises(LedgerError, match=r"older ferryllm .its tables are version 1, expected 2.: start the gateway"):
+        SqliteLedger.open(path, writing=False)
+    ledger = SqliteLedger.open(path)
+    await ledger.put(FULL)
+    old = msgspec.structs.replace(FULL, counted_tokens=None, counted_cost=None)
+    assert (await ledger.rows()).rows == (old, FULL)
+    assert await ledger.used("key/key_1", Unit.TOKENS, NOON) == 100 + 110
+    await ledger.aclose()
+
+
 def _version(path: pathlib.Path, version: int) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA application_id = 1717924466")
@@ -88,7 +111,7 @@ def _foreign(path: pathlib.Path) -> None:
     [
         (lambda path: path.write_bytes(b"no database" * 100), "no SQLite file"),
         (_foreign, "belongs to another program"),
-        (lambda path: _version(path, 99), "newer ferryllm .its tables are version 99, expected 1"),
+        (lambda path: _version(path, 99), "newer ferryllm .its tables are version 99, expected 2"),
         (lambda path: path.mkdir(), "cannot be opened"),
     ],
     ids=["text", "foreign", "newer", "folder"],

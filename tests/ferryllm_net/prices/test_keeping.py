@@ -31,7 +31,7 @@ async def test_without_a_list_the_log_warns_with_a_mend(tmp_path: pathlib.Path) 
     logger, text = log()
     table = await find_prices(PricesSettings(str(tmp_path / "gone"), (ROW,)), logger)
     assert table.find("m") == ROW.price
-    assert "costs are unknown" in text.getvalue()
+    assert "only own prices are known" in text.getvalue()
     assert "prices.file" in text.getvalue()
 
 

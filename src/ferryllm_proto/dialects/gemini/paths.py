@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+from ...errors import RemoteProtocolError
+
 GENERATE = "generateContent"
 STREAM = "streamGenerateContent"
 COUNT = "countTokens"
@@ -14,6 +16,7 @@ _VERSIONS = ("v1beta", "v1alpha", "v1")
 _DEFAULT = "v1beta"
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 _PLAIN = re.compile(rb"[^A-Za-z0-9._~/:@-]")  # a model's name may hold slashes and colons, and servers expect them so
+_DOTS = frozenset({".", ".."})
 _FOLDER = re.compile(r"(?:^|/)(models|tunedModels)/")
 
 
@@ -81,5 +84,8 @@ def unquote(text: str) -> str:
 
 
 def quote(text: str) -> str:
-    """``text`` with percent escapes for what has no place in a path."""
+    """``text``, a model's name, with percent escapes for what has no place in a path. Raises `RemoteProtocolError`
+    where it would lead to another model's, or out of their folder: servers and proxies resolve dots."""
+    if "." in text and not _DOTS.isdisjoint(text.split("/")):
+        raise RemoteProtocolError("model: expected a name without segments of dots", param="model", code="invalid_value")
     return _PLAIN.sub(lambda m: b"%%%02X" % m[0][0], text.encode("utf-8", "replace")).decode()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ferryllm_proto.dialects.gemini import paths
+from ferryllm_proto.errors import RemoteProtocolError
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,10 @@ def test_escapes_round_trip() -> None:
     name = "ü/%41:x y"
     assert paths.read(paths.build(name, "generateContent")).model == name
     assert paths.unquote("%zz%4") == "%zz%4"
+
+
+@pytest.mark.parametrize("model", ["a/../b", "..", "models/..", "a/./b", "tunedModels/../x"])
+def test_no_name_of_a_model_leads_to_another_one(model: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="without segments of dots"):
+        paths.build(model, paths.GENERATE)
+    assert paths.build("a..b/.c", paths.GENERATE) == "/v1beta/models/a..b/.c:generateContent"
