@@ -44,7 +44,7 @@ def command(config: str | None, routes: bool, model: str | None, as_json: bool) 
     except ConfigError as fault:
         _report(fault.problems, path, as_json, ok=False)
         raise SystemExit(exit_codes.CONFIG_INVALID) from None
-    _report(settings.warnings, path, as_json, ok=True)
+    _report((*settings.warnings, *_prices(settings, path)), path, as_json, ok=True)
     if as_json:
         return
     _say(settings, path)
@@ -53,6 +53,20 @@ def command(config: str | None, routes: bool, model: str | None, as_json: bool) 
     if model is not None:
         lines = found(settings, model)
         click.echo("\n".join(lines) if lines else f"no route for {model}: it would be answered 404")
+
+
+def _prices(settings: Settings, path: Path | None) -> tuple[Problem, ...]:
+    """What is wrong with the list of prices, where anything needs one; `serve` says it in its log."""
+    if not settings.needs_prices:
+        return ()
+    from ferryllm_net.config import Problem, Severity
+    from ferryllm_net.prices.opening import open_prices
+
+    fault = open_prices(settings.prices).fault
+    if fault is None:
+        return ()
+    what = f"{fault}, so costs are unknown" + (" but by [[prices.models]]" if settings.prices.rows else "")
+    return (Problem(Severity.WARNING, "environment" if path is None else str(path), None, "prices", what, fault.mend),)
 
 
 def _say(settings: Settings, path: Path | None) -> None:

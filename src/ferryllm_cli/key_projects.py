@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .key_audit import Trail, bound_names
 from .key_options import common_options, given_bounds, project_options, with_store
 from .output import say
 
@@ -47,9 +48,14 @@ def create(config: str | None, as_json: bool, name: str, **bounds: object) -> No
     from ferryllm_net.keys import issuing
     from ferryllm_net.keys.bounds import NO_BOUNDS, changed
 
-    own = changed(NO_BOUNDS, given_bounds(bounds))
-    made = with_store(config, lambda store: issuing.create_project(store, name, own, now=time.time()))
-    _show(made, as_json)
+    given, trail = given_bounds(bounds), Trail(config)
+    own = changed(NO_BOUNDS, given)
+
+    async def work(store: KeyStore) -> StoredProject:
+        doing = issuing.create_project(store, name, own, now=time.time())
+        return await trail.watch("project.create", name, doing, ["name", *bound_names(given)])
+
+    _show(with_store(config, work), as_json)
 
 
 @projects.command(
@@ -100,9 +106,13 @@ def limits(config: str | None, as_json: bool, name: str, **bounds: object) -> No
     from ferryllm_net.keys import issuing
     from ferryllm_net.keys.bounds import changed
 
-    given = given_bounds(bounds)
-    done = with_store(config, lambda store: issuing.change_project(store, name, lambda old: changed(old, given)))
-    _show(done, as_json)
+    given, trail = given_bounds(bounds), Trail(config)
+
+    async def work(store: KeyStore) -> StoredProject:
+        doing = issuing.change_project(store, name, lambda old: changed(old, given))
+        return await trail.watch("project.change", name, doing, bound_names(given))
+
+    _show(with_store(config, work), as_json)
 
 
 @projects.command(
@@ -116,7 +126,8 @@ def remove(config: str | None, as_json: bool, name: str) -> None:
     """Take the limits of the project NAME away; its keys go on."""
     from ferryllm_net.keys import issuing
 
-    with_store(config, lambda store: issuing.remove_project(store, name))
+    trail = Trail(config)
+    with_store(config, lambda store: trail.watch("project.remove", name, issuing.remove_project(store, name)))
     if as_json:
         click.echo(_json({"name": name, "removed": True}))
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .key_audit import Trail, bound_names
 from .key_options import (
     NONE,
     End,
@@ -92,12 +93,22 @@ def create(
     from ferryllm_net.keys.bounds import NO_BOUNDS, changed
     from ferryllm_net.keys.stored import Terms
 
-    terms = Terms(user, project, models, providers, changed(NO_BOUNDS, given_bounds(bounds)), unpriced)
+    own = given_bounds(bounds)
+    terms = Terms(user, project, models, providers, changed(NO_BOUNDS, own), unpriced)
     end = None if expires in (None, NONE) else expires
     assert end is None or isinstance(end, float)
+    said = {"user": user, "project": project, "models": models, "providers": providers, "expires": end}
+    given = [
+        "name",
+        *(word for word, value in said.items() if value),
+        *(["unpriced"] if unpriced else []),
+        *bound_names(own),
+    ]
+    trail = Trail(config)
 
     async def work(store: KeyStore) -> tuple[Issued, list[str]]:
-        made = await issuing.create(store, name, terms, now=time.time(), expires=end)
+        doing = issuing.create(store, name, terms, now=time.time(), expires=end)
+        made = await trail.watch("key.create", name, doing, given)
         return made, [project.name for project in await store.projects()]
 
     made, known = with_store(config, work)
@@ -212,7 +223,13 @@ def rotate(config: str | None, as_json: bool, key: str, grace: float) -> None:
 
     from ferryllm_net.keys import issuing
 
-    made = with_store(config, lambda store: issuing.rotate(store, key, now=time.time(), grace_secs=grace))
+    trail = Trail(config)
+
+    async def work(store: KeyStore) -> Issued:
+        doing = issuing.rotate(store, key, now=time.time(), grace_secs=grace)
+        return await trail.watch("key.rotate", key, doing, ["grace"] if grace else [])
+
+    made = with_store(config, work)
     _show_issued(made, "has a new text", as_json)
 
 
@@ -232,13 +249,13 @@ def revoke(config: str | None, as_json: bool, keys: tuple[str, ...]) -> None:
     from ferryllm_net.keys.store import KeyStoreError
     from ferryllm_net.keys.views import key_view
 
-    now = time.time()
+    now, trail = time.time(), Trail(config)
 
     async def work(store: KeyStore) -> tuple[list[StoredKey], list[str]]:
         done, faults = [], []
         for which in keys:
             try:
-                done.append(await issuing.revoke(store, which, now=now))
+                done.append(await trail.watch("key.revoke", which, issuing.revoke(store, which, now=now)))
             except KeyStoreError as exc:
                 faults.append(str(exc))
         return done, faults
@@ -290,11 +307,16 @@ def limits(config: str | None, as_json: bool, key: str, expires: object, **given
     def change(terms: Terms) -> Terms:
         return msgspec.structs.replace(terms, bounds=changed(terms.bounds, bounds), **fields)
 
+    asks = not bounds and not fields and expires is None
+    trail = None if asks else Trail(config)
+
     async def work(store: KeyStore) -> StoredKey:
-        if not bounds and not fields and expires is None:
+        if trail is None:
             return await store.find(key)
         end: Any = msgspec.UNSET if expires is None else None if expires == NONE else expires
-        return await issuing.change_terms(store, key, change, now=time.time(), expires=end)
+        doing = issuing.change_terms(store, key, change, now=time.time(), expires=end)
+        names = [*fields, *([] if expires is None else ["expires"]), *bound_names(bounds)]
+        return await trail.watch("key.change", key, doing, names)
 
     view = key_view(with_store(config, work), time.time())
     if as_json:

@@ -48,7 +48,7 @@ days and months count whole, all in UTC. Input is what no cache was read or writ
 is unknown, never 0: a number with a + behind it is what is known.
 
 \b
-Exit status: 0 done, 1 failed (no ledger, or it cannot be read), 2 wrong usage, 3 configuration invalid.
+Exit status: 0 done, 1 failed (no ledger, no such key, or it cannot be read), 2 wrong usage, 3 configuration invalid.
 """
 
 
@@ -99,11 +99,14 @@ def command(
         raise click.UsageError("--until is not after --since")
     where = Filter(since, until, key, user, project, model, provider, outcome)
 
-    async def read(ledger: Ledger) -> tuple[list[Totals], Totals]:
+    async def read(ledger: Ledger) -> tuple[list[Totals], Totals, bool]:
         (total,) = await ledger.totals(where)
-        return (await ledger.totals(where, [By(name) for name in by]) if by else []), total
+        named = not key or total.requests > 0 or (await ledger.totals(Filter(key=key)))[0].requests > 0
+        return (await ledger.totals(where, [By(name) for name in by]) if by else []), total, named
 
-    found, total = _with_ledger(config, read)
+    found, total, named = _with_ledger(config, read)
+    if key and not named:
+        _check_key(config, key)
     if as_json:
         click.echo(json.dumps(_object(by, since, until, found, total), ensure_ascii=False))
     elif as_csv:
@@ -194,6 +197,16 @@ def _known(found: Sum, text: str) -> str:
 
 
 # --- the ledger ---
+
+
+def _check_key(config: str | None, key: str) -> None:
+    """End the program where nobody knows ``key``, which made no request."""
+    from .usage_key import is_known
+
+    if not is_known(config, key):
+        what = f"no key has the name or id {key[:100]!r}, and no request was made with one"
+        say(f"error: {what}: see `ferryllm keys list`")
+        raise SystemExit(exit_codes.FAILURE)
 
 
 def _with_ledger(config: str | None, work: Callable[[Ledger], Awaitable[T]]) -> T:

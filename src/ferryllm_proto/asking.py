@@ -149,8 +149,10 @@ class Asking(Answering):
             0 if tokens is None else sum(tokens),
         )
         forward = type(self._entry) is Entry and self._entry.operation is _FORWARD
-        rules = _ONCE if forward else route.overrides.retry or gateway.retry
-        return Attempts(self._routing, errand, rules, self._chance)
+        rules = _ONCE if forward else route.overrides.retry
+        if rules is not None:
+            return Attempts(self._routing, errand, rules, self._chance)
+        return Attempts(self._routing, errand, gateway.retry, self._chance, gateway.retries)
 
     def _adopt(self) -> Attempts:
         """The attempts, of which the first began when nobody counted."""

@@ -7,7 +7,7 @@ answers at once. It settles every permit once and ends every choice once, whatev
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import ir
 from .actions import Attempt, Note
@@ -47,10 +47,17 @@ class Attempts:
     """The attempts of one request.
 
     Parameters: ``routing`` is what all requests share, ``rules`` are those of the route or of all routes, ``chance``
-    gives random numbers in [0, 1).
+    gives random numbers in [0, 1), ``own`` are rules that providers have in place of these.
     """
 
-    def __init__(self, routing: Routing, errand: Errand, rules: RetryRules, chance: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        routing: Routing,
+        errand: Errand,
+        rules: RetryRules,
+        chance: Callable[[], float],
+        own: Mapping[str, RetryRules] | None = None,
+    ) -> None:
         self.errand = errand
         self.made: list[Attempt] = []
         """Those that failed before any content."""
@@ -63,7 +70,7 @@ class Attempts:
         self._tried: list[Target] = []
         """Targets that are not asked again."""
         self._routing = routing
-        self._retry = Retry(rules, routing.budget)
+        self._retry = Retry(rules, routing.budget, own)
         self._chance = chance
 
     # --- who is asked ---
@@ -94,7 +101,7 @@ class Attempts:
     def _begin(self, choice: Choice, now: float) -> None:
         self._move("begin")
         self.choice = choice
-        self._retry.begin()
+        self._retry.begin(choice.target.provider)
         self.waited = 0.0 if self._failed_at is None else max(now - self._failed_at, 0.0)
 
     # --- how it went ---

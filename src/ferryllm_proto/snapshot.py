@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from .entries import Forward
@@ -69,6 +71,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """Whether clients may name a provider (`hints`); the routes have to know the providers then."""
     retry: RetryRules = NO_RETRY
     """For routes without rules of their own."""
+    retries: Mapping[str, RetryRules] | None = None
+    """And of these for single providers."""
     affinity: AffinityRules | None = None
     """For routes without rules of their own; None: sessions have no place."""
     prices: PriceTable | None = None

@@ -27,9 +27,9 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 KEYS = dict.fromkeys(
     (
         *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"),
-        "FERRYLLM_API_KEYS",
+        *("FERRYLLM_API_KEYS", "FERRYLLM_ADMIN_KEY"),
     ),
-    "secret-key-1",
+    "a-secret-key-of-28-letters-1",
 )
 ASK = {"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": "Say pong"}]}
 

@@ -110,3 +110,18 @@ def test_a_key_in_another_programs_file_is_looked_for(runner: CliRunner) -> None
     Path("s.json").chmod(0o600)
     result = runner.invoke(main, ["check-config", "-c", "f.toml"])
     assert (result.exit_code, result.output) == (exit_codes.OK, "config ok: f.toml\n")
+
+
+def test_a_price_list_that_is_missing_is_said_where_costs_are_wanted(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ferryllm_net.prices.package.PACKAGE", "ferryllm_no_such_package")
+    Path("f.toml").write_text(GOOD)
+    assert runner.invoke(main, ["check-config", "-c", "f.toml"]).stderr == ""
+    Path("f.toml").write_text(GOOD + '[ledger]\npath = "ledger.db"\n')
+    result = runner.invoke(main, ["check-config", "-c", "f.toml"])
+    assert result.exit_code == exit_codes.OK
+    assert result.stderr == (
+        "f.toml: warning: prices: the package genai-prices is not installed, so costs are unknown "
+        '(pip install "ferryllm[prices]")\n'
+    )

@@ -54,6 +54,19 @@ def test_the_same_target_the_next_one_and_the_end() -> None:
     assert (routing.loads.at("a"), routing.loads.at("b")) == (0, 0)
 
 
+def test_a_provider_has_its_own_rules_and_the_total_is_the_requests() -> None:
+    own = {"a": RetryRules(retries=0), "b": RetryRules(retries=5, total=99, backoff=3.0, jitter=0.0)}
+    common = RetryRules(retries=1, total=3, backoff=1.0, jitter=0.0)
+    one = Attempts(routed(), Errand(PLAN, "m"), common, lambda: 0.0, own)
+    assert isinstance(one.choose(0.0), Choice)
+    assert fail(one, 1.0) is Next.OTHER
+    assert isinstance(one.choose(1.0), Choice)
+    step, _ = one.failed(DOWN, UpstreamHead(500, ()), 2.0, opened=1.5, unix=0.0)
+    assert (step.next, step.wait) == (Next.SAME, 3.0)
+    assert isinstance(one.again(5.0), Choice)
+    assert fail(one, 6.0) is Next.GIVE_UP
+
+
 @pytest.mark.parametrize("steps", list(itertools.product(["answered", "failed", "give_back", "end"], repeat=3)))
 def test_whatever_is_told_nothing_is_given_back_twice(steps: tuple[str, ...]) -> None:
     routing = routed(failures=1)

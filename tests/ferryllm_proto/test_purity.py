@@ -41,6 +41,7 @@ ALLOWED = {
     "binascii",
     "collections",
     "datetime",
+    "decimal",
     "enum",
     "functools",
     "hashlib",

@@ -136,6 +136,7 @@ class _Run:
     async def load(self) -> None:
         """Warm up, measure, and let all scenes run."""
         chance = random.Random(self.seed)
+        self.gateway.renew()  # a reload reads its files in a worker thread, which stays
         for name in WARM_SCENES:
             for _ in range(3):
                 await self._play(name, chance)

@@ -33,13 +33,13 @@ class MemoryDoor:
         ticket = id(admission)
         wait = self._waits[ticket] = _Wait()
         try:
-            self._tell(self.gate.enter(ticket, admit.flow, now, admit.concurrency))
+            self._tell(self.gate.enter(ticket, admit.flow, now, admit.concurrency), now)
             if wait.decision is None:
                 await wait.over.wait()
         except BaseException:
             # Perhaps it has its place already and only has not heard of it.
             now = anyio.current_time()
-            self._tell(self.gate.leave(ticket, now))
+            self._tell(self.gate.leave(ticket, now), now)
             self.desk.cancel(admission, now)
             raise
         finally:
@@ -47,7 +47,8 @@ class MemoryDoor:
         if type(wait.decision) is Granted:
             return Admitted(admission, wait.decision.waited)
         assert type(wait.decision) is Dropped
-        self.desk.cancel(admission, now)
+        # Not when it came: buckets would take that for a clock that went back, and drain twice.
+        self.desk.cancel(admission, wait.at)
         return Refused(Refusal(busy(wait.decision, admit.concurrency), admission.standings, "busy"))
 
     def settle(self, settle: Settle, now: float, unix: float) -> None:
@@ -57,18 +58,18 @@ class MemoryDoor:
             self.desk.cancel(settle.admission, now)
 
     def leave(self, admission: Admission, now: float) -> None:
-        self._tell(self.gate.leave(id(admission), now))
+        self._tell(self.gate.leave(id(admission), now), now)
 
     def restore(self, owner: str, quota: Quota, used: int, unix: float) -> None:
         self.desk.accounts.restore(owner, quota, used, unix)
 
     def change(self, book: KeyBook, own: KeyLimits, each: KeyLimits, rules: GateRules, now: float) -> None:
         self.desk.change(book, own, each)
-        self._tell(self.gate.change(rules, now))
+        self._tell(self.gate.change(rules, now), now)
 
     def sweep(self, now: float) -> None:
         if self.gate.waiting:
-            self._tell(self.gate.expire(now))
+            self._tell(self.gate.expire(now), now)
 
     @property
     def inside(self) -> int:
@@ -81,22 +82,24 @@ class MemoryDoor:
     async def aclose(self) -> None:
         pass
 
-    def _tell(self, decisions: Sequence[Decision]) -> None:
+    def _tell(self, decisions: Sequence[Decision], now: float) -> None:
         """Whoever they are about hears of them: one request's end is another one's turn."""
         for decision in decisions:
             wait = self._waits.get(decision.ticket)
             if wait is not None:
-                wait.decision = decision
+                wait.decision, wait.at = decision, now
                 wait.over.set()
 
 
 class _Wait:
     """Of one request; the event is made only for those that really wait."""
 
-    __slots__ = ("_over", "decision")
+    __slots__ = ("_over", "at", "decision")
 
     def __init__(self) -> None:
         self.decision: Decision | None = None
+        self.at = 0.0
+        """When that was."""
         self._over: anyio.Event | None = None
 
     @property

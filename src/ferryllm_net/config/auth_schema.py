@@ -128,6 +128,17 @@ class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    per_key_rate_limit_per_minute: (
+        Annotated[
+            int,
+            Meta(ge=0, le=1_000_000_000, description="As `requests_per_minute` in `[limits.key]`; 0 is no limit."),
+        ]
+        | None
+    ) = None
+    per_key_max_concurrent_requests: (
+        Annotated[int, Meta(ge=0, le=1_000_000, description="As `max_concurrency` in `[limits.key]`; 0 is no limit.")]
+        | None
+    ) = None
     keys: tuple[AuthKey, ...] = ()
     projects: tuple[AuthProject, ...] = ()
 

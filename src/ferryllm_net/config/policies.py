@@ -114,6 +114,12 @@ def _prompt_cache(found: PromptCache, path: KeyPath, report: Report) -> PromptCa
     at = (*path, "openai_prompt_cache_key")
     if report.accepted(at) and (len(key) > MAX_PREFIX or _VISIBLE.fullmatch(key) is None):
         report.error(at, f"expected up to {MAX_PREFIX} visible ASCII characters", "shorten it: a digest follows it")
+    if found.log_relocated_system_text:
+        report.warn(
+            (*path, "log_relocated_system_text"),
+            "not done: prompts are in no line of the log",
+            "leave it out; [request_log] writes whole requests",
+        )
     for n, prefix in enumerate(found.strip_system_line_prefixes):
         if not prefix.strip():
             report.error((*path, "strip_system_line_prefixes", n), "empty: every line begins so", "leave it out")

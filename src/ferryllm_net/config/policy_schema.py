@@ -86,6 +86,20 @@ class PromptCache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(description="Whether all this is also done to requests that would otherwise pass through as they are."),
     ] = False
+    debug_log_request_shape: Annotated[
+        bool,
+        Meta(
+            description="Taken, so that older files go on working; the log has a line `prompt cache observation` "
+            "whatever it says."
+        ),
+    ] = True
+    log_relocated_system_text: Annotated[
+        bool,
+        Meta(
+            description="The same: prompts are in no line of the log, the number of bytes is. `[request_log]` writes "
+            "whole requests."
+        ),
+    ] = False
 
 
 class Headers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

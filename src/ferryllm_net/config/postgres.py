@@ -19,16 +19,18 @@ _EXAMPLE = 'as in "postgresql://user:password@127.0.0.1:5432/ferryllm"'
 
 
 def resolve_postgres(
-    config: Postgres, environ: Mapping[str, str], base: Path, report: Report
+    config: Postgres, environ: Mapping[str, str], base: Path, report: Report, *, trio: bool = False
 ) -> PostgresSettings | None:
-    """What ``config`` means; None where there is no PostgreSQL."""
+    """What ``config`` means; None where there is no PostgreSQL. ``trio``: whether the gateway runs on it."""
     found = read_url("postgres", {name: getattr(config, name) for name in SOURCES}, environ, base, report)
     if found is None:
         if all(getattr(config, name) is None for name in SOURCES) and config != Postgres():
             report.warn(("postgres",), "not used, because it has no url", "add url, url_env or url_file")
         return None
-    if importlib.util.find_spec("asyncpg") is None:
-        report.error(("postgres",), "the package asyncpg is not installed", 'pip install "ferryllm[postgres]"')
+    for package, wanted in (("asyncpg", True), ("trio_asyncio", trio)):
+        if wanted and importlib.util.find_spec(package) is None:
+            name = package.replace("_", "-")
+            report.error(("postgres",), f"the package {name} is not installed", 'pip install "ferryllm[postgres]"')
     text, path = found
     place = _place(text, path, report)
     return None if place is None else PostgresSettings(Secret(text), place, config.pool, config.prepared)

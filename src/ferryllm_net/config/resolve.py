@@ -114,7 +114,7 @@ def resolve(
         reload=ReloadSettings(config.reload.watch, config.reload.poll_secs),
         logging=LoggingSettings(config.logging.level, config.logging.format, config.logging.ansi),
         auth=auth,
-        postgres=resolve_postgres(config.postgres, environ, base, report),
+        postgres=resolve_postgres(config.postgres, environ, base, report, trio=config.server.backend == "trio"),
         ledger=resolve_ledger(
             config.ledger,
             environ,

@@ -20,7 +20,7 @@ from ferryllm_proto.routing.table import NO_OVERRIDES, Overrides
 from . import limits_schema
 from .problems import Path as KeyPath
 from .problems import Report, nearest
-from .routing_schema import Affinity, Breaker, Retry, RouteRetry, RouteTimeouts
+from .routing_schema import Affinity, Breaker, ProviderRetry, Retry, RouteRetry, RouteTimeouts
 from .routing_settings import ClientLimits, RoutingSettings
 from .schema import Config, Provider, Route
 from .settings import RouteSettings
@@ -35,9 +35,15 @@ _OLDER = {
 }
 """Keys of `[server]` that say what a table of its own says too."""
 
+_OLDER_OF_KEYS = {
+    "per_key_rate_limit_per_minute": "requests_per_minute",
+    "per_key_max_concurrent_requests": "max_concurrency",
+}
+"""So keys of `[auth]` for those of `[limits.key]`."""
+
 
 def with_older(config: Config, report: Report) -> Config:
-    """``config`` with what `[server]` says in older words where it belongs."""
+    """``config`` with what `[server]` and `[auth]` say in older words where it belongs."""
     changed: dict[str, dict[str, object]] = {}
     for name, (table, key) in _OLDER.items():
         there = getattr(config.server, name)
@@ -54,7 +60,24 @@ def with_older(config: Config, report: Report) -> Config:
     # What was off there unless it was named is off here too.
     if "retry" in tables and tables["retry"].attempts is None:
         tables["retry"] = msgspec.structs.replace(tables["retry"], attempts=0)
+    each = _older_of_keys(config, report)
+    if each != config.limits.key:
+        tables["limits"] = msgspec.structs.replace(tables.get("limits", config.limits), key=each)
     return msgspec.structs.replace(config, **tables) if tables else config
+
+
+def _older_of_keys(config: Config, report: Report) -> limits_schema.KeyLimits:
+    each = config.limits.key
+    for name, key in _OLDER_OF_KEYS.items():
+        there = getattr(config.auth, name)
+        if there is None:
+            continue
+        if getattr(each, key) is not None:
+            report.error(("auth", name), f"limits.key.{key} says it too", "keep one of them")
+            continue
+        report.redirect(("limits", "key", key), ("auth", name), {})
+        each = msgspec.structs.replace(each, **{key: there or None})  # 0 switches it off there
+    return each
 
 
 _USUAL: Mapping[str, object] = {"retry": Retry(), "breaker": Breaker(), "limits": limits_schema.Limits()}
@@ -62,8 +85,14 @@ _USUAL: Mapping[str, object] = {"retry": Retry(), "breaker": Breaker(), "limits"
 
 def resolve_routing(config: Config, report: Report) -> RoutingSettings:
     """What holds for all routes. Faults go to `report`."""
+    common = retry_rules(config.retry, ("retry",), report, RetryRules(retries=0 if config.retry == Retry() else 2))
     return RoutingSettings(
-        retry_rules(config.retry, ("retry",), report, RetryRules(retries=0 if config.retry == Retry() else 2)),
+        common,
+        {
+            one.name: retry_rules(one.retry, ("providers", n, "retry"), report, common)
+            for n, one in enumerate(config.providers)
+            if one.retry is not None
+        },
         BudgetRules(percent=config.retry.budget_percent, per_minute=config.retry.budget_per_minute),
         breaker_rules(config.breaker),
         affinity_rules(config.affinity, ("affinity",), report),
@@ -88,14 +117,15 @@ def resolve_client_limits(config: Config, report: Report) -> ClientLimits:
 
 
 def retry_rules(
-    found: Retry | RouteRetry, path: KeyPath, report: Report, common: RetryRules | None = None
+    found: Retry | ProviderRetry, path: KeyPath, report: Report, common: RetryRules | None = None
 ) -> RetryRules:
     """``found`` at ``path``; what it leaves out is as in ``common``."""
     usual = common or RetryRules()
     backoff, most = found.backoff_ms, found.max_backoff_ms
+    total = found.total_attempts if isinstance(found, (Retry, RouteRetry)) else None
     rules = RetryRules(
         retries=usual.retries if found.attempts is None else found.attempts,
-        total=usual.total if found.total_attempts is None else found.total_attempts,
+        total=usual.total if total is None else total,
         backoff=usual.backoff if backoff is None else backoff / 1000,
         max_backoff=usual.max_backoff if most is None else most / 1000,
         jitter=usual.jitter if found.jitter is None else found.jitter,

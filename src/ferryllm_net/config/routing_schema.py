@@ -16,11 +16,10 @@ BalanceWay = Literal["weighted", "round_robin", "least_latency", "least_busy", "
 _INHERITED = {"default": "that of `[retry]`"}
 
 
-class RouteRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """As `[retry]`, for one route: what is left out is as there."""
+class ProviderRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As `[retry]`, for one provider, on routes that have no such table of their own: what is left out is as there."""
 
     attempts: Annotated[int, Meta(ge=0, le=100, description="As in `[retry]`.", extra=_INHERITED)] | None = None
-    total_attempts: Annotated[int, Meta(ge=1, le=100, description="As in `[retry]`.", extra=_INHERITED)] | None = None
     backoff_ms: (
         Annotated[
             int,
@@ -59,6 +58,12 @@ class RouteRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+
+
+class RouteRetry(ProviderRetry, frozen=True, forbid_unknown_fields=True):
+    """As `[retry]`, for one route: what is left out is as there."""
+
+    total_attempts: Annotated[int, Meta(ge=1, le=100, description="As in `[retry]`.", extra=_INHERITED)] | None = None
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ferryllm_proto.routing.affinity import AffinityRules
@@ -15,6 +17,8 @@ class RoutingSettings(msgspec.Struct, frozen=True):
     """What holds for every route and provider that says nothing else."""
 
     retry: RetryRules = RetryRules()
+    retries: Mapping[str, RetryRules] = {}
+    """Of single providers, on routes that have none of their own."""
     budget: BudgetRules = BudgetRules()
     breaker: BreakerRules = BreakerRules()
     affinity: AffinityRules | None = None

@@ -24,7 +24,7 @@ from .prices_schema import PriceAs, Prices
 from .provider_schema import Http2, MaxConnections, Model, ProxyUrl, Quirks, Vendor
 from .redis_schema import Redis
 from .reload_schema import Reload
-from .routing_schema import Affinity, Breaker, Hints, Retry
+from .routing_schema import Affinity, Breaker, Hints, ProviderRetry, Retry
 from .routing_schema import Route as Route
 from .telemetry_schema import Audit, Metrics, RequestLog
 from .usage_schema import Usage
@@ -380,6 +380,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     headers: Headers | None = None
     price_as: PriceAs | None = None
+    retry: ProviderRetry | None = None
     breaker: Breaker | None = None
     quirks: Quirks = Quirks()
     models: tuple[Model, ...] = ()

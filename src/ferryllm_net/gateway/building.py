@@ -52,6 +52,7 @@ def gateway(
         admits=limited(settings, book) or (shares and routing.affinity is not None),
         hints=routing.hints,
         retry=routing.retry,
+        retries=routing.retries,
         affinity=routing.affinity,
         prices=prices,
         assumed_output=settings.limits.assumed_output,

@@ -8,7 +8,7 @@ from ferryllm_net.config import Settings
 
 CHANGEABLE = frozenset(
     {"auth", "providers", "routes", "passthrough", "metrics", "cors", "routing", "limits", "policies"}
-    | {"logging", "reload"}  # whoever hands the settings over has seen to these
+    | {"logging", "reload", "audit", "request_log"}  # whoever hands the settings over has seen to these
     | {"prices"}  # but for the list behind them: see below
 )
 """Of `Settings`: what only decides, and holds nothing open."""

@@ -30,15 +30,20 @@ async def watch_hangups(
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Call ``reload`` at every SIGHUP, ``end`` where the terminal has gone; runs until cancelled. Returns at once on
-    systems without the signal."""
+    systems without the signal.
+
+    Whoever starts the process with SIGHUP ignored, as nohup does, wants it to outlive its terminal: then it is always
+    ``reload``.
+    """
     if not hasattr(signal, "SIGHUP"):
         task_status.started()
         return
     terminal = terminal or Terminal()
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with anyio.open_signal_receiver(signal.SIGHUP) as signals:
         task_status.started()
         async for _ in signals:
-            (end if terminal.gone() else reload)()
+            (end if terminal.gone() and not outlives else reload)()
 
 
 def _is_terminal(descriptor: int) -> bool:

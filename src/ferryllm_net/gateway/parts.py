@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
@@ -24,6 +24,7 @@ from . import gauges
 if TYPE_CHECKING:
     from ferryllm_net.admin import Admin
     from ferryllm_net.admission import Door
+    from ferryllm_net.config.telemetry_settings import FileSettings, RequestLogSettings
     from ferryllm_net.hooks import Hooks
     from ferryllm_net.keys.live import LiveKeys
     from ferryllm_net.ledger import Ledger
@@ -136,28 +137,87 @@ class Parts:
 
     async def _open_listeners(self, settings: Settings, log: Log) -> None:
         """What hears of requests: usage hooks, the audit log, the log of requests."""
+        self.keep("audit log", self._close_audit, LINES_SECS)
+        self.keep("request log", self._close_request_log, LINES_SECS)
         if settings.audit is not None:
-            from ferryllm_net.telemetry.audit import Audit
-
-            self.audit = Audit(settings.audit, functools.partial(self._lost, log, "audit"))
-            self.keep("audit log", self.audit.aclose, LINES_SECS)
+            self._open_audit(settings.audit, log)
+            assert self.audit is not None
             self.audit.tell("gateway.start")
         if settings.request_log is not None:
-            from ferryllm_net.telemetry.request_log import RequestLog
-
-            self.request_log = RequestLog(
-                settings.request_log,
-                functools.partial(self._lost, log, "requests"),
-                chance=random.random,
-                secrets=lambda: log.secrets,
-            )
-            self.keep("request log", self.request_log.aclose, LINES_SECS)
+            self._open_request_log(settings.request_log, log)
         if settings.hooks:
             from ferryllm_net.hooks import DRAIN_SECS, open_hooks
 
             self.hooks = await open_hooks(settings.hooks, log, self.ledger, settings.ledger)
             if self.hooks is not None:
                 self.keep("usage hooks", self.hooks.aclose, DRAIN_SECS + CLOSE_SECS)
+
+    def _open_audit(self, settings: FileSettings, log: Log) -> None:
+        from ferryllm_net.telemetry.audit import Audit
+
+        self.audit = Audit(settings, functools.partial(self._lost, log, "audit"))
+
+    async def _close_audit(self) -> None:
+        if self.audit is not None:
+            await self.audit.aclose()
+
+    def _open_request_log(self, settings: RequestLogSettings, log: Log) -> None:
+        from ferryllm_net.telemetry.request_log import RequestLog
+
+        lost = functools.partial(self._lost, log, "requests")
+        self.request_log = RequestLog(settings, lost, chance=random.random, secrets=lambda: log.secrets)
+
+    async def _close_request_log(self) -> None:
+        if self.request_log is not None:
+            await self.request_log.aclose()
+
+    def reloaded(self, settings: Settings, log: Log, changed: tuple[str, ...]) -> None:
+        """The configuration was read again, and ``changed`` is different: write that down, in the audit log of before
+        and in that of now, and go on with its files. One that can not be opened leaves the old one in its place."""
+        if self.audit is not None:
+            self.audit.tell("config.reload", changed=changed)
+        try:
+            if self._change_audit(settings.audit, log) and self.audit is not None:
+                self.audit.tell("config.reload", changed=changed)
+        except OSError as exc:
+            log.warn("log file not changed", log="audit", reason=exc.strerror or type(exc).__name__)
+        try:
+            self._change_request_log(settings.request_log, log)
+        except OSError as exc:
+            log.warn("log file not changed", log="requests", reason=exc.strerror or type(exc).__name__)
+
+    def _change_audit(self, settings: FileSettings | None, log: Log) -> bool:
+        """Whether it is another one now."""
+        old = self.audit
+        if settings == (None if old is None else old.settings):
+            return False
+        if settings is None:
+            assert old is not None
+            self.audit = None
+            self._close_soon(old.leave)
+        elif old is None:
+            self._open_audit(settings, log)
+        else:
+            self._close_soon(old.move(settings).aclose)
+        return True
+
+    def _change_request_log(self, settings: RequestLogSettings | None, log: Log) -> None:
+        old = self.request_log
+        if settings == (None if old is None else old.settings):
+            return
+        if settings is None:
+            assert old is not None
+            self.request_log = None
+            self._close_soon(old.aclose)
+        elif old is None:
+            self._open_request_log(settings, log)
+        elif (file := old.move(settings)) is not None:
+            self._close_soon(file.aclose)
+
+    def _close_soon(self, aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """What waits in a file is written first, and the disk may be slow."""
+        if self._tasks is not None:
+            self._tasks.start_soon(aclose)
 
     def _lost(self, log: Log, which: str, count: int, reason: str) -> None:
         log.warn("log entries lost", log=which, entries=count, reason=reason)

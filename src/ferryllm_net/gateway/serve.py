@@ -142,8 +142,7 @@ def _take(app: App, asked: tuple[ListenerSettings, ...], settings: Settings) -> 
     before, book = app.settings, app.book
     needs += app.change(msgspec.structs.replace(settings, server=server))
     app.parts.remember(app, book)
-    if app.parts.audit is not None:
-        app.parts.audit.tell("config.reload", changed=differing(before, app.settings))
+    app.parts.reloaded(app.settings, app.log, differing(before, app.settings))
     if app.parts.keys is None and settings.auth.enabled and settings.keys.store != "off":
         needs.append("keys.store")  # its keys were of no use so far, and nobody has read them
     return tuple(needs)

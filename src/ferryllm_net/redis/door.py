@@ -165,10 +165,13 @@ class RedisDoor:
             return await self._stand(_Waiter(admit, question, id_, now, unix), ticket, now)
         if not question.limited and question.session is None:
             return self._let_in(admit, RedisAdmission(key, _NO_CHARGE, _NOTHING, {}, Held(id_, (), False)))
+        begun = anyio.current_time()
         try:
             answer = await self._ask(question, id_)
         except RedisError:
-            return await self._without(admit, question, id_, now, unix)
+            # Others were counted meanwhile: buckets would take an older time for a clock that went back.
+            waited = anyio.current_time() - begun
+            return await self._without(admit, question, id_, now + waited, unix + waited)
         if type(answer) is Full:
             own = answer.lease.scope != _GATE
             return await self._stand(_Waiter(admit, question, id_, now, unix), ticket, now, own=own)

@@ -47,9 +47,13 @@ class AuditEvent(msgspec.Struct, frozen=True):
     """For requests: what the client got."""
     route: str = ""
     """For requests: the route of the configuration, where one was found."""
+    actor: str = ""
+    """``cli`` for what `ferryllm keys` did; "" is a gateway."""
+    os_user: str = ""
+    """The account of the machine that ran the command."""
 
 
-_FIELDS = ("subject", "name", "peer", "request_id", "entry", "route")
+_FIELDS = ("subject", "name", "peer", "request_id", "entry", "route", "actor", "os_user")
 
 _LINE = 300
 """Bytes of a line, about."""
@@ -63,6 +67,7 @@ class Audit:
 
     def __init__(self, settings: FileSettings, lost: Lost, *, now: Callable[[], float] = time.time) -> None:
         self._file = LineFile(settings, self._tell_lost)
+        self.settings = settings
         self._closed = False
         self._lost = lost
         self._now = now
@@ -108,6 +113,18 @@ class Audit:
                 status=ir.STATUS[refusal.error.kind],
             )
         )
+
+    def move(self, settings: FileSettings) -> LineFile:
+        """Write what comes to the file of ``settings``; the one so far is to be closed. Raises OSError where the other
+        one can not be opened: then nothing changes."""
+        fresh = LineFile(settings, self._tell_lost)
+        old, self._file, self.settings = self._file, fresh, settings
+        return old
+
+    async def leave(self) -> None:
+        """Write what waits: the gateway goes on without an audit log."""
+        self._closed = True
+        await self._file.aclose()
 
     async def aclose(self) -> None:
         """Write what waits, and that this was the end."""

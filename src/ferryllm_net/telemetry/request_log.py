@@ -40,15 +40,26 @@ class RequestLog:
         secrets: Callable[[], Iterable[str]] = tuple,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._redaction = Redaction(settings, secrets)
+        self._secrets = secrets
         self._chance = chance
         self._now = now
-        self._file = LineFile(settings.file, lost)
+        self._lost = lost
+        self._file: LineFile | None = LineFile(settings.file, lost)
+        """None: given up."""
+
+    def move(self, settings: RequestLogSettings) -> LineFile | None:
+        """Go on with ``settings``, also for requests under way; the file so far is to be closed. Raises OSError where
+        the other one can not be opened: then nothing changes."""
+        fresh = LineFile(settings.file, self._lost)
+        old, self._file, self.settings = self._file, fresh, settings
+        self._redaction = Redaction(settings, self._secrets)
+        return old
 
     def watched(self, exchange: Exchange) -> Exchange:
         """``exchange`` itself, or where it is one that is to be written one that stands before it."""
-        settings = self._settings
+        settings = self.settings
         if settings.sample < 1 and self._chance() >= settings.sample:
             return exchange
         return Watched(exchange, Capture(settings.parts, settings.max_body), self._done)
@@ -56,19 +67,21 @@ class RequestLog:
     def _done(self, capture: Capture) -> None:
         record = capture.record
         assert record is not None
-        if self._settings.errors_only and record.outcome is Outcome.OK:
+        if self._file is None or (self.settings.errors_only and record.outcome is Outcome.OK):
             return
         now = self._now()
         self._file.put(lambda: json_line_of(self._entry(capture, record, now)), capture.size + _LINE)
 
     async def aclose(self) -> None:
-        """Write what waits."""
-        await self._file.aclose()
+        """Write what waits. Requests that are still under way are not written any more."""
+        file, self._file = self._file, None
+        if file is not None:
+            await file.aclose()
 
     # --- in the thread of the file ---
 
     def _entry(self, capture: Capture, record: Record, now: float) -> dict[str, object]:
-        hide, parts = self._redaction, self._settings.parts
+        hide, parts = self._redaction, self.settings.parts
         entry: dict[str, object] = {
             "time": timestamp(now),
             "request_id": hide.text(record.id),
@@ -106,7 +119,7 @@ class RequestLog:
         return {name: value for name, value in entry.items() if value is not None}
 
     def _attempt(self, one: Attempt) -> dict[str, object]:
-        hide, parts = self._redaction, self._settings.parts
+        hide, parts = self._redaction, self.settings.parts
         shown: dict[str, object] = {"provider": one.provider}
         if "upstream_request" in parts:
             shown["request"] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -127,17 +127,23 @@ class RetryBudget:
 
 
 class Retry:
-    """The attempts of one request. ``budget`` is shared; None is without bounds."""
+    """The attempts of one request. ``budget`` is shared; None is without bounds. ``own`` are rules of single
+    providers, but for the total, which is the request's."""
 
-    def __init__(self, rules: RetryRules, budget: RetryBudget | None = None) -> None:
-        self.rules = rules
+    def __init__(
+        self, rules: RetryRules, budget: RetryBudget | None = None, own: Mapping[str, RetryRules] | None = None
+    ) -> None:
+        self.rules = self._common = rules
+        """Those of the provider that is being asked."""
+        self._own = own or {}
         self.budget = budget
         self.attempts = 0
         """Begun so far, at all targets."""
         self._here = 0
 
-    def begin(self) -> None:
-        """An attempt begins."""
+    def begin(self, provider: str = "") -> None:
+        """An attempt begins, at ``provider``."""
+        self.rules = self._own.get(provider, self._common)
         self.attempts += 1
         self._here += 1
 
@@ -145,7 +151,7 @@ class Retry:
         """The step after ``failure``. ``chance`` is a random number in [0, 1)."""
         if left.begun:
             return _give_up("the answer has begun")
-        if self.attempts >= self.rules.total:
+        if self.attempts >= self._common.total:
             return _give_up(f"{self.attempts} attempts were made")
         if failure.fault is Fault.CONTEXT:
             return self._other("too long for the model") if left.larger else _give_up("too long for the model")

@@ -63,7 +63,7 @@ _TAIL = """
 | `base url reloaded from watched file` | info | It names another base URL. |
 | `reload failed` | error | A fault of the gateway itself: the type of the exception. |
 | `prices found` | info | Which list of prices holds, and how many the configuration has of its own. |
-| `no price list, so only own prices are known` | warn | There is none or it can not be read: why, and what to do; `own` of `[[prices.models]]` hold. |
+| `no price list, so only own prices are known` | warn | There is none, or not readable: why, and what to do. |
 | `usage hook failed` | warn | A delivery was not taken, and why; it is tried again. One line for an outage. |
 | `usage hook delivers again` | info | It is over. |
 | `usage not delivered` | warn | So many rows were dropped now, and so many in all. |
@@ -81,6 +81,7 @@ _TAIL = """
 | `redis is away` | warn | What its loss means is in `[redis] on_failure`. |
 | `redis is back` | info | Limits are shared again. |
 | `log entries lost` | warn | So many could not be [written](../howto/audit.md), and why. |
+| `log file not changed` | warn | The file that the configuration names now cannot be opened; the one of before goes on. |
 | `other workers do not show the gauges of this one` | warn | [Metrics](../howto/metrics.md) lack them, and why. |
 | `not closed` | warn | At the end a part took too long, or failed. |
 | `everyone who reaches the gateway can use the providers' keys` | warn | Other machines reach it, without `[auth]`. |

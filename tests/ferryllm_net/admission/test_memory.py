@@ -155,3 +155,23 @@ async def test_more_room_lets_in_who_waits() -> None:
     done(one, inside)
     await one.aclose()
     assert one.inside == 0
+
+
+async def test_who_waited_in_vain_makes_no_room_for_others() -> None:
+    """A bucket that was told an older time took it for a clock that went back, and drained the same seconds twice."""
+    one = door(limit=1, queue=3, own=KeyLimits(requests_per_minute=60))
+    began = 1000.0
+    assert type(await one.enter(admit(), began, UNIX)) is Admitted
+
+    async def in_vain() -> None:
+        assert type(await one.enter(admit("b"), began, UNIX)) is Refused
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(in_vain)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(56):
+            one.desk.admit(None, admit().ask, began + 9.0, UNIX)
+        one.sweep(began + 10.0)
+    left = one.desk.limits.standings(one.desk.demands(None, admit().ask), began + 10.0)
+    assert left[Meter.REQUESTS].remaining == 60 - 56 + 1, "theirs have drained, and a second has gone by"

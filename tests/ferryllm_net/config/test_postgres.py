@@ -81,3 +81,23 @@ def test_a_password_on_its_way_through_the_clear_is_warned_of(tmp_path: Path) ->
     assert found is not None
     assert "may travel to db.example unencrypted" in warning
     assert load(tmp_path, '[postgres]\nurl = "postgresql://a:pw-secret@127.0.0.1/rows"\n')[1] == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "backend", "named"),
+    [
+        ("asyncpg", "asyncio", ["asyncpg"]),
+        ("trio_asyncio", "asyncio", []),
+        ("trio_asyncio", "trio", ["trio-asyncio"]),
+    ],
+)
+def test_what_it_needs_and_is_not_installed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, backend: str, named: list[str]
+) -> None:
+    def find(name: str) -> object:
+        return None if name == missing else object()
+
+    monkeypatch.setattr("ferryllm_net.config.postgres.importlib.util.find_spec", find)
+    _, problems = load(tmp_path, f'[server]\nbackend = "{backend}"\n[postgres]\nurl_env = "URL"\n')
+    expected = 'postgres: the package {} is not installed: pip install "ferryllm[postgres]"'
+    assert problems == [expected.format(name) for name in named]

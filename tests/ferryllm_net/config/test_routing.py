@@ -91,6 +91,29 @@ def test_a_table_that_is_written_means_what_it_is_for(tmp_path: Path) -> None:
     )
 
 
+def test_a_provider_has_retry_rules_of_its_own(tmp_path: Path) -> None:
+    text = "[retry]\ntotal_attempts = 4\n" + PROVIDERS + "[providers.retry]\nattempts = 5\n" + ROUTE + 'provider = "p"'
+    routing = load(tmp_path, text).routing
+    assert routing.retries == {"q": RetryRules(retries=5, total=4)}
+    assert routing.retry == RetryRules(retries=2, total=4)
+    ((key, _),) = problems(tmp_path, text.replace("attempts = 5", "total_attempts = 5"))
+    assert key == "providers[1].retry.total_attempts"
+
+
+def test_the_older_words_of_auth_mean_the_same(tmp_path: Path) -> None:
+    rest = PROVIDERS + ROUTE + 'provider = "p"'
+    older = AUTH + "per_key_rate_limit_per_minute = 70\nper_key_max_concurrent_requests = 8\n"
+    assert load(tmp_path, older + "[limits.key]\ntokens_per_minute = 9\n" + rest).limits.each == KeyLimits(70, 9, 8)
+    off = AUTH + "per_key_rate_limit_per_minute = 0\nper_key_max_concurrent_requests = 0\n"
+    assert load(tmp_path, off + rest).limits.each == NO_LIMITS
+    assert problems(tmp_path, older + "[limits.key]\nrequests_per_minute = 9\n" + rest) == [
+        ("auth.per_key_rate_limit_per_minute", "limits.key.requests_per_minute says it too")
+    ]
+    assert warnings(tmp_path, "[auth]\nper_key_max_concurrent_requests = 8\n" + rest) == [
+        "auth.per_key_max_concurrent_requests"
+    ]
+
+
 def test_the_older_words_of_server_mean_the_same(tmp_path: Path) -> None:
     older = (
         "[server]\nretry_attempts = 3\nretry_backoff_ms = 40\ncircuit_breaker_failures = 5\n"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -24,24 +25,32 @@ class Seat(Terminal):
         return self.left
 
 
-async def test_a_hangup_reloads_as_long_as_the_terminal_is_there_and_then_ends() -> None:
+@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["default", "ignored"])
+def disposition(request: pytest.FixtureRequest) -> Iterator[signal.Handlers]:
+    """What is done about SIGHUP when the process begins."""
+    before = signal.signal(signal.SIGHUP, request.param)
+    yield request.param
+    signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_hangup_reloads_as_long_as_the_terminal_is_there_and_then_ends(disposition: signal.Handlers) -> None:
     seat, heard, changed = Seat(), list[str](), anyio.Event()
 
     def hear(word: str) -> None:
         heard.append(word)
         changed.set()
 
-    before = signal.getsignal(signal.SIGHUP)
+    last = "reload" if disposition is signal.SIG_IGN else "end"  # nohup: it outlives its terminal
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             await tasks.start(watch_hangups, lambda: hear("reload"), lambda: hear("end"), seat)
-            for word in ("reload", "end"):
+            for word in ("reload", last):
                 os.kill(os.getpid(), signal.SIGHUP)
                 await changed.wait()
                 assert heard[-1] == word
                 changed, seat.left = anyio.Event(), True
             tasks.cancel_scope.cancel()
-    assert signal.getsignal(signal.SIGHUP) == before
+    assert signal.getsignal(signal.SIGHUP) in (signal.SIG_DFL, signal.SIG_IGN)
 
 
 async def test_without_the_signal_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from ferryllm_net.config import ResponsesSettings
+from ferryllm_net.config.telemetry_settings import FileSettings, RequestLogSettings
 from ferryllm_net.gateway import App
 from ferryllm_net.gateway.parts import Parts
 from ferryllm_net.ledger.row import row_of
@@ -120,3 +121,25 @@ async def test_quotas_that_come_while_it_runs_begin_with_what_the_ledger_knows(t
                 await anyio.sleep(0.005)
         tasks.cancel_scope.cancel()
     await parts.aclose(log)
+
+
+async def test_a_file_that_can_not_be_opened_leaves_the_old_one(tmp_path: Path) -> None:
+    log, out = logging()
+    parts = Parts()
+    there = FileSettings(str(tmp_path / "audit.jsonl"), None, 1)
+    nowhere = FileSettings(str(tmp_path / "none" / "x"), None, 1)
+    await parts.open(msgspec.structs.replace(settings(1), audit=there), log)
+    kept = parts.audit
+    of_requests = RequestLogSettings(nowhere, 1.0, False, frozenset(), 1, frozenset(), (), ())
+    parts.reloaded(msgspec.structs.replace(settings(1), audit=nowhere, request_log=of_requests), log, ("audit",))
+    assert (parts.audit, parts.request_log) == (kept, None)
+    assert kept is not None
+    assert kept.settings == there
+    await parts.aclose(log)
+    reason = 'reason="No such file or directory"'
+    assert [line.split("log file not changed ")[1] for line in out.getvalue().splitlines()] == [
+        f"log=audit {reason}",
+        f"log=requests {reason}",
+    ]
+    with open(there.path) as file:  # noqa: ASYNC230 - nothing else runs
+        assert len(file.readlines()) == 3  # start, reload, stop

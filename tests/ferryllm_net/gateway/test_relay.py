@@ -63,6 +63,19 @@ async def test_a_provider_that_fails_once_is_asked_again_with_the_same_request()
         assert w.outcomes == ["ok"]
 
 
+async def test_a_provider_may_have_further_attempts_of_its_own() -> None:
+    own = '[[providers]]\nname = "own"\ntype = "openai"\nbase_url = "http://127.0.0.1:9"\n'
+    async with relay(own + "retry = { attempts = 1, backoff_ms = 0 }\n" + route("model", 'provider = "own"')) as w:
+        near = await w.begin("/v1/messages", ask("model", stream=False))
+        for _ in range(2):
+            far, _, _ = await served(w)
+            await far.send(DOWN)
+        status, _, _ = await answer(near)
+        assert status == 529
+        await w.settle()
+        assert len(lines(w, "attempt failed")) == 2
+
+
 async def test_without_further_attempts_the_first_failure_is_the_answer() -> None:
     async with relay("") as w:
         near = await w.begin("/v1/messages", ask(stream=False))

@@ -229,6 +229,36 @@ async def test_reloads_are_in_the_audit_log(tmp_path: Path) -> None:
     ]
 
 
+async def test_another_file_is_taken_while_it_runs(tmp_path: Path) -> None:
+    path, before, behind = tmp_path / "ferryllm.toml", tmp_path / "audit.jsonl", tmp_path / "other.jsonl"
+    text = RELOADED.format(more="")
+    path.write_text(text)
+    configuration = Configuration(path, {})
+    first = configuration.load()
+    stream = io.StringIO()
+    log = Log(stream, now=lambda: 0.0)
+    reload = Reload(configuration, first, log)
+
+    async def run(*, task_status: anyio.abc.TaskStatus[Serving]) -> None:
+        await serve(first, log, handle_signals=False, reload=reload, task_status=task_status)
+
+    async with anyio.create_task_group() as tasks:
+        parts = (await tasks.start(run)).app.parts
+        path.write_text(text.replace("audit.jsonl", "other.jsonl") + '[request_log]\npath = "requests.jsonl"\n')
+        reload.ask(EVERYTHING)
+        (moved,) = await wait_lines(behind, 1)
+        assert moved["changed"] == ["audit", "request_log"]
+        assert [one["action"] for one in await wait_lines(before, 2)] == ["gateway.start", "config.reload"]
+        assert parts.request_log is not None
+        path.write_text(text.replace('[audit]\npath = "audit.jsonl"\n', ""))
+        reload.ask(EVERYTHING)
+        assert len(await wait_lines(behind, 2)) == 2
+        assert (parts.audit, parts.request_log) == (None, None)
+        tasks.cancel_scope.cancel()
+    assert (len(lines(before)), len(lines(behind))) == (2, 2)  # who has left says no end
+    assert "needs a restart" not in stream.getvalue()
+
+
 def test_what_differs_is_told_by_name() -> None:
     before = settings(1)
     more = settings(2, server="max_connections = 5\n", more="[metrics]\nkeys = true\n")

@@ -129,3 +129,20 @@ async def test_lost_events_are_told_of_in_the_log_itself(path: Path) -> None:
     assert lost == [(1, "No space left on device")]
     told = [one for one in entries(path) if one["action"] == "audit.lost"]
     assert [one["outcome"] for one in told] == ["1 events: No space left on device"]
+
+
+async def test_it_moves_to_another_file_and_leaves_without_an_end(path: Path) -> None:
+    log, other = audit(path), path.with_name("other.jsonl")
+    log.tell("config.reload")
+    with pytest.raises(OSError, match="No such file"):
+        log.move(FileSettings(str(path.parent / "none" / "x"), None, 1))
+    await log.move(FileSettings(str(other), None, 1)).aclose()
+    log.tell("gateway.start")
+    await log.leave()
+    assert [one["action"] for one in entries(path)] == ["config.reload"]
+    assert [one["action"] for one in entries(other)] == ["gateway.start"]
+
+
+def test_who_did_it_at_the_command_line_is_told(path: Path) -> None:
+    found = json.loads(line(AuditEvent(NOW, "key.revoke", "done", "key_1", actor="cli", os_user="ann")))
+    assert (found["actor"], found["os_user"]) == ("cli", "ann")

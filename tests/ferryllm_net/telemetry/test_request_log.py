@@ -166,3 +166,21 @@ async def test_the_same_comes_out_of_an_exchange_that_is_watched(path: Path) -> 
     assert (watched.state, watched.next_deadline()) == (one.state, one.next_deadline())
     assert msgspec.structs.asdict(RECORD)["id"] == watched.id
     await log.aclose()
+
+
+async def test_a_request_under_way_is_redacted_as_the_new_settings_say(path: Path) -> None:
+    log = RequestLog(settings(path), nobody, chance=lambda: 0.0)
+    watched = log.watched(exchange())
+    other = path.with_name("other.jsonl")
+    with pytest.raises(OSError, match="No such file"):
+        log.move(settings(path.parent / "none" / "x"))
+    old = log.move(settings(other, headers=frozenset({"content-type"})))
+    assert old is not None
+    await old.aclose()
+    run(watched)
+    late = log.watched(exchange())
+    await log.aclose()
+    run(late)  # given up: neither written nor counted as lost
+    assert entries(path) == []
+    (entry,) = entries(other)
+    assert entry["client_request"]["headers"][0] == ["content-type", "***"]

@@ -87,5 +87,7 @@ def quote(text: str) -> str:
     """``text``, a model's name, with percent escapes for what has no place in a path. Raises `RemoteProtocolError`
     where it would lead to another model's, or out of their folder: servers and proxies resolve dots."""
     if "." in text and not _DOTS.isdisjoint(text.split("/")):
-        raise RemoteProtocolError("model: expected a name without segments of dots", param="model", code="invalid_value")
+        raise RemoteProtocolError(
+            "model: expected a name without segments of dots", param="model", code="invalid_value"
+        )
     return _PLAIN.sub(lambda m: b"%%%02X" % m[0][0], text.encode("utf-8", "replace")).decode()
