@@ -93,8 +93,10 @@ class Parts:
         if settings.postgres is not None and "postgres" in (settings.ledger.store, settings.keys.store):
             from ferryllm_net.postgres import connect
 
-            self.database = await connect(settings.postgres)
+            self.database = await connect(settings.postgres, patient=_may_wait(settings))
             self.keep("postgres", self.database.aclose, 2 * CLOSE_SECS)
+            if self.database.missing is not None:
+                log.warn("ledger is away, rows wait for it", reason=str(self.database.missing))
 
     async def _open_stores(self, settings: Settings, log: Log) -> None:
         """What keeps something: responses, keys, the ledger."""
@@ -305,3 +307,10 @@ class Parts:
                         log.warn("not closed", part=name, error=type(exc).__name__)
             if scope.cancelled_caught and log is not None:
                 log.warn("not closed", part=name, after_secs=secs)
+
+
+def _may_wait(settings: Settings) -> bool:
+    """Whether a gateway may begin without its database: where nothing but rows needs it. Keys that nobody has read let
+    nobody in, and quotas that begin at nothing let everybody spend them twice."""
+    quotas = any(one.quotas for one in (*settings.auth.named, *settings.auth.projects))
+    return settings.ledger.on_failure == "continue" and settings.keys.store == "off" and not quotas

@@ -35,8 +35,10 @@ Numbered = tuple[Row, int]
 class PostgresLedger:
     """See `Ledger`. `PostgresLedger.open` makes one; rows are written while `run` runs, and by `aclose`."""
 
-    def __init__(self, database: Database, *, max_waiting: int = 10_000) -> None:
+    def __init__(self, database: Database, *, max_waiting: int = 10_000, made: bool = True) -> None:
         self._database = database
+        self._made = made
+        """Whether the tables are there: a database that was away at the start gets them before its first row."""
         self._woken = anyio.Event()
         self._groups: Groups[Numbered] = Groups(max_waiting, self._wake)
         self._numbers = random.SystemRandom()
@@ -45,14 +47,15 @@ class PostgresLedger:
     async def open(cls, database: Database, *, max_waiting: int = 10_000, writing: bool = True) -> PostgresLedger:
         """The ledger in ``database``, which is somebody else's to close. Without ``writing`` its tables have to be
         there. Raises `LedgerError`."""
+        made = database.missing is None
         try:
-            if writing:
-                await migrate(database, SCHEMA)
-            else:
+            if not writing:
                 await _look(database)
+            elif made:
+                await migrate(database, SCHEMA)
         except PostgresError as exc:
             raise LedgerError(str(exc)) from None
-        return cls(database, max_waiting=max_waiting)
+        return cls(database, max_waiting=max_waiting, made=made)
 
     # --- writing ---
 
@@ -116,6 +119,9 @@ class PostgresLedger:
 
     async def _insert(self, rows: Sequence[Numbered]) -> int:
         """Returns how many of ``rows`` no table would ever take."""
+        if not self._made:
+            await migrate(self._database, SCHEMA)
+            self._made = True
         try:
             columns = zip(*((number, *msgspec.structs.astuple(row)) for row, number in rows), strict=True)
             await self._database.execute(INSERT, *columns)

@@ -78,11 +78,13 @@ class Database:
     """`connect` makes one. Methods may be called from any task, and raise `PostgresError`. ``secs`` is for all
     of a call."""
 
-    def __init__(self, bridge: Bridge, pool: Any, place: str) -> None:
+    def __init__(self, bridge: Bridge, pool: Any, place: str, missing: PostgresError | None = None) -> None:
         self._bridge = bridge
         self._pool = pool
         self.place = place
         """Host and name of the database, for messages."""
+        self.missing = missing
+        """Why it was not there at the start, where that was allowed."""
         self._closed = False
 
     async def run(self, work: Work[T], *, secs: float = ANSWER_SECS) -> T:
@@ -142,9 +144,9 @@ class Database:
         await _close(self._bridge)
 
 
-async def connect(settings: PostgresSettings) -> Database:
-    """A database that answers; close it at the end. Raises `PostgresError`: it is not there, it refuses, asyncpg is not
-    installed."""
+async def connect(settings: PostgresSettings, *, patient: bool = False) -> Database:
+    """A database that answers; close it at the end. With ``patient`` one, too, that cannot be reached now and may be
+    some time. Raises `PostgresError`: it is not there, it refuses, asyncpg is not installed."""
     try:
         import asyncpg
     except ImportError:
@@ -152,14 +154,14 @@ async def connect(settings: PostgresSettings) -> Database:
     bridge = await open_bridge()
     try:
         with anyio.fail_after(ANSWER_SECS):
-            pool = await bridge.call(_connect, settings)
+            pool, missing = await bridge.call(_connect, settings, patient)
     except _faults(asyncpg, ValueError) as exc:
         await _close(bridge)
         raise _fault(exc, settings.place) from None
     except BaseException:
         await _close(bridge)
         raise
-    return Database(bridge, pool, settings.place)
+    return Database(bridge, pool, settings.place, missing)
 
 
 @contextlib.asynccontextmanager
@@ -177,7 +179,7 @@ async def _close(bridge: Bridge) -> None:
         await bridge.aclose()
 
 
-async def _connect(settings: PostgresSettings) -> Any:
+async def _connect(settings: PostgresSettings, patient: bool) -> tuple[Any, PostgresError | None]:
     import asyncpg
 
     pool = await asyncpg.create_pool(
@@ -193,10 +195,16 @@ async def _connect(settings: PostgresSettings) -> Any:
     try:
         async with pool.acquire() as connection:
             await connection.execute("SELECT 1")
+    except _faults(asyncpg) as exc:
+        fault = _fault(exc, settings.place)
+        if patient and fault.away:
+            return pool, fault
+        pool.terminate()
+        raise
     except BaseException:
         pool.terminate()
         raise
-    return pool
+    return pool, None
 
 
 async def _reset(connection: Any) -> None:

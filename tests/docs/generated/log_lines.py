@@ -69,6 +69,7 @@ _TAIL = """
 | `usage not delivered` | warn | So many rows were dropped now, and so many in all. |
 | `responses store failed` | warn | Responses could not be kept or found, and why. |
 | `ledger row not written yet` | warn | An answer goes out before its row is durable, and why. |
+| `ledger is away, rows wait for it` | warn | PostgreSQL cannot be reached at the start, and why. |
 | `ledger not pruned` | warn | Old rows stay for now, and why. |
 | `key store failed` | warn | The admin API could not use the keys' store. |
 | `key store failed: keys stay as they were read last` | warn | Changes elsewhere are not seen until it is back. |
@@ -81,7 +82,7 @@ _TAIL = """
 | `redis is away` | warn | What its loss means is in `[redis] on_failure`. |
 | `redis is back` | info | Limits are shared again. |
 | `log entries lost` | warn | So many could not be [written](../howto/audit.md), and why. |
-| `log file not changed` | warn | The file that the configuration names now cannot be opened; the one of before goes on. |
+| `log file not changed` | warn | The file that is named now cannot be opened; the one of before goes on. |
 | `other workers do not show the gauges of this one` | warn | [Metrics](../howto/metrics.md) lack them, and why. |
 | `not closed` | warn | At the end a part took too long, or failed. |
 | `everyone who reaches the gateway can use the providers' keys` | warn | Other machines reach it, without `[auth]`. |

@@ -17,10 +17,12 @@ from ferryllm_net.config.telemetry_settings import FileSettings, RequestLogSetti
 from ferryllm_net.gateway import App
 from ferryllm_net.gateway.parts import Parts
 from ferryllm_net.ledger.row import row_of
+from ferryllm_net.postgres import PostgresError
 from ferryllm_net.telemetry import Log
 from ferryllm_proto import ir
 from ferryllm_proto.actions import Outcome, Record
 from support.gateways import settings
+from support.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -138,8 +140,33 @@ async def test_a_file_that_can_not_be_opened_leaves_the_old_one(tmp_path: Path) 
     await parts.aclose(log)
     reason = 'reason="No such file or directory"'
     assert [line.split("log file not changed ")[1] for line in out.getvalue().splitlines()] == [
-        f"log=audit {reason}",
-        f"log=requests {reason}",
+        f'log="audit" {reason}',
+        f'log="requests" {reason}',
     ]
     with open(there.path) as file:  # noqa: ASYNC230 - nothing else runs
         assert len(file.readlines()) == 3  # start, reload, stop
+
+
+AWAY = '[postgres]\nurl = "postgresql://ferry@127.0.0.1:{port}/x"\n[ledger]\nstore = "postgres"\n'
+KEPT = '[keys]\nstore = "sqlite"\npath = "{folder}/keys.db"\n'
+QUOTA = '[auth]\nenabled = true\n[[auth.keys]]\nname = "ci"\nkey_env = "PROVIDER_KEY"\ndaily_requests = 1\n'
+
+
+async def test_a_ledger_that_is_away_keeps_nobody_waiting() -> None:
+    log, out = logging()
+    parts = Parts()
+    found = settings(1, more=AWAY.format(port=free_port()))
+    await parts.open(found, log)
+    await parts.restore(App(found, log, parts=parts))
+    assert parts.ledger is not None
+    await parts.aclose(log)
+    assert "ledger is away, rows wait for it" in out.getvalue()
+
+
+@pytest.mark.parametrize("more", ['on_failure = "refuse"\n', QUOTA, '[keys]\nstore = "postgres"\n', KEPT])
+async def test_who_needs_more_than_rows_does_not_begin_without_it(more: str, tmp_path: Path) -> None:
+    log, _ = logging()
+    parts = Parts()
+    with pytest.raises(PostgresError, match="cannot be reached"):
+        await parts.open(settings(1, more=AWAY.format(port=free_port()) + more.format(folder=tmp_path)), log)
+    await parts.aclose(log)

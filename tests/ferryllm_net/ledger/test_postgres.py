@@ -11,7 +11,7 @@ from ferryllm_net.ledger import postgres as module
 from ferryllm_net.ledger.postgres import PostgresLedger
 from ferryllm_net.ledger.postgres_tables import _TYPES, SCHEMA
 from ferryllm_net.ledger.row import COLUMNS
-from ferryllm_net.postgres import Schema, migrate, open_database
+from ferryllm_net.postgres import Schema, connect, migrate, open_database
 from support import postgres_server
 from support.ledgers import FULL, NOON, row, until
 
@@ -44,6 +44,31 @@ async def test_rows_wait_while_the_server_is_away(monkeypatch: pytest.MonkeyPatc
         assert ids == ["before", "during 0", "during 1", "during 2", "behind"]
         tasks.cancel_scope.cancel()
     assert ledger.lost == 0
+
+
+async def test_a_server_that_is_away_at_the_start_gets_its_tables_with_its_first_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECS", 0.05)
+    server = postgres_server.shared()
+    settings = server.settings()
+    server.stop(hard=True)
+    try:
+        database = await connect(settings, patient=True)
+        ledger = await PostgresLedger.open(database)
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        tasks.start_soon(ledger.run)
+        with pytest.raises(LedgerError, match="cannot be reached"):
+            await ledger.put(FULL)
+    finally:
+        server.start()
+    await until(lambda: not ledger.waiting)
+    assert (await ledger.rows()).rows == (FULL,)
+    tasks.cancel_scope.cancel()
+    await tasks.__aexit__(None, None, None)
+    await ledger.aclose()
+    await database.aclose()
 
 
 async def test_replicas_that_begin_at_once_make_the_tables_once() -> None:

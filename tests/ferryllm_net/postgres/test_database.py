@@ -122,6 +122,19 @@ async def test_why_it_does_not_open_is_said_without_the_password(url: str, messa
     assert away is None or caught.value.away is away
 
 
+async def test_who_is_patient_gets_one_that_is_away_and_no_other_fault() -> None:
+    there = PostgresSettings(Secret(postgres_server.shared().url()), "x")
+    away = PostgresSettings(Secret(f"postgresql://ferry@127.0.0.1:{free_port()}/postgres"), "x")
+    refused = PostgresSettings(Secret(postgres_server.shared().url("nothing")), "x")
+    for settings, missing in ((there, None), (away, "Connection refused")):
+        database = await connect(settings, patient=True)
+        assert (database.missing is None) is (missing is None)
+        assert missing is None or missing in str(database.missing)
+        await database.aclose()
+    with pytest.raises(PostgresError, match="does not exist"):
+        await connect(refused, patient=True)
+
+
 async def test_a_closed_one_says_so() -> None:
     database = await connect(postgres_server.shared().settings(prepared=False))
     await database.aclose()
