@@ -14,7 +14,7 @@ from .lenient import encode
 from .loss import Disposition, Loss, LossPolicy, StrictRefusal
 from .opaque import is_marked
 from .policy import headers as header_policy
-from .policy import prompt_cache, prompt_fields, reasoning, reasoning_fields, stream_usage, transforms
+from .policy import prompt_cache, reasoning, transforms
 from .policy.headers import NO_HEADERS
 from .policy.prompt_cache import NOTHING, Shaped
 from .policy.reasoning import Applied
@@ -100,10 +100,16 @@ def _spliced(prepared: Prepared, target: Target, headers: Headers) -> Prepared:
     upstream, model = prepared.upstream, target.model or prepared.model
     body, applied, shaped, quiet = upstream.body, None, NOTHING, False
     if not policies.reasoning.idle:
+        from .policy import reasoning_fields  # what few routes do is loaded by the first of them
+
         body, applied = reasoning_fields.splice(policies.reasoning, dialect, body, model=model, rules=target.rules)
     if policies.prompt_cache.same_dialect:
+        from .policy import prompt_fields
+
         body, shaped = prompt_fields.splice(policies.prompt_cache, dialect, body, model=model, rules=target.rules)
     if policies.usage and prepared.stream:
+        from .policy import stream_usage
+
         body, quiet = stream_usage.splice(dialect, body, model=model, rules=target.rules)
     if body is not upstream.body:
         upstream = msgspec.structs.replace(upstream, body=body)
