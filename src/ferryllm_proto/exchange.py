@@ -36,7 +36,7 @@ from .responses.remembering import Remembering
 from .responses.stateful import KeptTranslator
 from .routing.balance import Target
 from .routing.choice import Routing
-from .routing.hints import read_hint
+from .routing.hints import hint_in
 from .routing.keys import ClientKey, Desk, Refusal, foreign, may_answer, provider_refusal
 from .routing.table import Plan, Route
 from .snapshot import Gateway
@@ -71,7 +71,7 @@ class Exchange(Asking):
     share, ``desk`` who knows which limits there are, ``chance`` gives random numbers in [0, 1).
     """
 
-    __slots__ = ("__weakref__", "_flow_state", "_taken")
+    __slots__ = ("__weakref__", "_flow_state", "_hint", "_taken")
 
     def __init__(
         self,
@@ -105,6 +105,8 @@ class Exchange(Asking):
         self._sent = self._attempts = 0
         self._begun = self._stopping = False
         self._flow_state: Translation | None = None
+        self._hint: str | None = None
+        """The provider that the client asks for beside the model's name."""
         self._taken: bytes | None = None
         """What came of a read that `relay` has begun and `receive` will end."""
 
@@ -162,6 +164,8 @@ class Exchange(Asking):
         gateway, target, headers = self._gateway, event.target, event.headers
         fields = by_name(headers)
         self._started, self._headers, self._target, self._method = now, headers, target, event.method
+        if gateway.hints:
+            self._hint = hint_in(fields)
         path = target.partition("?")[0]
         self._entry = entry = find(event.method, path, headers, gateway.forwards)
         uploads = type(entry) is Entry and entry.operation is _FORWARD
@@ -208,7 +212,7 @@ class Exchange(Asking):
                 self._model, stream = peek(entry, event.data, self._target)
                 if gateway.notes:
                     notes.append(incoming(entry.dialect, self._model, stream=stream))
-                plan = gateway.routes.plan(self._model, read_hint(self._headers) if gateway.hints else None)
+                plan = gateway.routes.plan(self._model, self._hint)
         except RemoteProtocolError as exc:
             return notes + self._refuse(exc.error, now)
         if plan is None:

@@ -38,13 +38,21 @@ def read_hint(headers: Headers) -> str | None:
     """The provider that headers ask for: by their own one, by ``Authorization``, by ``x-api-key``, in this order."""
     found: dict[str, str] = {}
     for name, value in headers:
-        found.setdefault(name.lower(), value.strip())
-    own = found.get(HINT_HEADER)
-    if own:
+        found.setdefault(name.lower(), value)
+    return hint_in(found)
+
+
+def hint_in(fields: dict[str, str]) -> str | None:
+    """`read_hint` of headers by their names in lower case, of one that is repeated the first."""
+    own = fields.get(HINT_HEADER)
+    if own is not None and (own := own.strip()):
         return own
-    scheme, _, bearer = found.get("authorization", "").partition(" ")
+    bearer, key = fields.get("authorization", ""), fields.get("x-api-key", "")
+    if KEY_PREFIX not in bearer and KEY_PREFIX not in key:
+        return None
+    scheme, _, bearer = bearer.strip().partition(" ")
     keys = [bearer.strip()] if scheme.lower() == "bearer" else []
-    for key in (*keys, found.get("x-api-key", "")):
+    for key in (*keys, key.strip()):
         provider, _ = split_key(key)
         if provider is not None:
             return provider
