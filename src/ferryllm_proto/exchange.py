@@ -162,7 +162,7 @@ class Exchange(Asking):
     def _on_request(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientRequest
         gateway, target, headers = self._gateway, event.target, event.headers
-        fields = by_name(headers)
+        fields = by_name(headers) if event.fields is None else event.fields
         self._started, self._headers, self._target, self._method = now, headers, target, event.method
         if gateway.hints:
             self._hint = hint_in(fields)
