@@ -25,6 +25,7 @@ from .notes import half_open, resolved, sending, shaped
 from .policy import headers as header_policy
 from .policy import transforms
 from .policy.headers import NO_HEADERS
+from .policy.prompt_cache import NOTHING
 from .policy.route import NO_POLICIES
 from .questions.forward import named
 from .responses.stateful import NO_MEMORY
@@ -221,7 +222,7 @@ class Asking(Answering):
             prepared = talk.prepared
             if prepared is not None:
                 self._effort = prepared.reasoning
-                if self._gateway.notes:
+                if self._gateway.notes and (prepared.reasoning is not None or prepared.shaped is not NOTHING):
                     notes.extend(shaped(prepared))
             return upstream
         policy = route.policies.at(provider.headers).headers

@@ -21,7 +21,6 @@ from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
-from .transformed import transformed_for
 from .translate import State, Translator
 
 _GENERATE = Operation.GENERATE
@@ -121,7 +120,9 @@ def converse(
             request_id,
         )
     if operation is _GENERATE:
-        kind = transformed_for if filtered else translator_for
+        kind = translator_for
+        if filtered:
+            from .transformed import transformed_for as kind  # few routes have transforms
         return kind(memory)(
             entry=entry.dialect,
             backend=provider.dialect,

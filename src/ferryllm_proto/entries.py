@@ -135,7 +135,9 @@ _GEMINI: dict[str, Entry] = {
     "batchEmbedContents": Entry(Operation.EMBED, "gemini"),
 }
 
-_ADMIN: dict[tuple[str, ...], Entry] = {("GET", "HEAD", "POST", "PATCH", "DELETE"): Entry(Operation.ADMIN, "openai", public=True)}
+_ADMIN: dict[tuple[str, ...], Entry] = {
+    ("GET", "HEAD", "POST", "PATCH", "DELETE"): Entry(Operation.ADMIN, "openai", public=True)
+}
 """Not below a version: it is no client's API."""
 
 _RESPONSE: dict[tuple[str, ...], Entry] = {("GET", "DELETE"): Entry(Operation.RESPONSE, "openai_responses")}

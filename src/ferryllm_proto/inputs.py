@@ -17,6 +17,8 @@ class ClientRequest(msgspec.Struct, frozen=True):
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
+    fields: dict[str, str] | None = None
+    """`policy.access.by_name` of the headers, where the caller has them."""
 
 
 class ClientBody(msgspec.Struct, frozen=True):

@@ -63,10 +63,6 @@ class Opening:
         self._known = b""
         """The bytes so far, from the first that says something on."""
 
-    def receive_head(self, status: int, headers: Headers, *, stream: bool) -> None:
-        """The provider's head, and what was asked for, where they were not known at first."""
-        self._status, self._headers, self._stream = status, headers, stream
-
     def take(self) -> bytes:
         """The bytes so far, blanks before them included, without a BOM: it is no part of any answer."""
         data, self._pieces = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf"), []

@@ -14,10 +14,10 @@ from .lenient import encode
 from .loss import Disposition, Loss, LossPolicy, StrictRefusal
 from .opaque import is_marked
 from .policy import headers as header_policy
-from .policy import prompt_cache, prompt_fields, reasoning, reasoning_fields, stream_usage, transforms
+from .policy import prompt_cache, reasoning, transforms
 from .policy.headers import NO_HEADERS
 from .policy.prompt_cache import NOTHING, Shaped
-from .policy.reasoning import Applied
+from .policy.reasoning import PRESERVE, Applied
 from .policy.route import NO_POLICIES, RoutePolicies
 from .rules import NO_RULES, ProviderRules
 
@@ -86,7 +86,7 @@ def _under(request: ir.Request, target: Target, *, same: bool) -> tuple[ir.Reque
     if policies is NO_POLICIES:
         return request, applied, shaped
     model = target.model or request.model
-    if not policies.reasoning.idle:
+    if policies.reasoning is not PRESERVE and not policies.reasoning.idle:
         request, applied = reasoning.apply(policies.reasoning, request, capabilities.of(model, target.rules))
     if not same or policies.prompt_cache.same_dialect:
         backend = target.backend.name
@@ -99,15 +99,23 @@ def _spliced(prepared: Prepared, target: Target, headers: Headers) -> Prepared:
     policies, dialect = target.policies, target.backend.name
     upstream, model = prepared.upstream, target.model or prepared.model
     body, applied, shaped, quiet = upstream.body, None, NOTHING, False
-    if not policies.reasoning.idle:
+    if policies.reasoning is not PRESERVE and not policies.reasoning.idle:
+        from .policy import reasoning_fields  # what few routes do is loaded by the first of them
+
         body, applied = reasoning_fields.splice(policies.reasoning, dialect, body, model=model, rules=target.rules)
     if policies.prompt_cache.same_dialect:
+        from .policy import prompt_fields
+
         body, shaped = prompt_fields.splice(policies.prompt_cache, dialect, body, model=model, rules=target.rules)
     if policies.usage and prepared.stream:
+        from .policy import stream_usage
+
         body, quiet = stream_usage.splice(dialect, body, model=model, rules=target.rules)
     if body is not upstream.body:
         upstream = msgspec.structs.replace(upstream, body=body)
     upstream = _with_headers(upstream, target, headers)
+    if upstream is prepared.upstream and applied is None and shaped is NOTHING and not quiet:
+        return prepared
     return msgspec.structs.replace(prepared, upstream=upstream, reasoning=applied, shaped=shaped, quiet=quiet)
 
 

@@ -58,6 +58,7 @@ class State(enum.Enum):
 _REQUEST, _HEAD, _SNIFF, _ERROR, _WHOLE = State.REQUEST, State.HEAD, State.SNIFF, State.ERROR, State.WHOLE
 _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.FAILED
 _OVER = (_DONE, _FAILED)
+_UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form.EMPTY
 
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 _PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
@@ -119,7 +120,8 @@ class Translator:
         self._buffer: list[bytes] = []
         self._held: list[bytes] = []
         self._seen = Observer(foreign=entry != backend)
-        self._opening = Opening(self.backend, 0, (), stream=False)
+        self._opening: Opening | None = None
+        """From the provider's head on."""
         self._decoder: StreamDecoder | None = None
         self._encoder: StreamEncoder | None = None
         self._accumulator: Accumulator | None = None
@@ -185,7 +187,7 @@ class Translator:
             raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
         self._status, self._upstream_headers = status, headers
         self.state = _SNIFF if 200 <= status < 300 else _ERROR
-        self._opening.receive_head(status, headers, stream=self.stream)
+        self._opening = Opening(self.backend, status, headers, stream=self.stream)
         return self.head
 
     def receive_data(self, data: bytes) -> bytes:
@@ -217,6 +219,7 @@ class Translator:
         if state is _WHOLE:
             return self._end_whole()
         if state is _SNIFF:
+            assert self._opening is not None
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
@@ -268,6 +271,7 @@ class Translator:
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is _SNIFF:
+            assert self._opening is not None
             return self._begin(self._opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is _ERROR else MAX_RESPONSE
         self._size += len(data)
@@ -279,11 +283,13 @@ class Translator:
 
     def _begin(self, form: Form) -> bytes:
         """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
-        if form is Form.UNKNOWN:
+        if form is _UNKNOWN:
             return b""
-        if form in (Form.PAGE, Form.EMPTY):
-            return self._fail(self._opening.fault())
-        data, whole = self._opening.take(), form is Form.WHOLE
+        opening = self._opening
+        assert opening is not None
+        if form is _PAGE or form is _EMPTY:
+            return self._fail(opening.fault())
+        data, whole = opening.take(), form is _WHOLE_FORM
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             asked = self._target.model
             name = self.model if asked is not None and asked != self.model else None
@@ -483,7 +489,8 @@ class Translator:
         return self._fail(read_error(self.backend, self._status, self._upstream_headers, body))
 
     def _fail_before_head(self, error: ir.Error) -> None:
-        error = self._opening.explain(error)
+        if self._opening is not None:
+            error = self._opening.explain(error)
         head, body = self.entry.encode_error(error, request_id=self._request_id)
         self.error = error
         # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).

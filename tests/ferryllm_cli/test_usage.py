@@ -81,6 +81,12 @@ def test_what_nobody_knows_is_unknown_and_not_nothing(folder: Path) -> None:
     assert line.split() == ["1", "0", "unknown", "30", "40", "0", "unknown"]
 
 
+def test_counting_tokens_uses_none(folder: Path) -> None:
+    nothing = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost"))
+    put(row(id="1", time=NOW, operation="count_tokens", cost_known=0, **nothing))
+    assert ok().splitlines()[1].split() == ["1", "0", "0", "0", "0", "0", "$0.00"]
+
+
 def test_groups_may_be_several_and_filters_leave_out(folder: Path) -> None:
     put(*ROWS)
     found = json.loads(ok("--by", "project,model", "--since", "100d", "--key", "k1", "--json"))

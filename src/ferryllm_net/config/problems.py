@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 from collections.abc import Callable, Iterable, Mapping
 
@@ -127,5 +126,7 @@ def key_text(path: Path) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` is most likely a slip of, if any is near enough."""
     by_fold = {name.lower().replace("-", "_"): name for name in known}
+    import difflib  # nobody needs it whose names are right
+
     found = difflib.get_close_matches(word.lower().replace("-", "_"), by_fold, n=1, cutoff=0.7)
     return by_fold[found[0]] if found else None

@@ -18,10 +18,12 @@ from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules
+from ferryllm_proto.policy.headers import NO_HEADERS
 from ferryllm_proto.routing.breaker import BreakerRules
 from ferryllm_proto.routing.choice import ProviderBounds, Routing
 from ferryllm_proto.routing.keys import NO_LIMITS, Desk, KeyBook
 from ferryllm_proto.routing.pricing import PriceTable
+from ferryllm_proto.routing.table import NO_OVERRIDES
 
 from .upstream import Upstream
 
@@ -42,7 +44,7 @@ def gateway(
     providers = {one.name: provider(one) for one in settings.providers}
     named = frozenset(providers) if routing.hints else frozenset()
     return Gateway(
-        RouteTable(tuple(route(one) for one in settings.routes), named, settings.policies),
+        RouteTable(tuple(route(one) for one in settings.routes), named, settings.policies.plain()),
         providers,
         access,
         body_limit=settings.server.body_limit_bytes,
@@ -67,11 +69,11 @@ def route(settings: RouteSettings) -> Route:
         MatchType(settings.match_type),
         settings.rewrite_model,
         LossPolicy(settings.loss_policy),
-        settings.policies,
+        settings.policies.plain(),
         settings.targets,
         settings.balance,
         settings.fallbacks,
-        settings.overrides,
+        NO_OVERRIDES if settings.overrides == NO_OVERRIDES else settings.overrides,
     )
 
 
@@ -86,7 +88,7 @@ def provider(settings: ProviderSettings) -> Provider:
         total_secs=settings.timeouts.total_secs,
         keeps_responses=settings.keeps_responses,
         rules=settings.rules,
-        headers=settings.headers,
+        headers=NO_HEADERS if settings.headers == NO_HEADERS else settings.headers,
         key_id=key_id(settings),
         sellers=settings.sellers,
     )

@@ -162,7 +162,8 @@ class Interpreter:
         request = self._request
         request.on_drain(self._stop)
         try:
-            await self._go_on(self._tell(ClientRequest(request.method, _target(request), tuple(request.headers))))
+            head = ClientRequest(request.method, _target(request), tuple(request.headers), request.fields())
+            await self._go_on(self._tell(head))
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:

@@ -45,29 +45,30 @@ class Recording:
         if app.parts.audit is not None:
             app.parts.audit.refused(record, peer)
         usage, cost = record.usage, record.cost
+        # By position: by name costs several times as much.
         app.log.request_completed(
             RequestDone(
-                request_id=record.id,
-                entry=record.entry,
-                outcome=record.outcome._value_,
-                status=record.status,
-                latency_ms=round(record.latency * 1000),
-                ttfb_ms=None if record.first_byte is None else round(record.first_byte * 1000),
-                display_model=record.model,
-                backend_model=record.backend_model,
-                provider=record.provider,
-                stream=record.stream,
-                input_tokens=usage.input_total if usage is not None else None,
-                output_tokens=usage.output if usage is not None else None,
-                cache_read_tokens=usage.cache_read if usage is not None else None,
-                cache_write_tokens=usage.cache_write if usage is not None else None,
-                reasoning_tokens=usage.reasoning if usage is not None else None,
-                sent_bytes=record.sent if record.operation == "forward" else None,
-                losses=len(record.losses),
-                attempts=record.attempts if record.attempts > 1 else None,
-                key=None if record.key is None else record.key.id,
-                cost=None if cost is None else cost.total,
-                error_kind=record.error.kind.value if record.error is not None else None,
+                record.id,
+                record.entry,
+                record.outcome._value_,
+                round(record.latency * 1000),
+                record.status,
+                None if record.first_byte is None else round(record.first_byte * 1000),
+                record.model,
+                record.backend_model,
+                record.provider,
+                record.stream,
+                None if usage is None else usage.input_total,
+                None if usage is None else usage.output,
+                None if usage is None else usage.cache_read,
+                None if usage is None else usage.cache_write,
+                None if usage is None else usage.reasoning,
+                record.sent if record.operation == "forward" else None,
+                len(record.losses),
+                record.attempts if record.attempts > 1 else None,
+                None if record.key is None else record.key.id,
+                None if cost is None else cost.total,
+                None if record.error is None else record.error.kind.value,
             )
         )
         if record.losses:
@@ -82,7 +83,8 @@ class Recording:
         """Log the notes that stand in a row from ``start`` on; where they end."""
         log = self._app.log
         end, plain = start, []
-        for action in actions[start:]:
+        while end < len(actions):
+            action = actions[end]
             if type(action) is not Note:
                 break
             end += 1

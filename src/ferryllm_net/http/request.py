@@ -118,10 +118,15 @@ class Request:
     def header(self, name: str) -> str | None:
         """The first value of a field, by its name in lower case."""
         first = self._first
+        return (self.fields() if first is None else first).get(name)
+
+    def fields(self) -> dict[str, str]:
+        """The first value of each field, by its name in lower case. Not to be changed."""
+        first = self._first
         if first is None:
             # Some ten look-ups a request: the search of a list costs more than this by then.
             first = self._first = dict(reversed(self.headers))
-        return first.get(name)
+        return first
 
     def values(self, name: str) -> list[str]:
         """All values of a field, by its name in lower case."""

@@ -13,8 +13,12 @@ from .ledger import MAX_GROUPS, MAX_PAGE, By, Filter, LedgerError, Page, Sum, To
 from .row import COLUMNS, Row
 
 _ASKED = "attempts > 0"
-_UNKNOWN = "attempts > 0 AND (outcome <> 'error' OR coalesce(status, 0) < 400) AND {} IS NULL"
-"""A failure within an answer is told in its stream; one with a status of its own came before any of it."""
+_UNKNOWN = (
+    "attempts > 0 AND (outcome <> 'error' OR coalesce(status, 0) < 400) "
+    "AND operation IN ('generate', 'embed', 'complete', 'compact', 'forward') AND {} IS NULL"
+)
+"""A failure within an answer is told in its stream; one with a status of its own came before any of it. Questions of
+other kinds (how many tokens, what is kept) use nothing."""
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _ALL_TOKENS = " + ".join(f"coalesce({name}, 0)" for name in _TOKENS[:4])
 _COST = "coalesce(cost, cost_known)"

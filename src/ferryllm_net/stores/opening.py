@@ -8,7 +8,6 @@ from ferryllm_net.config import ResponsesSettings
 
 from .memory import MemoryResponses
 from .responses import Bounds, Responses
-from .sqlite import SqliteResponses
 
 
 def open_responses(settings: ResponsesSettings) -> Responses | None:
@@ -16,5 +15,7 @@ def open_responses(settings: ResponsesSettings) -> Responses | None:
     bounds = Bounds(settings.max_bytes, ttl_secs=settings.ttl_secs)
     if settings.store == "sqlite":
         assert settings.path is not None
+        from .sqlite import SqliteResponses
+
         return SqliteResponses.open(Path(settings.path), bounds)
     return MemoryResponses(bounds) if settings.store == "memory" else None

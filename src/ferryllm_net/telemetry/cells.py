@@ -8,7 +8,6 @@ over leaves one file and no counter falls.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import zlib
@@ -87,6 +86,8 @@ class SharedCells:
     """In a file of ``folder`` that no other process has. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
+        import mmap  # of several workers alone
+
         self._folder = folder
         self._cells: dict[Series, memoryview[float]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the variable may be somebody else's

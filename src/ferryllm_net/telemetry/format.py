@@ -38,6 +38,8 @@ _BARE_KEYS = frozenset(("model", "display_model", "backend_model", "request_id")
 """Keys whose texts stand without quotes as long as they are plain words, as in `model=gpt-5.5`; all other
 texts are quoted, as in `provider="openai"`. This is how the lines of the reference system read."""
 
+_NAMES = {level: f"{level.name:>5}" for level in Level}
+"""Made once: to read the name of a member costs as much as the rest of a line."""
 _COLOURS = {Level.TRACE: "35", Level.DEBUG: "34", Level.INFO: "32", Level.WARN: "33", Level.ERROR: "31"}
 
 
@@ -48,7 +50,7 @@ def text_line(now: float, level: Level, message: str, fields: Mapping[str, Value
 
 def text_begin(now: float, level: Level, *, ansi: bool = False) -> str:
     """Time and level, before the message."""
-    name = f"{level.name:>5}"
+    name = _NAMES[level]
     stamp = timestamp(now)
     if ansi:
         name = f"\x1b[{_COLOURS[level]}m{name}\x1b[0m"

@@ -47,16 +47,16 @@ class Sink(Protocol):
     def flush(self) -> object: ...
 
 
-class RequestDone(msgspec.Struct, frozen=True, kw_only=True):
+class RequestDone(msgspec.Struct, frozen=True):
     """What the final entry of one request says. None: not known, and left out."""
 
     request_id: str
     entry: str
     outcome: Outcome
-    status: int | None = None
-    """HTTP status that the client got; None when it left before one."""
     latency_ms: int
     """From the request's arrival to its last byte."""
+    status: int | None = None
+    """HTTP status that the client got; None when it left before one."""
     ttfb_ms: int | None = None
     """From the request's arrival to the first byte of its answer."""
     display_model: str | None = None

@@ -27,6 +27,7 @@ NANO = 1e-9
 OTHER_KEYS = "other"
 """The label of keys above `families.MAX_KEYS`."""
 
+_SECONDS = f.SECONDS
 _OK, _ERROR = Outcome.OK, Outcome.ERROR
 _NOWHERE: list[float] = []
 """The cell of what is never counted."""
@@ -92,13 +93,13 @@ class Tally:
         if row is None:
             row = self._row(record, kind)
         latency = record.latency
-        row.requests[0] += 1
-        row.responses[0] += 1
-        if row.route is not None:
-            row.route[0] += 1
-        cell = row.latency
+        requests, responses, route, cell, _ = row
+        requests[0] += 1
+        responses[0] += 1
+        if route is not None:
+            route[0] += 1
         cell[0] += latency
-        cell[bisect_left(f.SECONDS, latency) + 1] += 1
+        cell[bisect_left(_SECONDS, latency) + 1] += 1
         if record.provider is not None:
             self._provided(record, provider, row)
         if record.tries:
@@ -150,7 +151,7 @@ class Tally:
             count[0] += 1
             latency = one.latency
             cell[0] += latency
-            cell[bisect_left(f.SECONDS, latency) + 1] += 1
+            cell[bisect_left(_SECONDS, latency) + 1] += 1
             if before is not None:
                 same = before.provider == name and before.model == one.model
                 self._source.cell(f.RETRIES if same else f.FALLBACKS, name)[0] += 1
@@ -206,9 +207,15 @@ TOKEN_KINDS = ("input", "cache_read", "cache_write", "output", "reasoning")
 
 
 def _spend(provider: _Provider, usage: ir.Usage, output: int | None) -> None:
-    _add(provider.input, usage.input)
-    _add(provider.output, output)
-    _add(provider.reasoning, usage.reasoning)
+    """Tokens where there are any, as many as there can be."""
+    count = usage.input
+    if count and 0 < count <= MAX_TOKENS:
+        provider.input[0] += count
+    if output and 0 < output <= MAX_TOKENS:
+        provider.output[0] += output
+    count = usage.reasoning
+    if count and 0 < count <= MAX_TOKENS:
+        provider.reasoning[0] += count
     read, written = usage.cache_read, usage.cache_write
     if read is not None or written is not None:
         _add(provider.cache_read, read)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from .events import Headers, RequestHead, ResponseHead
-from .fields import CLOSE, CODING, HOST, LENGTH, ODD, read_line, recall
+from .fields import CLOSE, CODING, HOST, LENGTH, ODD, Entry, read_line, recall
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -63,8 +63,26 @@ def _status(line: str) -> int | None:
     return int(digits)
 
 
-def read_request(text: str, most_fields: int, longest_line: int) -> RequestRead | None:
-    """The head of a request, without its last CRLF CRLF, decoded as latin-1."""
+_MOST_KNOWN = 16
+"""Lines that one connection remembers; when they are more it begins again. Keys, lengths, ids: a few of each."""
+_LONGEST_KNOWN = 512
+"""A longer line is not remembered: with it a connection would keep 8 KiB of them."""
+
+
+def _read_anew(line: str, known: dict[str, Entry]) -> Entry | None:
+    entry = read_line(line)
+    if entry is not None and len(line) <= _LONGEST_KNOWN:
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[line] = entry
+    return entry
+
+
+def read_request(
+    text: str, most_fields: int, longest_line: int, known: dict[str, Entry] | None = None
+) -> RequestRead | None:
+    """The head of a request, without its last CRLF CRLF, decoded as latin-1. ``known`` are lines of the connection that
+    are remembered nowhere else: what is read is added."""
     lines = text.split("\r\n")
     line = lines[0]
     first = _request_lines.get(line) or _request_line(line)
@@ -74,7 +92,7 @@ def read_request(text: str, most_fields: int, longest_line: int) -> RequestRead 
     headers: Headers = []
     seen = length = 0
     for line in lines:
-        entry = recall(line) or read_line(line)
+        entry = recall(line) or (read_line(line) if known is None else known.get(line) or _read_anew(line, known))
         if entry is None:
             return None
         pair, bits = entry

@@ -10,6 +10,7 @@ import enum
 import re
 
 from .events import END, Body, Event, Fault, HeadLimits, NotMine
+from .fields import Entry
 from .heads import CHUNKED, UNTIL_CLOSE, RequestRead, ResponseRead, read_request, read_response
 
 
@@ -333,9 +334,12 @@ class RequestReader(Reader):
         super().__init__(limits, 400)
         self.method = ""
         """Of the request whose head has come last."""
+        self._known: dict[str, Entry] = {}
+        """Lines of this connection that no other one shall know: its client's key is the same in every request."""
 
     def _read(self, text: str) -> RequestRead | None:
-        found = read_request(text, self._limits.head_fields, self._limits.request_line_bytes)
+        limits = self._limits
+        found = read_request(text, limits.head_fields, limits.request_line_bytes, self._known)
         if found is not None:
             self.method = found[0].method
         return found

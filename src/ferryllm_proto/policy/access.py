@@ -7,6 +7,7 @@ are refused.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import re
@@ -153,6 +154,8 @@ def _check_browser(rules: AccessRules, method: str, fields: dict[str, str], *, u
     if rules.loopback and not _is_local(host, rules.hosts):
         return _forbidden("the Host header names another machine; this gateway listens on loopback without keys")
     origin = fields.get("origin")
+    if origin is None and "sec-fetch-site" not in fields and fields.get("content-type") == "application/json":
+        return None  # a program, as nearly always
     welcome = origin is not None and allows(rules.pages, origin.strip())
     if not welcome and fields.get("sec-fetch-site", "none").strip() not in ("none", "same-origin"):
         return _forbidden("requests from other sites' pages are refused while auth is off")
@@ -188,11 +191,17 @@ def _forbidden(message: str) -> Refusal:
     return Refusal(ir.Error(ir.ErrorKind.PERMISSION, message, code="forbidden"), {}, "browser")
 
 
+MAX_HOST = 255
+"""Characters of a host that is remembered: the longest name that DNS has (RFC 1035 section 2.3.4)."""
 _USUAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Host names that need not be understood as addresses: that costs ten times the rest."""
 
 
 def _is_local(host: str, extra: tuple[str, ...]) -> bool:
+    return _known_local(host, extra) if len(host) <= MAX_HOST else _local(host, extra)
+
+
+def _local(host: str, extra: tuple[str, ...]) -> bool:
     name = host.lower()
     if name.startswith("["):
         name = name[1:].partition("]")[0]
@@ -204,3 +213,7 @@ def _is_local(host: str, extra: tuple[str, ...]) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+# Clients name the same few; what anybody may send as a name is bounded in length and in number.
+_known_local = functools.lru_cache(maxsize=64)(_local)

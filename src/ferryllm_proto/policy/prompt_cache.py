@@ -8,6 +8,7 @@ four breakpoints that Anthropic takes only those are used that it left free. Byt
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 
@@ -26,6 +27,8 @@ _DIGITS = 32
 MAX_PREFIX = MAX_KEY - _DIGITS - 1
 """Characters of `PromptCachePolicy.key`."""
 HOUR = "1h"
+MAX_KEPT_NAME = 200
+"""Characters of a model's name whose bare key is kept: longer ones are no names, and clients may send any."""
 
 
 class PromptCachePolicy(msgspec.Struct, frozen=True):
@@ -77,7 +80,7 @@ def apply(
     policy: PromptCachePolicy, request: ir.Request, backend: str, model: str, rules: ProviderRules = NO_RULES
 ) -> tuple[ir.Request, Shaped]:
     """``request`` for a provider of the dialect ``backend``; ``model`` is the provider's name of the model."""
-    if policy.idle:
+    if policy is NO_PROMPT_CACHE or policy.idle:
         return request, NOTHING
     parted = _UNPARTED
     if policy.strip_prefixes or policy.relocate:
@@ -86,8 +89,11 @@ def apply(
     takes_key, takes_retention = key_fields(backend, model, rules)
     key, retention = request.cache_key, request.cache_retention
     if policy.key and takes_key and key is None:
-        texts = [text.text for text in request.system]
-        key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
+        if request.system or request.tools or len(model) > MAX_KEPT_NAME:
+            texts = [text.text for text in request.system]
+            key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
+        else:
+            key = _bare_key(policy.key, model)
     if policy.retention and takes_retention and retention is None:
         retention = policy.retention
     keyed = key is not request.cache_key
@@ -123,6 +129,12 @@ def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[by
     for piece in (model.encode(), *tools, b"", *(text.encode("utf-8", "surrogatepass") for text in system)):
         digest.update(len(piece).to_bytes(8, "big") + piece)
     return f"{prefix[:MAX_PREFIX]}:{digest.hexdigest()[:_DIGITS]}"
+
+
+@functools.lru_cache(maxsize=512)  # as many as profiles of models are kept
+def _bare_key(prefix: str, model: str) -> str:
+    """The `cache_key` of requests with neither tools nor a system prompt."""
+    return cache_key(prefix, model, (), ())
 
 
 # --- the system prompt -----------------------------------------------------------------------------------

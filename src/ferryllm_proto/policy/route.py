@@ -25,5 +25,16 @@ class RoutePolicies(msgspec.Struct, frozen=True):
         """These policies for an attempt at a provider with ``headers``."""
         return self if headers is NO_HEADERS else msgspec.structs.replace(self, headers=headers)
 
+    def plain(self) -> RoutePolicies:
+        """The same, with what does nothing by the name that says so: every request looks for the names."""
+        found = RoutePolicies(
+            PRESERVE if self.reasoning.idle else self.reasoning,
+            NO_PROMPT_CACHE if self.prompt_cache.idle else self.prompt_cache,
+            NO_TRANSFORMS if self.transforms == NO_TRANSFORMS else self.transforms,
+            NO_HEADERS if self.headers == NO_HEADERS else self.headers,
+            self.usage,
+        )
+        return NO_POLICIES if found == NO_POLICIES else found
+
 
 NO_POLICIES = RoutePolicies()

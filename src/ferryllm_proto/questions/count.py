@@ -12,7 +12,7 @@ from .. import ir
 from ..dialect import UpstreamRequest
 from ..errors import RemoteProtocolError
 from ..loss import Disposition, Loss
-from ..policy import prompt_cache, prompt_fields
+from ..policy import prompt_cache
 from ..policy.route import NO_POLICIES, RoutePolicies
 from ..tokens.estimate import estimate_input
 from .oneshot import OneShot
@@ -41,6 +41,8 @@ class CountTokens(OneShot):
         path = self.entry.count_path
         if path is not None and self._passes():
             model, rules = self._target or self.model, self._rules
+            from ..policy import prompt_fields  # few routes change bytes that pass
+
             body, _ = prompt_fields.splice(self._cache, self.backend.name, self._body, model=model, rules=rules)
             return self.entry.pass_request(
                 body, stream=False, model=self._named, headers=self._headers, path=self._path, target=path

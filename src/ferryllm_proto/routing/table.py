@@ -98,6 +98,12 @@ _VARIANT = re.compile(r"\[[0-9]+[mMkK]\]$")
 _DATED = re.compile(r"-(?:20[0-9]{6}|20[0-9]{2}-[0-9]{2}-[0-9]{2})$")
 
 
+MAX_KEPT = 1024
+"""Names whose plans are kept; so many has no gateway in use."""
+MAX_KEPT_NAME = 200
+"""Characters of such a name: longer ones are no names, and clients may send any."""
+
+
 class RouteTable:
     """Exact matches first; then prefixes and globs, those with more characters of their own first; then regular
     expressions in the order of the file; then ``*``. Among equals the first in the file.
@@ -135,6 +141,8 @@ class RouteTable:
                 ranked.append((len(route.match), None, route))
         self._ranked = [(pattern, route) for _, pattern, route in sorted(ranked, key=lambda row: -row[0])]
         self._last = last
+        self._found: dict[str, Plan] = {}
+        """What came of names before: clients send the same few."""
 
     def resolve(self, model: str) -> Route | None:
         """The route of ``model``, or None.
@@ -156,6 +164,18 @@ class RouteTable:
         ``hint`` is the provider that the client asks for (`hints.read_hint`). A route that renames the model decides
         alone. Raises `RemoteProtocolError` where a hint names no provider.
         """
+        if hint is None:
+            found = self._found.get(model)
+            if found is None:
+                found = self._plan(model, None)
+                if found is not None and len(model) <= MAX_KEPT_NAME:
+                    if len(self._found) >= MAX_KEPT:
+                        self._found.clear()
+                    self._found[model] = found
+            return found
+        return self._plan(model, hint)
+
+    def _plan(self, model: str, hint: str | None) -> Plan | None:
         if self._providers:
             named = split_model(model) if model.startswith(MODEL_PREFIX) else None
             if named is not None and model not in self._exact:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pathlib
+import time
 from urllib.parse import urlsplit
 
 import pytest
 
+from ferryllm_net.admission import MemoryDoor
 from ferryllm_net.ledger import Row
 from ferryllm_net.mock import serve_mock
+from ferryllm_proto.routing.quota import Period, Quota, Unit
 from support import postgres_server
 from support.gateways import Running, gateway
 from support.ledgers import KINDS
@@ -90,3 +93,23 @@ async def test_quotas_outlive_the_gateway(kind: str, tmp_path: pathlib.Path) -> 
             assert [await ask(running) for _ in range(2)] == [200, 200]
         async with gateway(port, more=more) as running:
             assert [await ask(running) for _ in range(2)] == [200, 402]
+
+
+async def test_what_nobody_told_is_used_after_a_start_as_before(kind: str, tmp_path: pathlib.Path) -> None:
+    more, quota = table(kind, tmp_path) + AUTH, Quota(Unit.TOKENS, Period.DAY, 1_000_000)
+
+    def used(running: Running) -> int:
+        assert isinstance(running.app.door, MemoryDoor)
+        return running.app.door.desk.accounts.used("project/ships", quota, time.time())
+
+    async with serve_mock() as url:
+        port = urlsplit(url).port
+        assert port is not None
+        async with gateway(port, more=more) as running:
+            # A stream of the client's own protocol passes as it is, so nobody asks for its usage.
+            assert await ask(running, stream=True) == 200
+            (row,) = await rows(running)
+            before = used(running)
+        async with gateway(port, more=more) as running:
+            assert (row.output_tokens, used(running)) == (None, before)
+    assert before > 100

@@ -52,21 +52,19 @@ async def test_a_server_that_is_away_at_the_start_gets_its_tables_with_its_first
     monkeypatch.setattr(module, "RETRY_SECS", 0.05)
     server = postgres_server.shared()
     settings = server.settings()
-    server.stop(hard=True)
-    try:
-        database = await connect(settings, patient=True)
-        ledger = await PostgresLedger.open(database)
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        tasks.start_soon(ledger.run)
-        with pytest.raises(LedgerError, match="cannot be reached"):
-            await ledger.put(FULL)
-    finally:
-        server.start()
-    await until(lambda: not ledger.waiting)
-    assert (await ledger.rows()).rows == (FULL,)
-    tasks.cancel_scope.cancel()
-    await tasks.__aexit__(None, None, None)
+    async with anyio.create_task_group() as tasks:
+        server.stop(hard=True)
+        try:
+            database = await connect(settings, patient=True)
+            ledger = await PostgresLedger.open(database)
+            tasks.start_soon(ledger.run)
+            with pytest.raises(LedgerError, match="cannot be reached"):
+                await ledger.put(FULL)
+        finally:
+            server.start()
+        await until(lambda: not ledger.waiting)
+        assert (await ledger.rows()).rows == (FULL,)
+        tasks.cancel_scope.cancel()
     await ledger.aclose()
     await database.aclose()
 

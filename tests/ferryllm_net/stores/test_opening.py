@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ferryllm_net.config import ResponsesSettings
-from ferryllm_net.stores import MemoryResponses, SqliteResponses, StoreError, open_responses
+from ferryllm_net.stores import MemoryResponses, StoreError, open_responses
+from ferryllm_net.stores.sqlite import SqliteResponses
 
 pytestmark = pytest.mark.anyio
 

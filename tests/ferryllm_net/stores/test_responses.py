@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ferryllm_net.stores import Bounds, MemoryResponses, Responses, SqliteResponses, StoreError
+from ferryllm_net.stores import Bounds, MemoryResponses, Responses, StoreError
+from ferryllm_net.stores.sqlite import SqliteResponses
 from ferryllm_proto.responses.kept import KeptResponse
 from support import redis_server
 

@@ -13,7 +13,8 @@ import anyio
 import msgspec
 import pytest
 
-from ferryllm_net.stores import Bounds, SqliteResponses, StoreError
+from ferryllm_net.stores import Bounds, StoreError
+from ferryllm_net.stores.sqlite import SqliteResponses
 from ferryllm_proto.responses.kept import KeptResponse
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +59,8 @@ def _modes(folder: Path) -> list[int]:
 
 _WRITER = """
 import sys, pathlib, anyio
-from ferryllm_net.stores import Bounds, SqliteResponses
+from ferryllm_net.stores import Bounds
+from ferryllm_net.stores.sqlite import SqliteResponses
 from ferryllm_proto.responses.kept import KeptResponse
 
 async def main():
