@@ -169,8 +169,6 @@ class Exchange(Asking):
         gateway, target, headers = self._gateway, event.target, event.headers
         fields = by_name(headers) if event.fields is None else event.fields
         self._started, self._headers, self._target, self._method = now, headers, target, event.method
-        if gateway.hints:
-            self._hint = hint_in(fields)
         path = target.partition("?")[0]
         self._entry = entry = find(event.method, path, headers, gateway.forwards)
         uploads = type(entry) is Entry and entry.operation is _FORWARD
