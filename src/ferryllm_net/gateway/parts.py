@@ -312,5 +312,6 @@ class Parts:
 def _may_wait(settings: Settings) -> bool:
     """Whether a gateway may begin without its database: where nothing but rows needs it. Keys that nobody has read let
     nobody in, and quotas that begin at nothing let everybody spend them twice."""
-    quotas = any(one.quotas for one in (*settings.auth.named, *settings.auth.projects))
+    auth = settings.auth
+    quotas = any(key.quotas for key in auth.named) or any(project.quotas for project in auth.projects)
     return settings.ledger.on_failure == "continue" and settings.keys.store == "off" and not quotas
