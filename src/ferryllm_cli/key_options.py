@@ -204,6 +204,26 @@ def _stores(config: str | None) -> tuple[KeysSettings, PostgresSettings | None]:
     return keys, postgres
 
 
+def note_providers(providers: Sequence[str], config: str | None) -> None:
+    """Say that the configuration has no such provider: it may be a slip, or another gateway's."""
+    if not providers:
+        return
+    from difflib import get_close_matches
+
+    from ferryllm_net.config import ConfigError, find_config
+    from ferryllm_net.config.parts import load_parts
+
+    try:
+        parts = load_parts(find_config(config, os.environ, Path.cwd()), os.environ, ("providers",))
+    except ConfigError:
+        return  # of the providers' faults `check-config` tells
+    known = [one.name for one in parts.config.providers]
+    for name in providers:
+        if known and name not in known:
+            near = get_close_matches(name, known, n=1)
+            say(f"note: the configuration has no provider {name}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
 def note_project(project: str, known: Sequence[str]) -> None:
     """Say that a project has no limits, where others have: it may be a slip."""
     if project and known and project not in known:

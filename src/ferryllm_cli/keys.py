@@ -17,6 +17,7 @@ from .key_options import (
     fail,
     given_bounds,
     note_project,
+    note_providers,
     with_store,
 )
 from .key_projects import projects
@@ -113,6 +114,7 @@ def create(
 
     made, known = with_store(config, work)
     note_project(project, known)
+    note_providers(providers, config)
     _show_issued(made, "created", as_json)
 
 

@@ -262,6 +262,13 @@ def test_a_configuration_that_is_wrong_there_is_reported(shell: Shell) -> None:
     assert "ferryllm.toml:2: keys.store" in result.stderr
 
 
+def test_a_provider_that_the_configuration_does_not_have_may_be_a_slip(shell: Shell) -> None:
+    assert "note" not in shell.run("create", "--name", "one", "--provider", "a").stderr
+    result = shell.run("create", "--name", "two", "--provider", "aa")
+    assert result.exit_code == exit_codes.OK
+    assert "note: the configuration has no provider aa; did you mean a?" in result.stderr
+
+
 def test_projects_are_made_listed_changed_and_removed(shell: Shell) -> None:
     assert "gives it some" in shell.run("projects", "list").stderr
     assert shell.ok("projects", "create", "web", "--monthly-cost", "50") == "project web: $50.00 a month\n"

@@ -41,8 +41,11 @@ def resolve_prices(config: Config, credentials: Credentials, report: Report) -> 
 
 def _row(found: ModelPrice, path: KeyPath, config: Config, report: Report) -> Row | None:
     name, star = found.model.removesuffix("*"), found.model.endswith("*")
-    if report.accepted((*path, "model")) and (not name.strip() or "*" in name):
-        report.error((*path, "model"), "expected a name, with a * at its end or none", 'as in "gpt-5" or "gpt-5*"')
+    # A price for everything everywhere would stand before every list; for one provider it is what a server costs.
+    everything = found.model == "*" and found.provider is not None
+    if report.accepted((*path, "model")) and not everything and (not name.strip() or "*" in name):
+        mend = 'as in "gpt-5" or "gpt-5*"; "*" alone where provider is named'
+        report.error((*path, "model"), "expected a name, with a * at its end or none", mend)
         return None
     seller = _seller(found, path, config, report)
     amounts = {key: _amount(getattr(found, key), (*path, key), report) for key in _AMOUNTS}

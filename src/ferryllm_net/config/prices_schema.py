@@ -32,8 +32,8 @@ class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Annotated[
         str,
         Meta(
-            description="Name by which the provider is asked; with `*` at its end, the beginning of names. A name also "
-            "stands for the same with a date behind it."
+            description="Name by which the provider is asked; with `*` at its end, the beginning of names, and `*` "
+            "alone, where `provider` is named, all of them. A name also stands for the same with a date behind it."
         ),
     ]
     provider: (

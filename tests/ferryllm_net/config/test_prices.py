@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ferryllm_net.config import ConfigError, Settings, load_settings
-from ferryllm_proto.routing.pricing import Amount, Price, Row
+from ferryllm_proto.routing.pricing import Amount, Price, PriceTable, Row
 
 PROVIDERS = """
 [[providers]]
@@ -75,6 +75,15 @@ def test_a_place_is_a_provider_of_the_file_before_it_is_a_seller(written: str, f
 def test_a_star_stands_for_any_end(tmp_path: Path) -> None:
     (row,) = load('[[prices.models]]\nmodel = "gpt-*"\ninput = 1\noutput = 1\n', tmp_path).prices.rows
     assert (row.model, row.prefix) == ("gpt-", True)
+
+
+def test_one_provider_may_have_one_price_for_everything(tmp_path: Path) -> None:
+    text = '[[prices.models]]\nmodel = "*"\nprovider = "{}"\ninput = 0\noutput = 0\n'
+    settings = load(text.format(load("", tmp_path).providers[0].name), tmp_path)
+    (row,) = settings.prices.rows
+    assert (row.model, row.prefix) == ("", True)
+    assert PriceTable((row,)).find("whatever", settings.providers[0].sellers) == row.price
+    assert PriceTable((row,)).find("whatever", ("another",)) is None
 
 
 @pytest.mark.parametrize(
