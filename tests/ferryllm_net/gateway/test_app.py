@@ -269,7 +269,7 @@ def test_every_key_of_a_provider_reaches_what_decides(tmp_path: pathlib.Path, ke
 ROUTE_POLICIES = {
     "reasoning_policy": 'reasoning_policy = "force"',
     "default_reasoning_effort": 'default_reasoning_effort = "low"',
-    "max_reasoning_effort": 'max_reasoning_effort = "low"',
+    "max_reasoning_effort": 'max_reasoning_effort = "low"\nreasoning_policy = "cap"',
     "prompt_cache": "prompt_cache = { same_dialect = true }",
     "transforms": '[[routes.transforms]]\ntype = "drop"\npath = "$.metadata"',
 }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto.http1 import RequestHead, ResponseHead, heads
+from ferryllm_proto.http1.fields import Entry
 from ferryllm_proto.http1.heads import CHUNKED, UNTIL_CLOSE, read_request, read_response
 
 
@@ -121,3 +124,28 @@ def test_first_lines_that_are_remembered_are_bounded_and_without_queries() -> No
     assert len(heads._request_lines) <= heads._MOST_LINES
     assert len(heads._statuses) <= heads._MOST_LINES
     assert not any("?" in line for line in heads._request_lines)
+
+
+_LINES = st.sampled_from(
+    [
+        *("Host: a", "host: b", "Content-Length: 1", "content-length: 2", "Content-Length: x", "Connection: close"),
+        *("Authorization: Bearer k", "x-api-key: k", "Transfer-Encoding: chunked", "Upgrade: h2c", "a : b", "a: \t"),
+        "x: " + "y" * 600,
+    ]
+)
+
+
+@given(st.lists(st.lists(_LINES, max_size=5), max_size=8))
+def test_a_head_means_the_same_whatever_its_connection_has_seen(seen: list[list[str]]) -> None:
+    known: dict[str, Entry] = {}
+    for lines in seen:
+        text = "\r\n".join(["GET / HTTP/1.1", "Host: a", *lines])
+        assert read_request(text, 9, 60, known) == read_request(text, 9, 60)
+
+
+def test_lines_that_a_connection_remembers_are_few_and_short() -> None:
+    known: dict[str, Entry] = {}
+    for number in range(100):
+        read_request(f"GET / HTTP/1.1\r\nHost: a\r\nx-a: {number}\r\nx-b: {'y' * 600}", 9, 60, known)
+    assert 0 < len(known) <= 16
+    assert max(map(len, known)) < 600

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto import ir
 from ferryllm_proto.dialect import Headers
@@ -294,3 +296,25 @@ def test_a_page_that_is_named_comes_in_and_nothing_else_does(
     headers: list[tuple[str, str]], found: ir.ErrorKind | None
 ) -> None:
     assert kind(check(AccessRules(pages=CorsPolicy((PAGE,))), "POST", headers)) is found
+
+
+@given(
+    st.sampled_from([None, "null", "http://127.0.0.1:3000", "http://evil.example"]),
+    st.sampled_from([None, "none", "cross-site", "same-origin"]),
+    st.sampled_from([None, "application/json", " application/json ", "text/plain", "application/JSON; a=b"]),
+    st.sampled_from(["127.0.0.1:3000", "gateway.local", "evil.example", "[::1]:1", "x" * 300, ""]),
+)
+def test_the_usual_request_is_judged_as_all_others(
+    origin: str | None, site: str | None, content: str | None, host: str
+) -> None:
+    given_ = {"host": host, "origin": origin, "sec-fetch-site": site, "content-type": content}
+    headers = tuple((name, value) for name, value in given_.items() if value is not None)
+    # A parameter of the content type and a space before the host mean nothing: with them it is no usual request.
+    unusual = [(name, f"{value};" if name == "content-type" else f" {value}") for name, value in headers]
+    assert kind(check(OPEN, "POST", headers)) == kind(check(OPEN, "POST", unusual))
+    assert (check(OPEN, "POST", headers) is None) == (
+        host in ("127.0.0.1:3000", "gateway.local", "[::1]:1")
+        and (origin is None or origin == f"http://{host}")
+        and site in (None, "none", "same-origin")
+        and (content is None or "json" in content.lower())
+    )

@@ -167,3 +167,11 @@ def test_moved_text_is_all_there(request: ir.Request, start: int, length: int) -
 def _characters(request: ir.Request) -> str:
     parts = [*request.system, *(part for turn in request.turns for part in turn.parts)]
     return "".join(part.text for part in parts if isinstance(part, ir.Text)).replace("\n", "")
+
+
+@given(st.sampled_from(["ferryllm", "a" * 60]), st.sampled_from(["gpt-5.2", "m" * 300, "ü"]))
+def test_the_key_of_a_request_of_words_alone_is_made_as_every_other(prefix: str, model: str) -> None:
+    bare = ir.Request("anthropic", "m", turns=(ir.Turn(ir.Role.USER, (ir.Text("hi"),)),))
+    for _ in range(2):
+        made, _ = apply(PromptCachePolicy(key=prefix), bare, "openai", model, ProviderRules("openai"))
+        assert made.cache_key == cache_key(prefix, model, (), ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import LossPolicy
@@ -10,7 +12,7 @@ from ferryllm_proto.policy.reasoning import ReasoningMode, ReasoningPolicy
 from ferryllm_proto.policy.route import RoutePolicies
 from ferryllm_proto.routing.balance import Target
 from ferryllm_proto.routing.patterns import PatternError
-from ferryllm_proto.routing.table import MatchType, Route, RouteTable
+from ferryllm_proto.routing.table import MAX_KEPT, MatchType, Route, RouteTable
 
 TABLE = RouteTable(
     (
@@ -175,3 +177,39 @@ def test_a_hint_at_no_provider_is_a_404_and_without_hints_nothing() -> None:
         plan = RouteTable((Route("*", "one"),)).plan(*ask)
         assert plan is not None
         assert plan.targets == (Target("one"),)
+
+
+_MODELS = st.sampled_from(
+    [
+        "claude-opus-4-6",
+        "claude-opus-4-6[1m]",
+        "claude-x",
+        "gpt-5.4",
+        "provider:one/claude-x",
+        "provider:three/m",
+        "a" * 300,
+    ]
+)
+
+
+@given(st.lists(st.tuples(_MODELS, st.sampled_from([None, "one", "three"])), max_size=12))
+def test_a_plan_is_the_same_whatever_was_asked_for_before(asked: list[tuple[str, str | None]]) -> None:
+    routes, providers = TABLE.routes, frozenset({"one", "two"})
+    table = RouteTable(routes, providers)
+    for model, hint in asked:
+        found: list[object] = []
+        for one in (table, RouteTable(routes, providers)):
+            try:
+                found.append(one.plan(model, hint))
+            except RemoteProtocolError as exc:
+                found.append(exc.error)
+        assert found[0] == found[1]
+
+
+def test_names_that_are_remembered_are_bounded() -> None:
+    table = RouteTable((Route("*", "p"),))
+    for number in range(MAX_KEPT + 2):
+        assert table.plan(f"m{number}") is not None
+    assert len(table._found) <= MAX_KEPT
+    assert table.plan("m" * 10_000) is not None
+    assert max(map(len, table._found)) < 10_000
