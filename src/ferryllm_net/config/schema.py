@@ -233,9 +233,10 @@ class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The log on standard error."""
 
     level: Annotated[
-        Literal["trace", "debug", "info", "warn", "error"], Meta(
-            description="The least level that is written. Of a filter of targets, as in `ferryllm=debug,hyper=warn`, the "
-            "part for `ferryllm` is taken, else the one without a target."
+        Literal["trace", "debug", "info", "warn", "error"],
+        Meta(
+            description="The least level that is written. Of a filter of targets, as in `ferryllm=debug,hyper=warn`, "
+            "the part for `ferryllm` is taken, else the one without a target."
         ),
     ] = "info"
     format: Annotated[Literal["text", "json"], Meta(description="`text` for people, `json` for one object a line.")] = (

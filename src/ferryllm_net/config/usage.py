@@ -14,7 +14,7 @@ from .hidden_url import read_hidden_url
 from .problems import Path as KeyPath
 from .problems import Report, nearest
 from .usage_schema import Usage, UsageHook
-from .usage_settings import HookSettings, HiddenUrl
+from .usage_settings import HiddenUrl, HookSettings
 
 GROUP = "ferryllm.usage_hooks"
 """Of Python entry points."""

@@ -245,8 +245,8 @@ class BodyScanner(_Scan):
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
-            self.usage, self.finish, self.complete = found.usage, found.finish, True
-            self.model = found.model or None
+            self.usage, self.finish, self.model = found.usage, found.finish, found.model or None
+            self.complete = True
         if self._name is None:
             return b""
         span = _span(body)
