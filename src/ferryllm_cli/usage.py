@@ -168,7 +168,7 @@ def _cell(text: str) -> str:
 def _print(by: Sequence[str], found: Sequence[Totals], total: Totals) -> None:
     from .tables import print_table
 
-    head = [*by, "requests", "errors", *_HEADS.values(), "cost"]
+    head = [*by, "requests", "errors", "refused", *_HEADS.values(), "cost"]
     rows = [_row(by, one) for one in found]
     rows.append([*(["total"] + [""] * (len(by) - 1) if by else []), *_cells(total)])
     print_table(head, rows, right=range(len(by), len(head)))
@@ -187,7 +187,8 @@ def _row(by: Sequence[str], one: Totals) -> list[str]:
 
 def _cells(one: Totals) -> list[str]:
     tokens = [_known(_sum(one, name), f"{_sum(one, name).known:,}") for name in _HEADS]
-    return [f"{one.requests:,}", f"{one.errors:,}", *tokens, _known(one.cost, short_dollars(one.cost.known))]
+    counts = [f"{count:,}" for count in (one.requests, one.errors, one.refused)]
+    return [*counts, *tokens, _known(one.cost, short_dollars(one.cost.known))]
 
 
 def _known(found: Sum, text: str) -> str:

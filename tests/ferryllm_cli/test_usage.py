@@ -67,8 +67,13 @@ def test_a_table_has_a_line_for_each_group_and_one_for_all(folder: Path) -> None
     put(*ROWS)
     result = run("--by", "key", "--since", "1d")
     head, *lines = result.stdout.splitlines()
-    assert head.split() == ["key", "requests", "errors", "input", "cache", "read", "cache", "write", "output", "cost"]
-    assert [line.split()[:3] for line in lines] == [["-", "1", "1"], ["k1", "(laptop)", "2"], ["total", "3", "1"]]
+    columns = ["key", "requests", "errors", "refused", "input", "cache", "read", "cache", "write", "output", "cost"]
+    assert head.split() == columns
+    assert [line.split()[:4] for line in lines] == [
+        ["-", "1", "0", "1"],
+        ["k1", "(laptop)", "2", "0"],
+        ["total", "3", "0", "1"],
+    ]
     assert lines[1].split()[-2:] == ["20+", "$2.5000+"]
     assert len({len(line) for line in lines}) == 1
     assert result.stderr == "+ and more: output of 1, cost of 1 requests unknown\n"
@@ -78,13 +83,13 @@ def test_what_nobody_knows_is_unknown_and_not_nothing(folder: Path) -> None:
     put(row(id="1", time=NOW, input_tokens=None, output_tokens=0, cost=None, cost_known=0))
     head, line = ok().splitlines()
     assert head.split()[0] == "requests"
-    assert line.split() == ["1", "0", "unknown", "30", "40", "0", "unknown"]
+    assert line.split() == ["1", "0", "0", "unknown", "30", "40", "0", "unknown"]
 
 
 def test_counting_tokens_uses_none(folder: Path) -> None:
     nothing = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost"))
     put(row(id="1", time=NOW, operation="count_tokens", cost_known=0, **nothing))
-    assert ok().splitlines()[1].split() == ["1", "0", "0", "0", "0", "0", "$0.00"]
+    assert ok().splitlines()[1].split() == ["1", "0", "0", "0", "0", "0", "0", "$0.00"]
 
 
 def test_groups_may_be_several_and_filters_leave_out(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""Doors on a virtual clock: those of processes over one Redis with troubles, and the one of a single process.
+"""What requests share, on a virtual clock: doors over a Redis with troubles, a door alone, a ledger, a configuration.
 
-What is played is in `support.simulation.doors`. A failure names its seed and number, and this runs it again::
+What is played is in `support.simulation.doors` and `support.simulation.changes`. A failure names its seed and number, and this runs it again::
 
     FERRYLLM_SEED=7 FERRYLLM_WORLD=12 pytest tests/simulation/test_shared.py
 """
@@ -15,6 +15,7 @@ from typing import Union
 import pytest
 
 from support.simulation import clocks
+from support.simulation.changes import Changes
 from support.simulation.doors import MemoryDoors, SharedDoors
 
 SEED = int(os.environ.get("FERRYLLM_SEED", "20261121"))
@@ -22,7 +23,7 @@ WORLDS = 12
 """Of the default run, of each kind on each backend; about forty requests in each."""
 DEEP_WORLDS = 1_000
 
-Kind = Union[type[SharedDoors], type[MemoryDoors]]
+Kind = Union[type[SharedDoors], type[MemoryDoors], type[Changes]]
 
 
 def run_one(kind: Kind, backend: str, number: int) -> Counter[str]:
@@ -67,3 +68,9 @@ def test_what_processes_share_is_counted_once_whatever_becomes_of_redis(backend:
 def test_clients_that_leave_a_queue_at_any_time_leave_nothing_behind(backend: str) -> None:
     ends = run_many(MemoryDoors, backend, WORLDS)
     assert "FERRYLLM_WORLD" in os.environ or {"admitted", "waited", "busy", "quota", "left"} <= set(ends)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_changes_and_a_troubled_ledger_lose_no_request_and_no_row(backend: str) -> None:
+    ends = run_many(Changes, backend, WORLDS)
+    assert "FERRYLLM_WORLD" in os.environ or {"ok", "key", "busy", "quota", "unwritten", "lost"} <= set(+ends)

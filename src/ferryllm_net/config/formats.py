@@ -84,12 +84,26 @@ def _json(text: str) -> tuple[dict[str, object], Places]:
         document = json.loads(data)
     except RemoteProtocolError as fault:
         reason = fault.error.message.removeprefix("the body is not valid JSON: ")
-        raise FormatFault(f"not JSON: {reason}") from None
+        raise _json_fault(text) or FormatFault(f"not JSON: {reason}") from None
     if not isinstance(document, dict):
         raise FormatFault("not a configuration: expected an object", 1, "write { ... } around the keys")
     lines: dict[Path, int] = {}
     _note(data, *span(data), (), lines)
     return document, _Marked(lines)
+
+
+def _json_fault(text: str) -> FormatFault | None:
+    """Where ``text`` is no JSON, in the words of the reader that knows; None where that one takes it."""
+    import json as standard  # ours is faster and does not say where
+
+    try:
+        standard.loads(text)
+    except standard.JSONDecodeError as fault:
+        what = fault.msg[:1].lower() + fault.msg[1:]  # it names what was expected and quotes nothing
+        return FormatFault(f"not JSON: {what}, at column {fault.colno}", fault.lineno)
+    except (ValueError, RecursionError):
+        return None
+    return None
 
 
 def _note(data: bytes, start: int, end: int, path: Path, lines: dict[Path, int]) -> None:

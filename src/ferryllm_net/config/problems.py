@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from .file_words import in_words_of
+
 Path = tuple[str | int, ...]
 """A place in the configuration: table names, indices of arrays of tables, key."""
 
@@ -99,7 +101,7 @@ class Report:
 
     def _add(self, severity: Severity, path: Path, message: str, mend: str) -> None:
         file, line, key = self._locate(self._written(path))
-        self._problems.append(Problem(severity, file, line, key, message, mend))
+        self._problems.append(Problem(severity, file, line, key, message, in_words_of(file, mend)))
 
     def _written(self, path: Path) -> Path:
         """Where the user wrote what stands at ``path``."""

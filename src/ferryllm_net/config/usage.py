@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ def _hook(
     if kind == "url" and hook.secret_env is not None:
         secret = credentials.secret_of(hook.secret_env, (*path, "secret_env"))
     if kind == "command":
-        _check_command(hook, path, report)
+        _check_command(hook, environ, path, report)
     if kind == "entry_point":
         _check_entry_point(hook.entry_point or "", path, report)
     return HookSettings(
@@ -125,13 +126,16 @@ def _ca_file(hook: UsageHook, scheme: str, path: KeyPath, credentials: Credentia
     return str(file)
 
 
-def _check_command(hook: UsageHook, path: KeyPath, report: Report) -> None:
+def _check_command(hook: UsageHook, environ: Mapping[str, str], path: KeyPath, report: Report) -> None:
     program = hook.command[0]
     at = (*path, "command")
     if not program.strip() or any("\0" in part for part in hook.command):
         report.error(at, "the program has no name, or a part has a NUL", 'as in ["/usr/local/bin/bill", "--stdin"]')
     elif len(hook.command) == 1 and " " in program and not Path(program).exists():
         report.error(at, "one text with spaces, and no shell cuts it", f"write {program.split()!r}".replace("'", '"'))
+    elif shutil.which(program, path=environ.get("PATH")) is None:
+        shown = f"there is no program {program}" if program.isprintable() else "there is no such program"
+        report.error(at, f"{shown}, or it may not be run", "check path and permissions, or install it")
     for name in hook.env:
         if _VARIABLE.fullmatch(name) is None and report.accepted((*path, "env")):
             report.error((*path, "env"), "expected names of environment variables", 'as in ["BILLING_TOKEN"]')

@@ -98,7 +98,7 @@ class Endpoints:
 
     def models(self, key: ClientKey | None = None) -> list[ir.Model]:
         """What the routes serve: names and patterns as they are, prefixes with a ``*`` behind them. Of it what ``key``
-        may use; where that is less than what a route serves, the key's own words for it."""
+        may use, and the models that ``key`` names itself; its patterns are no models."""
         seen: dict[str, ir.Model] = {}
         for route in self._app.settings.routes:
             name = f"{route.match}*" if route.match_type == "prefix" and route.match != "*" else route.match
@@ -106,6 +106,8 @@ class Endpoints:
         if key is None or not (key.models or key.providers):
             return list(seen.values())
         for name in key.models:
+            if "*" in name or "?" in name:
+                continue
             route_of = self._app.gateway.routes.resolve(name)
             if route_of is not None:
                 seen.setdefault(name, ir.Model(name, owner=route_of.provider))
@@ -198,7 +200,19 @@ class Endpoints:
             lines = "".join(f"- {problem}\n" for problem in problems)
             await respond.complete(503, [_TEXT, ("retry-after", "1")], f"not ready\n{lines}".encode())
         else:
-            await respond.complete(200, [_TEXT], b"ready")
+            told = "".join(f"\n- {problem}" for problem in self._refused_keys())
+            await respond.complete(200, [_TEXT], f"ready{told}".encode())
+
+    def _refused_keys(self) -> list[str]:
+        """Which providers have refused our key and are not asked with it for now. Afterwards one request tries it, so
+        a gateway that is not ready because of it comes back."""
+        health, now = self._app.routing.health, self._app.clock()
+        found = []
+        for one in self._app.gateway.providers.values():
+            blocked = health.blocked(one.name, "", one.key_id, now)
+            if blocked is not None and blocked.key:
+                found.append(f"provider {one.name} refuses the gateway's key")
+        return found
 
     def _problems(self) -> list[str]:
         # That the configuration is loaded and its secrets are there is true of every App: both are refused before.
@@ -209,6 +223,9 @@ class Endpoints:
             problems.append("the listener is not active")
         if self._app.draining():
             problems.append("the gateway is shutting down")
+        refused = self._refused_keys()
+        if refused and len(refused) == len(self._app.gateway.providers):
+            problems += refused
         return problems
 
     async def _provider_problems(self) -> list[str]:

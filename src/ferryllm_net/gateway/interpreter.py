@@ -271,6 +271,8 @@ class Interpreter:
             action = msgspec.structs.replace(action, flow=f"@{self._request.peer[0]}")
         found = await slowly(self, lambda: app.door.enter(action, app.clock(), time.time()))
         self._admit = None
+        if action.ask.input_tokens:
+            app.metrics.count("estimated_prompt_tokens", action.ask.input_tokens)
         if type(found) is Admitted:
             self._visit = Visit(app.door, found.admission)
         return self._tell(found)

@@ -74,9 +74,10 @@ class Totals(msgspec.Struct, frozen=True):
     """What they have in common, one text for each `By` that was asked for; "" is: none."""
     requests: int
     errors: int
-    """Those whose outcome is ``error`` or ``truncated``; ``cancelled`` is the client's doing."""
+    """Those that asked a provider and whose outcome is ``error`` or ``truncated``; ``cancelled`` is the client's
+    doing."""
     refused: int
-    """Those that asked no provider; most of them are errors too."""
+    """Those that failed before a provider was asked: by key, limit, quota, or because they cannot be understood."""
     input_tokens: Sum
     output_tokens: Sum
     cache_read_tokens: Sum

@@ -13,6 +13,7 @@ from .ledger import MAX_GROUPS, MAX_PAGE, By, Filter, LedgerError, Page, Sum, To
 from .row import COLUMNS, Row
 
 _ASKED = "attempts > 0"
+_FAILED = "outcome IN ('error', 'truncated')"
 _UNKNOWN = (
     "attempts > 0 AND (outcome <> 'error' OR coalesce(status, 0) < 400) "
     "AND operation IN ('generate', 'embed', 'complete', 'compact', 'forward') AND {} IS NULL"
@@ -89,7 +90,7 @@ def totals(where: Filter, by: Sequence[By], offset: int, limit: int, words: Word
     values: list[object] = []
     condition = _where(where, words, values)
     groups = [_group(one, words, offset) for one in by]
-    sums = ["count(*)", _count("outcome IN ('error', 'truncated')"), _count(f"NOT ({_ASKED})")]
+    sums = ["count(*)", _count(f"{_FAILED} AND {_ASKED}"), _count(f"{_FAILED} AND NOT ({_ASKED})")]
     for name in _TOKENS:
         sums += [f"coalesce(sum({name}), 0)", _count(_UNKNOWN.format(name))]
     sums += [f"coalesce(sum({_COST}), 0)", _count(_UNKNOWN.format("cost"))]

@@ -193,6 +193,12 @@ EVENTS: dict[str, Family] = {
             "Configurations, keys and certificates that were read again, by what came of it.",
             ("what", "outcome"),
         ),
+        Family(
+            "ferryllm_estimated_prompt_tokens",
+            _C,
+            "Input tokens as they were estimated, of requests that a limit, a quota or a balance by cost counted "
+            "before they were sent.",
+        ),
         Family("ferryllm_log_lost", _C, "Entries that a log could not take.", ("log",)),
     )
 }

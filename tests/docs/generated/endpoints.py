@@ -45,7 +45,8 @@ _WORDS = {
     Operation.READY: (
         "200 `ready` when providers are configured, the listener is active and the gateway is not draining; else 503 "
         "with the reasons. With `server.check_providers` every provider must also answer `GET /v1/models` within 3 "
-        "seconds, whatever it answers."
+        "seconds, whatever it answers. With `[breaker]`, providers that refuse the"
+        " gateway's key are named, and it is 503 when all do."
     ),
     Operation.METRICS: (
         "[Numbers](metrics.md) in the text format of Prometheus, without a key where `metrics.public` is set; 404 "

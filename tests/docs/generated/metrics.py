@@ -17,6 +17,19 @@ No label holds what a client wrote. With several [workers](../howto/workers.md) 
 counters and histograms with those of workers that have died, gauges of those that live.
 """
 
+_ELSEWHERE = """\
+## Names that are not there
+
+Dashboards of the Rust ferryllm 0.3 find most of their names above. For the others:
+
+| name | in its place |
+| --- | --- |
+| `ferryllm_request_latency_micros_average` | `rate(ferryllm_request_latency_micros_total[5m])` by the rate of `ferryllm_requests_total` |
+| `ferryllm_labeled_requests`, `ferryllm_labeled_errors` | `ferryllm_requests_total` and `ferryllm_route_requests_total` by `outcome`; what clients call their models has no end and is no label, `ferryllm usage --by model` tells of it |
+| `ferryllm_labeled_latency_micros` | `ferryllm_request_latency_seconds` |
+| `ferryllm_labeled_tokens` | `ferryllm_tokens_total` |
+"""  # noqa: E501 - rows of a table are one line each
+
 _TITLES = (
     ("Requests", f.OBSERVED),
     ("The gateway itself", tuple(f.EVENTS.values())),
@@ -39,6 +52,7 @@ def page() -> str:
         f"- `{f.QUEUE_WAIT.name}`: {_listed(f.WAITS)}\n"
         f"- `{f.TOKEN_RATE.name}`: {_listed(f.RATES)}\n"
     )
+    parts.append(_ELSEWHERE)
     return "\n".join(parts)
 
 

@@ -74,7 +74,7 @@ def test_a_fault_is_told_with_its_line(tmp_path: Path, name: str, text: str, lin
 @pytest.mark.parametrize(
     ("name", "text", "what", "line"),
     [
-        ("f.json", '{"a": 1,', "not JSON", None),
+        ("f.json", '{"a": 1,\n', "not JSON: expecting property name", 2),
         ("f.json", "[1]", "expected an object", 1),
         ("f.json", '{"a": 1,\n"b": {"c": 1, "c": 2}}', 'the key "c" is there twice', 2),
         ("f.yaml", "a: [1", "not YAML", 1),

@@ -98,6 +98,8 @@ def test_an_authority_of_ones_own_has_to_be_one(tmp_path: Path) -> None:
         ('url = "https://h"\nsecret_env = "NOT_THERE"', "the environment variable NOT_THERE is not set"),
         ('command = ["bill --now"]', "no shell cuts it"),
         ('command = [""]', "has no name"),
+        ('command = ["/no/such/program"]', "there is no program /no/such/program, or it may not be run"),
+        ('command = ["no-such-program", "-x"]', "there is no program no-such-program"),
         ('command = ["cat"]\nenv = ["A=B"]', "expected names of environment variables"),
         ('command = ["cat"]\nname = "../x"', "expected up to 64 letters"),
         ('entry_point = "nobody"', "no installed package has it"),

@@ -153,7 +153,8 @@ async def test_a_key_opens_its_models_alone_and_sees_no_others(tmp_path: Path) -
         status, _, body = await k.ask(key, model="chat-b")
         assert status == 403
         assert _message(body) == "this key may not use the model 'chat-b'; it may use chat-a*, exact-model"
-        assert await k.models(key) == ["exact-model", "chat-a*"]
+        assert await k.models(key) == ["exact-model"]
+        assert await k.models(await k.create(name="two", models=["chat-*", "chat-b"])) == ["chat-*", "chat-b"]
         assert {"chat-*", "resp-*", "msg-*", "exact-model"} <= set(await k.models(CLIENT_KEY))
         for model, status in (("chat-abc", 200), ("resp-a", 403), ("none", 403)):
             found = await k.gateway.ask("GET", f"/v1/models/{model}", None, {"x-api-key": key})

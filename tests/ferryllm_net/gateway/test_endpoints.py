@@ -10,6 +10,7 @@ import pytest
 
 from ferryllm_net.gateway import endpoints
 from ferryllm_net.http import Origin, Transport
+from ferryllm_proto.routing.breaker import BreakerRules, Permit, Verdict
 from support.planted import CLIENT_KEY, PROVIDER_KEY, leaks
 from support.streams import MemoryTransport, wire
 from support.wired import Wired, answer, request, whole, wired
@@ -197,6 +198,24 @@ async def test_a_drain_is_seen_on_connections_that_live() -> None:
         assert (status, fields["connection"]) == (503, "close")
         assert b"shutting down" in body
         await near.aclose()
+
+
+async def test_a_refused_key_is_told_and_takes_the_gateway_out_when_no_other_is_left() -> None:
+    async with wired(more="[breaker]\nfailures = 3") as w:
+        health, now = w.app.routing.health, 100.0
+        w.app.clock = lambda: now
+        told = []
+        for provider in w.app.gateway.providers.values():
+            permit = health.enter(provider.name, "m", provider.key_id, now)
+            assert isinstance(permit, Permit)
+            health.settle(permit, Verdict.KEY, now)
+            told.append(f"- provider {provider.name} refuses the gateway's key")
+            status, _, body = await ask(w, "/readyz")
+            first, *lines = body.decode().splitlines()
+            assert lines == told
+            assert (status, first) == ((503, "not ready") if len(told) == 3 else (200, "ready"))
+        now += BreakerRules().key_cooldown
+        assert (await ask(w, "/readyz"))[::2] == (200, b"ready"), "a request has to try the key again"
 
 
 async def test_providers_are_asked_only_where_it_is_wanted() -> None:

@@ -58,7 +58,7 @@ async def test_totals_tell_what_is_not_known_from_nothing(kind: str, tmp_path: p
             row(outcome="error", attempts=0, refused="limit", input_tokens=None, output_tokens=None, cost=None),
         )
         (total,) = await ledger.totals()
-        assert (total.requests, total.errors, total.refused, total.group) == (7, 4, 1, ())
+        assert (total.requests, total.errors, total.refused, total.group) == (7, 3, 1, ())
         assert total.input_tokens == Sum(30, 2)
         assert total.output_tokens == Sum(80, 1)
         assert total.reasoning_tokens == Sum(30, 1)
