@@ -113,6 +113,7 @@ def _worker() -> Worker | None:
 def _run(configuration: Configuration, settings: Settings, worker: Worker | None, quiet: bool) -> int:
     import anyio
 
+    from ferryllm_net.config import ConfigError
     from ferryllm_net.config.secret import secrets_in
     from ferryllm_net.stores import StoreError
     from ferryllm_net.telemetry import Log
@@ -139,6 +140,9 @@ def _run(configuration: Configuration, settings: Settings, worker: Worker | None
             return exit_codes.ADDRESS_IN_USE
         mend = getattr(exc, "mend", "")
         click.echo(f"error: cannot listen on {where}: {exc.strerror or exc}{mend and ': '}{mend}", err=True)
+        return exit_codes.FAILURE
+    except ConfigError as exc:
+        print_problems(exc.problems)
         return exit_codes.FAILURE
     except StoreError as exc:
         click.echo(f"error: {exc}", err=True)

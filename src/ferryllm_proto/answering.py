@@ -47,7 +47,7 @@ class Answering:
 
     __slots__ = (
         "_admission", "_ask", "_attempts", "_begun", "_created", "_effort", "_entry", "_error", "_first_byte", "_flow",
-        "_gateway", "_headers", "_hold_at", "_key", "_model", "_opened", "_past", "_ping_at", "_plan", "_provider",
+        "_gateway", "_headers", "_hold_at", "_key", "_model", "_opened", "_owed", "_past", "_ping_at", "_plan", "_provider",
         "_queued", "_refused", "_route", "_sent", "_session", "_standings", "_started", "_status", "_stopping",
         "_talk", "_trying", "_upstream_head", "id", "state",
     )  # fmt: skip
@@ -79,6 +79,8 @@ class Answering:
     _first_byte: float | None
     _status: int | None
     _sent: int
+    _owed: bytes
+    """The last event of an answer that passes through, as long as its record is not written."""
     _begun: bool
     """Content has gone out: nothing can be taken back."""
     _stopping: bool
@@ -120,6 +122,10 @@ class Answering:
         talk = self._talk
         assert talk is not None
         actions: list[Action] = []
+        if self._owed or (self._gateway.records and talk.last):
+            # What tells the client of the end waits for the row, also where HTTP's own end is still to come.
+            out = self._owed + out
+            out, self._owed = (out, b"") if over else (b"", out)
         late = late_losses(talk) if over else ()
         if self._first_byte is None and talk.head is not None:
             actions.extend(self._head(now, final_headers(talk) if late else None))

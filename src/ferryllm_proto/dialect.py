@@ -101,6 +101,10 @@ class Scanner(Protocol):
     @property
     def usage(self) -> ir.Usage | None: ...
     @property
+    def model(self) -> str | None:
+        """The provider's word for the model in a whole answer, before it is replaced; of a stream `Relay` knows it."""
+
+    @property
     def finish(self) -> ir.FinishReason | None: ...
     @property
     def error(self) -> ir.Error | None:
@@ -109,6 +113,10 @@ class Scanner(Protocol):
     @property
     def complete(self) -> bool:
         """Whether the dialect's own end was seen."""
+
+    @property
+    def last(self) -> bool:
+        """Whether the last event was seen, that has nothing behind it."""
 
     @property
     def missing_end(self) -> bytes:

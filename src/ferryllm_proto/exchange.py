@@ -45,6 +45,9 @@ from .translate import State as Translation
 
 GOODBYE_SECS = 10.0
 """How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
+LAST_SECS = 0.2
+"""The same where the last event is there and the client waits for it, because a row of it is kept: servers close within
+the same packet or two."""
 
 
 # Tuples: a look at two or three members costs less than the hash of one.
@@ -94,7 +97,7 @@ class Exchange(Asking):
         self._entry = _NO_ENTRY
         self._headers = ()
         self._target, self._method = "", "POST"
-        self._body = self._words = b""
+        self._body = self._words = self._owed = b""
         self._key = self._model = self._plan = self._route = self._provider = self._talk = self._past = None
         self._trying = self._upstream_head = self._recalled = self._allowed = self._tokens = self._final = None
         self._admission = self._standings = self._queued = self._refused = self._session = self._effort = None
@@ -289,7 +292,7 @@ class Exchange(Asking):
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
         actions: list[Action] = [Abort()] if self.state in _ALIVE and not (self._past and self._past.over) else []
         # On pass-through the provider may take its time after its last event; the client need not wait for it.
-        done = self._talk is not None and self._talk.complete and self.state is not State.KEEPING
+        done = self._talk is not None and self._talk.complete and not self._owed and self.state is not State.KEEPING
         return self._close(actions, now, None if done else Outcome.CANCELLED)
 
     # --- the provider's side ---
@@ -321,8 +324,13 @@ class Exchange(Asking):
         idle: float = self._provider.idle_secs  # type: ignore[union-attr]  # set before the state
         finished = talk.finish_reason is not None
         self._idle_at = now + (min(idle, GOODBYE_SECS) if finished else idle)
+        owing = finished and self._gateway.records and talk.last and talk.state not in _TALK_OVER
+        if owing:
+            self._idle_at = now + min(idle, LAST_SECS)
         if self._past is not None and (point := self._point()):
             return [*point, *self._deliver(out, now)]
+        if owing:
+            return self._deliver(out, now)
         if self._first_byte is not None and talk.state not in _TALK_OVER:
             if not finished and (self._past is None or self._past.settled):
                 self._flow, self._flow_state = talk, talk.state

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from . import ir, json
 from .dialect import Headers, Scanner, StreamDecoder
 from .errors import RemoteProtocolError
-from .events import PREAMBLE, StreamFailed
+from .events import PREAMBLE, Start, StreamFailed
 from .loss import Loss, pairs
 from .sse import MAX_EVENT_SIZE, FrameDecoder
 
@@ -104,6 +104,7 @@ class Relay:
         "begun",
         "failure",
         "last_shown",
+        "model",
         "scanner",
         "stream",
         "torn",
@@ -124,6 +125,8 @@ class Relay:
         """Whether something came that a client can see."""
         self.failure: ir.Error | None = None
         """The error the provider began with."""
+        self.model: str | None = None
+        """The provider's word for the model that answered: of a stream from its first event on, else at the end."""
         self.torn = False
         """Whether the provider ended inside an event, or inside a whole answer."""
         self.last_shown = b""
@@ -153,6 +156,8 @@ class Relay:
                     self.begun = True
                 return
             self._started = True
+            if kind is Start:
+                self.model = event.model or None  # type: ignore[union-attr]  # its type was just compared
             if kind not in PREAMBLE:
                 self.begun = True
                 return
@@ -210,8 +215,11 @@ class Relay:
             for event in self._decoder.receive_eof():
                 if type(event) is StreamFailed and event.error.dialect is not None:
                     self.failure = event.error
+                elif type(event) is Start:
+                    self.model = event.model or None
         if not self.stream:
             rest = self.scanner.receive_eof()
+            self.model = self.scanner.model
             self.last_shown = rest[-1:].strip() or rest.rstrip()[-1:] or self.last_shown
             self.torn = self.last_shown != b"}"
             return rest

@@ -69,6 +69,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """Whether anything limits requests (limits, quotas, the gate, shared sessions): without it nobody is asked."""
     hints: bool = False
     """Whether clients may name a provider (`hints`); the routes have to know the providers then."""
+    records: bool = False
+    """Whether a row is kept of every request: then no client is told of an end before its row is."""
     retry: RetryRules = NO_RETRY
     """For routes without rules of their own."""
     retries: Mapping[str, RetryRules] | None = None

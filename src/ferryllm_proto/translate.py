@@ -144,7 +144,13 @@ class Translator:
     @property
     def upstream_model(self) -> str | None:
         """The provider's word for the model that answered, where it said one."""
-        return self._seen.model
+        return self._seen.model if self._relay is None else self._relay.model
+
+    @property
+    def last(self) -> bool:
+        """Whether the last event of a stream that passes through was seen: nothing comes behind it."""
+        relay = self._relay
+        return relay is not None and relay.stream and relay.scanner.last
 
     @property
     def complete(self) -> bool:

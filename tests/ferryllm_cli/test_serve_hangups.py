@@ -119,7 +119,8 @@ def test_a_terminal_that_is_closed_ends_the_gateway_in_order(
     path, log, ours = tmp_path / "s", tmp_path / "log", 0
     command = [sys.executable, "-m", "ferryllm_cli", "serve", "-c", str(config(tmp_path, f"workers = {workers}"))]
     command += ["--listen", f"unix:{path}", "--backend", backend]
-    take = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    take = "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    take += "os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     run = f"{take}os.execv(sys.executable, {command!r})"
     ours, theirs = pty.openpty()
     with (

@@ -18,6 +18,7 @@ class Nothing:
     """A scanner that sees nothing."""
 
     usage: ir.Usage | None = None
+    model: str | None = None
     finish: ir.FinishReason | None = None
     error: ir.Error | None = None
     complete = True

@@ -11,7 +11,7 @@ import msgspec
 
 from ferryllm_net.config.secret import Secret
 from ferryllm_net.config.settings import LoggingSettings
-from ferryllm_net.config.usage_settings import HookSettings, HookUrl
+from ferryllm_net.config.usage_settings import HookSettings, HiddenUrl
 from ferryllm_net.hooks.fault import HookError
 from ferryllm_net.ledger import Row
 from ferryllm_net.telemetry import Log
@@ -27,7 +27,7 @@ def log() -> tuple[Log, io.StringIO]:
 
 def url_hook(port: int, **fields: Any) -> HookSettings:
     """A hook that posts to a server on ``port``."""
-    hook = HookSettings("bill", HookUrl("http", "127.0.0.1", port, hidden=Secret("/in?key=k-1")), Secret(SECRET))
+    hook = HookSettings("bill", HiddenUrl("http", "127.0.0.1", port, hidden=Secret("/in?key=k-1")), Secret(SECRET))
     return msgspec.structs.replace(hook, **fields)
 
 

@@ -18,7 +18,7 @@ from .schema import Auth, Provider
 from .secret import Secret, header_fault
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SOURCES = ("api_key_env", "api_key_file", "api_key", "key_watch")
+_SOURCES = ("api_key_env", "api_key_file", "api_key", "api_key_url", "key_watch")
 
 MAX_KEY_FILE = 64 * 1024
 """Most that is read of a key file, in bytes. Real keys stay below 4 KiB (service account tokens); a larger

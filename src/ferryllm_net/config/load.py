@@ -14,6 +14,7 @@ from .environment import read_environment
 from .file_stamp import SourceFile, look
 from .formats import FormatFault, read
 from .given import Given, Overrides, substitute
+from .log_filter import with_plain_level
 from .models_form import expand
 from .problems import ConfigError, Problem, Report, Severity, key_text
 from .problems import Path as KeyPath
@@ -102,7 +103,7 @@ def load_file(path: Path, environ: Mapping[str, str], flags: Flags, text: str | 
 
     report = Report(locate)
     document = overrides.apply(substitute(document, environ, report), report)
-    config = validate(_overridden(document, flags), report)
+    config = validate(with_plain_level(_overridden(document, flags), report), report)
     base = path.absolute().parent
     settings = resolve(config, environ, base, report)
     if open_to_all(_mode(path)):
@@ -147,7 +148,7 @@ def load_environment(environ: Mapping[str, str], flags: Flags) -> Loaded:
     for variable, missing in found.unused.items():
         report.warn((variable,), f"not used, because {missing} is not set", f"set {missing} to use this provider")
     document = overrides.apply(found.document, report)
-    config = validate(_overridden(document, flags), report)
+    config = validate(with_plain_level(_overridden(document, flags), report), report)
     demo = not config.providers and not config.models
     settings = resolve(config, environ, Path.cwd(), report, providers_required=not demo)
     report.raise_errors()

@@ -14,6 +14,7 @@ from .auth_keys import resolve_admin, resolve_auth, resolve_keys
 from .base_url import BaseUrl, BaseUrlFault, parse_base_url
 from .credentials import Credentials
 from .file_stamp import SourceFile
+from .hidden_url import read_hidden_url
 from .ledger import resolve_ledger
 from .listen import is_loopback
 from .listeners import open_to_others, resolve_limits, resolve_listeners, resolve_trusted, resolve_workers
@@ -54,6 +55,7 @@ from .settings import (
 from .telemetry import resolve_audit, resolve_metrics, resolve_request_log
 from .tls import resolve_tls
 from .usage import resolve_hooks
+from .usage_settings import HiddenUrl
 
 
 def resolve(
@@ -214,7 +216,7 @@ def _provider(
         for name, written in (("ca_file", provider.ca_file is not None), ("ssl_verify", not provider.ssl_verify)):
             if written:
                 report.warn((*path, name), "not used, because base_url is http", "use https, or leave it out")
-        if key is not None and not is_loopback(url.host):
+        if (key is not None or provider.api_key_url is not None) and not is_loopback(url.host):
             report.warn((*path, "base_url"), f"the key travels to {url.host} unencrypted", "use https")
     elif not provider.ssl_verify:
         report.warn(
@@ -233,7 +235,23 @@ def _provider(
     key_file = watched.file if provider.key_watch else None
     if provider.api_key_file is not None:
         key_file = str(credentials.located(provider.api_key_file))
-    return msgspec.structs.replace(settings, key_file=key_file, key_watched=bool(provider.key_watch))
+    key_url = _key_url(provider, path, environ, report)
+    return msgspec.structs.replace(settings, key_file=key_file, key_watched=bool(provider.key_watch), key_url=key_url)
+
+
+def _key_url(provider: Provider, path: KeyPath, environ: Mapping[str, str], report: Report) -> HiddenUrl | None:
+    at = (*path, "api_key_url")
+    if provider.api_key_url is None or not report.accepted(at):
+        return None
+    return read_hidden_url(
+        provider.api_key_url,
+        at,
+        environ,
+        report,
+        carries="the key travels from",
+        example='as in "https://vault.example.com/openai"',
+        mend="leave it out of the URL",
+    )
 
 
 def provider_settings(

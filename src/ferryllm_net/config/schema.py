@@ -233,7 +233,11 @@ class Logging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The log on standard error."""
 
     level: Annotated[
-        Literal["trace", "debug", "info", "warn", "error"], Meta(description="The least level that is written.")
+        Literal["trace", "debug", "info", "warn", "error"],
+        Meta(
+            description="The least level that is written. Of a filter of targets, as in `ferryllm=debug,hyper=warn`, "
+            "the part for `ferryllm` is taken, else the one without a target."
+        ),
     ] = "info"
     format: Annotated[Literal["text", "json"], Meta(description="`text` for people, `json` for one object a line.")] = (
         "text"
@@ -290,7 +294,7 @@ class Responses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One upstream. At most one of the four sources of a key; none for a backend that asks for no key."""
+    """One upstream. At most one of the five sources of a key; none for a backend that asks for no key."""
 
     name: Annotated[str, Meta(description="Name used by routes, logs and messages; unique.")]
     type: Annotated[ProviderType, Meta(description="The protocol that the provider speaks.")]
@@ -318,6 +322,16 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             str,
             Meta(description="The key itself; better kept out of the file.", extra={"secret": True}),
+        ]
+        | None
+    ) = None
+    api_key_url: (
+        Annotated[
+            str,
+            Meta(
+                description="Where the key is fetched, by GET, once at the start and at each reload; the answer is the "
+                "key and nothing else. `check-config` does not ask there."
+            ),
         ]
         | None
     ) = None

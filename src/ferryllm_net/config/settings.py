@@ -30,7 +30,7 @@ from .reload_schema import POLL_SECS
 from .schema import ProviderType
 from .secret import Secret
 from .telemetry_settings import FileSettings, MetricsSettings, RequestLogSettings
-from .usage_settings import HookSettings, PricesSettings
+from .usage_settings import HiddenUrl, HookSettings, PricesSettings
 
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
 _OWN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?=/)")
@@ -197,6 +197,8 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     """Absolute path of the file that the key came from."""
     key_watched: bool = False
     """Whether that file is another program's, which may also hold the base URL."""
+    key_url: HiddenUrl | None = None
+    """Where the key is fetched; `api_key` is None until then."""
     sellers: tuple[str, ...] = ()
     """By which names its prices are looked for."""
     bounds: ProviderBounds | None = None

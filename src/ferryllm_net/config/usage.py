@@ -6,28 +6,22 @@ import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+
+import msgspec
 
 from .credentials import Credentials
-from .listen import is_loopback
+from .hidden_url import read_hidden_url
 from .problems import Path as KeyPath
 from .problems import Report, nearest
-from .proxy import resolve_proxy
-from .secret import Secret
 from .usage_schema import Usage, UsageHook
-from .usage_settings import HookSettings, HookUrl
+from .usage_settings import HiddenUrl, HookSettings
 
 GROUP = "ferryllm.usage_hooks"
 """Of Python entry points."""
 _KINDS = ("url", "command", "entry_point")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """It becomes a part of a file's name."""
-_VISIBLE = re.compile(r"[!-~]+")
-_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MIN_KEY = 16
-"""Characters of a part of a path from which on it may be a key: services' have 20 and more."""
-_EXAMPLE = 'as in "https://usage.example.com/ferryllm"'
 
 
 def resolve_hooks(
@@ -98,33 +92,19 @@ def _hook(
 
 def _url(
     hook: UsageHook, path: KeyPath, environ: Mapping[str, str], credentials: Credentials, report: Report
-) -> HookUrl | None:
-    # No message quotes the text: services put keys into paths.
-    text, at = (hook.url or "").strip(), (*path, "url")
-    try:
-        split = urlsplit(text)
-        port = split.port
-    except ValueError:
-        report.error(at, "not a URL", _EXAMPLE)
+) -> HiddenUrl | None:
+    url = read_hidden_url(
+        hook.url or "",
+        (*path, "url"),
+        environ,
+        report,
+        carries="usage travels to",
+        example='as in "https://usage.example.com/ferryllm"',
+        mend="name the variable of a secret in secret_env",
+    )
+    if url is None:
         return None
-    if _VISIBLE.fullmatch(text) is None or split.scheme not in ("http", "https"):
-        report.error(at, "expected a URL of http or https", _EXAMPLE)
-        return None
-    if split.username is not None or split.password is not None or split.fragment:
-        report.error(at, "a name, a password or a fragment in the URL", "name the variable of a secret in secret_env")
-        return None
-    if not split.hostname or _HOST.fullmatch(split.hostname) is None or port == 0:
-        report.error(at, "no host in the URL, or port 0", _EXAMPLE)
-        return None
-    if split.scheme == "http" and not is_loopback(split.hostname):
-        report.warn(at, f"usage travels to {split.hostname} unencrypted", "use https")
-    target, hidden = split.path or "/", None
-    if split.query or any(len(part) >= MIN_KEY for part in target.split("/")):
-        target, hidden = "/", Secret(target + (f"?{split.query}" if split.query else ""))
-    port = port or (443 if split.scheme == "https" else 80)
-    proxy = resolve_proxy(None, split.scheme, split.hostname, port, environ, path, report)
-    ca_file = _ca_file(hook, split.scheme, path, credentials, report)
-    return HookUrl("https" if split.scheme == "https" else "http", split.hostname, port, target, hidden, ca_file, proxy)
+    return msgspec.structs.replace(url, ca_file=_ca_file(hook, url.scheme, path, credentials, report))
 
 
 def _ca_file(hook: UsageHook, scheme: str, path: KeyPath, credentials: Credentials, report: Report) -> str | None:

@@ -12,8 +12,8 @@ from .proxy_settings import ProxySettings
 from .secret import Secret
 
 
-class HookUrl(msgspec.Struct, frozen=True):
-    """Where a hook's deliveries are posted."""
+class HiddenUrl(msgspec.Struct, frozen=True):
+    """A URL that may hold a secret: where a hook's deliveries are posted, where a provider's key is fetched."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -36,7 +36,7 @@ class HookSettings(msgspec.Struct, frozen=True):
     """One usage hook: exactly one of ``url``, ``command`` and ``entry_point`` is set."""
 
     name: str
-    url: HookUrl | None = None
+    url: HiddenUrl | None = None
     secret: Secret | None = None
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()

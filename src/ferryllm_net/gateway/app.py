@@ -135,7 +135,9 @@ class App:
     def _see(self) -> None:
         """Make the snapshot that exchanges decide with from now on."""
         found = building.gateway(self.settings, self.book, self.parts.prices, shares=self.door.shares)
-        self.gateway = msgspec.structs.replace(found, notes=self.log.enabled(Level.INFO))
+        self.gateway = msgspec.structs.replace(
+            found, notes=self.log.enabled(Level.INFO), records=self.ledger is not None
+        )
         self._by_file = msgspec.structs.replace(
             self.gateway, access=msgspec.structs.replace(self.gateway.access, loopback=False)
         )

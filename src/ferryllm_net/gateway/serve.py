@@ -12,7 +12,8 @@ import anyio
 import anyio.abc
 import msgspec
 
-from ferryllm_net.config import ListenerSettings, Settings
+from ferryllm_net.config import ConfigError, ListenerSettings, Problem, Settings
+from ferryllm_net.config.secret import secrets_in
 from ferryllm_net.http import Certificates, Server, ServerTLS, TrustedProxies
 from ferryllm_net.reload import EVERYTHING, Count, Reload
 from ferryllm_net.telemetry import Log
@@ -55,7 +56,8 @@ async def serve(
     ``started`` is told where it listens once connections are accepted (ports matter where 0 was asked for). A worker is
     ``given`` its sockets by its parent, and drains when ``ended`` returns. ``reload`` reads the configuration again, by
     itself and at SIGHUP; without it the settings stay what they are. Raises `ListenError` (an OSError) where an
-    address can not be bound, StoreError for the store of responses, OSError for the files of the certificate.
+    address can not be bound, ConfigError where a provider's key can not be
+    fetched, StoreError for the store of responses, OSError for the files of the certificate.
     """
     tls = settings.server.tls
     # Before anything that has to be closed again: the files may have gone since the settings were read.
@@ -66,6 +68,7 @@ async def serve(
     doors = open_doors(settings.server, os.environ, given)
     parts = Parts()
     try:
+        settings = await _with_fetched_keys(settings, log, reload)
         settings = doors.settled(settings)
         await parts.open(settings, log)
         app = App(settings, log, parts=parts)
@@ -126,6 +129,31 @@ async def serve(
             await app.aclose()
         await parts.aclose(log)
         doors.close()
+
+
+async def _with_fetched_keys(settings: Settings, log: Log, reload: Reload | None) -> Settings:
+    if not any(one.key_url is not None for one in settings.providers):
+        fetched = settings
+    else:
+        from .key_urls import fetch_keys
+
+        fetched, problems = await fetch_keys(settings)
+        if problems:
+            raise ConfigError(problems)
+        log.change(settings.logging, secrets_in(fetched))
+    if reload is not None:
+        if fetched is not settings:
+            reload.settings = msgspec.structs.replace(reload.settings, providers=fetched.providers)
+        reload.complete = functools.partial(_complete, log)
+    return fetched
+
+
+async def _complete(log: Log, settings: Settings, before: Settings) -> tuple[Settings, tuple[Problem, ...]]:
+    if not any(one.key_url is not None for one in settings.providers):
+        return settings, ()
+    from .key_urls import fetch_keys
+
+    return await fetch_keys(settings, before, log)
 
 
 def _count(app: App, what: str, ok: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 import anyio
 
@@ -35,11 +37,11 @@ class CommandSink:
         """Returns when the program has ended with 0; one that takes too long is killed. Raises `HookError`."""
         program = os.path.basename(self._command[0])
         try:
-            with anyio.fail_after(self._secs):
+            with anyio.fail_after(self._secs), await anyio.to_thread.run_sync(_spooled, lines(rows)) as said:
                 # What it prints goes where the gateway's log goes, which is where somebody looks for it.
                 done = await anyio.run_process(
                     self._command,
-                    input=lines(rows),
+                    stdin=said,
                     stdout=subprocess.DEVNULL,
                     stderr=None,
                     check=False,
@@ -47,11 +49,19 @@ class CommandSink:
                 )
         except TimeoutError:
             raise HookError(f"{program} took longer than {self._secs:g} s and was killed") from None
-        except (OSError, anyio.BrokenResourceError) as exc:
-            reason = getattr(exc, "strerror", None) or "it did not read its input"
-            raise HookError(f"{program} did not run: {reason}") from None
+        except OSError as exc:
+            raise HookError(f"{program} did not run: {exc.strerror}") from None
         if done.returncode:
             raise HookError(f"{program} ended with status {done.returncode}", refused=done.returncode == REFUSED)
 
     async def aclose(self) -> None:
         """No process outlives its batch."""
+
+
+def _spooled(data: bytes) -> IO[bytes]:
+    """``data`` as a file without a name, to be read from its beginning. Not a pipe: a program that ends without having
+    read all of it is judged by its status like any other."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    spool.write(data)
+    spool.seek(0)
+    return spool

@@ -59,7 +59,7 @@ class Row(msgspec.Struct, frozen=True):
     model_resolved: str | None = None
     """As the provider was asked for it."""
     model_reported: str | None = None
-    """As the provider called it in its answer; None where the answer passed through as it was."""
+    """As the provider called it in its answer; None where it did not, or not in words that are known."""
     stream: bool | None = None
     status: int | None = None
     """What the client got."""

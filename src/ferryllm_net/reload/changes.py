@@ -19,5 +19,7 @@ def say_changes(log: Log, old: Settings, new: Settings) -> None:
         if now.api_key != was.api_key and now.key_file is not None:
             kind = "watched file" if now.key_watched else "file"
             log.info(f"api key reloaded from {kind}", provider=now.name, file=now.key_file)
+        elif now.api_key != was.api_key and now.key_url is not None:
+            log.info("api key fetched anew", provider=now.name)
         if now.base_url != was.base_url and now.key_watched:
             log.info("base url reloaded from watched file", provider=now.name, base_url=now.base_url, file=now.key_file)

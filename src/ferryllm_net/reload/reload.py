@@ -7,7 +7,7 @@ used everything stays as it was, and the log says what is wrong. Nothing here kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import anyio.to_thread
@@ -32,6 +32,8 @@ KEYS = "keys"
 
 Count = Callable[[str, bool], None]
 """Is told what was read again, and whether it can be used."""
+Complete = Callable[[Settings, Settings], "Awaitable[tuple[Settings, tuple[Problem, ...]]]"]
+"""Fetches what is not in files, for new settings, given those of before; says what is missing."""
 Apply = Callable[[Settings], "tuple[str, ...]"]
 """Takes new settings; names the keys whose change needs a restart."""
 
@@ -47,6 +49,7 @@ class Reload:
         """As they were last read: before listeners had ports."""
         self.count: Count = _uncounted
         """Is told how often something was read again."""
+        self.complete: Complete | None = None
         self.apply: Apply | None = None
         self.renew: Callable[[], None] | None = None
         """Reads the listeners' certificates again."""
@@ -127,7 +130,7 @@ class Reload:
         self._watch.pass_over(self._found())
         try:
             # In a thread: it reads files and compiles patterns, and a stream must not wait for that.
-            settings = await anyio.to_thread.run_sync(self._configuration.load)
+            settings = await self._completed(await anyio.to_thread.run_sync(self._configuration.load))
         except ConfigError as fault:
             self._failed(CONFIGURATION, fault.problems)
             await self._refresh(order & ~Order.CONFIGURATION | Order.KEYS | Order.FAILED)
@@ -146,6 +149,10 @@ class Reload:
         """The keys alone. With `Order.FAILED` in it the rest has just failed, which is said and counted."""
         settings, problems = await anyio.to_thread.run_sync(self._configuration.refresh, self.settings)
         self._watch.read_keys(settings.files)
+        try:
+            settings = await self._completed(settings)
+        except ConfigError as fault:
+            settings, problems = self.settings, (*problems, *fault.problems)
         if settings.providers != self.settings.providers:
             self._take(settings)
         if Order.FAILED not in order:
@@ -155,6 +162,15 @@ class Reload:
                 self.count(KEYS, True)
         if self.tell is not None:
             self.tell(order)
+
+    async def _completed(self, settings: Settings) -> Settings:
+        """``settings`` with what has to be fetched. Raises `ConfigError`."""
+        if self.complete is None:
+            return settings
+        found, problems = await self.complete(settings, self.settings)
+        if problems:
+            raise ConfigError(problems)
+        return found
 
     def _take(self, settings: Settings) -> tuple[str, ...]:
         # First, so that no entry can show a key that has just come.

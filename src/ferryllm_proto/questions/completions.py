@@ -119,6 +119,11 @@ class Completions:
         return self._inner.upstream_model
 
     @property
+    def last(self) -> bool:
+        """As `Translator.last`."""
+        return self._inner.last
+
+    @property
     def complete(self) -> bool:
         return self._inner.complete
 

@@ -74,6 +74,11 @@ class OneShot(abc.ABC):
         self._out = b""
 
     @property
+    def last(self) -> bool:
+        """As `Translator.last`."""
+        return False
+
+    @property
     def complete(self) -> bool:
         """As `Translator.complete`."""
         return self.state is State.DONE

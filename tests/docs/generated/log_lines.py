@@ -60,6 +60,8 @@ _TAIL = """
 | `configuration problem` | warn | What is wrong with it, one line for each finding, with place and remedy. |
 | `api key reloaded from file` | info | The file of `api_key_file` has another key. |
 | `api key reloaded from watched file` | info | So a file of `key_watch`. |
+| `api key fetched anew` | info | `api_key_url` of a provider gave another key. |
+| `api key not fetched, the last one stays` | warn | `api_key_url` gave none at a reload: why. |
 | `base url reloaded from watched file` | info | It names another base URL. |
 | `reload failed` | error | A fault of the gateway itself: the type of the exception. |
 | `prices found` | info | Which list of prices holds, and how many the configuration has of its own. |

@@ -75,6 +75,13 @@ def test_several_sources_are_one_too_many(tmp_path: Path) -> None:
     assert "providers[0].api_key: api_key_env and api_key are set, expected one" in desk.said
 
 
+def test_a_url_is_a_source_like_the_others() -> None:
+    desk = Desk({})
+    provider = Provider("p", "openai", "https://x", api_key="k", api_key_url="https://keys.example/openai")
+    assert desk.credentials.provider_key(provider, ("providers", 0)) is None
+    assert "providers[0].api_key_url: api_key and api_key_url are set, expected one" in desk.said
+
+
 @pytest.mark.parametrize(("environ", "said"), [({}, "KEY is not set"), ({"KEY": " \n"}, "KEY is empty")])
 def test_a_variable_without_a_key_is_named(environ: dict[str, str], said: str) -> None:
     desk = Desk(environ)

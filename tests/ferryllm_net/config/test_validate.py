@@ -101,7 +101,7 @@ def test_a_dialect_that_does_not_exist_is_answered_with_those_that_do(name: str)
         ("base_url = 1", "base_url", "unknown key", "it belongs to [[providers]]"),
         ("drain_timeout_secs = 1", "drain_timeout_secs", "unknown key", "it belongs to [server]"),
         ("[server]\nauto_scale = 2", "server.auto_scale", "unknown key", "known here: listen,"),
-        (PROVIDER + "api_key_url = 1", "providers[0].api_key_url", "unknown key", "did you mean api_key_"),
+        (PROVIDER + "api_key_fil = 1", "providers[0].api_key_fil", "unknown key", "did you mean api_key_"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_way_out(text: str, key: str, what: str, mend: str) -> None:

@@ -22,6 +22,7 @@ class Scanner:
 
     def __init__(self, *, stream: bool, model: str | None) -> None:
         self.usage: ir.Usage | None = None
+        self.model: str | None = None
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
@@ -31,6 +32,11 @@ class Scanner:
         self._renaming = model is not None
         self._body = HeldBody()
         self._tail = b""
+
+    @property
+    def last(self) -> bool:
+        """As `dialect.Scanner.last`."""
+        return self.complete
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
@@ -152,7 +158,7 @@ class Scanner:
         if answer.type == "error" or (given(answer.content) is None and errors.says_error(body)):
             self.error = errors.in_band(body)
         else:
-            self.usage = usages.decode(answer.usage)
+            self.usage, self.model = usages.decode(answer.usage), answer.model or None
             self.finish = usages.finish(answer.stop_reason) if answer.stop_reason else ir.FinishReason.END
             self.complete = True
         if not self._renaming:

@@ -24,8 +24,12 @@ def scanner(*, stream: bool, model: str | None) -> Scanner:
 class _Scan:
     """What all forms of an answer tell."""
 
+    last = False
+    """As `dialect.Scanner.last`: the reason to stop may have more behind it, and nothing is always the last."""
+
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
+        self.model: str | None = None
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
@@ -104,6 +108,8 @@ class _Scan:
             if (len(chunk.error) and errors.says_error(chunk.error)) or unsuccessful(data):
                 self.error, self.complete = errors.in_band(data), False
                 return
+            if self.model is None:
+                self.model = chunk.modelVersion or chunk.model_version or None
             self._candidates(chunk, data)
         except RemoteProtocolError:
             if data.find(b'"error"') >= 0:

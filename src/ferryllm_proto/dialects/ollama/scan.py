@@ -16,11 +16,17 @@ class _Scan:
 
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
+        self.model: str | None = None
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
         self.missing_end = b""
         self._name = None if model is None else json.encode_str(model)
+
+    @property
+    def last(self) -> bool:
+        """As `dialect.Scanner.last`."""
+        return self.complete
 
 
 class StreamScanner(_Scan):
@@ -123,7 +129,8 @@ class BodyScanner(_Scan):
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
-            self.usage, self.finish, self.complete = found.usage, found.finish, True
+            self.usage, self.finish, self.model = found.usage, found.finish, found.model or None
+            self.complete = True
         if self._name is None:
             return b""
         span = json.find(body, ("model",))

@@ -52,6 +52,10 @@ class QuietScanner:
         return self._inner.usage
 
     @property
+    def model(self) -> str | None:
+        return self._inner.model
+
+    @property
     def finish(self) -> ir.FinishReason | None:
         return self._inner.finish
 
@@ -62,6 +66,10 @@ class QuietScanner:
     @property
     def complete(self) -> bool:
         return self._inner.complete
+
+    @property
+    def last(self) -> bool:
+        return self._inner.last
 
     @property
     def missing_end(self) -> bytes:

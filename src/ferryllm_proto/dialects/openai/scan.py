@@ -49,9 +49,10 @@ class _Scan:
 
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
+        self.model: str | None = None
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
-        self.complete = False
+        self.complete = self.last = False
         self.missing_end = b""
         self._name = None if model is None else json.encode_str(model)
 
@@ -186,7 +187,7 @@ class StreamScanner(_Scan):
                 continue
             data = line[5:].strip()
             if data.startswith(b"[DONE]"):
-                self.complete = True
+                self.complete = self.last = True
                 if self.finish is None:
                     self.finish = ir.FinishReason.TOOL_USE if self._called else ir.FinishReason.END
             elif data.startswith(b"{"):
@@ -244,7 +245,8 @@ class BodyScanner(_Scan):
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
-            self.usage, self.finish, self.complete = found.usage, found.finish, True
+            self.usage, self.finish, self.model = found.usage, found.finish, found.model or None
+            self.complete = True
         if self._name is None:
             return b""
         span = _span(body)

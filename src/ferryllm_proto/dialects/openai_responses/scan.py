@@ -42,6 +42,7 @@ class Scanner:
 
     def __init__(self, *, stream: bool, model: str | None) -> None:
         self.usage: ir.Usage | None = None
+        self.model: str | None = None
         self.finish: ir.FinishReason | None = None
         self.error: ir.Error | None = None
         self.complete = False
@@ -60,6 +61,11 @@ class Scanner:
     def show_previous(self, id_: str) -> None:
         """The answer is to say that it goes on from ``id_``, of which its provider has not heard."""
         self._splices["previous_response_id"] = json.encode_str(id_)
+
+    @property
+    def last(self) -> bool:
+        """As `dialect.Scanner.last`."""
+        return self.complete
 
     def receive_data(self, data: bytes) -> bytes:
         """The bytes to pass on."""
@@ -184,6 +190,7 @@ class Scanner:
             if response.output is None and response.status is None:
                 self.error = read_error(body)
             self.complete = True
+            self.model = response.model or None
             self._identify(body)
             self._learn(response, body)
             for name, value in self._splices.items():
