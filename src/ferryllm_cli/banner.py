@@ -26,7 +26,7 @@ def banner(settings: Settings, doors: Doors) -> str:
         lines.append("No provider key was found: a built-in demo provider answers. Nothing leaves this machine.")
     else:
         for provider in settings.providers:
-            key = "key set" if provider.api_key is not None else "no key"
+            key = "key set" if provider.api_key is not None or provider.key_url is not None else "no key"
             lines.append(f"  provider {provider.name} ({provider.type}, {key}) {provider.base_url}")
     model = _example_model(settings)
     if model is None or not base:

@@ -47,9 +47,9 @@ class Answering:
 
     __slots__ = (
         "_admission", "_ask", "_attempts", "_begun", "_created", "_effort", "_entry", "_error", "_first_byte", "_flow",
-        "_gateway", "_headers", "_hold_at", "_key", "_model", "_opened", "_owed", "_past", "_ping_at", "_plan", "_provider",
-        "_queued", "_refused", "_route", "_sent", "_session", "_standings", "_started", "_status", "_stopping",
-        "_talk", "_trying", "_upstream_head", "id", "state",
+        "_gateway", "_headers", "_hold_at", "_key", "_model", "_opened", "_owed", "_past", "_ping_at", "_plan",
+        "_provider", "_queued", "_refused", "_route", "_sent", "_session", "_standings", "_started", "_status",
+        "_stopping", "_talk", "_trying", "_upstream_head", "id", "state",
     )  # fmt: skip
 
     # What they begin with stands in `Exchange`: one place to look at, and one call for all of them.

@@ -102,7 +102,10 @@ class Scanner(Protocol):
     def usage(self) -> ir.Usage | None: ...
     @property
     def model(self) -> str | None:
-        """The provider's word for the model in a whole answer, before it is replaced; of a stream `Relay` knows it."""
+        """The provider's word for the model, before it is replaced.
+
+        Final after `receive_eof` of a whole answer; a stream begins with it, and the `Relay` reads that anyway.
+        """
 
     @property
     def finish(self) -> ir.FinishReason | None: ...

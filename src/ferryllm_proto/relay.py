@@ -97,6 +97,7 @@ class Relay:
         "_decoder",
         "_ends",
         "_last",
+        "_model",
         "_seen",
         "_size",
         "_started",
@@ -104,7 +105,6 @@ class Relay:
         "begun",
         "failure",
         "last_shown",
-        "model",
         "scanner",
         "stream",
         "torn",
@@ -125,8 +125,6 @@ class Relay:
         """Whether something came that a client can see."""
         self.failure: ir.Error | None = None
         """The error the provider began with."""
-        self.model: str | None = None
-        """The provider's word for the model that answered: of a stream from its first event on, else at the end."""
         self.torn = False
         """Whether the provider ended inside an event, or inside a whole answer."""
         self.last_shown = b""
@@ -135,9 +133,15 @@ class Relay:
         self._seen = 0
         self._started = False
         """Whether the decoder found an answer, content or not."""
+        self._model: str | None = None
         self._tail: list[bytes] = []
         self._size = 0
         self._last = b""
+
+    @property
+    def model(self) -> str | None:
+        """The provider's word for the model that answered: of a stream from its first event on, else at the end."""
+        return self._model or self.scanner.model
 
     def _look(self, data: bytes) -> None:
         if not self.stream:
@@ -157,7 +161,7 @@ class Relay:
                 return
             self._started = True
             if kind is Start:
-                self.model = event.model or None  # type: ignore[union-attr]  # its type was just compared
+                self._model = event.model or None  # type: ignore[union-attr]  # its type was just compared
             if kind not in PREAMBLE:
                 self.begun = True
                 return
@@ -216,10 +220,9 @@ class Relay:
                 if type(event) is StreamFailed and event.error.dialect is not None:
                     self.failure = event.error
                 elif type(event) is Start:
-                    self.model = event.model or None
+                    self._model = event.model or None
         if not self.stream:
             rest = self.scanner.receive_eof()
-            self.model = self.scanner.model
             self.last_shown = rest[-1:].strip() or rest.rstrip()[-1:] or self.last_shown
             self.torn = self.last_shown != b"}"
             return rest

@@ -15,6 +15,7 @@ import pytest
 
 from ferryllm_cli.banner import banner, commands
 from ferryllm_net.config import ListenAddress, ListenerSettings, Settings, default_settings, load_settings
+from ferryllm_net.config.usage_settings import HiddenUrl
 from ferryllm_net.gateway.listening import Bound, Doors
 from support import certificates
 from support.planted import CLIENT_KEY, PROVIDER_KEY, leaks
@@ -97,6 +98,10 @@ def test_providers_are_listed_without_their_keys(tmp_path: pathlib.Path) -> None
     text = banner(settings, doors("127.0.0.1"))
     assert "  provider one (anthropic, key set) https://one.example/v1\n" in text
     assert "  provider two (openai, no key) http://127.0.0.1:9\n" in text
+    one, two = settings.providers
+    url = HiddenUrl("https", "keys.example", 443)
+    fetched = msgspec.structs.replace(settings, providers=(one, msgspec.structs.replace(two, key_url=url)))
+    assert "  provider two (openai, key set) http://127.0.0.1:9\n" in banner(fetched, doors("127.0.0.1"))
     assert str(settings.source) in text.splitlines()[0]
     assert leaks(text) == []
 

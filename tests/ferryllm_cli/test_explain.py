@@ -110,7 +110,7 @@ def test_json_of_a_refusal() -> None:
 
 
 BROKEN: list[tuple[Any, str]] = [
-    ('{\n"model": "m",\n}', "standard input:3: no JSON"),
+    ('{\n"model": "m",\n!}', "standard input:3: no JSON"),
     (b'{"a":\n"\xff"}', "standard input:2: not UTF-8"),
     ('{"model": "m",\n"max_tokens": "9",\n"messages": []}', "standard input:2: max_tokens: expected integer"),
     ('{"model": "m",\n"max_tokens": 9,\n"messages": [\n{"role": "x"}]}', "standard input:4: messages[0].role"),

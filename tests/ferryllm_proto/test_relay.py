@@ -22,6 +22,7 @@ class Nothing:
     finish: ir.FinishReason | None = None
     error: ir.Error | None = None
     complete = True
+    last = False
     missing_end = b""
 
     def receive_data(self, data: bytes) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from ferryllm_proto import LocalProtocolError, Translator, ir
 from ferryllm_proto.opaque import wrap
 from ferryllm_proto.translate import State
-from support import grammar, oracles
+from support import answers, grammar, oracles
 
 JSON = [("content-type", "application/json")]
 SSE = [("content-type", "text/event-stream")]
@@ -407,3 +407,39 @@ def test_a_responses_request_needs_an_input() -> None:
     assert translator.receive_request(b'{"model":"x"}') is None
     assert translator.error is not None
     assert translator.error.param == "input"
+
+
+@pytest.mark.parametrize("name", ["Real-1", "é😀", "", None, "x" * 100_000], ids=lambda name: repr(name)[:9])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("dialect", answers.DIALECTS)
+def test_the_providers_word_for_the_model_is_known_of_bytes_that_pass(
+    dialect: str, stream: bool, name: str | None
+) -> None:
+    usual = (answers.STREAM if stream else answers.WHOLE)[dialect]
+    data = usual.replace(b'"real"', json.dumps(name).encode())
+    translator = answers.ask(dialect, dialect, stream=stream)
+    assert answers.tell(translator, data).body == data
+    assert translator.upstream_model == (name or None)
+
+
+@pytest.mark.parametrize("name", [b"5", b"true", b'{"a":"b"}', b'["real"]'])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("dialect", answers.DIALECTS)
+def test_what_is_no_string_is_no_name_of_a_model(dialect: str, stream: bool, name: bytes) -> None:
+    translator = answers.ask(dialect, dialect, stream=stream)
+    answers.tell(translator, (answers.STREAM if stream else answers.WHOLE)[dialect].replace(b'"real"', name))
+    assert translator.upstream_model is None
+
+
+@pytest.mark.parametrize("rename", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("dialect", answers.DIALECTS)
+def test_the_providers_word_for_the_model_is_known_at_every_split(dialect: str, stream: bool, rename: bool) -> None:
+    data = (answers.STREAM if stream else answers.WHOLE)[dialect].replace(b'"real"', b'"Real-1"')
+    for at in range(1, len(data), 1 if len(data) < 700 else 7):
+        translator = answers.ask(dialect, dialect, stream=stream, rename=rename)
+        answers.tell(translator, data[:at], data[at:])
+        assert translator.upstream_model == "Real-1", at
+    translator = answers.ask(dialect, dialect, stream=stream, rename=rename)
+    answers.tell(translator, *[data[at : at + 1] for at in range(len(data))])
+    assert translator.upstream_model == "Real-1"

@@ -11,7 +11,7 @@ import msgspec
 
 from ferryllm_net.config.secret import Secret
 from ferryllm_net.config.settings import LoggingSettings
-from ferryllm_net.config.usage_settings import HookSettings, HiddenUrl
+from ferryllm_net.config.usage_settings import HiddenUrl, HookSettings
 from ferryllm_net.hooks.fault import HookError
 from ferryllm_net.ledger import Row
 from ferryllm_net.telemetry import Log

@@ -18,10 +18,10 @@ from ferryllm_net.config.redis_settings import RedisSettings
 from ferryllm_proto.actions import Admit, Settle
 from ferryllm_proto.inputs import Admitted, Refused
 from ferryllm_proto.routing.balance import Target
-from ferryllm_proto.routing.gate import Dropped, GateRules
+from ferryllm_proto.routing.gate import Dropped, GateRules, Why
 from ferryllm_proto.routing.keys import Admission, Desk, KeyBook, KeyLimits, Refusal, foreign, invalid
 from ferryllm_proto.routing.limits import Charge
-from ferryllm_proto.routing.line import Line
+from ferryllm_proto.routing.line import ADVICE, Line
 from ferryllm_proto.routing.quota import Quota, Reserved, Unit, bounds
 
 from .asking import Answer, Full, Lease, Limited, OverQuota, Question, Unknown, Yes, read, unpriced, written
@@ -360,8 +360,14 @@ class RedisDoor:
         if waiter.answer is not None:
             return waiter.answer
         late = anyio.current_time()
-        unix = waiter.unix + max(late - waiter.since, 0.0)
-        return await self._without(waiter.admit, waiter.question, waiter.id, late, unix)
+        waited = max(late - waiter.since, 0.0)
+        found: Admitted | Refused | None = None
+        with anyio.move_on_at(waiter.since + self._rules.wait):  # this process's own queue is no second wait
+            found = await self._without(waiter.admit, waiter.question, waiter.id, late, waiter.unix + waited)
+        if found is None:
+            dropped = Dropped(ticket, Why.LATE, own, ADVICE)
+            return Refused(Refusal(busy(dropped, waiter.admit.concurrency), {}, "busy"))
+        return msgspec.structs.replace(found, waited=waited + found.waited) if type(found) is Admitted else found
 
     def _give_back(self, admission: Admission, waiter: _Waiter) -> None:
         """It was let in, and is not there any more."""

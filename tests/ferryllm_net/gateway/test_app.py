@@ -108,7 +108,8 @@ def decides(one: App) -> dict[str, Any]:
         "providers": one.gateway.providers,
         "access": one.gateway.access,
         "body_limit": one.gateway.body_limit,
-        "rules": (one.gateway.retry, one.routing.health.rules("p"), one.routing.bounds, one.door.gate.rules),
+        "retry": (one.gateway.retry, one.gateway.retries),
+        "rules": (one.routing.health.rules("p"), one.routing.bounds, one.door.gate.rules),
         "desk": [(demand.scope, demand.rate) for demand in one.desk.demands(None, Ask("m", 1, 1))],
         # ProviderSettings is left out on purpose: what stays there alone, nobody obeys.
         "upstreams": [
@@ -244,13 +245,15 @@ TABLES = {
     "models": '[[providers.models]]\nmatch = "*"\nstop = false',
     "headers": '[providers.headers]\nforce = { "x-a" = "1" }',
     "breaker": "[providers.breaker]\nfailures = 6",
+    "retry": "[providers.retry]\nattempts = 5",
 }
 """Keys of a provider that are tables."""
 
 
 def test_every_key_of_a_provider_is_tried_here() -> None:
-    # Those of files are tried in reload/test_watch.py.
-    assert set(PROVIDER) | set(TABLES) | {"key_watch"} == {field.name for field in msgspec.structs.fields(Provider)}
+    # Those of files and URLs are tried in reload/test_watch.py and test_key_urls.py.
+    elsewhere = {"key_watch", "api_key_url"}
+    assert set(PROVIDER) | set(TABLES) | elsewhere == {field.name for field in msgspec.structs.fields(Provider)}
 
 
 @pytest.mark.parametrize("key", sorted(TABLES))
@@ -328,6 +331,7 @@ def test_every_key_of_a_route_decides(tmp_path: pathlib.Path) -> None:
 
 def test_every_key_of_auth_decides(tmp_path: pathlib.Path) -> None:
     elsewhere = {"keys", "projects"}  # test_client_keys.py, config/test_auth_keys.py
+    elsewhere |= {"per_key_rate_limit_per_minute", "per_key_max_concurrent_requests"}  # config/test_routing.py
     assert {field.name for field in msgspec.structs.fields(Auth)} - elsewhere == {"enabled", "api_keys_env"}
     on = app(load(tmp_path, {}, {}, '[auth]\nenabled = true\napi_keys_env = "CLIENTS"')).gateway.keys
     off = app(load(tmp_path, {}, {}, '[auth]\nenabled = false\napi_keys_env = "CLIENTS"')).gateway.keys

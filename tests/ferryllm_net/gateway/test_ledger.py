@@ -77,6 +77,7 @@ async def test_every_request_leaves_its_row(kind: str, tmp_path: pathlib.Path) -
         assert (whole.outcome, whole.status, whole.provider, whole.stream) == ("ok", 200, "chat", False)
         assert (whole.model_asked, whole.model_resolved, whole.route) == ("chat-a", "real-chat", "chat-")
         assert whole.output_tokens is not None
+        assert whole.model_reported == "real-chat"
         assert (stream.outcome, stream.provider, stream.stream, stream.finish) == ("ok", "msg", True, "end")
         assert (failed.outcome, failed.status, failed.error_kind) == ("error", 400, "bad_request")
         assert (refused.refused, refused.attempts, refused.output_tokens) == ("quota", 0, None)
@@ -108,6 +109,7 @@ async def test_what_nobody_told_is_used_after_a_start_as_before(kind: str, tmp_p
         async with gateway(port, more=more) as running:
             # A stream of the client's own protocol passes as it is, so nobody asks for its usage.
             assert await ask(running, stream=True) == 200
+            assert [one.model_reported for one in await rows(running)] == ["real-chat"]
             (row,) = await rows(running)
             before = used(running)
         async with gateway(port, more=more) as running:

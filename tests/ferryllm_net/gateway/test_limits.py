@@ -101,6 +101,7 @@ async def test_each_key_has_its_own_limit() -> None:
 async def test_without_limits_an_answer_says_nothing_of_any() -> None:
     async with limited("") as w:
         assert [name for name in await good(w) if "ratelimit" in name] == []
+        assert b"\nferryllm_estimated_prompt_tokens_total" not in (await w.app.metrics.scrape())[0], "nobody counts"
 
 
 async def test_tokens_are_charged_as_estimated_and_corrected_at_the_end() -> None:
@@ -110,6 +111,8 @@ async def test_tokens_are_charged_as_estimated_and_corrected_at_the_end() -> Non
         left = int(fields["x-ratelimit-remaining-tokens"])
         usage = json.loads(WHOLE["openai"])["usage"]["total_tokens"]
         assert left >= 1000 - 100 - usage
+        text, _ = await w.app.metrics.scrape()
+        assert sum(line.startswith(b"ferryllm_estimated_prompt_tokens_total ") for line in text.splitlines()) == 1
         near = await w.begin("/v1/chat/completions", {**ask(stream=False), "max_tokens": 5000})
         assert (await answer(near))[0] == 413, "it would never get through"
 

@@ -36,7 +36,7 @@ from .worlds import is_over
 
 GENERATIONS = 6
 LAPTOP, GUEST = "fk-laptop-0123456789", "fk-guest-0123456789"
-PLACES, QUEUE, WAIT_SECS = 4, 3, 2.0
+PLACES, QUEUE, WAIT_SECS = 2, 1, 2.0
 DEADLINE_SECS = 1.0
 MARGIN_SECS = 0.5
 """For sweeps and wires."""
@@ -190,8 +190,8 @@ class Changes:
             assert key == LAPTOP
             self.ends["quota"] += 1
         else:
-            unwritten = b"ledger_unavailable" in data or not whole
-            assert unwritten and self.refuses and not well, f"a request is lost: {data[:300]!r}"
+            unwritten = (b"ledger_unavailable" in data or not whole) and self.refuses and not well
+            assert unwritten, f"a request is lost: {data[:300]!r}"
             self.ends["unwritten"] += 1
 
     def _generations(self, id_: str) -> list[int]:
@@ -227,7 +227,9 @@ class Changes:
         assert key is not None
         told = (body["model"], host, key[1].decode())
         number = int(told[0].partition("-")[2])
-        assert told == (f"real-{number}", f"p{number}.test", f"pk-{number}-0123456789"), f"of two configurations: {told}"
+        assert told == (f"real-{number}", f"p{number}.test", f"pk-{number}-0123456789"), (
+            f"of two configurations: {told}"
+        )
         assert number in self._generations(id_), "a request does not keep the configuration it began with"
         self.reached[id_] += 1
         self.at_work.add(id_)

@@ -1,4 +1,4 @@
-"""A database in memory on the virtual clock that stalls, goes away and comes back, behind the real PostgreSQL ledger."""
+"""A database in memory on the virtual clock that stalls, goes away and comes back, behind PostgreSQL's ledger."""
 
 from __future__ import annotations
 

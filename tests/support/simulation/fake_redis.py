@@ -27,7 +27,8 @@ NETWORK_SECS = 0.001
 
 
 class FakeRedis:
-    """One server. ``mode`` is ``well``, ``slow``, ``hung``, ``refusing`` or ``away``."""
+    """One server. ``mode`` is ``well``, ``slow``, ``hung``, ``refusing``, ``away``, or ``torn``: then many a connection
+    breaks between a command and its answer."""
 
     def __init__(self, rng: random.Random, clock: Callable[[], float]) -> None:
         self.rng = rng
@@ -70,7 +71,7 @@ class FakeRedis:
         for leases in self.leases.values():
             self.forgotten.update(leases)
         for kept in (self.leases, self.accounts, self.since, self.records):
-            kept.clear()  # type: ignore[attr-defined]  # dicts, all of them
+            kept.clear()
         self.marks.clear()
         self._scripts.clear()
 
@@ -80,7 +81,10 @@ class FakeRedis:
             await self._changed.wait()
         if self.mode == "slow":
             await anyio.sleep(self.rng.choice((0.01, 0.04, 0.06, 0.2, 3.0)))
-        return self._do(name, arguments)
+        found = self._do(name, arguments)
+        if self.mode == "torn" and self.rng.random() < 0.3:
+            raise Lost("the connection broke")
+        return found
 
     def cut(self, name: bytes, arguments: tuple[Any, ...]) -> None:
         """The connection broke behind the command: it may have got here."""
@@ -233,6 +237,9 @@ class Connection:
             await anyio.sleep(NETWORK_SECS)
             try:
                 sent.answer = await self._server.run(sent.name, sent.arguments)
+            except Lost as exc:
+                sent.fault = exc
+                self.invalidate("torn")
             except ResponseError as exc:
                 sent.fault = exc
             self._queue.pop(0)

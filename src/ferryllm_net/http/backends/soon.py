@@ -1,4 +1,4 @@
-"""How another thread calls a function in the running loop: anyio's way waits for its result, and costs a thread's turn."""
+"""How another thread calls a function in the running loop: anyio's way waits for its result, at a thread's turn."""
 
 from __future__ import annotations
 

@@ -168,6 +168,7 @@ class Scanner:
             self.kept_id = named.id
 
     def _learn(self, response: WireResponse, raw: bytes) -> None:
+        self.model = response.model or None
         if response.usage is not None:
             self.usage = decode_usage(response.usage)
         if response.status in ("failed", "cancelled") or not wire.is_null(response.error):
@@ -190,7 +191,6 @@ class Scanner:
             if response.output is None and response.status is None:
                 self.error = read_error(body)
             self.complete = True
-            self.model = response.model or None
             self._identify(body)
             self._learn(response, body)
             for name, value in self._splices.items():

@@ -133,3 +133,17 @@ def test_an_answer_says_what_it_goes_on_from_though_its_provider_does_not_know(n
     out = scanner.receive_data(data) + scanner.receive_eof()
     shown = b"up" if name is None else b"shown"
     assert out == data.replace(b"null", b'"resp_1"').replace(b'"up"', b'"%b"' % shown)
+
+
+def test_a_name_of_the_model_that_comes_with_the_end_is_known() -> None:
+    data = (
+        b'event: response.created\ndata: {"type":"response.created","response":{"id":"r"}}\n\n'
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r","model":"late"}}\n\n'
+    )
+    for model in (None, "mine"):
+        for at in range(len(data)):
+            scanner = DIALECT.scanner(stream=True, model=model)
+            scanner.receive_data(data[:at])
+            scanner.receive_data(data[at:])
+            scanner.receive_eof()
+            assert scanner.model == "late"
