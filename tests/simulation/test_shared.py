@@ -229,7 +229,7 @@ SABOTAGE: dict[str, tuple[Kind, type, str, Any, str]] = {
 
 
 def run_some(kind: Kind) -> None:
-    for number in range(WORLDS):
+    for number in range(5 * WORLDS):
         run_one(kind, "asyncio", number)
 
 

@@ -45,7 +45,7 @@ class FakeRedis:
         """Ids whose leases were not renewed in time."""
         self.opened: list[float] = []
         """When quotas were begun with a ledger's number."""
-        self.connections: set[Connection] = set()
+        self.connections: list[Connection] = []
         self._scripts: set[str] = set()
         self._backlog: list[tuple[bytes, tuple[Any, ...]]] = []
         self._changed = anyio.Event()
@@ -214,14 +214,14 @@ class Connection:
         if self._server.mode == "away":
             raise OSError(errno.ECONNREFUSED, "refused")
         self.usable = True
-        self._server.connections.add(self)
+        self._server.connections.append(self)
         task_status.started()
         try:
             with self._scope:
                 await self._serve()
         finally:
             self.usable = False
-            self._server.connections.discard(self)
+            self._server.connections.remove(self)
             for sent in self._queue:
                 self._server.cut(sent.name, sent.arguments)
                 sent.fault = Lost("the connection broke")
