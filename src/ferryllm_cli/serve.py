@@ -110,6 +110,10 @@ def _worker() -> Worker | None:
     return Worker.from_environment(os.environ)
 
 
+def _unheard(number: int, frame: object) -> None:
+    """A signal that nobody listens to yet."""
+
+
 def _run(configuration: Configuration, settings: Settings, worker: Worker | None, quiet: bool) -> int:
     import anyio
 
@@ -120,9 +124,10 @@ def _run(configuration: Configuration, settings: Settings, worker: Worker | None
 
     secrets = secrets_in(settings)
     log = Log.from_settings(settings.logging, sys.stderr, os.environ, now=time.time, secrets=secrets)
-    if hasattr(signal, "SIGHUP"):
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         # Until somebody listens to it. It would end a gateway that is starting, which reads everything anyway.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # A worker's parent listens for it. Ignored by whoever started us, as by nohup, it stays ignored.
+        signal.signal(signal.SIGHUP, _unheard if worker is None else signal.SIG_IGN)
     backend, options = settings.server.backend, {}
     if backend == "uvloop":
         if not _has_uvloop():
