@@ -287,7 +287,7 @@ class Exchange(Asking):
 
     def _on_client_fault(self, event: Input, now: float) -> list[Action]:
         assert type(event) is ClientFault
-        return self._refuse(unread(event.status, event.message), now)
+        return self._refuse(unread(event.status, event.message, event.code), now)
 
     def _on_client_lost(self, event: Input, now: float) -> list[Action]:
         actions: list[Action] = [Abort()] if self.state in _ALIVE and not (self._past and self._past.over) else []

@@ -28,10 +28,12 @@ class ClientBody(msgspec.Struct, frozen=True):
 
 
 class ClientFault(msgspec.Struct, frozen=True):
-    """The client's body could not be read: too large, broken compression, too slow, half."""
+    """The client's body could not be read: too large, broken compression, too slow, half. Or nobody is to be asked."""
 
     status: int
     message: str
+    code: str | None = None
+    """For programs."""
 
 
 class ClientLost(msgspec.Struct, frozen=True):

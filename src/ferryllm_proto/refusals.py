@@ -43,12 +43,13 @@ _FAULTS = {
     408: ir.ErrorKind.TIMEOUT,
     413: ir.ErrorKind.TOO_LARGE,
     415: ir.ErrorKind.MEDIA_TYPE,
+    503: ir.ErrorKind.OVERLOADED,
 }
 
 
-def unread(status: int, message: str) -> ir.Error:
+def unread(status: int, message: str, code: str | None = None) -> ir.Error:
     """A body that could not be read, for the reason the server gives."""
-    return ir.Error(_FAULTS.get(status, ir.ErrorKind.BAD_REQUEST), message, status=status)
+    return ir.Error(_FAULTS.get(status, ir.ErrorKind.BAD_REQUEST), message, status=status, code=code)
 
 
 def lost(provider: str, event: UpstreamLost, *, answering: bool) -> ir.Error:

@@ -65,6 +65,7 @@ from ferryllm_proto.inputs import (
 )
 from ferryllm_proto.stages import State
 
+from .recording import NO_LEDGER, UNWRITTEN
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class Interpreter:
                 body = self._request.whole(self._reading.limit)
                 if body is not None:
                     self._reading = None
-                    actions = self._tell(ClientBody(body))
+                    actions = self._tell(self._read_whole(body))
                     continue
             if self._deaf_since is not None:
                 # How long the client takes to read is not the provider's silence.
@@ -313,7 +314,11 @@ class Interpreter:
             body = await slowly(self, lambda: self._request.read(action.limit))
         except RequestError as exc:
             return self._tell(ClientFault(exc.status, exc.message))
-        return self._tell(ClientBody(body))
+        return self._tell(self._read_whole(body))
+
+    def _read_whole(self, body: bytes) -> Input:
+        """The client's body is there; where its answer could not be written down, nobody is asked for one."""
+        return ClientFault(503, NO_LEDGER, UNWRITTEN) if self._app.recording.closed else ClientBody(body)
 
     async def _open(self, action: Open) -> Sequence[Action]:
         self._opening = self._pause = None

@@ -36,7 +36,7 @@ class Recording:
         """The exchange is over. ``written``: the ledger knows of it. ``peer`` is the client's address."""
         app = self._app
         app.metrics.observe(record)
-        if app.ledger is not None and not written:
+        if app.ledger is not None and not written and not _turned_away(record):
             from ferryllm_net.ledger.row import row_of
 
             app.ledger.post(row_of(record))
@@ -96,6 +96,12 @@ class Recording:
             log.notes(plain, request_id)
         return end
 
+    @property
+    def closed(self) -> bool:
+        """Whether no provider is to be asked: no answer may go without its row, and rows can not be written now."""
+        ledger = self._app.ledger
+        return self.refuses and ledger is not None and ledger.failing
+
     async def write(self, record: Record) -> bool:
         """Give ``record`` to the ledger and wait until it has it; whether the answer may end."""
         from ferryllm_net.ledger.ledger import LedgerError
@@ -103,6 +109,8 @@ class Recording:
 
         ledger = self._app.ledger
         assert ledger is not None
+        if _turned_away(record):
+            return True
         try:
             with anyio.fail_after(self.deadline):
                 await ledger.put(row_of(record))
@@ -117,9 +125,7 @@ class Recording:
 
     def refused(self, record: Record, actions: Sequence[Action], *, begun: bool) -> Sequence[Action]:
         """``actions``, an exchange's last ones, when its answer may not end. ``begun``: the client has some of it."""
-        error = ir.Error(
-            ir.ErrorKind.SERVER, "the gateway can not write its ledger, and answers nobody without", code=UNWRITTEN
-        )
+        error = ir.Error(ir.ErrorKind.SERVER, NO_LEDGER, code=UNWRITTEN)
         kept = [action for action in actions[:-1] if type(action) not in (SendHead, SendBody, Finish, Cut)]
         record = msgspec.structs.replace(record, outcome=Outcome.ERROR, error=error)
         if begun:
@@ -129,4 +135,10 @@ class Recording:
         return [*answer, *kept, msgspec.structs.replace(record, status=head.status)]
 
 
+def _turned_away(record: Record) -> bool:
+    """Whether it asked nobody because rows can not be written: then it takes no place from those that wait."""
+    return not record.attempts and record.error is not None and record.error.code == UNWRITTEN
+
+
 UNWRITTEN = "ledger_unavailable"
+NO_LEDGER = "the gateway can not write its ledger, and answers nobody without"

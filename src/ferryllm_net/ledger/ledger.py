@@ -133,6 +133,10 @@ class Ledger(Protocol):
     def lost(self) -> int:
         """Rows given up since the start."""
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to write failed: rows wait until one succeeds."""
+
     async def used(self, owner: str, unit: Unit, since: float) -> int:
         """What ``owner`` (``key/ID``, ``project/NAME``, as quotas call them) has used since then, see `Used`. From 0 on
         also what forgotten rows have used."""

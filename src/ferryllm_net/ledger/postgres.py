@@ -78,6 +78,11 @@ class PostgresLedger:
         """See `Ledger`."""
         return self._groups.lost
 
+    @property
+    def failing(self) -> bool:
+        """See `Ledger`."""
+        return self._groups.failing is not None
+
     def _wake(self) -> None:
         self._woken.set()
 

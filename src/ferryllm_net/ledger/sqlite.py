@@ -124,6 +124,11 @@ class SqliteLedger:
         """See `Ledger`."""
         return self._groups.lost
 
+    @property
+    def failing(self) -> bool:
+        """See `Ledger`."""
+        return self._groups.failing is not None
+
     def _wake(self) -> None:
         self._wakes.put(None)
 

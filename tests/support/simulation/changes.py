@@ -25,6 +25,7 @@ from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.config.ledger_settings import LedgerSettings
 from ferryllm_net.gateway import App, building
 from ferryllm_net.gateway.parts import Parts
+from ferryllm_net.gateway.recording import UNWRITTEN
 from ferryllm_net.http import Limits, Origin, Pool, Request, Server, Transport, TransportError
 from ferryllm_net.telemetry import Log
 from ferryllm_proto.actions import Record
@@ -272,7 +273,10 @@ class Changes:
         assert max(known.values(), default=0) <= 1, "a request with two records"
         assert max(ids.values(), default=0) <= 1, "a row was written twice"
         assert set(ids) <= set(known), "rows of nobody"
-        missing, lost = len(known) - len(ids), self.ledger.lost
+        # Who is turned away because rows can not be written leaves none.
+        away = sum(not one.attempts and one.error is not None and one.error.code == UNWRITTEN for one in self.records)
+        assert self.refuses or not away
+        missing, lost = len(known) - len(ids) - away, self.ledger.lost
         # A row that was given up may have been written by a commit that nobody heard of.
         assert missing <= lost <= missing + self.database.unheard, f"{missing} rows are missing, {lost} were given up"
         assert self.ledger.lost == 0 or self.most < 100, "a row was given up while there was room"
