@@ -184,7 +184,9 @@ class Changes:
             assert any(number % 2 for number in self._generations(id_)), "a key is gone before its time"
             self.ends["key"] += 1
         elif b"concurrency_limit_exceeded" in data:
-            assert secs >= WAIT_SECS - MARGIN_SECS or len(self.app.running) >= PLACES, "turned away for nothing"
+            # Who was let wait had found it full, and made room for a key with fewer requests or waited too long; what
+            # the door owes to those in its queue is judged in `doors`.
+            assert secs > 0.0 or len(self.app.running) >= PLACES, "turned away for nothing"
             self.ends["busy"] += 1
         elif status in (402, 429):
             assert b"quota" in data, f"an answer that nobody expects: {data!r}"
