@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -18,11 +19,27 @@ from collections.abc import Iterator, Mapping
 WAIT_SECS = 60.0
 
 
+_PORTS = 2000
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_FIRST = 12_000 + _WORKER * _PORTS
+# Where another run of the same tests on this machine begins is another place, most likely.
+_candidates = itertools.cycle(range(_FIRST, _FIRST + _PORTS))
+for _ in range(os.getpid() % _PORTS):
+    next(_candidates)
+
+
 def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that nobody has, for a program that is told its port.
+
+    Below those that systems give to outgoing connections, and each test process from a part of its own: between this
+    look and the program's start nobody else takes it. A port is given twice only when all were given.
+    """
+    for _ in range(_PORTS):
+        port = next(_candidates)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"none of {_PORTS} ports is free")
 
 
 class Gateway:

@@ -7,8 +7,8 @@ import time
 import anyio
 import msgspec
 import pytest
-from ferryllm_net.admission.memory import MemoryDoor
 
+from ferryllm_net.admission.memory import MemoryDoor
 from ferryllm_net.redis.door import RedisAdmission, RedisDoor
 from ferryllm_net.redis.names import Names
 from ferryllm_proto.actions import Settle
