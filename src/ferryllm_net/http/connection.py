@@ -234,6 +234,7 @@ class Connection:
             self._events.popleft()
             self._body_done = True
         request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
+        request.shape = self._engine.shape
         responder = H1Responder(self, head.method)
         self._host.begin_exchange()
         try:

@@ -22,6 +22,7 @@ from ferryllm_proto.http1 import (
     RequestHead,
     ResponseHead,
     ServerMachine,
+    Shape,
 )
 
 from .limits import Limits
@@ -139,6 +140,11 @@ class ServerEngine(_Engine):
         if self._slow is None:
             return self._machine.answer(status, headers, body)
         return self.send(ResponseHead(status, headers)) + self.frame(body) + self.send(END)
+
+    @property
+    def shape(self) -> Shape | None:
+        """See `ServerMachine.shape`."""
+        return self._machine.shape if self._slow is None else None
 
     @property
     def expects_continue(self) -> bool:

@@ -21,6 +21,7 @@ from .events import (
     Sent,
 )
 from .reader import Inbound, Reader, RequestReader, ResponseReader
+from .repeats import Shape
 from .writer import Outbound, Writer
 
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
@@ -134,6 +135,11 @@ class ServerMachine(_Machine):
         super().__init__(self._requests)
         self._senders[ResponseHead] = self._send_response
         self._senders[InformationalHead] = self._send_informational
+
+    @property
+    def shape(self) -> Shape | None:
+        """What the head of the current request has in common with others of the connection; None where nobody knows."""
+        return self._requests.shape
 
     def _send_response(self, event: ResponseHead) -> bytes:
         self._expect_request(event)
