@@ -229,6 +229,14 @@ class Translator:
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """The provider's answer, all of it: `receive_response_head`, `receive_data` and `receive_eof` in one.
+
+        Returns all bytes for the client; `head` is decided and `state` DONE or FAILED.
+        """
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
+
     def commit(self) -> bytes:
         """Decide the head now although no content has come: the wait is over. Returns what was held."""
         if self.head is None and self.stream:
