@@ -186,6 +186,9 @@ class Dialect(abc.ABC):
     """The embeddings of this dialect; None: it has none."""
     model_in_body = True
     """Whether requests name their model in the body; else it is in the path."""
+    objects_are_whole = True
+    """Whether a provider's good answer that begins with an object, where no stream was asked for, is a whole one,
+    framed as the client reads it: then `is_whole` and `is_framed` need not be asked."""
     sse = True
     """Whether streams are Server-Sent Events, so that comments may stand between events."""
 

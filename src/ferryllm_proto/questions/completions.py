@@ -160,6 +160,11 @@ class Completions:
         out, self._out = self._out, b""
         return out + self._old(self._inner.receive_eof())
 
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
+
     def commit(self) -> bytes:
         """As `Translator.commit`."""
         return self._old(self._inner.commit())

@@ -140,6 +140,11 @@ class Forwarding:
         out, self._out = self._out, b""
         return out
 
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
+
     def fail(self, error: ir.Error) -> bytes:
         """As `Translator.fail`: half an answer can not be mended, only cut."""
         if self.state is State.RELAY:

@@ -151,6 +151,11 @@ class OneShot(abc.ABC):
         out, self._out, self._buffer = self._out, b"", []
         return out
 
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
+
     def fail(self, error: ir.Error) -> bytes:
         """As `Translator.fail`."""
         if self.state not in _OVER:
