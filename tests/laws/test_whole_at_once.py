@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, ir
-from ferryllm_proto.accumulate import play
 from ferryllm_proto.conversation import Conversation, converse
-from ferryllm_proto.dialect import Answer, Headers
+from ferryllm_proto.dialect import Headers
 from ferryllm_proto.entries import Entry, Operation
 from ferryllm_proto.errors import LocalProtocolError
 from ferryllm_proto.policy.route import RoutePolicies
@@ -23,7 +22,7 @@ from ferryllm_proto.responses.stateful import NO_MEMORY, Memory
 from ferryllm_proto.routing.table import Route
 from ferryllm_proto.snapshot import Provider
 from ferryllm_proto.translate import State
-from support import strategies
+from support import spoilt
 from support.answers import ASK
 
 NAMES = tuple(DIALECTS)
@@ -38,71 +37,6 @@ _TRANSFORMS = RoutePolicies(
         ),
     ),
 )
-
-HEADS: st.SearchStrategy[Headers] = st.lists(
-    st.sampled_from(
-        [
-            ("content-type", "application/json"),
-            ("Content-Type", "text/event-stream"),
-            ("content-type", "application/x-ndjson"),
-            ("X-Request-Id", "req_up"),
-            ("request-id", "req_other"),
-            ("retry-after", "3"),
-            ("x-ratelimit-remaining-tokens", "5"),
-            ("set-cookie", "a=b"),
-            ("x-ferryllm-loss", "theirs"),
-        ]
-    ),
-    max_size=4,
-).map(tuple)
-STATUSES = st.sampled_from([200] * 6 + [201, 204, 302, 400, 401, 404, 429, 500, 529])
-ODD_BODIES = st.sampled_from(
-    [
-        b"",
-        b" \r\n",
-        b"\xef\xbb\xbf",
-        b"{}",
-        b"{",
-        b"[]",
-        b"null",
-        b'{"error":{"message":"no","type":"server_error","code":500}}',
-        b'[{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}]',
-        b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}',
-        b'{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":null,"model":"m","id":"i"}',
-        b"<html><title>Bad Gateway</title></html>",
-        b"\x1f\x8b\x08\x00",
-        b"data: [DONE]\n\n",
-        b": ping\n\n",
-        b"upstream timed out",
-    ]
-)
-
-
-@st.composite
-def bodies(draw: st.DrawFn, backend: str) -> bytes:
-    """What a provider of ``backend`` may send: an answer, whole or streamed, perhaps spoilt, or none at all."""
-    if not draw(st.integers(0, 4)):
-        return draw(ODD_BODIES)
-    dialect, response = DIALECTS[backend], draw(strategies.responses())
-    if draw(st.booleans()) and not draw(st.booleans()):
-        encoder = dialect.stream_encoder(Answer(model="real", created=5, seed=3))
-        data = b"".join(map(encoder.send, play(response)))
-    else:
-        data = dialect.encode_response(response, Answer(model="real", created=5, seed=3))
-        if draw(st.booleans()):  # as Python's servers write it
-            data = stdjson.dumps(stdjson.loads(data)).encode()
-    spoil = draw(st.sampled_from([""] * 6 + ["before", "behind", "cut", "byte", "bom", "twice", "array"]))
-    cut = draw(st.integers(0, len(data) - 1))
-    return {
-        "": data,
-        "before": b" \r\n" + data,
-        "behind": data + draw(st.sampled_from([b"\n", b" \t", b"x", b"\x00", b"}"])),
-        "cut": data[:cut],
-        "byte": data[:cut] + b"\xff" + data[cut + 1 :],
-        "bom": b"\xef\xbb\xbf" + data,
-        "twice": data + b"\n" + data,
-        "array": b"[" + data + b"]",
-    }[spoil]
 
 
 def seen(talk: Conversation, out: bytes) -> dict[str, Any]:
@@ -171,9 +105,9 @@ def test_an_answer_at_once_is_the_answer_in_steps(entry: str, backend: str, data
         fields["top_k"] = 5  # a loss, which stands in the head
     compare(
         lambda: asked(entry, backend, stream=stream, model=model, **fields),
-        data.draw(STATUSES),
-        data.draw(HEADS),
-        data.draw(bodies(backend)),
+        data.draw(spoilt.STATUSES),
+        data.draw(spoilt.HEADS),
+        data.draw(spoilt.bodies(backend)),
     )
 
 
@@ -195,9 +129,9 @@ def test_an_answer_that_somebody_keeps_is_the_same_at_once(backend: str, data: s
             memory=memory,
             policies=_TRANSFORMS if filtered else RoutePolicies(),
         ),
-        data.draw(STATUSES),
-        data.draw(HEADS),
-        data.draw(bodies(backend)),
+        data.draw(spoilt.STATUSES),
+        data.draw(spoilt.HEADS),
+        data.draw(spoilt.bodies(backend)),
     )
 
 
@@ -208,9 +142,9 @@ def test_an_answer_through_transforms_is_the_same_at_once(backend: str, data: st
     stream = data.draw(st.booleans())
     compare(
         lambda: asked("openai", backend, stream=stream, policies=_TRANSFORMS),
-        data.draw(STATUSES),
-        data.draw(HEADS),
-        data.draw(bodies(backend)),
+        data.draw(spoilt.STATUSES),
+        data.draw(spoilt.HEADS),
+        data.draw(spoilt.bodies(backend)),
     )
 
 
@@ -228,17 +162,17 @@ def test_an_answer_through_transforms_is_the_same_at_once(backend: str, data: st
 def test_other_questions_are_answered_the_same_at_once(operation: Operation, backend: str, data: st.DataObject) -> None:
     entry = "anthropic" if operation is Operation.COUNT_TOKENS else "openai"
     fields: dict[str, Any] = {Operation.EMBED: {"input": "x"}, Operation.COMPLETE: {"prompt": "x"}}.get(operation, {})
-    body = st.one_of(bodies(backend), st.sampled_from([b'{"input_tokens":5}', b'{"data":[],"model":"m"}']))
+    body = st.one_of(spoilt.bodies(backend), st.sampled_from([b'{"input_tokens":5}', b'{"data":[],"model":"m"}']))
     compare(
         lambda: asked(entry, backend, operation=operation, **fields),
-        data.draw(STATUSES),
-        data.draw(HEADS),
+        data.draw(spoilt.STATUSES),
+        data.draw(spoilt.HEADS),
         data.draw(body),
     )
 
 
 @FEWER
-@given(STATUSES, HEADS, bodies("openai"))
+@given(spoilt.STATUSES, spoilt.HEADS, spoilt.bodies("openai"))
 def test_what_is_handed_on_is_the_same_at_once(status: int, headers: Headers, data: bytes) -> None:
     def make() -> Conversation:
         talk = Forwarding(entry="openai", backend="openai", method="POST", target="/v1/audio/speech")
@@ -259,8 +193,8 @@ def test_a_long_answer_at_once_is_the_answer_in_steps(backend: str, size: int, m
     )
     data = DIALECTS[backend].encode_response(response)
     data += b" " * (size - len(data))
-    for spoilt in (data, data[:-250], b"x" + data):
-        compare(lambda: asked(backend, backend, model=model), 200, (), spoilt)
+    for odd in (data, data[:-250], b"x" + data):
+        compare(lambda: asked(backend, backend, model=model), 200, (), odd)
 
 
 def test_an_answer_at_once_belongs_behind_the_request() -> None:

@@ -47,6 +47,8 @@ class Metrics:
         self._tally = Tally(self._cells, keys=keys)
         self.observe: Callable[[Record], None] = self._tally.observe
         """Count a request that is over."""
+        self.way, self.served, self.lost = self._tally.way, self._tally.served, self._tally.lost
+        """The same in two steps, for requests that look alike; not where there are series for `keys`."""
         self._events: dict[tuple[str, ...], Cell] = {}
         self._gauges: list[_Gauge] = []
 
