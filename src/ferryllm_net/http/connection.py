@@ -376,8 +376,11 @@ class Connection:
     def frame(self, data: bytes) -> bytes:
         return self._engine.frame(data)
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
-        return self._engine.answer(status, self.finish_head(headers), body)
+    def answer(self, status: int, headers: Headers, body: bytes) -> bytes | None:
+        host = self._host
+        if not self._body_done or self._fault is not None or host.draining:
+            return None
+        return self._engine.answer(status, headers, body, host.date)
 
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False
