@@ -25,7 +25,7 @@ _ASK = RequestHead("POST", "/", [("host", "a")])
 _POST = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 3\r\nAccept: */*\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 3\r\nX-Id: 1\r\n\r\n"
 _STREAM = b"HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n"
-_ANSWER = [("content-length", "0")]
+_ANSWER = [("x", "y")]
 
 
 def _served(*messages: bytes, limits: HeadLimits = LIMITS) -> ServerMachine:
@@ -33,7 +33,7 @@ def _served(*messages: bytes, limits: HeadLimits = LIMITS) -> ServerMachine:
     machine = ServerMachine(limits)
     for message in messages:
         assert type(machine.receive_data(message)[-1]) is type(END)
-        machine.answer(200, _ANSWER, b"")
+        assert machine.answer(200, _ANSWER, b"", "now")
         assert machine.turn() == []
     return machine
 
@@ -112,7 +112,7 @@ def test_requests_that_differ_in_their_length_alone_have_one_shape(digits: bytes
     shape = machine.shape
     assert isinstance(shape, Shape)
     shape.facts = "mine"
-    machine.answer(200, _ANSWER, b"")
+    assert machine.answer(200, _ANSWER, b"", "now")
     machine.turn()
     head = machine.receive_data(_other(_POST, digits))[0]
     assert isinstance(head, RequestHead)
@@ -125,7 +125,7 @@ def test_a_head_is_the_receiver_s_own() -> None:
     first = machine.receive_data(_POST + b"abc")
     assert isinstance(first[0], RequestHead)
     first[0].headers.clear()
-    machine.answer(200, _ANSWER, b"")
+    assert machine.answer(200, _ANSWER, b"", "now")
     machine.turn()
     assert machine.receive_data(_POST + b"abc") == ServerMachine(LIMITS).receive_data(_POST + b"abc")
 
@@ -144,11 +144,11 @@ def test_another_head_takes_the_shape_away(other: bytes) -> None:
     machine = _served(_POST + b"abc")
     machine.receive_data(_POST + b"abc")
     before = machine.shape
-    machine.answer(200, _ANSWER, b"")
+    assert machine.answer(200, _ANSWER, b"", "now")
     machine.turn()
     machine.receive_data(other + b"abc")
     assert machine.shape is not before
-    machine.answer(200, _ANSWER, b"")
+    assert machine.answer(200, _ANSWER, b"", "now")
     machine.turn()
     machine.receive_data(_POST + b"abc")
     assert machine.shape not in (None, before)
