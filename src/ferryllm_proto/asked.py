@@ -133,10 +133,17 @@ class Asked:
 
     # --- the request ---
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """The client's request, whole. Next: send what is returned, then `receive_response_head`.
 
-        ``path`` is what the client asked for, with its query; None is the dialect's usual path.
+        ``path`` is what the client asked for, with its query; None is the dialect's usual path. ``peeked`` is what
+        `Dialect.peek` has found in this very ``body``; None: nobody has looked.
         Returns None when the request is refused, or needs no provider: `head` is decided, `receive_eof` has the body.
         """
         if self.state is not _REQUEST:
@@ -147,7 +154,9 @@ class Asked:
                 self.model, self._held, self.state = own[0], [own[1]], _DONE
                 self._decide(200, [("content-type", "application/json")])
                 return None
-            self.prepared = prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
+            self.prepared = prepared = prepare(
+                self.entry, self._target, body, headers=headers, path=path, peeked=peeked
+            )
         except RemoteProtocolError as exc:
             self.losses.extend(refusal(exc))
             self._fail_before_head(exc.error)

@@ -134,6 +134,12 @@ class Scanner(Protocol):
     def receive_eof(self) -> bytes:
         """What was held; then `complete` is final."""
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """The bytes to pass on of an answer that is there at once: `receive_data` and `receive_eof` in one.
+
+        ``data`` has at most `ferryllm_proto.relay.MAX_WHOLE` bytes.
+        """
+
 
 class ToolRules(msgspec.Struct, frozen=True):
     """What a dialect's tools can be: `ferryllm_proto.tools` lowers a request's tools to it."""
@@ -146,6 +152,9 @@ class ToolRules(msgspec.Struct, frozen=True):
     id_prefix: str = "call_"
     max_id: int = 64
     id_pattern: str = r"[A-Za-z0-9_-]+"
+
+
+_JSON = (("content-type", "application/json"),)
 
 
 class _Peek(msgspec.Struct, frozen=True):
@@ -234,8 +243,8 @@ class Dialect(abc.ABC):
         """
         if model is not None:
             body = json.splice(body, ("model",), json.encode_str(model))
-        path_ = target or self.request_path
-        return UpstreamRequest("POST", path_, self.forwarded_query(path), self.forwarded(headers), body, stream)
+        query = self.forwarded_query(path) if self.query_names else ""
+        return UpstreamRequest("POST", target or self.request_path, query, self.forwarded(headers), body, stream)
 
     def forwarded_query(self, path: str | None) -> str:
         """The query for a provider of the same dialect out of the client's path: only what means something there.
@@ -249,6 +258,8 @@ class Dialect(abc.ABC):
 
     def forwarded(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         """Headers for a provider of the same dialect out of the client's."""
+        if not self.forwarded_headers and not self.fixed_headers:
+            return _JSON
         out = [("content-type", "application/json")]
         if wanted := self.forwarded_headers:
             out.extend([(lower, value) for name, value in headers if (lower := name.lower()) in wanted])

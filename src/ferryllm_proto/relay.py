@@ -7,6 +7,7 @@ put behind whole events when the provider is lost in the middle of one.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Sequence
 
 from . import ir, json
@@ -40,9 +41,10 @@ def client_headers(headers: Headers) -> list[tuple[str, str]]:
 
     The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
-    return [(shown, headers[at][1]) for at, shown in _places(tuple([name for name, _ in headers]))[1]]
+    return [(shown, headers[at][1]) for at, shown in _places(tuple(map(_name, headers)))[1]]
 
 
+_name = operator.itemgetter(0)
 _UPSTREAM_ID = "x-upstream-request-id"
 
 
@@ -83,7 +85,7 @@ def answer_headers(
 
 def passed_headers(upstream: Headers, default: str, losses: Sequence[Loss]) -> tuple[tuple[str, str], ...]:
     """The same for an answer that passes through: its type is what the provider says, or else ``default``."""
-    kind, shown = _places(tuple([name for name, _ in upstream]))
+    kind, shown = _places(tuple(map(_name, upstream)))
     own = ("content-type", default) if kind is None else upstream[kind]
     if not shown and not losses:
         return (own,)

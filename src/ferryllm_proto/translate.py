@@ -215,9 +215,9 @@ class Translator(Asked):
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
-        quiet = self.prepared is not None and self.prepared.quiet
-        scanner = self.backend.quiet_scanner if quiet else self.backend.scanner
-        return scanner(stream=self.stream, model=name)
+        if self.stream and self.prepared is not None and self.prepared.quiet:
+            return self.backend.quiet_scanner(stream=True, model=name)
+        return self.backend.scanner(stream=self.stream, model=name)
 
     def _shown_name(self) -> str | None:
         """The name to show in the place of the provider's; None leaves that."""
@@ -343,7 +343,7 @@ class Translator(Asked):
         if len(data) > MAX_WHOLE:
             return None
         scanner = self._scanner(self._shown_name())
-        out = scanner.receive_data(data) + scanner.receive_eof()
+        out = scanner.receive_whole(data)
         if scanner.error is not None or not scanner.complete or not (out.endswith(b"}") or out.rstrip().endswith(b"}")):
             return None
         losses = self.losses

@@ -127,10 +127,16 @@ class Completions:
     def complete(self) -> bool:
         return self._inner.complete
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`."""
         if self._native:
-            upstream = self._inner.receive_request(body, headers, path)
+            upstream = self._inner.receive_request(body, headers, path, peeked)
             return None if upstream is None else msgspec.structs.replace(upstream, path=PATH)
         try:
             json.check_utf8(body)

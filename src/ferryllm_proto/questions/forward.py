@@ -83,7 +83,13 @@ class Forwarding:
         """As `Translator.complete`."""
         return self.state is State.DONE
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`."""
         if self.state is not State.REQUEST:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")

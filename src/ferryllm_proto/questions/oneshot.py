@@ -104,14 +104,20 @@ class OneShot(abc.ABC):
 
     # --- the shape of a Translator ---
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`; None also when the answer is ready without a provider."""
         if self.state is not State.REQUEST:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
         self._body, self._headers, self._path = body, headers, path
         try:
             json.check_utf8(body)
-            self.model, _ = self.entry.peek(body, path)
+            self.model, _ = self.entry.peek(body, path) if peeked is None else peeked
             json.once(body, "model")
             upstream = self._ask()
         except RemoteProtocolError as exc:

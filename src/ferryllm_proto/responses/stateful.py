@@ -205,9 +205,15 @@ class KeptTranslator(Translator):
         self.keep = memory.keep
         self.losses.extend(_losses(memory, self._known))
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`, with a body from `prepare`."""
-        upstream = super().receive_request(body, headers, path)
+        upstream = super().receive_request(body, headers, path, peeked)
         if upstream is not None:  # else it was done with the refusal
             self._place_losses()
         return upstream
