@@ -71,8 +71,7 @@ async def test_what_a_cancelled_pump_has_left_is_said_before_the_last_words(monk
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        run = w.interpreter
-        done = just_as_a_pump_ends(monkeypatch, run._stop)
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
         # The end of a block is no plain relay: it is left to the exchange.
         await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, end=False))
         _, _, body = await answer(near)
@@ -86,8 +85,7 @@ async def test_a_whole_answer_is_whole_though_the_server_stops_in_that_moment(mo
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        run = w.interpreter
-        done = just_as_a_pump_ends(monkeypatch, run._stop)
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
         await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, DONE))
         _, _, body = await answer(near)
         assert done == [True]
