@@ -43,7 +43,7 @@ _ODD = ("expect", "x-request-id", "te", "content-encoding")
 class Way:
     """Where the usual request for one model goes."""
 
-    __slots__ = ("facts", "notes", "plan", "provider", "route", "stream")
+    __slots__ = ("facts", "notes", "patience", "plan", "provider", "route", "stream")
 
     def __init__(self, plan: Plan, route: Route, provider: Provider, stream: bool, notes: tuple[Note, ...]) -> None:
         self.plan = plan
@@ -54,6 +54,9 @@ class Way:
         """Whether the client asks for a stream."""
         self.notes = notes
         """What an exchange notes up to its `Open`; none where nobody reads them."""
+        secs, total = provider.first_byte_secs if stream else provider.request_secs, provider.total_secs
+        self.patience = secs if total is None else min(secs, total)
+        """How long the provider may take to begin, in seconds."""
         self.facts: object | None = None
         """For whoever runs the request: what it makes of the way once."""
 
@@ -212,14 +215,6 @@ class Opened:
         self.created = created
         self.seed = seed
         self.id = id
-
-    @property
-    def deadline(self) -> float:
-        """When the provider has had its time to begin, on the exchange's clock."""
-        provider, now = self.way.provider, self.now
-        at = now + (provider.first_byte_secs if self.request.stream else provider.request_secs)
-        total = provider.total_secs
-        return at if total is None or at <= now + total else now + total
 
     def finish(self, status: int, headers: Headers, data: bytes) -> bytes | None:
         """A provider's answer, whole: the whole body of the client's answer, whose head is `head`. None is: not a good

@@ -107,7 +107,7 @@ def test_it_begins_as_an_exchange_does(entry: str, backend: str, stream: bool) -
         assert actions[0] == ReadBody(one.body_limit)
         assert actions[1:] == [*opened.way.notes, Open("up", opened.request, 1)]
         assert slots(opened.exchange(calm_after_one(), None, lambda: 0.5)) == slots(exchange)
-        assert opened.deadline == exchange.next_deadline()
+        assert opened.now + opened.way.patience == exchange.next_deadline()
 
 
 def calm_after_one() -> Routing:

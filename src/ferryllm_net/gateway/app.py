@@ -311,19 +311,22 @@ class Ids:
     """New request ids and seeds: 96 random bits each, fetched for many at once because the system's call costs more."""
 
     def __init__(self) -> None:
-        self._digits = ""
-        self._next = 0
+        self._ids: list[str] = []
+        self._seeds: list[int] = []
 
     def take(self) -> str:
         """The id of a request."""
-        return "req_" + self._fresh()
+        if not self._ids:
+            self._ids = ["req_" + fresh for fresh in _fresh()]
+        return self._ids.pop()
 
     def seed(self) -> int:
         """What the ids of one answer derive from; nothing of it is in its request's id."""
-        return int(self._fresh(), 16)
+        if not self._seeds:
+            self._seeds = [int(fresh, 16) for fresh in _fresh()]
+        return self._seeds.pop()
 
-    def _fresh(self) -> str:
-        if self._next >= len(self._digits):
-            self._digits, self._next = secrets.token_hex(12 * 128), 0
-        self._next += 24
-        return self._digits[self._next - 24 : self._next]
+
+def _fresh() -> list[str]:
+    digits = secrets.token_hex(12 * 64)
+    return [digits[at : at + 24] for at in range(0, len(digits), 24)]

@@ -116,7 +116,7 @@ class UsualRun:
         self._opened = opened
         self._way = way
         self._user_agent = user_agent
-        self._deadline = opened.deadline
+        self._deadline = opened.now + opened.way.patience
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
