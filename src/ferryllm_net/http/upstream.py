@@ -11,7 +11,7 @@ from typing import Protocol
 
 import anyio
 
-from .engine import END, Body, EndOfMessage, Event, Fault, Headers, InformationalHead, ResponseHead
+from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, ResponseHead
 from .faults import Clock, UpstreamError, UpstreamFault
 from .h1_engine import ClientEngine
 from .limits import Limits, Timeouts
@@ -238,6 +238,11 @@ class UpstreamConnection:
                     raise refused or self._closed(f"{when}: {exc}") from exc
                 if data:
                     self.answered = True
+                    whole = self._engine.receive_whole(data)
+                    if whole is not None:
+                        head, self._rest = whole
+                        self._ended = True
+                        return head  # type: ignore[return-value]  # of an answer
                     events = self._engine.receive_data(data)
                 else:
                     self._eof = True
@@ -245,17 +250,14 @@ class UpstreamConnection:
                     if not events or not self.answered:
                         raise refused or self._closed("before any byte of its answer")
                 while events:
-                    head = events.pop(0)
-                    if type(head) is ResponseHead:
-                        if len(events) == 2 and events[1] is END:
-                            # All of a small answer in one read: what stands before the end is its body.
-                            self._rest, self._ended = events[0].data, True  # type: ignore[union-attr]
-                        elif events:
+                    event = events.pop(0)
+                    if type(event) is ResponseHead:
+                        if events:
                             self._rest = self._bytes_of(events)
-                        return head
-                    if type(head) is Fault:
-                        raise self._fault_error(head)
-                    assert type(head) is InformationalHead
+                        return event
+                    if type(event) is Fault:
+                        raise self._fault_error(event)
+                    assert type(event) is InformationalHead
         finally:
             clock.waiting = False
 
