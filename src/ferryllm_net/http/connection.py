@@ -195,10 +195,20 @@ class Connection:
                 return None
             if not data:
                 return None
+            whole = engine.receive_whole(data)
+            if whole is not None:
+                self.deadline = math.inf
+                self._body_read, self._body_done = False, True
+                head, self._whole = whole
+                return head  # type: ignore[return-value]  # of a request
             events = engine.receive_data(data)
             if not events and self.phase is _IDLE:
                 self._begin_head(latest)
         self.deadline = math.inf
+        return await self._begin(events)
+
+    async def _begin(self, events: list[Event]) -> RequestHead | None:
+        """The head among ``events``; the others are kept for the handler."""
         head = events[0]
         if type(head) is not RequestHead:
             if type(head) is Fault:

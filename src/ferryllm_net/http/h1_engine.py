@@ -47,6 +47,9 @@ class _Engine(abc.ABC):
         """The connection is still in the fast gear."""
         machine.judge_by(self._judge)
         # No NotMine is among the events, since `_judge` takes its place.
+        self.receive_whole = machine.receive_whole
+        """`receive_data` of a message like the one before, without events: its head and its body; None, and nothing was
+        consumed, where `receive_data` is needed."""
         self.receive_data: Callable[[bytes], list[Event]] = machine.receive_data  # type: ignore[assignment]
         self.turn: Callable[[], list[Event] | None] = machine.turn  # type: ignore[assignment]
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
@@ -89,13 +92,17 @@ class _Engine(abc.ABC):
         self._slow = slow = self._make_slow()
         self.common = False
         slow.take_over(before, self._machine.retire())
-        self.receive_data, self.turn = slow.receive_data, slow.turn
+        self.receive_whole, self.receive_data, self.turn = _never_whole, slow.receive_data, slow.turn
         self.frame, self.receive_body = slow.frame, slow.receive_body
         return slow
 
     @abc.abstractmethod
     def _make_slow(self) -> h11_engine.BaseEngine:
         """The engine for what the machine leaves."""
+
+
+def _never_whole(data: bytes) -> None:
+    """`receive_whole` in the other gear."""
 
 
 def _no_answer(status: int, headers: Headers, body: bytes, date: str) -> None:

@@ -32,7 +32,7 @@ _OUT_DONE = Outbound.DONE
 
 
 class _Machine:
-    """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves:
+    """Common to both sides. `receive_data`, `receive_whole`, `receive_body` and `frame` are those of the directions:
     `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
 
     def __init__(self, reader: Reader) -> None:
@@ -40,6 +40,7 @@ class _Machine:
         self._writer = Writer()
         # Both directions' own, because each call less counts.
         self.receive_data = reader.receive_data
+        self.receive_whole = reader.receive_whole
         self.receive_body = reader.receive_body
         self.frame = self._writer.frame
         # The event of each entry is of its type.

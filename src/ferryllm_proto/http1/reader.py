@@ -139,6 +139,33 @@ class Reader(abc.ABC):
             return None
         return self._chunks(data, None)
 
+    def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
+        """The common case: ``data`` is one message of known length, all of it, and its head that of the one before.
+
+        Returns head and body. None: nothing was consumed, give the same bytes to `receive_data`.
+        """
+        known = self._repeat
+        if (
+            known is None
+            or self.state is not _HEAD
+            or known.method != self.method
+            or self._buffer
+            or known.place < 0
+            or not data.startswith(known.before)
+        ):
+            return None
+        start = known.size
+        stop = data.find(b"\r", start, start + MOST_DIGITS + 1)
+        digits = data[start:stop]
+        if stop < 0 or not (digits.isdigit() and data.startswith(known.behind, stop)):
+            return None
+        start = stop + known.rest
+        if int(digits) != len(data) - start:
+            return None
+        self._tries = 0
+        self.state = _DONE
+        return known.head(digits), data[start:]
+
     def receive_data(self, data: bytes) -> list[Event | NotMine]:
         """Take bytes of the peer; those behind the end of the message are held. Never raises for them."""
         if not data:
@@ -226,22 +253,11 @@ class Reader(abc.ABC):
 
     def _receive_head(self, data: bytes, end: int) -> list[Event | NotMine]:
         start = end + 4
-        head: RequestHead | ResponseHead | None = None
-        length = 0
         known = self._repeat
-        if known is not None and known.method == self.method and data.startswith(known.before):
-            stop = start - known.rest
-            if known.place < 0:
-                if stop == known.size:
-                    head, length = known.make(known.headers.copy()), known.length
-            elif 0 < stop - known.size <= MOST_DIGITS and data.startswith(known.behind, stop):
-                digits = data[known.size : stop]
-                if digits.isdigit():
-                    headers = known.headers.copy()
-                    headers[known.place] = ("content-length", digits.decode("ascii"))
-                    head, length = known.make(headers), int(digits)
-        if head is not None:
+        again = known.again(data, start) if known is not None and known.method == self.method else None
+        if again is not None:
             self._tries = 0
+            head, length = again
         else:
             found = self._read(data[:end].decode("latin-1")) if start <= self._limits.head_bytes else None
             if found is None:
