@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from .actions import Note
 from .answering import with_ids
-from .conversation import Conversation, converse, peek
+from .conversation import Conversation, converse
 from .dialect import Headers, UpstreamRequest
+from .dialects import DIALECTS
 from .entries import Entry, Operation, find
 from .errors import RemoteProtocolError
 from .exchange import Exchange, resumed
@@ -31,7 +32,9 @@ from .snapshot import Gateway, Provider
 from .translate import State
 
 MAX_WAYS = 256
-"""Models by entries whose ways are remembered: a gateway in use has a few dozen."""
+"""Models of one entry whose ways are remembered: a gateway in use has a few dozen."""
+MAX_HINTS = 64
+"""Entries by hints, which are names of providers; a hint that names none has no way."""
 
 _GENERATE = Operation.GENERATE
 _DONE = State.DONE
@@ -74,7 +77,8 @@ class Usual:
             or not gateway.routes.alone
         )
         """Nothing is usual: limits, rows, prices, pages and choices are looked at request by request."""
-        self._ways: dict[tuple[str, str | None, str, bool], Way | None] = {}
+        self._ways: dict[tuple[str, str | None], dict[tuple[str, bool], Way | None]] = {}
+        """By entry and hint, then by model and whether a stream is wanted."""
 
     def kind(self, method: str, target: str, headers: Headers, fields: dict[str, str]) -> Kind | None:
         """What follows from a head; None is: not usual, or to be turned away. ``fields`` are `by_name` of it."""
@@ -95,18 +99,20 @@ class Usual:
             return None
         return Kind(self, entry, who, hint_in(fields) if hints else None, method, target, headers)
 
-    def way(self, kind: Kind, model: str, stream: bool) -> Way | None:
-        """What follows from a model; None is: not usual."""
-        asked = kind.entry.dialect, kind.hint, model, stream
-        ways = self._ways
-        if asked not in ways:
-            way = self._find(kind, model, stream)
-            if len(model) > MAX_KEPT_NAME:
-                return way
+    def ways(self, entry: str, hint: str | None) -> dict[tuple[str, bool], Way | None]:
+        """What was found of models, to be filled by `find`; None: not usual."""
+        if len(self._ways) >= MAX_HINTS:
+            self._ways.clear()
+        return self._ways.setdefault((entry, hint), {})
+
+    def find(self, kind: Kind, model: str, stream: bool) -> Way | None:
+        """What follows from a model."""
+        ways, way = kind.ways, self._find(kind, model, stream)
+        if len(model) <= MAX_KEPT_NAME:
             if len(ways) >= MAX_WAYS:
                 ways.clear()
-            ways[asked] = way
-        return ways[asked]
+            ways[model, stream] = way
+        return way
 
     def _find(self, kind: Kind, model: str, stream: bool) -> Way | None:
         gateway = self.gateway
@@ -145,7 +151,7 @@ class Usual:
 class Kind:
     """What requests with one head have in common."""
 
-    __slots__ = ("entry", "headers", "hint", "key", "method", "target", "usual")
+    __slots__ = ("entry", "headers", "hint", "key", "method", "peek", "target", "usual", "ways")
 
     def __init__(
         self,
@@ -164,6 +170,8 @@ class Kind:
         self.method = method
         self.target = target
         self.headers = headers
+        self.peek = DIALECTS[entry.dialect].peek
+        self.ways = usual.ways(entry.dialect, hint)
 
     def open(self, body: bytes, routing: Routing, now: float, created: float, seed: int, id: str) -> Opened | None:  # noqa: A002
         """What an `Exchange` does from the head to its first `Open`, for a ``body`` within its limit; None is: let one
@@ -171,18 +179,18 @@ class Kind:
         if routing.bounds or routing.health.troubled:
             return None
         try:
-            model, stream = peek(self.entry, body, self.target)
+            peeked = self.peek(body, self.target)
         except RemoteProtocolError:
             return None
-        way = self.usual.way(self, model, stream)
-        if way is None:
+        way = self.ways.get(peeked)
+        if way is None and (peeked in self.ways or (way := self.usual.find(self, *peeked)) is None):
             return None
         talk = converse(self.entry, way.route, way.provider, self.method, created, seed, id)
-        request = talk.receive_request(body, self.headers, self.target)
+        request = talk.receive_request(body, self.headers, self.target, peeked)
         if request is None:
             return None
         routing.budget.request()
-        return Opened(self, way, talk, request, model, body, now, created, seed, id)
+        return Opened(self, way, talk, request, peeked[0], body, now, created, seed, id)
 
 
 class Opened:

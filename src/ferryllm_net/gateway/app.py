@@ -109,12 +109,12 @@ class App:
         """Answer one request."""
         body: bytes | None = None
         shape = request.shape
-        if shape is not None and not self.observers:
+        if shape is not None:
             known = shape.facts
             if type(known) is not Known or known.gateway is not self.gateway:
                 shape.facts = known = self._look(request)
-            if known.kind is not None:
-                body = request.whole(self.gateway.body_limit)
+            if known.kind is not None and not self.observers:
+                body = request.whole(known.gateway.body_limit)
                 run = None if body is None else begun(self, known, request, respond, body)
                 if run is not None:
                     rest = await run.run()
@@ -265,6 +265,7 @@ class App:
                     await anyio.sleep(SWEEP_SECS)
                 else:
                     # Nothing to look at: no timer, so that an idle gateway never wakes, and lines go out at once.
+                    self.metrics.fold()
                     self.log.flush()
                     self.log.held = False
                     self._quiet = anyio.Event()
@@ -274,6 +275,7 @@ class App:
                 for run in self.running:
                     run.wake(now)
                 self.door.sweep(now)
+                self.metrics.fold()
                 self.log.flush()
         finally:
             self.log.held = False

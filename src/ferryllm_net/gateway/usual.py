@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ferryllm_net.http import Interrupted, Interruptible, Request, Responder, UpstreamError, UpstreamResponse
-from ferryllm_net.telemetry.tally import Way as Cells
+from ferryllm_net.telemetry.tally import Way as Counts
 from ferryllm_net.telemetry.usual_lines import UsualLines
 from ferryllm_proto.inputs import DeadlinePassed, Input, Stopping, UpstreamData, UpstreamEnd, UpstreamHead
 from ferryllm_proto.notes import cached
@@ -61,7 +61,7 @@ class _Way(NamedTuple):
     """Those of the configuration it began with."""
     upstream: Upstream
     lines: UsualLines
-    cells: Cells
+    counts: Counts
 
 
 def begun(app: App, known: Known, request: Request, respond: Responder, body: bytes) -> UsualRun | None:
@@ -191,13 +191,13 @@ class UsualRun:
     def _record(self) -> None:
         """The client has its answer: what the log and the metrics say of it."""
         app, opened, way = self._app, self._opened, self._way
-        kind, talk, now = opened.kind, opened.talk, app.clock()
-        usage, losses, secs = talk.usage, talk.losses, now - opened.now
-        note = None
+        key, talk, secs = opened.kind.key, opened.talk, app.clock() - opened.now
+        usage, losses, note = talk.usage, talk.losses, None
         if usage is not None and (usage.cache_read or usage.cache_write):
-            note = cached(kind.entry.dialect, opened.model or None, observe(usage))
-        way.lines.end(opened.id, secs, usage, len(losses), None if kind.key is None else kind.key.id, note)
-        app.metrics.served(way.cells, secs, usage)
+            note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))
+        way.lines.end(opened.id, secs, usage, len(losses), None if key is None else key.id, note)
+        way.counts.secs.append(secs)
+        way.counts.usages.append(usage)
         if losses:
-            app.metrics.lost(kind.entry.dialect, opened.way.provider.name, losses)
+            app.metrics.lost(opened.kind.entry.dialect, opened.way.provider.name, losses)
             app.recording.tell_losses(losses, opened.id)

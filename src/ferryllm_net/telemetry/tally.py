@@ -78,16 +78,16 @@ class _Key(NamedTuple):
     cost: Cell
 
 
-class Way(NamedTuple):
-    """The cells of requests that a provider answers well and whole, at once."""
+class Way:
+    """Requests that a provider answers well, whole and at once, as far as they are not in their cells yet."""
 
-    requests: Cell
-    responses: Cell
-    route: Cell | None
-    latency: Cell
-    provider: _Provider
-    tries: Cell
-    tried: Cell
+    __slots__ = ("cells", "secs", "usages")
+
+    def __init__(self, row: _Row, provider: _Provider, tried: tuple[Cell, Cell]) -> None:
+        self.cells = row, provider, tried
+        self.secs: list[float] = []
+        """How long each took."""
+        self.usages: list[ir.Usage | None] = []
 
 
 class Tally:
@@ -98,6 +98,7 @@ class Tally:
         self._rows: dict[_Kind, _Row] = {}
         self._providers: dict[str, _Provider] = {}
         self._tries: dict[tuple[str, str], tuple[Cell, Cell]] = {}
+        self._ways: dict[tuple[str, str, str], Way] = {}
         self.keys = keys
         self._keys: dict[str, _Key] = {}
 
@@ -131,29 +132,42 @@ class Tally:
             self._keyed(record, record.key.id, outcome)
 
     def way(self, entry: str, provider: str, route: str) -> Way:
-        """The cells of answers with 200 to generate requests of ``entry`` by ``route``, for `served`."""
-        row = self._row((entry, provider, "ok", 200, route))
-        return Way(*row[:4], self._provider_of(provider), *self._tried_by(provider, "ok"))
+        """Where answers with 200 to generate requests of ``entry`` by ``route`` are put: how long they took and what
+        they used, one of each. `fold` counts them, many at a time; what a request lost is for `lost`."""
+        found = self._ways.get((entry, provider, route))
+        if found is None:
+            row = self._row((entry, provider, "ok", 200, route))
+            found = Way(row, self._provider_of(provider), self._tried_by(provider, "ok"))
+            self._ways[entry, provider, route] = found
+        return found
 
-    @staticmethod
-    def served(way: Way, secs: float, usage: ir.Usage | None) -> None:
-        """`observe` for a whole answer of the first attempt, at once, that took ``secs`` seconds. What it lost is for
-        `lost`."""
-        requests, responses, route, cell, provider, tries, tried = way
-        requests[0] += 1
-        responses[0] += 1
-        if route is not None:
-            route[0] += 1
-        at = bisect_left(_SECONDS, secs) + 1
-        cell[0] += secs
-        cell[at] += 1
-        tries[0] += 1
-        tried[0] += secs
-        tried[at] += 1
-        if usage is None:
-            provider.uncounted[0] += 1
-        else:
-            _spend(provider, usage, usage.output)
+    def fold(self) -> None:
+        """Count what lies in the ways: `observe` for all of it."""
+        for way in self._ways.values():
+            secs = way.secs
+            if not secs:
+                continue
+            row, provider, (tries, tried) = way.cells
+            count, total = len(secs), sum(secs)
+            row.requests[0] += count
+            row.responses[0] += count
+            if row.route is not None:
+                row.route[0] += count
+            latency = row.latency
+            latency[0] += total
+            tries[0] += count
+            tried[0] += total
+            for one in secs:
+                at = bisect_left(_SECONDS, one) + 1
+                latency[at] += 1
+                tried[at] += 1
+            for usage in way.usages:
+                if usage is None:
+                    provider.uncounted[0] += 1
+                else:
+                    _spend(provider, usage, usage.output)
+            secs.clear()
+            way.usages.clear()
 
     def lost(self, entry: str, provider: str, losses: Sequence[Loss]) -> None:
         """Count what a translation has lost."""

@@ -27,7 +27,7 @@ def log(stream: io.StringIO, level: str = "info", *, ansi: bool = False, secrets
     return Log(stream, level, now=lambda: 1_760_000_000.0625, ansi=ansi, secrets=map(Secret, secrets))
 
 
-def settings(level: str = "info", form: Literal["text", "json"] = "text") -> LoggingSettings:
+def settings(level: Literal["info", "error"] = "info", form: Literal["text", "json"] = "text") -> LoggingSettings:
     return LoggingSettings(level=level, format=form, ansi=False)
 
 
