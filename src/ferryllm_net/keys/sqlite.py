@@ -6,17 +6,13 @@ revoked stays so after the power fails.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import anyio
-import anyio.to_thread
 import msgspec
+
+from ferryllm_net.sqlite import File, make_tables, open_file
 
 from .bounds import Bounds
 from .store import (
@@ -31,8 +27,6 @@ from .store import (
     no_such_key,
 )
 from .stored import KeyText, Loaded, StoredKey, StoredProject, TermsReader, in_order
-
-T = TypeVar("T")
 
 VERSION = 1
 """Of the tables, as ``user_version`` says it."""
@@ -76,30 +70,30 @@ _OF_USE = "(revoked IS NULL OR revoked > :after) AND (expires IS NULL OR expires
 class SqliteKeys:
     """See `KeyStore`. `SqliteKeys.open` makes one."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._db: sqlite3.Connection | None = connection
-        self._turn = anyio.CapacityLimiter(1)
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._run = file.run
 
     @classmethod
     def open(cls, path: Path) -> SqliteKeys:
         """Open or make the file at ``path``, readable by its owner alone. Raises `KeyStoreError`."""
-        connection = None
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it with the umask's mode
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                path.chmod(0o600)
-            connection = sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
-            _prepare(connection, path)
-        except (sqlite3.Error, OSError) as exc:
-            if connection is not None:
-                connection.close()
-            raise KeyStoreError(f"{path} cannot be used as the store of keys: {exc}") from None
-        except KeyStoreError:
-            if connection is not None:
-                connection.close()
-            raise
-        return cls(path, connection)
+
+        def prepare(db: sqlite3.Connection) -> None:
+            if (reason := make_tables(db, _TABLES, VERSION)) is not None:
+                raise KeyStoreError(f"{path} {reason}")
+
+        def unusable(exc: Exception) -> KeyStoreError:
+            return KeyStoreError(f"{path} cannot be used as the store of keys: {exc}")
+
+        connection = open_file(path, BUSY_SECS, prepare, unusable)
+        return cls(
+            File(
+                connection,
+                lambda exc: KeyStoreError(f"{path}: {exc}"),
+                lambda: KeyStoreError(f"{path} is closed"),
+                (sqlite3.Error, msgspec.DecodeError),
+            )
+        )
 
     # --- the port ---
 
@@ -146,57 +140,10 @@ class SqliteKeys:
 
     async def aclose(self) -> None:
         """See `KeyStore`."""
-        if self._db is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._close, limiter=self._turn)
-
-    def _close(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()  # the last one to close writes the log back
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T], *, begin: str = "") -> T:
-        def guarded() -> T:
-            db = self._db
-            if db is None:
-                raise KeyStoreError(f"{self._path} is closed")
-            try:
-                if not begin:
-                    return work(db)
-                db.execute(begin)
-                done = work(db)
-                db.execute("COMMIT")
-                return done
-            except BaseException as exc:
-                with contextlib.suppress(sqlite3.Error):
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                if isinstance(exc, (sqlite3.Error, msgspec.DecodeError)):
-                    raise KeyStoreError(f"{self._path}: {exc}") from None
-                raise
-
-        return await anyio.to_thread.run_sync(guarded, limiter=self._turn)
+        await self._file.aclose()
 
 
 # --- in the thread ---------------------------------------------------------------------------------------
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    db.execute("BEGIN IMMEDIATE")  # two processes that begin at once must not both make the tables
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        for statement in filter(str.strip, _TABLES.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
-    db.execute("COMMIT")
-    if version > VERSION:
-        raise KeyStoreError(
-            f"{path} was written by a newer ferryllm (its tables are version {version}, expected {VERSION}): "
-            "update ferryllm, or name another file"
-        )
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -12,10 +12,8 @@ take is the last of it, unless ``fsync`` is asked for, which costs every group a
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ import anyio.to_thread
 import msgspec
 
 from ferryllm_net.http.backends.soon import soon
+from ferryllm_net.sqlite import connect, open_file, roll_back
 from ferryllm_proto.routing.quota import Unit
 
 from . import questions
@@ -72,22 +71,13 @@ class SqliteLedger:
         answered, and it has to be there. Raises `LedgerError`."""
         if not writing and not path.is_file():
             raise LedgerError(f"there is no ledger at {path}: nothing was written yet, or it is somewhere else")
-        connection = None
-        try:
-            if writing:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite makes it with the umask's mode
-                if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                    path.chmod(0o600)
-            connection = _connect(path)
-            prepare(connection, path, fsync=fsync, writing=writing)
-        except (sqlite3.Error, OSError) as exc:
-            if connection is not None:
-                connection.close()
-            raise LedgerError(mend(path, exc)) from None
-        except LedgerError:
-            if connection is not None:
-                connection.close()
-            raise
+        connection = open_file(
+            path,
+            BUSY_SECS,
+            lambda db: prepare(db, path, fsync=fsync, writing=writing),
+            lambda exc: LedgerError(mend(path, exc)),
+            private=writing,
+        )
         if not writing:
             connection.close()
         return cls(path, connection if writing else None, fsync=fsync, max_waiting=max_waiting)
@@ -153,7 +143,7 @@ class SqliteLedger:
         try:
             lost = self._insert(self._writer, group.rows)
         except Exception as exc:  # whatever it is: nobody else would wake those that wait
-            self._roll_back(self._writer)
+            roll_back(self._writer)
             told = self._groups.failed(group, LedgerError(mend(self._path, exc)))
         else:
             self._groups.done(group, lost)
@@ -175,14 +165,9 @@ class SqliteLedger:
                 db.execute("COMMIT")
         except _FAULTS_OF_ROWS:
             # `row_of` lets none through. If one comes all the same, it takes no other with it, and is not kept forever.
-            self._roll_back(db)
+            roll_back(db)
             return len(rows) if len(rows) == 1 else sum(self._insert(db, [row]) for row in rows)
         return 0
-
-    def _roll_back(self, db: sqlite3.Connection) -> None:
-        if db.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
 
     # --- questions ---
 
@@ -246,11 +231,11 @@ class SqliteLedger:
                 raise LedgerError(f"{self._path} is closed")
             try:
                 if self._reader is None:
-                    self._reader = _connect(self._path)
+                    self._reader = connect(self._path, BUSY_SECS)
                 return work(self._reader)
             except (sqlite3.Error, ValueError, OverflowError) as exc:
                 if self._reader is not None:
-                    self._roll_back(self._reader)
+                    roll_back(self._reader)
                 raise LedgerError(mend(self._path, exc)) from None
 
         return await anyio.to_thread.run_sync(guarded, limiter=self._turn)
@@ -271,10 +256,6 @@ class SqliteLedger:
             self._writer.close()  # the last one to close writes the log back
         if self._reader is not None:
             self._reader.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
 
 
 def _fetch(db: sqlite3.Connection, asked: questions.Question) -> list[Any]:

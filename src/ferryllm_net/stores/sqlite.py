@@ -7,17 +7,12 @@ told to be kept survives not only the process but also the machine's power (NORM
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import anyio
-import anyio.to_thread
-
+from ferryllm_net.sqlite import File, make_tables, open_file
 from ferryllm_proto.responses.kept import KeptResponse
 
 from .packing import packed, unpacked
@@ -65,10 +60,13 @@ class SqliteResponses:
     """See `Responses`. `SqliteResponses.open` makes one."""
 
     def __init__(self, path: Path, bounds: Bounds, connection: sqlite3.Connection) -> None:
-        self._path = path
         self._bounds = bounds
-        self._db: sqlite3.Connection | None = connection
-        self._turn = anyio.CapacityLimiter(1)
+        self._file = File(
+            connection,
+            lambda exc: StoreError(f"{path}: {exc}"),
+            lambda: StoreError(f"{path} is closed"),
+            (sqlite3.Error, ValueError),
+        )
         self._clock = 0
         """Numbers uses, so that the one used longest ago is known without a clock that may go back."""
         self._touched: dict[tuple[str, str], int] = {}
@@ -79,42 +77,24 @@ class SqliteResponses:
     @classmethod
     def open(cls, path: Path, bounds: Bounds) -> SqliteResponses:
         """Open or make the file at ``path``, readable by its owner alone. Raises `StoreError`."""
-        connection = None
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would make it with the umask's mode
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                path.chmod(0o600)
-            connection = sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
-            store = cls(path, bounds, connection)
-            store._prepare(connection)
-        except (sqlite3.Error, OSError) as exc:
-            if connection is not None:
-                connection.close()
-            raise StoreError(f"{path} cannot be used as the store of responses: {exc}") from None
-        except StoreError:
-            if connection is not None:
-                connection.close()
-            raise
-        return store
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")  # the items' ids go with their response
-        db.execute("PRAGMA secure_delete = ON")  # a deleted response is gone, not only unlisted
-        db.execute("BEGIN IMMEDIATE")  # two gateways that begin at once must not both make the tables
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in filter(str.strip, _TABLES.split(";")):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
-        if version > VERSION:
-            raise StoreError(
-                f"{self._path} was written by a newer ferryllm (its tables are version {version}, expected {VERSION}): "
-                "update ferryllm, or name another file"
-            )
-        self._measure(db)
+        def prepare(db: sqlite3.Connection) -> None:
+            reason = make_tables(db, _TABLES, VERSION)  # the items' ids go with their response
+            if reason is not None:
+                raise StoreError(f"{path} {reason}")
+            db.execute("PRAGMA secure_delete = ON")  # a deleted response is gone, not only unlisted
+
+        def unusable(exc: Exception) -> StoreError:
+            return StoreError(f"{path} cannot be used as the store of responses: {exc}")
+
+        connection = open_file(path, BUSY_SECS, prepare, unusable)
+        try:
+            store = cls(path, bounds, connection)
+            store._measure(connection)
+        except sqlite3.Error as exc:
+            connection.close()
+            raise unusable(exc) from None
+        return store
 
     def _measure(self, db: sqlite3.Connection) -> None:
         row = db.execute("SELECT count(*), coalesce(sum(size), 0), coalesce(max(used), 0) FROM responses").fetchone()
@@ -152,36 +132,12 @@ class SqliteResponses:
 
     async def aclose(self) -> None:
         """See `Responses`."""
-        db = self._db
-        if db is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._close, limiter=self._turn)
-
-    def _close(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()  # the last one to close writes the log back
+        await self._file.aclose()
 
     # --- in the thread ---
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def guarded() -> T:
-            if self._db is None:
-                raise StoreError(f"{self._path} is closed")
-            try:
-                return work(self._db)
-            except (sqlite3.Error, ValueError) as exc:
-                self._recover(self._db)
-                raise StoreError(f"{self._path}: {exc}") from None
-
-        return await anyio.to_thread.run_sync(guarded, limiter=self._turn)
-
-    def _recover(self, db: sqlite3.Connection) -> None:
-        """Back to what the file says, after something went wrong."""
-        with contextlib.suppress(sqlite3.Error):
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            self._measure(db)
+        return await self._file.run(work, recover=self._measure)
 
     def _get(self, db: sqlite3.Connection, owner: str, id_: str, now: float) -> KeptResponse | None:
         columns = "created, provider, native, model, response, input, output"

@@ -19,13 +19,14 @@ _ID_CHARS = frozenset("req_0123456789abcdef")
 
 
 class UsualLines:
-    """What `log` says of requests with the same three ``notes``, or none, and ids of our own that a provider answers with 200.
+    """What `log` says of requests with the same three ``notes``, or none, and ids of our own, answered with 200.
 
     ``provider``, ``entry``, ``model``, ``backend_model`` are those of `RequestDone`.
     """
 
     __slots__ = (
-        "_answered", "_asked", "_completed", "_done", "_log", "_notes", "_routed", "_sent", "_usable", "_version", "_who",
+        "_answered", "_asked", "_completed", "_done", "_log", "_notes", "_routed", "_sent", "_usable", "_version",
+        "_who",
     )  # fmt: skip
 
     def __init__(

@@ -124,8 +124,8 @@ async def test_a_file_that_another_process_holds_is_an_error_and_not_the_end(pat
     store = SqliteResponses.open(path, BOUNDS)
     await store.put(ONE, NOW)
     holder = sqlite3.connect(path, isolation_level=None)
-    assert store._db is not None
-    store._db.execute("PRAGMA busy_timeout = 0")
+    assert store._file._db is not None
+    store._file._db.execute("PRAGMA busy_timeout = 0")
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked"):
         await store.put(msgspec.structs.replace(ONE, id="resp_2"), NOW)
@@ -171,8 +171,8 @@ async def test_calls_at_once_take_turns(path: Path) -> None:
 async def test_a_damaged_row_is_an_error_and_not_another_conversation(path: Path, packed: bytes) -> None:
     store = SqliteResponses.open(path, BOUNDS)
     await store.put(ONE, NOW)
-    assert store._db is not None
-    store._db.execute("UPDATE responses SET input = ?", (packed,))
+    assert store._file._db is not None
+    store._file._db.execute("UPDATE responses SET input = ?", (packed,))
     with pytest.raises(StoreError):
         await store.get("me", "resp_1", NOW)
     await store.put(ONE, NOW)
