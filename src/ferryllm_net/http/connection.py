@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, error_body, run_handler, run_plain
+from .exchange import Handler, answer_failure, check_answered, check_expectation, error_body
 from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
 from .limits import Limits
@@ -91,6 +91,8 @@ class Connection:
         """Of the connection; a client that leaves takes its running handler with it."""
         self._closing = False
         self._head: RequestHead | None = None
+        self._short = False
+        """One read brought the request and nothing else."""
         self._body_done = True
         """All of it has come."""
         self._body_read = False
@@ -176,7 +178,10 @@ class Connection:
         """The next request, which ``events`` may have begun; None when there is none to serve."""
         engine, host = self._engine, self._host
         self.phase = _IDLE
-        if not events and engine.within_head:
+        if self._short:
+            # Nothing came behind the request before.
+            self._short = False
+        elif not events and engine.within_head:
             self._begin_head(latest)
         while not events:
             if host.draining and self.phase is _IDLE:
@@ -198,7 +203,7 @@ class Connection:
             whole = engine.receive_whole(data)
             if whole is not None:
                 self.deadline = math.inf
-                self._body_read, self._body_done = False, True
+                self._body_read, self._body_done, self._short = False, True, True
                 head, self._whole = whole
                 return head  # type: ignore[return-value]  # of a request
             events = engine.receive_data(data)
@@ -276,9 +281,14 @@ class Connection:
             self._request, self._responder = request, responder
             if self._ended:
                 self._leave()
-            # The fast gear takes no request that expects anything.
-            run = run_plain if engine.common else run_handler
-            await run(self._handler, request, responder, host.report)
+            try:
+                if not engine.common:  # the fast gear takes no request that expects anything
+                    check_expectation(request)
+                await self._handler(request, responder)
+                if responder.stage is not _ENDED:
+                    check_answered(responder)
+            except Exception as exc:
+                await answer_failure(exc, request, responder, host.report)
             if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
                 events = engine.turn()
                 if events is not None:
@@ -410,11 +420,23 @@ class Connection:
     def frame(self, data: bytes) -> bytes:
         return self._engine.frame(data)
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes | None:
+    def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
         host = self._host
-        if not self._body_done or self._fault is not None or host.draining:
+        if not self._body_done or host.draining:
             return None
-        return self._engine.answer(status, headers, body, host.date)
+        data = self._engine.answer(status, headers, body, host.date)
+        return None if data is None else self.put(data)
+
+    def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
+        host = self._host
+        if not self._body_done or host.draining:
+            return None
+        out = self._engine.begin(status, headers, data, host.date)
+        return None if out is None else self.put(out)
+
+    def put_finish(self, data: bytes) -> bool | None:
+        out = self._engine.finish(data)
+        return None if out is None else self.put(out)
 
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False
