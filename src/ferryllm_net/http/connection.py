@@ -6,19 +6,18 @@ The connection knows the phases, their deadlines and what happens when the clien
 from __future__ import annotations
 
 import contextlib
-import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, answer_failure, check_answered, check_expectation, error_body
+from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation
 from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
+from .host import Host, Phase
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
@@ -27,40 +26,11 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a connection of HTTP/2 begins with (RFC 9113 section 3.4); here, so that h2 is loaded for those alone."""
 
 
-class Phase(enum.Enum):
-    """What the connection does; each has its own deadline and its own answer to it (`Connection.expire`)."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    HANDLER = "handler"
-    BODY = "body"
-    WRITE = "write"
-    LINGER = "linger"
-    CLOSED = "closed"
-
-
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IDLE = Phase.IDLE
 _HANDLER = Phase.HANDLER
 _STARTED = Stage.STARTED
 _ENDED = Stage.ENDED
-
-
-class Host(Protocol):
-    """The server, as far as a connection needs it."""
-
-    draining: bool
-    date: str
-    active: int
-    """Exchanges that run now."""
-    clock: Callable[[], float]
-    """`anyio.current_time` of the running loop, without the search for it."""
-
-    def begin_exchange(self) -> None: ...
-
-    def end_exchange(self) -> None: ...
-
-    def report(self, request: Request, exc: Exception) -> None: ...
 
 
 class Connection:
@@ -267,14 +237,8 @@ class Connection:
         """Serve one request; what has come of the next one, None where there is none on this connection."""
         host, engine = self._host, self._engine
         self.phase, self._head = _HANDLER, head
-        request = Request(
-            head,
-            self,
-            peer=self.transport.peer,
-            scheme=self._scheme,
-            body_limit=self._limits.body_bytes,
-            shape=engine.shape,
-        )
+        peer, limit = self.transport.peer, self._limits.body_bytes
+        request = Request(head, self, peer=peer, scheme=self._scheme, body_limit=limit, shape=engine.shape)
         responder = H1Responder(self, head.method)
         host.active += 1
         try:
@@ -343,13 +307,8 @@ class Connection:
 
     async def _refuse(self, fault: Fault) -> None:
         """Answer what is not a request; nothing after it can be trusted, so the connection ends."""
-        body = error_body(fault.status, fault.message)
         reason = "Refused" if fault.status != 408 else "Request Timeout"
-        head = (
-            f"HTTP/1.1 {fault.status} {reason}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        await self.write(head.encode("ascii") + body)
+        await self.write(bare_refusal(fault.status, reason, fault.message))
         await self._linger()
 
     # What the request and the responder ask for (`request.Channel`).

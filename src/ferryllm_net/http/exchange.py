@@ -70,3 +70,10 @@ def error_body(status: int, message: str) -> bytes:
     """JSON that every client of a model's API can show."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return msgspec.json.encode({"error": {"type": kind, "message": message}})
+
+
+def bare_refusal(status: int, reason: str, message: str) -> bytes:
+    """An answer in HTTP/1.1 to what is no request: the last one of its connection."""
+    body = error_body(status, message)
+    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return head.encode("ascii") + b"connection: close\r\n\r\n" + body

@@ -75,6 +75,9 @@ class H1Responder(Responder):
         except ClientLeft:
             self.stage, self._after = _STARTED, _ENDED
             raise
+        if taken:
+            self.stage = _ENDED
+            return True
         return super().put_complete(status, headers, body) if taken is None else self._is_over(taken)
 
     def _is_over(self, taken: bool) -> bool:

@@ -70,6 +70,8 @@ class Pool:
         self.clock: Callable[[], float] = anyio.current_time
         """Seconds; that of the running loop itself as soon as the sweeper runs, which is cheaper."""
         self._limits = limits or Limits()
+        self._most_idle = self._limits.pool_idle_per_origin
+        self._most_idle_in_all = self._limits.pool_idle_total
         self._dial = dial
         self._groups: dict[Origin, Group] = {}
         self._shared: dict[Origin, H2Group] = {}
@@ -164,15 +166,15 @@ class Pool:
             origin, fresh = found
             now = self.clock()
         group = self._groups.get(origin) or self._group(origin)
-        connection, reused = fresh, False
-        if fresh is not None:
-            group.begin()
-        else:
+        if fresh is None:
             connection = self._take(group, now)
             if connection is None:
                 connection = await self._find(group, now, total_at, waiter)
                 now = self.clock()
             reused = connection is not None
+        else:
+            group.begin()
+            connection, reused = fresh, False
         while True:
             if connection is None:
                 connection = await self._connect(group, origin, timeouts, total_at, waiter)
@@ -205,7 +207,7 @@ class Pool:
     # --- what connections tell (`Keeper`) ---
 
     def give_back(self, connection: UpstreamConnection) -> bool:
-        group, limits = self._groups[connection.origin], self._limits
+        group = self._groups[connection.origin]
         if self._closed:
             return False
         if group.waiters:
@@ -213,11 +215,7 @@ class Pool:
                 return False
             self._running.discard(connection)
             return group.hand_over(connection)
-        if (
-            len(group.idle) >= limits.pool_idle_per_origin
-            or self._idle >= limits.pool_idle_total
-            or not connection.renew()
-        ):
+        if len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all or not connection.renew():
             return False
         self._running.discard(connection)
         connection.idle_since = self.clock()
