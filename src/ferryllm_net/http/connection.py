@@ -6,19 +6,18 @@ The connection knows the phases, their deadlines and what happens when the clien
 from __future__ import annotations
 
 import contextlib
-import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, error_body, run_handler, run_plain
+from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation
 from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
+from .host import Host, Phase
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
@@ -27,40 +26,11 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a connection of HTTP/2 begins with (RFC 9113 section 3.4); here, so that h2 is loaded for those alone."""
 
 
-class Phase(enum.Enum):
-    """What the connection does; each has its own deadline and its own answer to it (`Connection.expire`)."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    HANDLER = "handler"
-    BODY = "body"
-    WRITE = "write"
-    LINGER = "linger"
-    CLOSED = "closed"
-
-
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IDLE = Phase.IDLE
 _HANDLER = Phase.HANDLER
 _STARTED = Stage.STARTED
 _ENDED = Stage.ENDED
-
-
-class Host(Protocol):
-    """The server, as far as a connection needs it."""
-
-    draining: bool
-    date: str
-    active: int
-    """Exchanges that run now."""
-    clock: Callable[[], float]
-    """`anyio.current_time` of the running loop, without the search for it."""
-
-    def begin_exchange(self) -> None: ...
-
-    def end_exchange(self) -> None: ...
-
-    def report(self, request: Request, exc: Exception) -> None: ...
 
 
 class Connection:
@@ -91,6 +61,8 @@ class Connection:
         """Of the connection; a client that leaves takes its running handler with it."""
         self._closing = False
         self._head: RequestHead | None = None
+        self._short = False
+        """One read brought the request and nothing else."""
         self._body_done = True
         """All of it has come."""
         self._body_read = False
@@ -176,7 +148,10 @@ class Connection:
         """The next request, which ``events`` may have begun; None when there is none to serve."""
         engine, host = self._engine, self._host
         self.phase = _IDLE
-        if not events and engine.within_head:
+        if self._short:
+            # Nothing came behind the request before.
+            self._short = False
+        elif not events and engine.within_head:
             self._begin_head(latest)
         while not events:
             if host.draining and self.phase is _IDLE:
@@ -198,7 +173,7 @@ class Connection:
             whole = engine.receive_whole(data)
             if whole is not None:
                 self.deadline = math.inf
-                self._body_read, self._body_done = False, True
+                self._body_read, self._body_done, self._short = False, True, True
                 head, self._whole = whole
                 return head  # type: ignore[return-value]  # of a request
             events = engine.receive_data(data)
@@ -262,23 +237,22 @@ class Connection:
         """Serve one request; what has come of the next one, None where there is none on this connection."""
         host, engine = self._host, self._engine
         self.phase, self._head = _HANDLER, head
-        request = Request(
-            head,
-            self,
-            peer=self.transport.peer,
-            scheme=self._scheme,
-            body_limit=self._limits.body_bytes,
-            shape=engine.shape,
-        )
+        peer, limit = self.transport.peer, self._limits.body_bytes
+        request = Request(head, self, peer=peer, scheme=self._scheme, body_limit=limit, shape=engine.shape)
         responder = H1Responder(self, head.method)
         host.active += 1
         try:
             self._request, self._responder = request, responder
             if self._ended:
                 self._leave()
-            # The fast gear takes no request that expects anything.
-            run = run_plain if engine.common else run_handler
-            await run(self._handler, request, responder, host.report)
+            try:
+                if not engine.common:  # the fast gear takes no request that expects anything
+                    check_expectation(request)
+                await self._handler(request, responder)
+                if responder.stage is not _ENDED:
+                    check_answered(responder)
+            except Exception as exc:
+                await answer_failure(exc, request, responder, host.report)
             if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
                 events = engine.turn()
                 if events is not None:
@@ -333,13 +307,8 @@ class Connection:
 
     async def _refuse(self, fault: Fault) -> None:
         """Answer what is not a request; nothing after it can be trusted, so the connection ends."""
-        body = error_body(fault.status, fault.message)
         reason = "Refused" if fault.status != 408 else "Request Timeout"
-        head = (
-            f"HTTP/1.1 {fault.status} {reason}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        await self.write(head.encode("ascii") + body)
+        await self.write(bare_refusal(fault.status, reason, fault.message))
         await self._linger()
 
     # What the request and the responder ask for (`request.Channel`).
@@ -410,11 +379,23 @@ class Connection:
     def frame(self, data: bytes) -> bytes:
         return self._engine.frame(data)
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes | None:
+    def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
         host = self._host
-        if not self._body_done or self._fault is not None or host.draining:
+        if not self._body_done or host.draining:
             return None
-        return self._engine.answer(status, headers, body, host.date)
+        data = self._engine.answer(status, headers, body, host.date)
+        return None if data is None else self.put(data)
+
+    def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
+        host = self._host
+        if not self._body_done or host.draining:
+            return None
+        out = self._engine.begin(status, headers, data, host.date)
+        return None if out is None else self.put(out)
+
+    def put_finish(self, data: bytes) -> bool | None:
+        out = self._engine.finish(data)
+        return None if out is None else self.put(out)
 
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False

@@ -13,8 +13,6 @@ import msgspec
 from .engine import Headers
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 
-_ENDED = Stage.ENDED
-
 Handler: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
 
 
@@ -23,26 +21,36 @@ async def run_handler(
 ) -> None:
     """Run ``handler`` until it returns; an exception of it is told to ``report`` and answered with 500 where nothing
     was said yet, else with a cut. Does not raise but for cancellation."""
+    try:
+        check_expectation(request)
+        await handler(request, responder)
+        check_answered(responder)
+    except Exception as exc:
+        await answer_failure(exc, request, responder, report)
+
+
+def check_expectation(request: Request) -> None:
+    """Raises `RequestError` for a request that expects what nobody here can do."""
     expected = request.header("expect")
     if expected is not None and expected.lower() != "100-continue":
-        await last_resort(responder, 417, "the only expectation that can be met is 100-continue", [])
-    else:
-        await run_plain(handler, request, responder, report)
+        raise RequestError(417, "the only expectation that can be met is 100-continue")
 
 
-async def run_plain(
-    handler: Handler, request: Request, responder: Responder, report: Callable[[Request, Exception], None]
+def check_answered(responder: Responder) -> None:
+    """Raises RuntimeError where a handler has returned without an end of its answer."""
+    if not responder.ended and responder.stage is not Stage.SWITCHED:
+        raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
+
+
+async def answer_failure(
+    exc: Exception, request: Request, responder: Responder, report: Callable[[Request, Exception], None]
 ) -> None:
-    """`run_handler` for a request that expects nothing."""
-    try:
-        await handler(request, responder)
-        if responder.stage is not _ENDED and not responder.ended and responder.stage is not Stage.SWITCHED:
-            raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
-    except ClientLeft:
+    """What the client gets where a handler has raised ``exc``."""
+    if isinstance(exc, ClientLeft):
         return
-    except RequestError as exc:
+    if isinstance(exc, RequestError):
         await last_resort(responder, exc.status, exc.message, exc.headers)
-    except Exception as exc:
+    else:
         report(request, exc)
         await last_resort(responder, 500, "internal error of the gateway", [])
 
@@ -62,3 +70,10 @@ def error_body(status: int, message: str) -> bytes:
     """JSON that every client of a model's API can show."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return msgspec.json.encode({"error": {"type": kind, "message": message}})
+
+
+def bare_refusal(status: int, reason: str, message: str) -> bytes:
+    """An answer in HTTP/1.1 to what is no request: the last one of its connection."""
+    body = error_body(status, message)
+    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return head.encode("ascii") + b"connection: close\r\n\r\n" + body

@@ -102,11 +102,11 @@ class _Engine(abc.ABC):
 
 
 def _never_whole(data: bytes) -> None:
-    """`receive_whole` in the other gear."""
+    """`receive_whole` and `finish` in the other gear."""
 
 
-def _no_answer(status: int, headers: Headers, body: bytes, date: str) -> None:
-    """`ServerMachine.answer` in the other gear: one step after the other."""
+def _step_by_step(status: int, headers: Headers, body: bytes, date: str) -> None:
+    """`ServerMachine.answer` and `begin` in the other gear."""
 
 
 class ServerEngine(_Engine):
@@ -119,12 +119,15 @@ class ServerEngine(_Engine):
         self._requests = machine.requests
         self._server: h11_engine.ServerEngine | None = None
         self.answer: Callable[[int, Headers, bytes, str], bytes | None] = machine.answer
-        """See `ServerMachine.answer`."""
+        self.begin: Callable[[int, Headers, bytes, str], bytes | None] = machine.begin
+        self.finish: Callable[[bytes], bytes | None] = machine.finish
+        """See `ServerMachine` and `Writer.finish`."""
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ServerEngine as H11ServerEngine
 
-        self.answer = _no_answer
+        self.answer = self.begin = _step_by_step
+        self.finish = _never_whole
         self._server = H11ServerEngine(self._limits)
         return self._server
 

@@ -13,7 +13,6 @@ import anyio
 from anyio.abc import TaskGroup
 from h2.errors import ErrorCodes
 
-from .connection import Host
 from .exchange import Handler
 from .h2_engine import (
     ConnectionLost,
@@ -28,6 +27,7 @@ from .h2_engine import (
     WindowOpened,
 )
 from .h2_stream import Stream
+from .host import Host
 from .limits import Limits
 from .request import ClientLeft
 from .transport import Interrupted, Transport, TransportError

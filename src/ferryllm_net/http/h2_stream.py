@@ -13,10 +13,10 @@ import anyio
 import anyio.lowlevel
 from h2.errors import ErrorCodes
 
-from .connection import Host
 from .engine import Event, Fault, Headers, Misuse, ResponseHead
 from .exchange import Handler, run_handler
 from .h2_engine import H2ServerEngine, StreamOpened
+from .host import Host
 from .limits import Limits
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 

@@ -6,7 +6,7 @@ one would carry the provider's key to a place that the configuration does not na
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
@@ -70,6 +70,8 @@ class Pool:
         self.clock: Callable[[], float] = anyio.current_time
         """Seconds; that of the running loop itself as soon as the sweeper runs, which is cheaper."""
         self._limits = limits or Limits()
+        self._most_idle = self._limits.pool_idle_per_origin
+        self._most_idle_in_all = self._limits.pool_idle_total
         self._dial = dial
         self._groups: dict[Origin, Group] = {}
         self._shared: dict[Origin, H2Group] = {}
@@ -135,7 +137,7 @@ class Pool:
         """Only ``origins`` are of use from now on: the sweeper closes what it finds idle elsewhere."""
         self._gone = {origin for origin in (*self._groups, *self._shared) if origin not in origins}
 
-    def open(
+    async def open(
         self,
         origin: Origin,
         head: RequestHead | PreparedHead,
@@ -143,9 +145,9 @@ class Pool:
         *,
         timeouts: Timeouts | None = None,
         waiter: Waiter | None = None,
-    ) -> Coroutine[None, None, UpstreamResponse]:
-        """Send a request; awaited, it returns with the head of its answer. A head that is sent often can be made once,
-        by `prepare`, which says what is added to it.
+    ) -> UpstreamResponse:
+        """Send a request and return with the head of its answer. A head that is sent often can be made once, by
+        `prepare`, which says what is added to it.
 
         A request on a reused connection that dies at once, before any byte of its answer, is repeated once on a fresh
         one: the server closed it while we began to write. Later it may have worked on it. Where the limit of the
@@ -156,32 +158,23 @@ class Pool:
         now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
         request = head if isinstance(head, PreparedHead) else prepare(origin, head)
+        fresh: UpstreamConnection | None = None
         if origin.http2 != "off":
-            return self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
-        return self._open_alone(origin, request, body, timeouts, now, total_at, None, waiter)
-
-    async def _open_alone(
-        self,
-        origin: Origin,
-        request: PreparedHead,
-        body: bytes,
-        timeouts: Timeouts,
-        now: float,
-        total_at: float,
-        fresh: UpstreamConnection | None,
-        waiter: Waiter | None,
-    ) -> UpstreamResponse:
-        """Over a connection of its own."""
+            found = await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
+            if isinstance(found, UpstreamResponse):
+                return found
+            origin, fresh = found
+            now = self.clock()
         group = self._groups.get(origin) or self._group(origin)
-        connection, reused = fresh, False
-        if fresh is not None:
-            group.begin()
-        else:
+        if fresh is None:
             connection = self._take(group, now)
             if connection is None:
                 connection = await self._find(group, now, total_at, waiter)
                 now = self.clock()
             reused = connection is not None
+        else:
+            group.begin()
+            connection, reused = fresh, False
         while True:
             if connection is None:
                 connection = await self._connect(group, origin, timeouts, total_at, waiter)
@@ -194,8 +187,8 @@ class Pool:
             try:
                 if waiter is not None:
                     waiter.waits = connection
-                head = await connection.exchange(request, body, timeouts, now, total_at)
-                return UpstreamResponse(connection, head, self._limits, request.method)
+                answered = await connection.exchange(request, body, timeouts, now, total_at)
+                return UpstreamResponse(connection, answered, self._limits, request.method)
             except BaseException as exc:
                 self._running.discard(connection)
                 await connection.aclose()
@@ -214,7 +207,7 @@ class Pool:
     # --- what connections tell (`Keeper`) ---
 
     def give_back(self, connection: UpstreamConnection) -> bool:
-        group, limits = self._groups[connection.origin], self._limits
+        group = self._groups[connection.origin]
         if self._closed:
             return False
         if group.waiters:
@@ -222,11 +215,7 @@ class Pool:
                 return False
             self._running.discard(connection)
             return group.hand_over(connection)
-        if (
-            len(group.idle) >= limits.pool_idle_per_origin
-            or self._idle >= limits.pool_idle_total
-            or not connection.renew()
-        ):
+        if len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all or not connection.renew():
             return False
         self._running.discard(connection)
         connection.idle_since = self.clock()
@@ -310,7 +299,8 @@ class Pool:
         now: float,
         total_at: float,
         waiter: Waiter | None,
-    ) -> UpstreamResponse:
+    ) -> UpstreamResponse | tuple[Origin, UpstreamConnection | None]:
+        """The answer; or by which origin to open a connection that is not shared, and one that is open already."""
         if self._tasks is None:
             raise Misuse("HTTP/2 to an upstream needs the sweeper of the pool to run")
         shared = self._shared.get(origin) or self._share(origin)
@@ -345,7 +335,7 @@ class Pool:
             # The one that found out what the origin speaks is good for the first who asked.
             transport, shared.spare = shared.spare, None
             fresh = UpstreamConnection(transport, shared.plain, self._limits, self)
-        return await self._open_alone(shared.plain, request, body, timeouts, self.clock(), total_at, fresh, waiter)
+        return shared.plain, fresh
 
     def _share(self, origin: Origin) -> H2Group:
         from .h2_places import H2Group, Keeper

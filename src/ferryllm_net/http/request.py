@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Protocol
 
 from ferryllm_proto.http1 import Shape
@@ -262,6 +263,7 @@ _STARTED = Stage.STARTED
 _ENDED = Stage.ENDED
 _CUT = Stage.CUT
 _NO_TRAILERS: Headers = []
+_NAME_OF = itemgetter(0)
 _TRANSFER_ENCODING = len("transfer-encoding")
 _CONTENT_LENGTH = len("content-length")
 
@@ -303,9 +305,10 @@ class Responder:
         after = self._move("head")
         if not 200 <= status <= 599:
             raise Misuse(f"{status} is not the status of an answer")
-        for name, _ in headers:
-            if len(name) == _TRANSFER_ENCODING and name.lower() == "transfer-encoding":
-                raise Misuse("transfer-encoding is set by the server alone")
+        if _TRANSFER_ENCODING in map(len, map(_NAME_OF, headers)):
+            for name, _ in headers:
+                if name.lower() == "transfer-encoding":
+                    raise Misuse("transfer-encoding is set by the server alone")
         # The fields are checked when they are encoded; a head that fails there was never sent.
         self._head = ResponseHead(status, [*headers, *self.always] if self.always else headers)
         self._bodyless = self._method == "HEAD" or status in (204, 304)
@@ -314,14 +317,17 @@ class Responder:
     def put(self, data: bytes) -> bool:
         """`body`, as far as the system takes it now. Raises `ClientLeft`."""
         if self._head is not None:
+            return self._put_first(data)
+        if self.stage is not _STARTED:
             self._move("body")
-            data = self._release() + self._encode(data)
-        elif self.stage is _STARTED:
-            if self._bodyless or not data:
-                return True
-            return self._channel.put(self._channel.frame(data))
-        else:
-            self._move("body")
+        if self._bodyless or not data:
+            return True
+        return self._channel.put(self._channel.frame(data))
+
+    def _put_first(self, data: bytes) -> bool:
+        """`put` with the head that was held for it."""
+        self._move("body")
+        data = self._release() + self._encode(data)
         return not data or self._channel.put(data)
 
     def put_end(self, data: bytes, trailers: Headers) -> bool:

@@ -6,7 +6,8 @@ Apart from the connections, because it is the same over HTTP/1.1 and HTTP/2.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import itemgetter
+from itertools import compress
+from operator import itemgetter, not_
 from types import TracebackType
 from typing import Protocol
 
@@ -84,23 +85,16 @@ class UpstreamResponse:
 
     def _look_at_fields(self, limits: Limits, method: str) -> None:
         received = self.headers
-        kept: Headers = []
-        hop = coded = False
-        for pair in received:
-            name = pair[0]
-            if name in _HOP:
-                hop = hop or name == "connection"
-            else:
-                coded = coded or name == "content-encoding"
-                kept.append(pair)
-        if hop:
+        names = [*map(_NAME_OF, received)]
+        kept = [*compress(received, map(not_, map(_HOP.__contains__, names)))]
+        if "connection" in names:
             listed = {
                 part.strip().lower() for name, value in received if name == "connection" for part in value.split(",")
             }
             kept = [pair for pair in kept if pair[0] not in listed]
         self.headers = kept
         # RFC 9112 section 6.3: what has no body has nothing to decode.
-        if coded and method != "HEAD" and self.status not in _BODILESS:
+        if "content-encoding" in names and method != "HEAD" and self.status not in _BODILESS:
             codings = codings_of([value for name, value in kept if name == "content-encoding"])
             try:
                 inflater = Inflater(codings)

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from .backends import accept, adopt
 from .backends.clock import clock
 from .connection import Connection
-from .exchange import Handler, error_body
+from .exchange import Handler, bare_refusal
 from .forwarded import TrustedProxies
 from .limits import Limits
 from .listeners import Listener
@@ -336,12 +336,11 @@ class Server:
 
     async def _answer_plain(self, transport: Transport) -> None:
         """Say in clear text to a client that speaks HTTP in clear text that this port is for TLS, as nginx does."""
-        body = error_body(400, "this port speaks TLS: use https")
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        answer = bare_refusal(400, "Bad Request", "this port speaks TLS: use https")
         # A close with unread bytes sends RST, which can take the answer out of the client's hands.
         left = self._limits.drain_rest_bytes
         with contextlib.suppress(TransportError, Interrupted), anyio.move_on_after(self._limits.linger_secs):
-            await transport.send(head.encode("ascii") + b"connection: close\r\n\r\n" + body)
+            await transport.send(answer)
             await transport.send_eof()
             while left > 0 and (data := await transport.receive()):
                 left -= len(data)

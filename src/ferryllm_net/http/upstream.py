@@ -59,6 +59,7 @@ class UpstreamConnection:
         "answered",
         "clock",
         "idle_since",
+        "is_reusable",
         "origin",
         "over",
         "reused",
@@ -75,6 +76,9 @@ class UpstreamConnection:
         self.over = False
         """The answer is complete and handed out."""
         self.trailers: Headers = []
+        self.is_reusable = transport.is_quiet
+        """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
+        go to the next client."""
         self._transport = transport
         self._keeper = keeper
         self._limits = limits
@@ -100,20 +104,15 @@ class UpstreamConnection:
     active = 1
     """Exchanges that run, while one does."""
 
-    def is_reusable(self) -> bool:
-        """Behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would go to
-        the next client."""
-        return self._transport.is_quiet()
-
     def renew(self) -> bool:
         """Make it ready for another exchange; False where the last one has not ended so that one may follow. What
         comes from then on, `is_reusable` sees."""
         if self._unsent or not self._engine.renew():
             return False
         self.reused = True
-        self.answered = self.over = self._ended = self._stopped = False
-        self.trailers = []
-        self._wanted = False
+        self.answered = self.over = self._ended = self._wanted = False
+        if self.trailers:
+            self.trailers = []
         return True
 
     def sweep(self, now: float) -> None:
@@ -140,12 +139,13 @@ class UpstreamConnection:
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
         self._engine.announce(request.plain)
-        first, rest = request.head_bytes(len(body)), b""
-        if len(body) <= _JOIN_BYTES:
+        size = len(body)
+        first, rest = request.head_bytes(size), b""
+        if size <= _JOIN_BYTES:
             first += body
         else:
             rest = body
-        refused: UpstreamError | None = None
+        refused = None
         try:
             if not self._transport.write(first) or rest:
                 return self._upload(rest)

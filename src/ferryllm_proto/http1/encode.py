@@ -163,16 +163,14 @@ _NAME_OF = itemgetter(0)
 _VALUE_OF = itemgetter(1)
 _LINE_OF = ": ".join
 _BREAK = "\r\n"
-_WHOLE = {status: line for status, line in _status_lines.items() if status >= 200 and status not in (204, 304)}
+_BEGUN = {status: f"{line}\r\n" for status, line in _status_lines.items() if status >= 200 and status not in (204, 304)}
 
 
-def encode_whole(status: int, headers: Headers, length: int, date: str) -> bytes | None:
-    """`encode_response` of ``headers`` with a content-length of ``length`` and ``date``, on a connection that stays;
-    None for a status or field that wants a closer look there. Raises `Misuse`.
-
-    ``date`` is the server's own and not checked.
-    """
-    line = _WHOLE.get(status)
+def encode_plain(status: int, headers: Headers, own: str) -> bytes | None:
+    """The head of a final answer that has a body, on a connection that stays: ``headers``, then the lines ``own``,
+    which are the server's and not checked. None for a status or field that wants a closer look: then
+    `encode_response`. Raises `Misuse`."""
+    line = _BEGUN.get(status)
     if line is None or not headers:
         return None
     if not _plain.issuperset(map(_NAME_OF, headers)):
@@ -184,7 +182,7 @@ def encode_whole(status: int, headers: Headers, length: int, date: str) -> bytes
     if not (values.isascii() and values.isprintable()):
         return None
     fields = _BREAK.join(map(_LINE_OF, headers))
-    return f"{line}\r\n{fields}\r\ncontent-length: {length}\r\ndate: {date}\r\n\r\n".encode("ascii")
+    return f"{line}{fields}\r\n{own}\r\n\r\n".encode("ascii")
 
 
 def encode_informational(status: int, headers: Headers) -> bytes:

@@ -5,6 +5,7 @@ A head is whatever stands before the first empty line. None as an answer is no v
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TypeAlias
 
 from .events import Headers, RequestHead, ResponseHead
@@ -78,6 +79,37 @@ def _read_anew(line: str, known: dict[str, Entry]) -> Entry | None:
     return entry
 
 
+# Of an entry, by C: most heads are lines that are remembered, and no code of Python runs for those.
+_PAIR_OF = itemgetter(0)
+_BITS_OF = itemgetter(1)
+
+
+def _read_fields(lines: list[str], known: dict[str, Entry] | None, length: int) -> tuple[Headers, int, int] | None:
+    """The fields of a head, all their bits, and its content-length or else ``length``; None where one is not common."""
+    found = [*map(recall, lines)]
+    while None in found:
+        at = found.index(None)
+        line = lines[at]
+        entry = read_line(line) if known is None else known.get(line) or _read_anew(line, known)
+        if entry is None:
+            return None
+        found[at] = entry
+    entries: list[Entry] = found  # type: ignore[assignment]  # none of them is None now
+    seen = 0
+    for pair, bits in filter(_BITS_OF, entries):
+        # A second one, whatever it says, is for others to judge.
+        if bits & (seen | ODD):
+            return None
+        seen |= bits
+        if bits == LENGTH:
+            length = int(pair[1])
+    if seen & CODING:
+        if seen & LENGTH:
+            return None
+        length = CHUNKED
+    return [*map(_PAIR_OF, entries)], seen, length
+
+
 def read_request(
     text: str, most_fields: int, longest_line: int, known: dict[str, Entry] | None = None
 ) -> RequestRead | None:
@@ -89,27 +121,12 @@ def read_request(
     if first is None or len(lines) > most_fields + 1 or len(line) > longest_line:
         return None
     del lines[0]
-    headers: Headers = []
-    seen = length = 0
-    for line in lines:
-        entry = recall(line) or (read_line(line) if known is None else known.get(line) or _read_anew(line, known))
-        if entry is None:
-            return None
-        pair, bits = entry
-        headers.append(pair)
-        if bits:
-            # A second one, whatever it says, is for others to judge.
-            if bits & (seen | ODD):
-                return None
-            seen |= bits
-            if bits == LENGTH:
-                length = int(pair[1])
+    fields = _read_fields(lines, known, 0)
+    if fields is None:
+        return None
+    headers, seen, length = fields
     if not seen & HOST:
         return None
-    if seen & CODING:
-        if seen & LENGTH:
-            return None
-        length = CHUNKED
     return RequestHead(first[0], first[1], headers), length, seen & CLOSE != 0
 
 
@@ -121,24 +138,10 @@ def read_response(text: str, most_fields: int, longest_line: int, method: str) -
     if status is None or len(lines) > most_fields + 1 or len(line) > longest_line:
         return None
     del lines[0]
-    headers: Headers = []
-    seen, length = 0, UNTIL_CLOSE
-    for line in lines:
-        entry = recall(line) or read_line(line)
-        if entry is None:
-            return None
-        pair, bits = entry
-        headers.append(pair)
-        if bits:
-            if bits & (seen | ODD):
-                return None
-            seen |= bits
-            if bits == LENGTH:
-                length = int(pair[1])
-    if seen & CODING:
-        if seen & LENGTH:
-            return None
-        length = CHUNKED
+    fields = _read_fields(lines, None, UNTIL_CLOSE)
+    if fields is None:
+        return None
+    headers, seen, length = fields
     # RFC 9112 section 6.3, rule 1: whatever the fields say, these have no body.
     if status == 204 or status == 304 or method == "HEAD":
         length = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .encode import encode_informational, encode_request, encode_response, encode_whole
+from .encode import encode_informational, encode_plain, encode_request, encode_response
 from .events import (
     Body,
     EndOfMessage,
@@ -20,6 +20,7 @@ from .events import (
     ResponseHead,
     Sent,
 )
+from .heads import CHUNKED
 from .reader import Inbound, Reader, RequestReader, ResponseReader
 from .repeats import Shape
 from .writer import Outbound, Writer
@@ -144,6 +145,7 @@ class ServerMachine(_Machine):
     def __init__(self, limits: HeadLimits) -> None:
         self.requests = RequestReader(limits)
         super().__init__(self.requests)
+        self.finish = self._writer.finish
         self._senders[ResponseHead] = self._send_response
         self._senders[InformationalHead] = self._send_informational
 
@@ -166,12 +168,23 @@ class ServerMachine(_Machine):
         reader, writer = self.requests, self._writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
-        head = encode_whole(status, headers, len(body), date)
+        head = encode_plain(status, headers, f"content-length: {len(body)}\r\ndate: {date}")
         if head is None:
             return None
         # What it was need not be known: the request is complete, and nobody goes on behind it with this answer.
         writer.state, writer.head = _OUT_DONE, None
         return head + body
+
+    def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
+        """The same for the beginning of an answer without a length: its head and ``data``, which are not empty."""
+        reader, writer = self.requests, self._writer
+        if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
+            return None
+        head = encode_plain(status, headers, f"date: {date}\r\ntransfer-encoding: chunked")
+        if head is None:
+            return None
+        writer.begin(None, CHUNKED, False)
+        return head + writer.frame(data)
 
     def _send_informational(self, event: InformationalHead) -> bytes:
         self._expect_request(event)
@@ -218,8 +231,7 @@ class ClientMachine(_Machine):
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
-        writer = self._writer
-        if writer.state is not _OUT_HEAD:
+        if self._writer.state is not _OUT_HEAD:
             self._expect_head(head)
         self._responses.method = head.method
-        writer.complete(head)
+        self._writer.complete(head)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .events import END, Body, Event, Fault, HeadLimits, NotMine, RequestHead, ResponseHead
 from .fields import Entry
 from .heads import CHUNKED, UNTIL_CLOSE, RequestRead, ResponseRead, read_request, read_response
-from .repeats import MOST_DIGITS, MOST_TRIES, Repeat, Shape, repeat_of
+from .repeats import MOST_TRIES, Repeat, Shape, repeat_of
 
 
 class Inbound(enum.Enum):
@@ -49,6 +49,8 @@ _SIZE_LINE = 17
 _MOST_SIZES = 4096
 """Remembered sizes of chunks; when it is full all are forgotten."""
 _CRLF = b"\r\n"
+_LAST = b"\r\n0\r\n\r\n"
+"""The end of a chunk and of the body behind it."""
 
 _sizes: dict[bytes, int] = {}
 
@@ -125,8 +127,16 @@ class Reader(abc.ABC):
                 if size:
                     at += 2
                     end = at + size
-                    if len(data) == end + 2 and data.endswith(_CRLF):
+                    left = len(data) - end
+                    if left == 2 and data.endswith(_CRLF):
                         return data[at:end], False
+                    if left == 7 and data.endswith(_LAST):
+                        # And what a stream ends with.
+                        self.state, self._head = _DONE, b""
+                        return data[at:end], True
+                elif data == _LAST[2:]:
+                    self.state, self._head = _DONE, b""
+                    return b"", True
         elif state is _FIXED:
             left = self._remaining - len(data)
             if left > 0:
@@ -150,21 +160,24 @@ class Reader(abc.ABC):
             or self.state is not _HEAD
             or known.method != self.method
             or self._buffer
-            or known.place < 0
+            or not known.limit
             or not data.startswith(known.before)
         ):
             return None
         start = known.size
-        stop = data.find(b"\r", start, start + MOST_DIGITS + 1)
+        stop = data.find(b"\r", start, known.limit)
         digits = data[start:stop]
-        if stop < 0 or not (digits.isdigit() and data.startswith(known.behind, stop)):
+        # Where no line ends (-1) there is no room for what stands behind a number.
+        if not (digits.isdigit() and data.startswith(known.behind, stop)):
             return None
         start = stop + known.rest
         if int(digits) != len(data) - start:
             return None
         self._tries = 0
         self.state = _DONE
-        return known.head(digits), data[start:]
+        headers = known.headers.copy()
+        headers[known.place] = ("content-length", digits.decode("ascii"))
+        return known.make(headers), data[start:]
 
     def receive_data(self, data: bytes) -> list[Event | NotMine]:
         """Take bytes of the peer; those behind the end of the message are held. Never raises for them."""

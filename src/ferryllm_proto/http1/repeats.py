@@ -41,7 +41,7 @@ class Shape:
 class Repeat:
     """A head that was read, as the bytes around the number of its content-length."""
 
-    __slots__ = ("before", "behind", "headers", "length", "make", "method", "place", "rest", "shape", "size")
+    __slots__ = ("before", "behind", "headers", "length", "limit", "make", "method", "place", "rest", "shape", "size")
 
     def __init__(
         self, before: bytes, behind: bytes, head: RequestHead | ResponseHead, length: int, method: str
@@ -58,7 +58,10 @@ class Repeat:
         self.headers: Headers = head.headers.copy()
         self.place = -1
         """Of content-length among the fields; -1 where there is none."""
+        self.limit = 0
+        """Where the line of the number has ended at the latest; 0 where there is no number."""
         if behind:
+            self.limit = self.size + MOST_DIGITS + 1
             self.place = [name for name, _ in head.headers].index("content-length")
         self.make: Make
         if type(head) is RequestHead:
@@ -78,13 +81,11 @@ class Repeat:
         if not 0 < stop - self.size <= MOST_DIGITS or not data.startswith(self.behind, stop):
             return None
         digits = data[self.size : stop]
-        return (self.head(digits), int(digits)) if digits.isdigit() else None
-
-    def head(self, digits: bytes) -> RequestHead | ResponseHead:
-        """This head with another number."""
+        if not digits.isdigit():
+            return None
         headers = self.headers.copy()
         headers[self.place] = ("content-length", digits.decode("ascii"))
-        return self.make(headers)
+        return self.make(headers), int(digits)
 
 
 def repeat_of(

@@ -43,8 +43,8 @@ class Writer:
             return Sent(None, 0, False)
         return Sent(self.head, self._length - self._remaining, self.state is _DONE)
 
-    def begin(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
-        """A head is out; ``length`` of its body or `CHUNKED`."""
+    def begin(self, head: RequestHead | ResponseHead | None, length: int, closes: bool) -> None:
+        """A head is out; ``length`` of its body or `CHUNKED`. None for a head that nobody will ask for."""
         self.head, self.closes = head, closes
         if length == CHUNKED:
             self.state = _CHUNKED
@@ -67,6 +67,13 @@ class Writer:
             self._remaining = left
             return data
         raise Misuse(f"a body when the message is at: {state.value}")
+
+    def finish(self, data: bytes) -> bytes | None:
+        """`frame` and `end` without trailers in one, for a chunked body; None, and nothing has changed, for others."""
+        if self.state is not _CHUNKED:
+            return None
+        self.state = _DONE
+        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
 
     def end(self, trailers: Headers) -> bytes:
         """The bytes behind the body. Trailers of a message that is not chunked are left out: it has no room for any

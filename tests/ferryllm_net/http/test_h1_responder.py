@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from ferryllm_net.http.engine import Event, Headers, Misuse
 from ferryllm_net.http.h1_engine import ServerEngine
 from ferryllm_net.http.h1_responder import H1Responder
 from ferryllm_net.http.limits import Limits
-from ferryllm_net.http.request import Responder, Stage
+from ferryllm_net.http.request import ClientLeft, Responder, Stage
 
 _FAST = b"%b / HTTP/1.1\r\nHost: x\r\n\r\n"
 _SLOW = b"%b / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, x-any\r\n\r\n"
@@ -25,12 +26,23 @@ class Wire:
         self.engine.receive_data(request)
         self.out = b""
         self.taken = True
+        self.gone = False
         self.short = 0
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes | None:
-        data = self.engine.answer(status, headers, body, "now")
-        self.short += data is not None
-        return data
+    def _put_short(self, data: bytes | None) -> bool | None:
+        if data is None:
+            return None
+        self.short += 1
+        return self.put(data)
+
+    def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
+        return self._put_short(self.engine.answer(status, headers, body, "now"))
+
+    def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
+        return self._put_short(self.engine.begin(status, headers, data, "now"))
+
+    def put_finish(self, data: bytes) -> bool | None:
+        return self._put_short(self.engine.finish(data))
 
     def whole_body(self, limit: int) -> bytes | None:
         return None
@@ -39,6 +51,8 @@ class Wire:
         return None
 
     def put(self, data: bytes) -> bool:
+        if self.gone:
+            raise ClientLeft("gone")
         self.out += data
         return self.taken
 
@@ -130,3 +144,73 @@ async def test_an_answer_is_over_when_it_is_out() -> None:
     assert (responder.started, responder.ended) == (True, False)
     await responder.drain()
     assert responder.ended
+
+
+def _stream(responder: Responder, headers: Headers, pieces: list[bytes], last: bytes, trailers: Headers) -> None:
+    responder.begin(200, headers)
+    for piece in pieces:
+        assert responder.put(piece)
+    assert responder.put_end(last, trailers)
+
+
+@pytest.mark.parametrize("request_head", [_FAST % b"GET", _SLOW % b"GET", _FAST % b"HEAD"])
+@pytest.mark.parametrize("headers", [[_JSON], [("Content-Length", "4"), _JSON], [("date", "then"), _JSON]])
+@pytest.mark.parametrize("pieces", [[], [b"abc"], [b"a", b"", b"bc"], [b"", b"abc"]])
+@pytest.mark.parametrize("last", [b"", b"d"])
+@pytest.mark.parametrize("trailers", [[], [("x-sum", "1")]])
+def test_both_ways_write_the_same_stream(
+    request_head: bytes, headers: Headers, pieces: list[bytes], last: bytes, trailers: Headers
+) -> None:
+    if len(headers) > 1 and headers[0][0] == "Content-Length":
+        pieces, last = [b"abc"], b"d"
+    near, far = Wire(request_head), Wire(request_head)
+    method = request_head.partition(b" ")[0].decode()
+    short, long = H1Responder(near, method), Responder(far, method)
+    _stream(short, headers, pieces, last, trailers)
+    _stream(long, headers, pieces, last, trailers)
+    assert near.out == far.out
+    assert short.stage is long.stage is Stage.ENDED
+    assert near.engine.reusable is far.engine.reusable is True
+
+
+def test_the_usual_stream_takes_the_short_way() -> None:
+    wire = Wire(_FAST % b"POST")
+    _stream(H1Responder(wire, "POST"), [_JSON], [b"a", b"b"], b"c", [])
+    assert wire.short == 2
+    assert wire.out.endswith(b"\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n")
+
+
+@pytest.mark.anyio
+async def test_a_stream_is_over_when_its_end_is_out() -> None:
+    wire = Wire(_FAST % b"GET")
+    responder = H1Responder(wire, "GET")
+    responder.begin(200, [_JSON])
+    assert responder.put(b"a")
+    wire.taken = False
+    assert not responder.put_end(b"b", [])
+    assert (responder.started, responder.ended) == (True, False)
+    with pytest.raises(Misuse):
+        responder.put_end(b"", [])
+    await responder.drain()
+    assert responder.ended
+
+
+@pytest.mark.parametrize("call", ["complete", "put", "end"])
+def test_a_client_that_is_gone_leaves_both_ways_in_the_same_stage(call: str) -> None:
+    wires = Wire(_FAST % b"GET"), Wire(_FAST % b"GET")
+    responders = H1Responder(wires[0], "GET"), Responder(wires[1], "GET")
+    for wire, responder in zip(wires, responders, strict=True):
+        if call != "complete":
+            responder.begin(200, [_JSON])
+        if call == "end":
+            responder.put(b"a")
+        wire.gone = True
+        calls: dict[str, Callable[[], bool]] = {
+            "complete": partial(responder.put_complete, 200, [_JSON], b"a"),
+            "put": partial(responder.put, b"a"),
+            "end": partial(responder.put_end, b"a", []),
+        }
+        with pytest.raises(ClientLeft):
+            calls[call]()
+        assert (responder.stage, responder.started, responder.ended) == (Stage.STARTED, True, False)
+    assert responders[0]._after is responders[1]._after

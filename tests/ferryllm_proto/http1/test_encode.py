@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from ferryllm_proto.http1 import Headers, Misuse, encode
 from ferryllm_proto.http1.encode import (
     encode_informational,
+    encode_plain,
     encode_request,
     encode_response,
     encode_trailers,
-    encode_whole,
 )
 from ferryllm_proto.http1.heads import CHUNKED
 
@@ -98,23 +98,25 @@ _ODD_NAMES = (
     st.lists(st.tuples(st.sampled_from(_ODD_NAMES), st.sampled_from(_ODD_VALUES)), max_size=3),
     st.integers(0, 10**9),
 )
-def test_the_head_of_a_whole_answer_is_that_of_its_fields(status: int, headers: Headers, length: int) -> None:
-    all_of_them = [*headers, ("content-length", str(length)), ("date", "now")]
-    try:
-        found = encode_whole(status, headers, length, "now")
-    except Misuse:
-        with pytest.raises(Misuse):
-            encode_response(status, all_of_them, "GET", True)
-        return
-    if found is not None:
-        assert (found, length, False) == encode_response(status, all_of_them, "GET", True)
+def test_a_head_of_plain_fields_is_that_of_each_by_itself(status: int, headers: Headers, length: int) -> None:
+    own = {length: [("content-length", str(length)), ("date", "now")], CHUNKED: [("date", "now")]}
+    lines = {length: f"content-length: {length}\r\ndate: now", CHUNKED: "date: now\r\ntransfer-encoding: chunked"}
+    for size, more in own.items():
+        try:
+            found = encode_plain(status, headers, lines[size])
+        except Misuse:
+            with pytest.raises(Misuse):
+                encode_response(status, [*headers, *more], "GET", True)
+            return
+        if found is not None:
+            assert (found, size, False) == encode_response(status, [*headers, *more], "GET", True)
 
 
 def test_fields_that_were_sent_before_are_known_and_few() -> None:
     for number in range(5000):
-        assert encode_whole(200, [(f"x-{number}", "1")], 0, "now") is not None
+        assert encode_plain(200, [(f"x-{number}", "1")], "a: b") is not None
     assert len(encode._plain) <= len(encode._kinds) <= encode._MOST_NAMES
-    assert encode_whole(200, [("n" * 300, "1")], 0, "now") is None
+    assert encode_plain(200, [("n" * 300, "1")], "a: b") is None
 
 
 def test_a_status_without_a_phrase() -> None:

@@ -220,9 +220,50 @@ def test_an_answer_in_one_is_what_its_events_are_or_none(
         assert short.answer(200, [("x", "y")], b"", "now") is not None, "something has changed"
 
 
+@given(
+    st.sampled_from([_GET, _GET.replace(b"GET", b"HEAD"), _GET[:-2] + b"Connection: close\r\n\r\n", b""]),
+    st.sampled_from([200, 200, 404, 204, 304, 103, 1000]),
+    _ANSWERS,
+    st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=3),
+    st.binary(max_size=3),
+)
+def test_a_stream_that_is_begun_in_one_is_what_its_events_are_or_none(
+    asked: bytes, status: int, headers: list[tuple[str, str]], pieces: list[bytes], last: bytes
+) -> None:
+    short, long = _server(asked), _server(asked)
+    assert short.finish(b"") is None
+
+    def steps() -> bytes:
+        head = ResponseHead(status, [*headers, ("date", "now")])
+        events: list[Event] = [head, *map(Body, pieces), Body(last), END]
+        return b"".join([long.send(event) or b"" for event in events])
+
+    try:
+        data = short.begin(status, headers, pieces[0], "now")
+    except Misuse:
+        with pytest.raises(Misuse):
+            steps()
+        data = None
+    if data is not None:
+        data += b"".join(map(short.frame, pieces[1:]))
+        assert data + (short.finish(last) or b"") == steps()
+        assert short.reusable is long.reusable is True
+        assert short.finish(b"") is None
+    elif asked == _GET:
+        assert short.begin(200, [("x", "y")], b"a", "now") is not None, "something has changed"
+
+
+def test_a_body_of_known_length_is_not_finished_as_chunks() -> None:
+    machine = _server()
+    machine.send(ResponseHead(200, [("content-length", "2")]))
+    assert machine.finish(b"ab") is None
+    assert machine.frame(b"ab") == b"ab"
+
+
 @pytest.mark.parametrize("data", [_GET[:9], _GET.replace(b"Host", b"Content-Length: 1\r\nHost"), b""])
 def test_an_answer_in_one_is_for_a_request_that_is_complete(data: bytes) -> None:
     assert _server(data).answer(200, [("x", "y")], b"a", "now") is None
+    assert _server(data).begin(200, [("x", "y")], b"a", "now") is None
 
 
 @pytest.mark.parametrize(("behind", "renewed"), [(b"", True), (b"x", False)])

@@ -108,6 +108,15 @@ def test_receive_body_takes_each_framing() -> None:
     assert reader.receive_body(b"\n0\r\n") == (b"", False)
     assert reader.receive_body(b"\r\nGET") == (b"", True)
     assert reader.held == 3
+    for last, held in ((b"3\r\nabc\r\n0\r\n\r\n", 0), (b"3\r\nabc\r\n0\r\n\r\nGET", 3)):
+        reader = _requests()
+        reader.receive_data(_CHUNKED)
+        assert reader.receive_body(last) == (b"abc", True)
+        assert (reader.state, reader.held) == (Inbound.DONE, held)
+    reader = _requests()
+    reader.receive_data(_CHUNKED)
+    assert reader.receive_body(b"3\r\nabcXX0\r\n\r\n") is reader.receive_body(b"3\r\nabc\r\n0\r\nab") is None
+    assert reader.receive_body(b"0\r\n\r\n") == (b"", True)
     reader = _requests()
     reader.receive_data(_POST + b"Content-Length: 4\r\n\r\n")
     assert reader.receive_body(b"abc") == (b"abc", False)
