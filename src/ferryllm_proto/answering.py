@@ -191,10 +191,12 @@ class Answering:
         record = self._record(now, outcome)
         target = None if trying is None else trying.place
         if trying is not None:
-            trying.end(now, total(record.usage))
+            trying.end(now, total(record.usage), asked=self._attempts > len(trying.made))
         found = record.cache
         if found is not None and (found.cached_tokens or found.creation_tokens) and self._gateway.notes:
             actions.append(cached(record.entry, record.model, found))
+        if trying is not None:
+            actions += trying.owed()
         if admission is not None:
             operation = self._entry.operation if type(self._entry) is Entry else Operation.FORWARD
             asked, session = self._attempts > 0, self._session

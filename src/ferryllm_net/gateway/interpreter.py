@@ -23,7 +23,6 @@ from ferryllm_net.http import (
     RequestError,
     Responder,
     UpstreamError,
-    UpstreamFault,
     UpstreamResponse,
 )
 from ferryllm_net.http.pool import slowly
@@ -32,8 +31,10 @@ from ferryllm_proto.actions import (
     Abort,
     Action,
     Admit,
+    Book,
     Cut,
     Finish,
+    GiveBack,
     Keep,
     Note,
     Open,
@@ -51,6 +52,7 @@ from ferryllm_proto.actions import (
 from ferryllm_proto.entries import find
 from ferryllm_proto.inputs import (
     Admitted,
+    Booked,
     ClientBody,
     ClientFault,
     ClientLost,
@@ -61,26 +63,15 @@ from ferryllm_proto.inputs import (
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
-    UpstreamLost,
 )
 from ferryllm_proto.stages import State
 
 from .recording import NO_LEDGER, UNWRITTEN
-from .upstream import Upstream
-from .visit import Visit
+from .upstream import Upstream, lost
+from .visit import Stay, Visit
 
 if TYPE_CHECKING:
     from .app import App
-
-_TIMEOUTS = frozenset(
-    {
-        UpstreamFault.TIMEOUT_CONNECT,
-        UpstreamFault.TIMEOUT_HEAD,
-        UpstreamFault.TIMEOUT_IDLE,
-        UpstreamFault.TIMEOUT_TOTAL,
-    }
-)
-
 
 RELEASE_SECS = 0.2
 """How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
@@ -117,10 +108,11 @@ class Interpreter:
         self._given = body
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
-        self._asked: Recall | Keep | None = None
+        self._asked: Recall | Keep | Book | None = None
         self._admit: Admit | None = None
         self._pause: Pause | None = None
         self._visit: Visit | None = None
+        self._stay: Stay | None = None
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
@@ -200,6 +192,8 @@ class Interpreter:
                 if not self._over:
                     self._record_unfinished(None)
             finally:
+                if self._stay is not None:
+                    self._stay.leave(self._app.clock())
                 if self._visit is not None:
                     self._visit.leave(self._settle_due, self._app.clock(), time.time())
                 if self._upstream is not None and not self._upstream.ended:
@@ -287,6 +281,8 @@ class Interpreter:
             before = actions[-2] if len(actions) > 1 else None
             if type(before) is Settle:
                 self._settle_due = before
+            if self._stay is not None:
+                self._stay.heed(actions)
 
     # --- at the door and in the ledger ---
 
@@ -356,9 +352,20 @@ class Interpreter:
         self._upstream = response
         return self._tell(UpstreamHead(response.status, tuple(response.headers)))
 
-    async def _ask(self, action: Recall | Keep) -> Sequence[Action]:
+    async def _ask(self, action: Recall | Keep | Book) -> Sequence[Action]:
+        if isinstance(action, Book):
+            return await self._reserve(action)
         self._asked = None
         return self._tell(await self._app.questions.ask(action, self._exchange.id))
+
+    async def _reserve(self, action: Book) -> Sequence[Action]:
+        """A place at a provider, where other processes count too."""
+        door = self._app.door
+        found = await slowly(self, lambda: door.book(action, self._app.clock()))
+        self._asked = None
+        if type(found) is Booked:
+            self._stay = Stay(door, found.booking)
+        return self._tell(found)
 
     async def _pump(self, upstream: UpstreamResponse) -> Sequence[Action]:
         """Upstream to client, chunk by chunk where the bytes arrive; what needs more than a write is left in `_asks`
@@ -413,6 +420,12 @@ class Interpreter:
                 assert isinstance(action, Settle)
                 assert self._visit is not None
                 self._visit.settle(action, self._app.clock(), time.time())
+                continue
+            if kind is GiveBack:
+                assert self._stay is not None
+                self._stay.heed((action,))
+                self._stay.leave(self._app.clock())
+                self._stay = None
                 continue
             if kind is Record:
                 assert isinstance(action, Record)
@@ -492,15 +505,12 @@ class Interpreter:
         self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
-def lost(exc: UpstreamError) -> UpstreamLost:
-    return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)
-
-
 _KEPT: dict[type, str] = {
     Open: "_opening",
     ReadBody: "_reading",
     Recall: "_asked",
     Keep: "_asked",
+    Book: "_asked",
     Admit: "_admit",
     Pause: "_pause",
     SendHead: "_head",

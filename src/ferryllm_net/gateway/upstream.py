@@ -7,8 +7,20 @@ from collections.abc import Awaitable
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
-from ferryllm_net.http import Origin, Pool, PreparedHead, RequestHead, Timeouts, UpstreamResponse, Waiter, prepare
+from ferryllm_net.http import (
+    Origin,
+    Pool,
+    PreparedHead,
+    RequestHead,
+    Timeouts,
+    UpstreamError,
+    UpstreamFault,
+    UpstreamResponse,
+    Waiter,
+    prepare,
+)
 from ferryllm_proto import UpstreamRequest, __version__
+from ferryllm_proto.inputs import UpstreamLost
 
 MOST_HEADS = 128
 """Prepared heads of one provider; when they are more all are forgotten. Each kind of client has two or three."""
@@ -57,3 +69,18 @@ class Upstream(msgspec.Struct, frozen=True):
         ``waiter`` ended the wait."""
         head = self.prepare(request, user_agent)
         return pool.open(self.origin, head, request.body, timeouts=self.timeouts, waiter=waiter)
+
+
+_TIMEOUTS = frozenset(
+    {
+        UpstreamFault.TIMEOUT_CONNECT,
+        UpstreamFault.TIMEOUT_HEAD,
+        UpstreamFault.TIMEOUT_IDLE,
+        UpstreamFault.TIMEOUT_TOTAL,
+    }
+)
+
+
+def lost(exc: UpstreamError) -> UpstreamLost:
+    """What an exchange is told of ``exc``."""
+    return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)

@@ -19,7 +19,7 @@ from ferryllm_proto.policy.prompt_cache import observe
 from ferryllm_proto.snapshot import Gateway
 from ferryllm_proto.usual import Kind, Opened
 
-from .interpreter import Interpreter, lost
+from .interpreter import Interpreter
 from .upstream import Upstream
 
 if TYPE_CHECKING:
