@@ -9,7 +9,19 @@ import msgspec
 import pytest
 
 from ferryllm_proto import Gateway, Provider, Route, RouteTable, ir
-from ferryllm_proto.actions import Abort, Book, Finish, GiveBack, Open, Outcome, Pause, Record, SendBody, SendHead
+from ferryllm_proto.actions import (
+    Abort,
+    Book,
+    Finish,
+    GiveBack,
+    Open,
+    Outcome,
+    Pause,
+    Record,
+    Release,
+    SendBody,
+    SendHead,
+)
 from ferryllm_proto.inputs import (
     Booked,
     BookedUp,
@@ -92,7 +104,7 @@ def test_a_place_is_asked_for_before_the_provider_is() -> None:
     booking = driver.book()
     assert driver.opened == ["chat"]
     answer(driver, stream=False)
-    assert kinds(driver.actions)[-2:] == [GiveBack, Record]
+    assert kinds(driver.actions)[-5:] == [GiveBack, SendHead, SendBody, Finish, Record], "whatever its client does"
     assert driver.backs == [GiveBack(booking, 10, took_place=True)]
     assert driver.backs[0].booking is booking
     driver.assert_over()
@@ -189,6 +201,7 @@ def test_a_failed_attempt_gives_its_place_back_before_the_next_takes_one() -> No
     second = driver.book()
     assert driver.opened == ["chat", "spare"]
     answer(driver)
+    assert kinds(driver.actions)[-4:] == [Finish, Release, GiveBack, Record], "the provider comes first"
     assert [back.booking for back in driver.backs] == [first, second]
     assert driver.backs[1].tokens is None, "its answer said nothing of tokens"
     driver.assert_over()

@@ -421,12 +421,6 @@ class Interpreter:
                 assert self._visit is not None
                 self._visit.settle(action, self._app.clock(), time.time())
                 continue
-            if kind is GiveBack:
-                assert self._stay is not None
-                self._stay.heed((action,))
-                self._stay.leave(self._app.clock())
-                self._stay = None
-                continue
             if kind is Record:
                 assert isinstance(action, Record)
                 self._record(action)
@@ -436,6 +430,12 @@ class Interpreter:
                 taken = self._finish(action)
             elif kind is Release and (self._upstream is None or self._upstream.ended):
                 self._upstream = None  # it has been given back
+                continue
+            elif kind is GiveBack:
+                assert self._stay is not None
+                self._stay.heed((action,))
+                self._stay.leave(self._app.clock())
+                self._stay = None
                 continue
             else:
                 return self._rest(self._take_time(action), actions[n + 1 :])
