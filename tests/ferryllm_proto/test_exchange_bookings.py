@@ -338,7 +338,9 @@ def test_a_gateway_that_stops_waits_for_no_place() -> None:
     refuse(second, 500)
     assert second.exchange.state is State.BOOKING
     second.feed(Stopping())
-    assert second.status == 500, "what was said last"
+    assert (second.status, "no" in second.body.decode()) == (500, True), "what was said last"
+    assert second.record.error is not None
+    assert second.record.error.status == 500
     second.assert_over()
 
 

@@ -140,6 +140,16 @@ async def test_a_question_that_is_broken_off_is_asked_again() -> None:
         assert door.asked == 2
 
 
+async def test_who_leaves_before_any_content_took_no_tokens() -> None:
+    async with shared(concurrency=1, tokens_per_minute=1000) as (w, door):
+        near = await w.begin("/v1/chat/completions", ask())
+        far, _, _ = await w.provider()
+        await near.aclose()
+        await gone(far)
+        await w.settle()
+        assert [(back.tokens, back.took_place) for back in door.backs] == [(0, True)]
+
+
 async def test_a_fault_of_ours_gives_the_place_back_and_counts_what_was_estimated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
