@@ -7,7 +7,6 @@ its upstream, and the exchange is told the time.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -67,14 +66,11 @@ from ferryllm_proto.inputs import (
 from ferryllm_proto.stages import State
 
 from .recording import NO_LEDGER, UNWRITTEN
-from .upstream import Upstream, lost
-from .visit import Stay, Visit
+from .upstream import Upstream, lost, read_end
+from .visit import Stay, Visit, enter
 
 if TYPE_CHECKING:
     from .app import App
-
-RELEASE_SECS = 0.2
-"""How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
 
 def target_of(request: Request) -> str:
@@ -287,15 +283,10 @@ class Interpreter:
     # --- at the door and in the ledger ---
 
     async def _enter(self, action: Admit) -> Sequence[Action]:
-        app = self._app
-        if not action.flow:  # without keys clients are told apart by where they are
-            action = msgspec.structs.replace(action, flow=f"@{self._request.peer[0]}")
-        found = await slowly(self, lambda: app.door.enter(action, app.clock(), time.time()))
+        found = await slowly(self, lambda: enter(self._app, action, self._request.peer[0]))
         self._admit = None
-        if action.ask.input_tokens:
-            app.metrics.count("estimated_prompt_tokens", action.ask.input_tokens)
         if type(found) is Admitted:
-            self._visit = Visit(app.door, found.admission)
+            self._visit = Visit(self._app.door, found.admission)
         return self._tell(found)
 
     async def _write_ahead(self, actions: Sequence[Action]) -> Sequence[Action]:
@@ -353,13 +344,9 @@ class Interpreter:
         return self._tell(UpstreamHead(response.status, tuple(response.headers)))
 
     async def _ask(self, action: Recall | Keep | Book) -> Sequence[Action]:
-        if isinstance(action, Book):
-            return await self._reserve(action)
-        self._asked = None
-        return self._tell(await self._app.questions.ask(action, self._exchange.id))
-
-    async def _reserve(self, action: Book) -> Sequence[Action]:
-        """A place at a provider, where other processes count too."""
+        if not isinstance(action, Book):
+            self._asked = None
+            return self._tell(await self._app.questions.ask(action, self._exchange.id))
         door = self._app.door
         found = await slowly(self, lambda: door.book(action, self._app.clock()))
         self._asked = None
@@ -484,15 +471,10 @@ class Interpreter:
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
         upstream = self._upstream
-        if upstream is not None and upstream.ended:
+        if upstream is None or upstream.ended:
             self._upstream = None  # it has been given back
             return
-        if upstream is not None:
-            with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
-                with contextlib.suppress(Interrupted):
-                    await upstream.receive()
-                if not upstream.ended:  # what had been meant for an earlier wait came late
-                    await upstream.receive()
+        await read_end(upstream)
         await self._close_upstream()
 
     async def _close_upstream(self) -> None:

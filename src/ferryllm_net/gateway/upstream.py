@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 
+import anyio
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
 from ferryllm_net.http import (
+    Interrupted,
     Origin,
     Pool,
     PreparedHead,
@@ -79,6 +82,19 @@ _TIMEOUTS = frozenset(
         UpstreamFault.TIMEOUT_TOTAL,
     }
 )
+
+
+RELEASE_SECS = 0.2
+"""How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
+
+
+async def read_end(upstream: UpstreamResponse) -> None:
+    """Read the end of the provider's message, if it is there: then its connection can serve again."""
+    with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
+        with contextlib.suppress(Interrupted):
+            await upstream.receive()
+        if not upstream.ended:  # what had been meant for an earlier wait came late
+            await upstream.receive()
 
 
 def lost(exc: UpstreamError) -> UpstreamLost:

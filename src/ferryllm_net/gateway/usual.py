@@ -20,7 +20,7 @@ from ferryllm_proto.snapshot import Gateway
 from ferryllm_proto.usual import Kind, Opened
 
 from .interpreter import Interpreter
-from .upstream import Upstream
+from .upstream import Upstream, lost
 
 if TYPE_CHECKING:
     from .app import App

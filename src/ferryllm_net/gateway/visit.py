@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ferryllm_net.admission import Door
-from ferryllm_proto.actions import Action, GiveBack, Settle
+from ferryllm_proto.actions import Action, Admit, GiveBack, Settle
+from ferryllm_proto.inputs import Admitted, Refused
 from ferryllm_proto.routing.choice import Booking
 from ferryllm_proto.routing.keys import Admission
+
+if TYPE_CHECKING:
+    from .app import App
+
+
+async def enter(app: App, admit: Admit, address: str) -> Admitted | Refused:
+    """Ask the door to let a request of ``address`` in; it may let wait."""
+    if not admit.flow:  # without keys clients are told apart by where they are
+        admit = msgspec.structs.replace(admit, flow=f"@{address}")
+    found = await app.door.enter(admit, app.clock(), time.time())
+    if admit.ask.input_tokens:
+        app.metrics.count("estimated_prompt_tokens", admit.ask.input_tokens)
+    return found
 
 
 class Visit:

@@ -118,8 +118,7 @@ async def test_a_gateway_that_stops_waits_for_no_place() -> None:
         door.hung = anyio.Event()
         near = await w.begin("/v1/chat/completions", ask(stream=False))
         await anyio.wait_all_tasks_blocked()
-        for run in w.app.running:
-            run._stop()
+        w.interpreter._stop()
         assert (await answer(near))[0] == 503
         assert door.backs == []
 
@@ -129,7 +128,7 @@ async def test_a_question_that_is_broken_off_is_asked_again() -> None:
         door.hung = anyio.Event()
         near = await w.begin("/v1/chat/completions", ask(stream=False))
         await anyio.wait_all_tasks_blocked()
-        (run,) = w.app.running
+        run = w.interpreter
         assert run.waits is not None
         run.waits.interrupt()  # as the sweeper does, for a deadline that is none any more
         await anyio.wait_all_tasks_blocked()
@@ -155,7 +154,7 @@ async def test_a_fault_of_ours_gives_the_place_back_and_counts_what_was_estimate
 ) -> None:
     async with shared(faults=1, concurrency=1, tokens_per_minute=1000) as (w, door):
         near, far = await begun(w)
-        (run,) = w.app.running
+        run = w.interpreter
         monkeypatch.setattr(type(run._exchange), "receive", lambda self, event, now: 1 / 0)
         await far.send(chunked(PONG, end=False))
         await near.receive_all()
