@@ -13,7 +13,9 @@ from .loss import Loss
 from .policy.prompt_cache import Observation
 from .responses.kept import KeptResponse
 from .routing.balance import Target
+from .routing.choice import Booking
 from .routing.keys import Admission, Ask, ClientKey
+from .routing.limits import Demand
 from .routing.pricing import Cost
 
 
@@ -61,6 +63,31 @@ class Settle(msgspec.Struct, frozen=True):
     session: bytes | None = None
     target: Target | None = None
     """Where ``session`` is now; None: its place, if it had one, did not answer."""
+
+
+class Book(msgspec.Struct, frozen=True):
+    """Ask whether a provider has room for an attempt, where its bounds are counted for many processes
+    (`Gateway.shares_bounds`); answer with `Booked` or `BookedUp`. It does not wait for room.
+
+    Whoever leaves before the answer gives back what was taken: there is no `GiveBack` then.
+    """
+
+    provider: str
+    demands: tuple[Demand, ...]
+    """What it wants of the provider's limits in a time."""
+    concurrency: int | None
+    """How many requests may be under way there; None is: no bound."""
+
+
+class GiveBack(msgspec.Struct, frozen=True):
+    """The attempt is over. Once for each `Booked`, before the next `Open`, or before `Settle` and `Record`. Not
+    answered."""
+
+    booking: Booking
+    tokens: int | None
+    """What it took; None is unknown: then the estimate counts."""
+    took_place: bool
+    """Whether the provider was asked; else everything is given back."""
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -216,6 +243,7 @@ class Record(msgspec.Struct, frozen=True):
 Action = Union[  # noqa: UP007 - as above
     ReadBody,
     Admit,
+    Book,
     Open,
     Pause,
     Recall,
@@ -228,6 +256,7 @@ Action = Union[  # noqa: UP007 - as above
     Finish,
     Cut,
     Note,
+    GiveBack,
     Settle,
     Record,
 ]

@@ -38,6 +38,7 @@ _DONE, _OK = State.DONE, Outcome.OK
 _CANCELLED = Outcome.CANCELLED
 _STREAMING, _ANSWERED = Translation.STREAM, Translation.DONE
 _END = Finish()
+_PARTINGS = (Abort, Release)
 _LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
 """How fields begin that tell clients of limits."""
 
@@ -191,10 +192,14 @@ class Answering:
         record = self._record(now, outcome)
         target = None if trying is None else trying.place
         if trying is not None:
-            trying.end(now, total(record.usage))
+            trying.end(now, total(record.usage), asked=self._attempts > len(trying.made))
         found = record.cache
         if found is not None and (found.cached_tokens or found.creation_tokens) and self._gateway.notes:
             actions.append(cached(record.entry, record.model, found))
+        if trying is not None and (owed := trying.owed()):
+            # A client that takes its time holds no place at a provider that is done.
+            at_once = not any(type(action) in _PARTINGS for action in actions)
+            actions = [*owed, *actions] if at_once else [*actions, *owed]
         if admission is not None:
             operation = self._entry.operation if type(self._entry) is Entry else Operation.FORWARD
             asked, session = self._attempts > 0, self._session

@@ -20,8 +20,8 @@ from .conversation import converse
 from .dialect import UpstreamRequest
 from .entries import Entry, Operation
 from .errors import RemoteProtocolError
-from .inputs import Recalled
-from .notes import half_open, resolved, sending, shaped
+from .inputs import Booked, BookedUp, Input, Recalled
+from .notes import half_open, passed_over, resolved, sending, shaped
 from .policy import headers as header_policy
 from .policy import transforms
 from .policy.headers import NO_HEADERS
@@ -127,7 +127,7 @@ class Asking(Answering):
         if type(found) is not Choice:
             assert type(found) is Nobody
             return notes + self._refuse(found.error, now)
-        return self._attempt(found.target, [*notes, *self._probing(found)], now)
+        return self._approach(found, [*notes, *self._probing(found)], now)
 
     def _attempts_of(self, plan: Plan) -> Attempts:
         gateway, route, providers = self._gateway, plan.route, self._gateway.providers
@@ -150,10 +150,10 @@ class Asking(Answering):
             0 if tokens is None else sum(tokens),
         )
         forward = type(self._entry) is Entry and self._entry.operation is _FORWARD
-        rules = _ONCE if forward else route.overrides.retry
-        if rules is not None:
-            return Attempts(self._routing, errand, rules, self._chance)
-        return Attempts(self._routing, errand, gateway.retry, self._chance, gateway.retries)
+        rules, own = _ONCE if forward else route.overrides.retry, None
+        if rules is None:
+            rules, own = gateway.retry, gateway.retries
+        return Attempts(self._routing, errand, rules, self._chance, own, shares=gateway.shares_bounds)
 
     def _adopt(self) -> Attempts:
         """The attempts, of which the first began when nobody counted."""
@@ -163,6 +163,45 @@ class Asking(Answering):
         target = plan.targets[0]
         trying.adopt(target, target.model or self._model or "", self._opened)
         return trying
+
+    def _approach(self, choice: Choice, notes: list[Action], now: float) -> list[Action]:
+        """An attempt at ``choice``, once there is room for it where others count too. ``notes`` go before."""
+        trying = self._trying
+        assert trying is not None
+        book = trying.book()
+        if book is None:
+            return self._attempt(choice.target, notes, now)
+        self.state, self._idle_at = State.BOOKING, None
+        return [*notes, book]
+
+    def _on_booked(self, event: Input, now: float) -> list[Action]:
+        trying = self._trying
+        assert type(event) is Booked
+        assert trying is not None
+        assert trying.choice is not None
+        trying.booked(event.booking)
+        return self._attempt(trying.choice.target, [], now)
+
+    def _on_booked_up(self, event: Input, now: float) -> list[Action]:
+        trying, notes = self._trying, list[Action]()
+        assert type(event) is BookedUp
+        assert trying is not None
+        assert trying.choice is not None
+        if self._gateway.notes:
+            notes.append(passed_over(trying.choice.target.provider, event.closed))
+        found = trying.pass_over(event.closed, now)
+        if type(found) is Choice:
+            return self._approach(found, [*notes, *self._probing(found)], now)
+        assert type(found) is Nobody
+        if self._attempts:
+            return [*notes, *self._conclude(self._words, now, upstream_open=False)]
+        return notes + self._refuse(found.error, now)
+
+    def _on_unbooked(self, event: Input, now: float) -> list[Action]:
+        """The answer of who counts is not waited for longer than the request may take."""
+        if self._total_at is None or now < self._total_at:
+            return []
+        return self._conclude(self._words, now, upstream_open=False)
 
     def _attempt(self, target: Target, notes: list[Action], now: float) -> list[Action]:
         """Send the client's own bytes, translated afresh, to ``target`` (Q2). ``notes`` become the actions."""
@@ -297,6 +336,7 @@ class Asking(Answering):
             return [*notes, *self._conclude(out, now, upstream_open=upstream_open)]
         if upstream_open:
             notes.append(Abort())
+        notes += trying.owed()
         self._words, self._hold_at = out, None
         return [*notes, *self._follow(step, now)]
 
@@ -315,7 +355,7 @@ class Asking(Answering):
             found = trying.choose(now)
             if type(found) is Choice:
                 notes = [trying.told(step, found)] if noted else []
-                return self._attempt(found.target, [*notes, *self._probing(found)], now)
+                return self._approach(found, [*notes, *self._probing(found)], now)
         return self._conclude(self._words, now, upstream_open=False)
 
     def _again(self, now: float) -> list[Action]:
@@ -324,13 +364,15 @@ class Asking(Answering):
         assert trying is not None
         found = trying.again(now)
         if type(found) is Choice:
-            return self._attempt(found.target, self._probing(found), now)
+            return self._approach(found, self._probing(found), now)
         return self._follow(trying.blocked(now, self._total_at), now)
 
     def _unaskable(self, now: float) -> list[Action]:
         """The target can not be asked for this: the next one, or the error of who was asked before."""
-        assert self._trying is not None
-        return self._follow(self._trying.blocked(now, self._total_at), now)
+        trying = self._trying
+        assert trying is not None
+        step = trying.blocked(now, self._total_at)
+        return [*trying.owed(), *self._follow(step, now)]
 
     # --- what is told of it ---
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from . import ir
-from .actions import Attempt, Note
+from .actions import Attempt, Book, GiveBack, Note
 from .inputs import UpstreamHead
 from .notes import attempt_failed, circuits, retrying, trying_fallback
 from .routing.balance import Target
 from .routing.breaker import Permit, Verdict
-from .routing.choice import Choice, Closed, Errand, Nobody, Routing
+from .routing.choice import Booking, Choice, Closed, Errand, Nobody, PassedOver, Routing, demands
 from .routing.failures import judge
 from .routing.retry import Failure, Fault, Left, Next, Retry, RetryRules, Step
 
@@ -47,7 +49,8 @@ class Attempts:
     """The attempts of one request.
 
     Parameters: ``routing`` is what all requests share, ``rules`` are those of the route or of all routes, ``chance``
-    gives random numbers in [0, 1), ``own`` are rules that providers have in place of these.
+    gives random numbers in [0, 1), ``own`` are rules that providers have in place of these. ``shares``: bounds of
+    providers are counted for many processes, so `book` each choice.
     """
 
     def __init__(
@@ -57,8 +60,11 @@ class Attempts:
         rules: RetryRules,
         chance: Callable[[], float],
         own: Mapping[str, RetryRules] | None = None,
+        *,
+        shares: bool = False,
     ) -> None:
-        self.errand = errand
+        self._full: dict[str, PassedOver] = {}
+        self.errand = msgspec.structs.replace(errand, full=self._full) if shares else errand
         self.made: list[Attempt] = []
         """Those that failed before any content."""
         self.choice: Choice | None = None
@@ -72,11 +78,18 @@ class Attempts:
         self._routing = routing
         self._retry = Retry(rules, routing.budget, own)
         self._chance = chance
+        self._booking: Booking | None = None
+        self._owed: GiveBack | None = None
 
     # --- who is asked ---
 
     def choose(self, now: float) -> Choice | Nobody:
         """Another target than those that were tried."""
+        if self._full:
+            self._look_again(now)
+        return self._choose(now)
+
+    def _choose(self, now: float) -> Choice | Nobody:
         found = self._routing.choose(self.errand, self._tried, now, self._chance())
         if type(found) is Choice:
             self._begin(found, now)
@@ -85,6 +98,8 @@ class Attempts:
     def again(self, now: float) -> Choice | Closed:
         """The same target once more."""
         assert self.choice is not None
+        if self._full:
+            self._look_again(now)
         found = self._routing.again(self.errand, self.choice, now)
         if type(found) is Choice:
             self._begin(found, now)
@@ -103,6 +118,41 @@ class Attempts:
         self.choice = choice
         self._retry.begin(choice.target.provider)
         self.waited = 0.0 if self._failed_at is None else max(now - self._failed_at, 0.0)
+
+    # --- bounds that are counted for many processes ---
+
+    def book(self) -> Book | None:
+        """What to ask before the choice is sent anything; None: nothing limits it, or this process counts by itself."""
+        choice, errand = self.choice, self.errand
+        assert choice is not None
+        provider = choice.target.provider
+        bounds = None if errand.full is None else self._routing.bounds.get(provider)
+        if bounds is None:
+            return None
+        return Book(provider, tuple(demands(provider, bounds, errand.tokens)), bounds.concurrency)
+
+    def booked(self, booking: Booking) -> None:
+        """There is room for the choice, and it is taken."""
+        self._booking = booking
+
+    def pass_over(self, closed: Closed, now: float) -> Choice | Nobody:
+        """There is none, so nobody was asked: another one in its place."""
+        assert self.choice is not None
+        self._full[self.choice.target.provider] = PassedOver(closed.why, now + closed.retry_after)
+        self.give_back(now)
+        self._retry.withdraw()
+        # Nobody is asked for twice in a row, however short his wait: two that are full would take turns.
+        return self._choose(now)
+
+    def owed(self) -> tuple[GiveBack, ...]:
+        """What is to be given back now, each once."""
+        owed, self._owed = self._owed, None
+        return () if owed is None else (owed,)
+
+    def _look_again(self, now: float) -> None:
+        """Those who may have room by now are asked once more."""
+        for provider in [provider for provider, one in self._full.items() if one.until <= now]:
+            del self._full[provider]
 
     # --- how it went ---
 
@@ -137,7 +187,7 @@ class Attempts:
         changes = self._routing.failed(
             self.errand, choice, verdict, now, retry_after=failure.retry_after, silent=silent
         )
-        self._routing.ended(choice, now, 0)
+        self._ended(now, 0)
         self._failed_at = now
         step = self._after(failure, now, until) if final is None else Step(Next.GIVE_UP, 0.0, final)
         status = None if head is None else head.status
@@ -150,7 +200,7 @@ class Attempts:
 
     def blocked(self, now: float, until: float | None = None) -> Step:
         """The target is not to be asked, or can not be: nothing was sent to it."""
-        self.give_back(now)
+        self.give_back(now, asked=False)
         return self._after(Failure(Fault.BLOCKED), now, until)
 
     def _after(self, failure: Failure, now: float, until: float | None) -> Step:
@@ -181,21 +231,28 @@ class Attempts:
         assert self.choice is not None
         return circuits(self._routing.broke(self.choice, now), now)
 
-    def give_back(self, now: float) -> None:
-        """What was taken for an attempt that said nothing of its target."""
+    def give_back(self, now: float, *, asked: bool = True) -> None:
+        """What was taken for an attempt that said nothing of its target. ``asked``: something was sent to it."""
         if self.phase is Phase.ASKING:
             assert self.choice is not None
             self._move("failed")
             self._routing.failed(self.errand, self.choice, Verdict.NOTHING, now)
-            self._routing.ended(self.choice, now, 0)
+            self._ended(now, 0, asked=asked)
 
-    def end(self, now: float, tokens: int | None) -> None:
-        """The request is over; the last attempt took ``tokens``, where that is known. Told again it does nothing."""
-        self.give_back(now)
+    def end(self, now: float, tokens: int | None, *, asked: bool = True) -> None:
+        """The request is over; the last attempt took ``tokens``, where that is known. ``asked``: something was sent for
+        it. Told again it does nothing."""
+        self.give_back(now, asked=asked)
         if self.phase is Phase.ANSWERING:
-            assert self.choice is not None
-            self._routing.ended(self.choice, now, tokens)
+            self._ended(now, tokens)
         self._move("end")
+
+    def _ended(self, now: float, tokens: int | None, *, asked: bool = True) -> None:
+        assert self.choice is not None
+        self._routing.ended(self.choice, now, tokens)
+        booking, self._booking = self._booking, None
+        if booking is not None:
+            self._owed = GiveBack(booking, tokens, asked)
 
     @property
     def place(self) -> Target | None:

@@ -413,7 +413,7 @@ class Exchange(Asking):
 
     def _on_stopping(self, event: Input, now: float) -> list[Action]:
         error = ir.Error(ir.ErrorKind.OVERLOADED, "the gateway is shutting down", retry_after=1.0)
-        if self.state is State.PAUSING:
+        if self.state is State.PAUSING or (self.state is State.BOOKING and self._attempts):
             return self._conclude(self._words, now, upstream_open=False)
         if self._talk is None:
             return self._refuse(error, now)

@@ -8,6 +8,7 @@ import msgspec
 
 from .responses.kept import KeptResponse
 from .routing.balance import Target
+from .routing.choice import Booking, Closed
 from .routing.keys import Admission, Refusal
 
 
@@ -54,6 +55,19 @@ class Refused(msgspec.Struct, frozen=True):
     """The request may not go on."""
 
     refusal: Refusal
+
+
+class Booked(msgspec.Struct, frozen=True):
+    """The provider has room for the attempt, and it is taken."""
+
+    booking: Booking
+
+
+class BookedUp(msgspec.Struct, frozen=True):
+    """It has none."""
+
+    closed: Closed
+    """Why, and how long at least."""
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -111,6 +125,8 @@ Input = Union[  # noqa: UP007 - a plain alias, readable in one column
     ClientLost,
     Admitted,
     Refused,
+    Booked,
+    BookedUp,
     Recalled,
     Stored,
     UpstreamHead,

@@ -12,6 +12,7 @@ from .actions import Attempt, Note
 from .policy.prompt_cache import Observation
 from .prepare import Prepared
 from .routing.breaker import Change, State
+from .routing.choice import Closed
 from .routing.retry import Step
 from .routing.table import Route
 
@@ -80,6 +81,11 @@ def trying_fallback(provider: str, model: str, reason: str, attempt: int) -> Not
     return Note(
         "trying fallback provider", {"provider": provider, "model": model, "attempt": attempt, "reason": reason}
     )
+
+
+def passed_over(provider: str, closed: Closed) -> Note:
+    """A provider has no room, as who counts for many processes says; nothing was sent to it."""
+    return Note("provider passed over at its bound", {"provider": provider, "because": closed.why.value})
 
 
 _MOVED: dict[State, tuple[str, str]] = {

@@ -67,6 +67,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """The keys of clients; None switches keys off."""
     admits: bool = False
     """Whether anything limits requests (limits, quotas, the gate, shared sessions): without it nobody is asked."""
+    shares_bounds: bool = False
+    """Whether bounds of providers are counted for many processes: then each attempt at such a provider is asked for."""
     hints: bool = False
     """Whether clients may name a provider (`hints`); the routes have to know the providers then."""
     records: bool = False

@@ -6,6 +6,8 @@ import enum
 
 from .inputs import (
     Admitted,
+    Booked,
+    BookedUp,
     ClientBody,
     ClientFault,
     ClientLost,
@@ -32,6 +34,8 @@ class State(enum.Enum):
     """Whether the request may go on is being asked; it may wait for its turn."""
     RECALLING = "recalling"
     """The store of responses is looking for what the request goes on from."""
+    BOOKING = "booking"
+    """Whether the chosen provider has room is being asked."""
     WAITING = "waiting"
     """A provider has the request; its head is awaited."""
     ANSWERING = "answering"
@@ -61,6 +65,11 @@ TRANSITIONS: dict[tuple[State, type], str] = {
     (State.RECALLING, ClientLost): "_on_client_lost",
     (State.RECALLING, DeadlinePassed): "_on_deadline",
     (State.RECALLING, Stopping): "_on_stopping",
+    (State.BOOKING, Booked): "_on_booked",
+    (State.BOOKING, BookedUp): "_on_booked_up",
+    (State.BOOKING, ClientLost): "_on_client_lost",
+    (State.BOOKING, DeadlinePassed): "_on_unbooked",
+    (State.BOOKING, Stopping): "_on_stopping",
     (State.WAITING, UpstreamHead): "_on_head",
     (State.WAITING, UpstreamLost): "_on_upstream_lost",
     (State.WAITING, ClientLost): "_on_client_lost",

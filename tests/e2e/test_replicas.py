@@ -25,6 +25,7 @@ prefix = "{prefix}"
 deadline_ms = 5000
 lease_secs = 3
 on_failure = "{mode}"
+expected_replicas = 2
 
 [auth]
 enabled = true
@@ -57,13 +58,54 @@ request = 0.01
 [responses]
 store = "redis"
 
+[[auth.keys]]
+name = "free"
+key_env = "FREE"
+
 [[providers]]
 name = "p"
 type = "openai"
 base_url = "{provider}"
+
+[[providers]]
+name = "few"
+type = "openai"
+base_url = "{provider}"
+requests_per_minute = 8
+
+[[providers]]
+name = "narrow"
+type = "openai"
+base_url = "{provider}"
+max_concurrency = 3
+
+[[routes]]
+match = "few"
+provider = "few"
+
+[[routes]]
+match = "spared"
+provider = "narrow"
+fallback_providers = ["p"]
+
+[[routes]]
+match = "narrow"
+provider = "narrow"
+rewrite_model = "narrowed"
+
+[[routes]]
+match = "m"
+provider = "p"
 """
-KEYS = {name: f"sk-{name.lower()}-0123456789abcdef" for name in ("QUICK", "WIDE", "POOR")}
-BODY = json.dumps({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}).encode()
+KEYS = {name: f"sk-{name.lower()}-0123456789abcdef" for name in ("QUICK", "WIDE", "POOR", "FREE")}
+
+
+def body_of(model: str) -> bytes:
+    body = {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    return json.dumps(body).encode()
+
+
+BODY = body_of("m")
 
 
 def ask(one: Gateway, name: str, path: str = "/v1/chat/completions", body: bytes = BODY) -> tuple[int, str]:
@@ -80,12 +122,12 @@ def ask(one: Gateway, name: str, path: str = "/v1/chat/completions", body: bytes
 
 
 def ask_all(
-    gateways: Sequence[Gateway], name: str, count: int, found: collections.Counter[int]
+    gateways: Sequence[Gateway], name: str, count: int, found: collections.Counter[int], body: bytes = BODY
 ) -> list[threading.Thread]:
     """``count`` requests at once, to each gateway in turn."""
 
     def run(at: int) -> None:
-        found[ask(gateways[at % len(gateways)], name)[0]] += 1
+        found[ask(gateways[at % len(gateways)], name, body=body)[0]] += 1
 
     threads = [threading.Thread(target=run, args=(at,)) for at in range(count)]
     for thread in threads:
@@ -114,6 +156,29 @@ def replicas(
         yield provider, gateways
 
 
+def check_bounds_of_providers(provider: HeldProvider, gateways: Sequence[Gateway]) -> None:
+    """What one process lets through to a provider the other one knows of."""
+    begun, found, before = time.monotonic(), collections.Counter[int](), provider.answered
+    for thread in ask_all(gateways, "FREE", 24, found, body_of("few")):
+        thread.join()
+    assert 8 <= found[200] <= 8 + (time.monotonic() - begun) / 7.5 + 1
+    assert (found[200] + found[429], provider.answered - before) == (24, found[200])
+
+    provider.open.clear()
+    provider.most, found, spared = 0, collections.Counter(), collections.Counter[int]()
+    threads = ask_all(gateways, "FREE", 14, found, body_of("narrow"))
+    until(lambda: found[429] == 11)
+    assert provider.inside == 3
+    threads += ask_all(gateways, "FREE", 4, spared, body_of("spared"))
+    until(lambda: provider.inside == 7)  # of another provider, which is the same server
+    provider.open.set()
+    for thread in threads:
+        thread.join()
+    assert (found, spared) == ({200: 3, 429: 11}, {200: 4})
+    until(lambda: ask(gateways[0], "FREE", body=body_of("narrow"))[0] == 200)
+    assert ask(gateways[1], "FREE", body=body_of("narrow"))[0] == 200
+
+
 def test_limits_places_and_budgets_hold_exactly_across_both(tmp_path: pathlib.Path) -> None:
     with replicas(tmp_path, redis_server.shared()) as (provider, gateways):
         begun, found = time.monotonic(), collections.Counter[int]()
@@ -133,6 +198,8 @@ def test_limits_places_and_budgets_hold_exactly_across_both(tmp_path: pathlib.Pa
         assert (provider.most, found) == (3, {200: 3, 429: 11})
         until(lambda: ask(gateways[0], "WIDE")[0] == 200)
         assert ask(gateways[1], "WIDE")[0] == 200
+
+        check_bounds_of_providers(provider, gateways)
 
         found = collections.Counter()
         for thread in ask_all(gateways, "POOR", 16, found):
@@ -164,6 +231,35 @@ def test_a_gateway_that_is_killed_gives_its_places_back(tmp_path: pathlib.Path) 
         for thread in threads:
             thread.join()
         assert found == {0: 3}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("mode", "statuses"), [("closed", {503: 12}), ("open", {200: 12}), ("local", {200: 8, 429: 4})]
+)
+def test_bounds_of_a_provider_are_kept_as_configured_while_the_server_is_away(
+    tmp_path: pathlib.Path, mode: str, statuses: dict[int, int]
+) -> None:
+    server = redis_server.RedisServer()
+    try:
+        with replicas(tmp_path, server, mode=mode) as (_, gateways):
+            assert [ask(one, "FREE", body=body_of("few"))[0] for one in gateways] == [200, 200]
+            server.stop()
+            until(lambda: all("redis is away" in one.log for one in gateways))
+            begun, found = time.monotonic(), collections.Counter[int]()
+            for thread in ask_all(gateways, "FREE", 12, found, body_of("few")):
+                thread.join()
+            assert found == statuses or (mode == "local" and time.monotonic() - begun > 5)
+            assert ask(gateways[0], "FREE", body=body_of("spared"))[0] == 200, "another provider has no bounds"
+            server.start()
+            until(lambda: all("redis is back" in one.log for one in gateways))
+            found = collections.Counter()
+            for thread in ask_all(gateways, "FREE", 24, found, body_of("few")):
+                thread.join()
+            assert found[200] in (8, 9)
+            assert found[200] + found[429] == 24
+    finally:
+        server.close()
 
 
 @pytest.mark.deep

@@ -15,13 +15,14 @@ import pytest
 from ferryllm_net.gateway import interpreter
 from ferryllm_net.gateway.recording import Recording
 from ferryllm_net.telemetry import logs
-from ferryllm_proto import actions, admission, answering, asking, exchange, ir, notes
+from ferryllm_proto import actions, admission, answering, asking, attempts, exchange, ir, notes
 from ferryllm_proto.dialect import UpstreamRequest
 from ferryllm_proto.policy.prompt_cache import NOTHING, Observation, Shaped
 from ferryllm_proto.policy.reasoning import Applied
 from ferryllm_proto.prepare import Prepared
 from ferryllm_proto.responses import remembering
 from ferryllm_proto.routing.breaker import Change, State
+from ferryllm_proto.routing.choice import FULL
 from ferryllm_proto.routing.retry import Next, Step
 from ferryllm_proto.routing.table import Route
 
@@ -39,7 +40,7 @@ def test_the_union_names_every_action_of_the_module() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_machine_makes_each_action_and_the_interpreter_knows_it(kind: type) -> None:
-    machines = (exchange, asking, answering, admission, notes, remembering)
+    machines = (exchange, asking, answering, attempts, admission, notes, remembering)
     assert f"{kind.__name__}(" in "".join(map(inspect.getsource, machines))
     assert kind.__name__ in inspect.getsource(interpreter)
 
@@ -75,6 +76,7 @@ NOTES: list[tuple[actions.Note, str, str]] = [
     (notes.attempt_failed(FAILED, 1, ir.Error(ir.ErrorKind.BAD_REQUEST, "m"), own=True), "INFO", "error_kind"),
     (notes.retrying("p", Step(Next.SAME, 0.25, "backoff"), 2), "INFO", "wait_ms=250"),
     (notes.trying_fallback("q", "m", "its attempts are used up", 3), "INFO", "attempt=3"),
+    (notes.passed_over("p", FULL), "INFO", "because=.?full"),
     (notes.circuits([Change("p", "m", False, State.OPEN, 130.0)], 100.0)[0], "WARN", "secs=30"),
     (notes.circuits([Change("p", None, True, State.OPEN, 130.0)], 100.0)[0], "WARN", "because=.?key"),
     (notes.circuits([Change("p", "m", False, State.HELD, 107.0)], 100.0)[0], "WARN", "because=.?asked to wait"),

@@ -7,11 +7,13 @@ import itertools
 import pytest
 
 from ferryllm_proto import Route, ir
+from ferryllm_proto.actions import GiveBack
 from ferryllm_proto.attempts import TRANSITIONS, Attempts, Phase
 from ferryllm_proto.inputs import UpstreamHead
 from ferryllm_proto.routing.balance import Target
 from ferryllm_proto.routing.breaker import BreakerRules
-from ferryllm_proto.routing.choice import Choice, Closed, Errand, Nobody, Routing
+from ferryllm_proto.routing.choice import Booking, Choice, Closed, Errand, Nobody, ProviderBounds, Routing, Why
+from ferryllm_proto.routing.limits import Charge
 from ferryllm_proto.routing.retry import Next, RetryRules
 from ferryllm_proto.routing.table import plan_of
 
@@ -90,6 +92,56 @@ def test_whatever_is_told_nothing_is_given_back_twice(steps: tuple[str, ...]) ->
     assert routing.loads.at("a") == 1, "the other one is still there"
     other.end(9.0, None)
     assert routing.loads.at("a") == 0
+
+
+@pytest.mark.parametrize(
+    "steps", list(itertools.product(["answered", "failed", "give_back", "end", "other"], repeat=3))
+)
+def test_whatever_is_told_each_place_is_owed_once(steps: tuple[str, ...]) -> None:
+    routing = Routing(BreakerRules(), bounds={"a": ProviderBounds(5), "b": ProviderBounds(5)})
+    one = Attempts(routing, Errand(PLAN, "m"), RetryRules(retries=5), lambda: 0.0, shares=True)
+    taken: list[Booking] = []
+    owed: list[GiveBack] = []
+
+    def take() -> None:
+        assert one.book() is not None
+        taken.append(Booking("a", Charge(())))
+        one.booked(taken[-1])
+
+    one.choose(0.0)
+    take()
+    for now, step in enumerate(steps):
+        try:
+            if step == "answered":
+                one.answered(0.1, now)
+            elif step == "failed":
+                fail(one, now)
+            elif step == "give_back":
+                one.give_back(now)
+            elif step == "end":
+                one.end(now, 7)
+            elif one.phase is Phase.IDLE:
+                one.again(now)
+                take()
+        except KeyError:  # the table does not have it
+            assert step in ("answered", "failed")
+        owed += one.owed()
+    one.end(9.0, None)
+    owed += one.owed()
+    assert [back.booking for back in owed] == taken
+    assert one.owed() == ()
+    assert routing.loads.at("a") == 0
+
+
+def test_who_had_no_room_is_no_attempt() -> None:
+    routing = Routing(BreakerRules(), bounds={"a": ProviderBounds(5)})
+    one = Attempts(routing, Errand(PLAN, "m"), RetryRules(total=1), lambda: 0.0, shares=True)
+    one.choose(0.0)
+    found = one.pass_over(Closed(Why.LIMIT, 3.0), 0.0)
+    assert isinstance(found, Choice)
+    assert (found.target, one.book(), routing.loads.at("a")) == (B, None, 0)
+    one.end(1.0, 0)
+    assert (one.owed(), one.made) == ((), [])
 
 
 def test_the_table_ends_in_every_phase() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ferryllm_proto import inputs, ir
+from ferryllm_proto.routing.choice import FULL, Booking
 from ferryllm_proto.routing.keys import Admission, Refusal
 from ferryllm_proto.routing.limits import Charge
 from ferryllm_proto.routing.quota import Reserved
@@ -21,6 +22,8 @@ SAMPLES = (
     inputs.ClientLost(),
     inputs.Admitted(Admission(None, Charge(()), Reserved(()), {}), 0.5),
     inputs.Refused(Refusal(ir.Error(ir.ErrorKind.RATE_LIMIT, "later"), {}, "limit")),
+    inputs.Booked(Booking("p", Charge(()))),
+    inputs.BookedUp(FULL),
     inputs.Recalled(None, foreign=True),
     inputs.Stored(ok=True),
     inputs.UpstreamHead(200, ()),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from ferryllm_proto import Exchange
-from ferryllm_proto.actions import Action, Settle
+from ferryllm_proto.actions import Action, GiveBack, Settle
 from ferryllm_proto.attempts import Attempts
 from ferryllm_proto.inputs import Input
 from ferryllm_proto.routing.choice import Routing
@@ -62,7 +62,21 @@ def _settles_never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Attempts, "end", lambda self, now, tokens: None)
+    monkeypatch.setattr(Attempts, "end", lambda *_, **__: None)
+
+
+def _keeps_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Exchange.receive
+    keep = lambda action: not isinstance(action, GiveBack)  # noqa: E731
+    monkeypatch.setattr(Exchange, "receive", lambda self, event, now: list(filter(keep, receive(self, event, now))))
+
+
+def _gives_a_place_back_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempts, "owed", lambda self: () if self._owed is None else (self._owed,))
+
+
+def _takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempts, "book", lambda self: None)
 
 
 def _loses_probes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +98,18 @@ def run_some() -> None:
         relays.run(SEED, number, relays.Tally())
 
 
-@pytest.mark.parametrize("wrong", [_settles_never, _ends_nothing, _loses_probes, _asks_again_behind_content])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _settles_never,
+        _ends_nothing,
+        _keeps_places,
+        _gives_a_place_back_twice,
+        _takes_no_place,
+        _loses_probes,
+        _asks_again_behind_content,
+    ],
+)
 def test_a_wrong_exchange_is_noticed(
     wrong: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """What requests share, on a virtual clock: doors over a Redis with troubles, a door alone, a ledger, a configuration.
 
-What is played is in `support.simulation.doors` and `support.simulation.changes`. A failure names its seed and number,
+What is played is in `support.simulation.doors`, `places` and `changes`. A failure names its seed and number,
 and this runs it again::
 
     FERRYLLM_SEED=7 FERRYLLM_WORLD=12 pytest tests/simulation/test_shared.py
@@ -25,10 +25,12 @@ from ferryllm_net.gateway.recording import Recording
 from ferryllm_net.ledger import row_of
 from ferryllm_net.ledger.groups import Groups
 from ferryllm_net.ledger.postgres import PostgresLedger
+from ferryllm_net.redis.bookings import RedisBookings
 from ferryllm_net.redis.degraded import Degraded
 from ferryllm_net.redis.door import RedisDoor
 from ferryllm_net.redis.later import Later
 from ferryllm_net.redis.link import Link
+from ferryllm_net.redis.names import Names
 from ferryllm_proto.actions import Admit, Record
 from ferryllm_proto.inputs import Admitted, Refused
 from ferryllm_proto.routing.gate import Gate, GateRules
@@ -38,6 +40,7 @@ from support.simulation import clocks
 from support.simulation.changes import Changes
 from support.simulation.doors import MemoryDoors, SharedDoors
 from support.simulation.fake_redis import UNIX, FakeLink, FakeRedis
+from support.simulation.places import SharedPlaces
 
 SEED = int(os.environ.get("FERRYLLM_SEED", "20261121"))
 WORLDS = 8
@@ -45,9 +48,10 @@ WORLDS = 8
 DEEP_WORLDS = 1_000
 BACKENDS = ("asyncio", "trio")
 
-Kind = Union[type[SharedDoors], type[MemoryDoors], type[Changes]]  # noqa: UP007 - a plain alias
+Kind = Union[type[SharedDoors], type[SharedPlaces], type[MemoryDoors], type[Changes]]  # noqa: UP007 - a plain alias
 KINDS: dict[Kind, set[str]] = {
     SharedDoors: {"counted", "uncounted", "store", "busy", "quota", "left"},
+    SharedPlaces: {"counted", "uncounted", "store", "limit", "full", "left"},
     MemoryDoors: {"admitted", "waited", "busy", "quota", "left"},
     Changes: {"ok", "key", "busy", "quota", "unwritten", "lost"},
 }
@@ -89,6 +93,11 @@ def run_many(kind: Kind, backend: str, worlds: int) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_processes_share_is_counted_once_whatever_becomes_of_redis(backend: str) -> None:
     run_many(SharedDoors, backend, WORLDS)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bounds_of_a_provider_hold_across_processes_whatever_becomes_of_redis(backend: str) -> None:
+    run_many(SharedPlaces, backend, WORLDS)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -204,6 +213,14 @@ async def open_door(self: Degraded, *_: object) -> None:
     return None
 
 
+def of_its_process(self: Names, scope: str) -> str:
+    return f"{id(self)}:{scope}"
+
+
+def of_its_own(self: Names, *_: object) -> str:
+    return secrets.token_hex(8)
+
+
 NEWEST = property(lambda self: self._app.upstreams, nothing)
 FULL = property(lambda self: True)
 
@@ -216,6 +233,13 @@ SABOTAGE: dict[str, tuple[Kind, type, str, Any, str]] = {
     "it connects once": (SharedDoors, Link, "run", once, "Redis is there|Redis is back|not told everything"),
     "everybody comes in": (SharedDoors, Degraded, "enter", open_door, "uncounted|wrong place"),
     "places are not given back": (SharedDoors, Later, "free", nothing, "still there|nobody holds|uncounted"),
+    "places at providers stay taken": (SharedPlaces, RedisBookings, "give_back", nothing, "still there|nobody holds"),
+    "nobody knows of a place": (SharedPlaces, RedisBookings, "_undo", nothing, "nobody holds|nobody corrected|places"),
+    "leases of places end": (SharedPlaces, Later, "_renew", nothing_later, "lease of an attempt"),
+    "every process has its own places": (SharedPlaces, Names, "leases", of_its_process, "places at a provider"),
+    "every attempt has its own limit": (SharedPlaces, Names, "bucket", of_its_own, "through a limit"),
+    "each has all places": (SharedPlaces, Degraded, "_part", lambda self, limit: limit, "process's share"),
+    "nobody keeps bounds alone": (SharedPlaces, Degraded, "book", open_door, "uncounted|wrong place"),
     "a charge stays": (MemoryDoors, Desk, "cancel", nothing, "set aside"),
     "nobody's turn comes": (MemoryDoors, Gate, "_fill", nothing, "free place"),
     "there is always room": (MemoryDoors, Gate, "_room", FULL, "more requests than places"),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ferryllm_proto.actions import Admit, Settle
-    from ferryllm_proto.inputs import Admitted, Refused
+    from ferryllm_proto.actions import Admit, Book, GiveBack, Settle
+    from ferryllm_proto.inputs import Admitted, Booked, BookedUp, Refused
     from ferryllm_proto.routing.gate import GateRules
     from ferryllm_proto.routing.keys import Admission, Desk, KeyBook, KeyLimits
     from ferryllm_proto.routing.quota import Quota
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 class Door(Protocol):
     """``now`` is seconds of the clock of exchanges (monotonic), ``unix`` Unix seconds.
 
-    An `Admission` is known by identity: `settle` and `leave` get the very object that `enter` answered with.
+    An `Admission` is known by identity: `settle` and `leave` get the very object that `enter` answered with. So is a
+    `Booking`.
     """
 
     desk: Desk
     """Keys, and what limits them. An exchange asks it what to estimate; only the door admits by it."""
     shares: bool
-    """Whether it keeps the places of sessions for many processes: then it is asked about requests that nothing limits
-    too."""
+    """Whether it counts for many processes. Then it keeps the places of sessions, and is asked about requests that
+    nothing limits too; and it is asked about every attempt at a provider with bounds (`book`)."""
 
     async def enter(self, admit: Admit, now: float, unix: float) -> Admitted | Refused:
         """Let a request in, or say why not. It may wait: for its turn, or for whoever counts.
@@ -42,6 +43,18 @@ class Door(Protocol):
 
     def leave(self, admission: Admission, now: float) -> None:
         """The client has its last byte, or is gone: the place is free. Once for each `Admitted`, behind `settle`."""
+        ...
+
+    async def book(self, book: Book, now: float) -> Booked | BookedUp:
+        """Take a place at a provider for one attempt, or say why not. It waits for whoever counts, never for room.
+
+        A wait may be cancelled: then nothing stays taken. Faults of a store are not raised: the configuration says what
+        becomes of attempts then.
+        """
+        ...
+
+    def give_back(self, back: GiveBack, now: float) -> None:
+        """The attempt is over and took so much. Once for each `Booked`. Never waits, never raises for a store."""
         ...
 
     def restore(self, owner: str, quota: Quota, used: int, unix: float) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import anyio
 
 from ferryllm_proto import ir
-from ferryllm_proto.actions import Admit, Settle
-from ferryllm_proto.inputs import Admitted, Refused
+from ferryllm_proto.actions import Admit, Book, GiveBack, Settle
+from ferryllm_proto.inputs import Admitted, Booked, BookedUp, Refused
 from ferryllm_proto.routing.gate import Decision, Dropped, Gate, GateRules, Granted, Why
 from ferryllm_proto.routing.keys import Admission, Desk, KeyBook, KeyLimits, Refusal
 from ferryllm_proto.routing.quota import Quota
+
+from .bookings import Bookings
 
 
 class MemoryDoor:
@@ -22,6 +24,7 @@ class MemoryDoor:
     def __init__(self, desk: Desk, rules: GateRules) -> None:
         self.desk = desk
         self.gate = Gate(rules)
+        self.bookings = Bookings()
         self._waits: dict[int, _Wait] = {}
         """By ticket. A ticket is the id of its admission, which is unique as long as anybody holds that."""
 
@@ -59,6 +62,13 @@ class MemoryDoor:
 
     def leave(self, admission: Admission, now: float) -> None:
         self._tell(self.gate.leave(id(admission), now), now)
+
+    async def book(self, book: Book, now: float) -> Booked | BookedUp:
+        """Of use while nobody can be asked who counts for many; a process alone counts in `Routing`."""
+        return self.bookings.book(book, now)
+
+    def give_back(self, back: GiveBack, now: float) -> None:
+        self.bookings.give_back(back, now)
 
     def restore(self, owner: str, quota: Quota, used: int, unix: float) -> None:
         self.desk.accounts.restore(owner, quota, used, unix)

@@ -75,6 +75,11 @@ def _limited(config: Config) -> bool:
     own = (limits.requests_per_minute, limits.tokens_per_minute, limits.max_concurrency)
     if own != (None, None, None) or limits.key != KeyLimits():
         return True
+    if any(
+        (one.requests_per_minute, one.tokens_per_minute, one.max_concurrency) != (None, None, None)
+        for one in config.providers
+    ):
+        return True
     if not config.auth.enabled:
         return False
     owners = (*config.auth.keys, *config.auth.projects)

@@ -12,8 +12,8 @@ OnFailure = Literal["open", "closed", "local"]
 
 class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A Redis or Valkey server that all workers and replicas share: limits, quotas, budgets and concurrency are counted
-    there, places of sessions and broken providers are known to all. Without one of the three sources of its URL there
-    is none, and every process counts for itself. Needs `pip install "ferryllm[redis]"`."""
+    there, those of providers too; places of sessions and broken providers are known to all. Without one of the three
+    sources of its URL there is none, and every process counts for itself. Needs `pip install "ferryllm[redis]"`."""
 
     url: (
         Annotated[
@@ -60,7 +60,7 @@ class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="What becomes of requests while it is away. `local` counts in each process, against the limits "
             "divided by `expected_replicas`; `open` limits nothing; `closed` refuses every request that is limited, "
-            "with 503."
+            "with 503, and passes over providers with bounds."
         ),
     ] = "local"
     expected_replicas: (

@@ -32,7 +32,7 @@ def gateway(
     settings: Settings, book: KeyBook | None = None, prices: PriceTable | None = None, *, shares: bool = False
 ) -> Gateway:
     """The settings as an `Exchange` decides with them. ``book`` are the keys of clients, None those of the settings;
-    ``shares``: sessions have places that other processes know."""
+    ``shares``: other processes count with this one, and know the places of sessions."""
     book = key_book(settings) if book is None else book
     addresses = [one.address for one in settings.server.listeners]
     access = AccessRules(
@@ -52,6 +52,7 @@ def gateway(
         keeps_responses=settings.responses.store != "off",
         keys=book if settings.auth.enabled else None,
         admits=limited(settings, book) or (shares and routing.affinity is not None),
+        shares_bounds=shares and bool(bounds(settings)),
         hints=routing.hints,
         retry=routing.retry,
         retries=routing.retries,

@@ -7,7 +7,6 @@ its upstream, and the exchange is told the time.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +22,6 @@ from ferryllm_net.http import (
     RequestError,
     Responder,
     UpstreamError,
-    UpstreamFault,
     UpstreamResponse,
 )
 from ferryllm_net.http.pool import slowly
@@ -32,8 +30,10 @@ from ferryllm_proto.actions import (
     Abort,
     Action,
     Admit,
+    Book,
     Cut,
     Finish,
+    GiveBack,
     Keep,
     Note,
     Open,
@@ -51,6 +51,7 @@ from ferryllm_proto.actions import (
 from ferryllm_proto.entries import find
 from ferryllm_proto.inputs import (
     Admitted,
+    Booked,
     ClientBody,
     ClientFault,
     ClientLost,
@@ -61,29 +62,15 @@ from ferryllm_proto.inputs import (
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
-    UpstreamLost,
 )
 from ferryllm_proto.stages import State
 
 from .recording import NO_LEDGER, UNWRITTEN
-from .upstream import Upstream
-from .visit import Visit
+from .upstream import Upstream, lost, read_end
+from .visit import Stay, Visit, enter
 
 if TYPE_CHECKING:
     from .app import App
-
-_TIMEOUTS = frozenset(
-    {
-        UpstreamFault.TIMEOUT_CONNECT,
-        UpstreamFault.TIMEOUT_HEAD,
-        UpstreamFault.TIMEOUT_IDLE,
-        UpstreamFault.TIMEOUT_TOTAL,
-    }
-)
-
-
-RELEASE_SECS = 0.2
-"""How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
 
 def target_of(request: Request) -> str:
@@ -117,10 +104,11 @@ class Interpreter:
         self._given = body
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
-        self._asked: Recall | Keep | None = None
+        self._asked: Recall | Keep | Book | None = None
         self._admit: Admit | None = None
         self._pause: Pause | None = None
         self._visit: Visit | None = None
+        self._stay: Stay | None = None
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
@@ -200,6 +188,8 @@ class Interpreter:
                 if not self._over:
                     self._record_unfinished(None)
             finally:
+                if self._stay is not None:
+                    self._stay.leave(self._app.clock())
                 if self._visit is not None:
                     self._visit.leave(self._settle_due, self._app.clock(), time.time())
                 if self._upstream is not None and not self._upstream.ended:
@@ -287,19 +277,16 @@ class Interpreter:
             before = actions[-2] if len(actions) > 1 else None
             if type(before) is Settle:
                 self._settle_due = before
+            if self._stay is not None:
+                self._stay.heed(actions)
 
     # --- at the door and in the ledger ---
 
     async def _enter(self, action: Admit) -> Sequence[Action]:
-        app = self._app
-        if not action.flow:  # without keys clients are told apart by where they are
-            action = msgspec.structs.replace(action, flow=f"@{self._request.peer[0]}")
-        found = await slowly(self, lambda: app.door.enter(action, app.clock(), time.time()))
+        found = await slowly(self, lambda: enter(self._app, action, self._request.peer[0]))
         self._admit = None
-        if action.ask.input_tokens:
-            app.metrics.count("estimated_prompt_tokens", action.ask.input_tokens)
         if type(found) is Admitted:
-            self._visit = Visit(app.door, found.admission)
+            self._visit = Visit(self._app.door, found.admission)
         return self._tell(found)
 
     async def _write_ahead(self, actions: Sequence[Action]) -> Sequence[Action]:
@@ -356,9 +343,16 @@ class Interpreter:
         self._upstream = response
         return self._tell(UpstreamHead(response.status, tuple(response.headers)))
 
-    async def _ask(self, action: Recall | Keep) -> Sequence[Action]:
+    async def _ask(self, action: Recall | Keep | Book) -> Sequence[Action]:
+        if not isinstance(action, Book):
+            self._asked = None
+            return self._tell(await self._app.questions.ask(action, self._exchange.id))
+        door = self._app.door
+        found = await slowly(self, lambda: door.book(action, self._app.clock()))
         self._asked = None
-        return self._tell(await self._app.questions.ask(action, self._exchange.id))
+        if type(found) is Booked:
+            self._stay = Stay(door, found.booking)
+        return self._tell(found)
 
     async def _pump(self, upstream: UpstreamResponse) -> Sequence[Action]:
         """Upstream to client, chunk by chunk where the bytes arrive; what needs more than a write is left in `_asks`
@@ -424,6 +418,12 @@ class Interpreter:
             elif kind is Release and (self._upstream is None or self._upstream.ended):
                 self._upstream = None  # it has been given back
                 continue
+            elif kind is GiveBack:
+                assert self._stay is not None
+                self._stay.heed((action,))
+                self._stay.leave(self._app.clock())
+                self._stay = None
+                continue
             else:
                 return self._rest(self._take_time(action), actions[n + 1 :])
             if not taken:
@@ -471,15 +471,10 @@ class Interpreter:
     async def _release_upstream(self) -> None:
         """Read the end of the provider's message, if it is there: then its connection can serve again."""
         upstream = self._upstream
-        if upstream is not None and upstream.ended:
+        if upstream is None or upstream.ended:
             self._upstream = None  # it has been given back
             return
-        if upstream is not None:
-            with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
-                with contextlib.suppress(Interrupted):
-                    await upstream.receive()
-                if not upstream.ended:  # what had been meant for an earlier wait came late
-                    await upstream.receive()
+        await read_end(upstream)
         await self._close_upstream()
 
     async def _close_upstream(self) -> None:
@@ -492,15 +487,12 @@ class Interpreter:
         self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
-def lost(exc: UpstreamError) -> UpstreamLost:
-    return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)
-
-
 _KEPT: dict[type, str] = {
     Open: "_opening",
     ReadBody: "_reading",
     Recall: "_asked",
     Keep: "_asked",
+    Book: "_asked",
     Admit: "_admit",
     Pause: "_pause",
     SendHead: "_head",

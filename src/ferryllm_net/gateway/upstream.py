@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 
+import anyio
 import msgspec
 
 from ferryllm_net.config import ProviderSettings
-from ferryllm_net.http import Origin, Pool, PreparedHead, RequestHead, Timeouts, UpstreamResponse, Waiter, prepare
+from ferryllm_net.http import (
+    Interrupted,
+    Origin,
+    Pool,
+    PreparedHead,
+    RequestHead,
+    Timeouts,
+    UpstreamError,
+    UpstreamFault,
+    UpstreamResponse,
+    Waiter,
+    prepare,
+)
 from ferryllm_proto import UpstreamRequest, __version__
+from ferryllm_proto.inputs import UpstreamLost
 
 MOST_HEADS = 128
 """Prepared heads of one provider; when they are more all are forgotten. Each kind of client has two or three."""
@@ -57,3 +72,31 @@ class Upstream(msgspec.Struct, frozen=True):
         ``waiter`` ended the wait."""
         head = self.prepare(request, user_agent)
         return pool.open(self.origin, head, request.body, timeouts=self.timeouts, waiter=waiter)
+
+
+_TIMEOUTS = frozenset(
+    {
+        UpstreamFault.TIMEOUT_CONNECT,
+        UpstreamFault.TIMEOUT_HEAD,
+        UpstreamFault.TIMEOUT_IDLE,
+        UpstreamFault.TIMEOUT_TOTAL,
+    }
+)
+
+
+RELEASE_SECS = 0.2
+"""How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
+
+
+async def read_end(upstream: UpstreamResponse) -> None:
+    """Read the end of the provider's message, if it is there: then its connection can serve again."""
+    with anyio.move_on_after(RELEASE_SECS), contextlib.suppress(UpstreamError):
+        with contextlib.suppress(Interrupted):
+            await upstream.receive()
+        if not upstream.ended:  # what had been meant for an earlier wait came late
+            await upstream.receive()
+
+
+def lost(exc: UpstreamError) -> UpstreamLost:
+    """What an exchange is told of ``exc``."""
+    return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)

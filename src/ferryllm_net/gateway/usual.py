@@ -19,8 +19,8 @@ from ferryllm_proto.policy.prompt_cache import observe
 from ferryllm_proto.snapshot import Gateway
 from ferryllm_proto.usual import Kind, Opened
 
-from .interpreter import Interpreter, lost
-from .upstream import Upstream
+from .interpreter import Interpreter
+from .upstream import Upstream, lost
 
 if TYPE_CHECKING:
     from .app import App

@@ -11,8 +11,9 @@ import msgspec
 from ferryllm_net.admission.memory import MemoryDoor
 from ferryllm_net.config.redis_settings import RedisSettings
 from ferryllm_proto import ir
-from ferryllm_proto.actions import Admit, Settle
-from ferryllm_proto.inputs import Admitted, Refused
+from ferryllm_proto.actions import Admit, Book, GiveBack, Settle
+from ferryllm_proto.inputs import Admitted, Booked, BookedUp, Refused
+from ferryllm_proto.routing.choice import Booking, Closed, Why
 from ferryllm_proto.routing.gate import GateRules
 from ferryllm_proto.routing.keys import Admission, ClientKey, Desk, KeyBook, KeyLimits, Project, Refusal
 from ferryllm_proto.routing.quota import Period, Quota, Unit, bounds
@@ -37,6 +38,7 @@ CLOSED = Refused(
         "store",
     )
 )
+CLOSED_TO_ALL = BookedUp(Closed(Why.STORE, RETRY_SECS))
 
 
 class Degraded:
@@ -100,6 +102,24 @@ class Degraded:
         """Of a request that `enter` let in."""
         if self._door is not None:
             self._door.leave(admission, now)
+
+    async def book(self, book: Book, now: float) -> Booked | BookedUp | None:
+        """Whether there is room for an attempt at a provider. None: it is made, and not counted."""
+        if self._mode == "open":
+            return None
+        if self._mode == "closed":
+            return CLOSED_TO_ALL
+        demands = tuple(
+            msgspec.structs.replace(one, rate=msgspec.structs.replace(one.rate, limit=self._part(one.rate.limit)))
+            for one in book.demands
+        )
+        concurrency = None if book.concurrency is None else self._part(book.concurrency)
+        return await self._local().book(Book(book.provider, demands, concurrency), now)
+
+    def give_back(self, back: GiveBack, booking: Booking, now: float) -> None:
+        """Of an attempt that `book` let through."""
+        if self._door is not None:
+            self._door.give_back(msgspec.structs.replace(back, booking=booking), now)
 
     def change(self, book: KeyBook, own: KeyLimits, each: KeyLimits, rules: GateRules, now: float) -> None:
         """See `Door`."""

@@ -15,8 +15,8 @@ import msgspec
 
 from ferryllm_net.admission.memory import busy
 from ferryllm_net.config.redis_settings import RedisSettings
-from ferryllm_proto.actions import Admit, Settle
-from ferryllm_proto.inputs import Admitted, Refused
+from ferryllm_proto.actions import Admit, Book, GiveBack, Settle
+from ferryllm_proto.inputs import Admitted, Booked, BookedUp, Refused
 from ferryllm_proto.routing.balance import Target
 from ferryllm_proto.routing.gate import Dropped, GateRules, Why
 from ferryllm_proto.routing.keys import Admission, Desk, KeyBook, KeyLimits, Refusal, foreign, invalid
@@ -25,6 +25,7 @@ from ferryllm_proto.routing.line import ADVICE, Line
 from ferryllm_proto.routing.quota import Quota, Reserved, Unit, bounds
 
 from .asking import Answer, Full, Lease, Limited, OverQuota, Question, Unknown, Yes, read, unpriced, written
+from .bookings import RedisBookings
 from .degraded import Degraded
 from .later import Held, Later
 from .link import Link, RedisAwayError, RedisError
@@ -115,8 +116,17 @@ class RedisDoor:
         self._process = secrets.token_hex(6)
         self._number = 0
         self._inside = 0
+        self._bookings = RedisBookings(
+            settings,
+            link,
+            self._later,
+            self._degraded,
+            self._process,
+            round(RECORD_SECS * 1000),
+            lambda: self._not_counted("booking"),
+        )
         self.uncounted = 0
-        """Requests that Redis could not be asked about."""
+        """Requests, and attempts at providers with bounds, that Redis could not be asked about."""
         self.failed: Callable[[str], None] | None = None
         """Told of each of them, for the metrics."""
 
@@ -201,6 +211,14 @@ class RedisDoor:
         if admission.local is not None:
             self._degraded.leave(admission.local, now)
         self._later.free(admission.held)
+
+    async def book(self, book: Book, now: float) -> Booked | BookedUp:
+        """See `Door`."""
+        return await self._bookings.book(book, now)
+
+    def give_back(self, back: GiveBack, now: float) -> None:
+        """See `Door`."""
+        self._bookings.give_back(back, now)
 
     def restore(self, owner: str, quota: Quota, used: int, unix: float) -> None:
         """See `Door`. Of use where Redis does not know the quota."""
@@ -322,9 +340,7 @@ class RedisDoor:
 
     async def _without(self, admit: Admit, question: Question, id_: str, now: float, unix: float) -> Admitted | Refused:
         """Redis can not be asked."""
-        self.uncounted += 1
-        if self.failed is not None:
-            self.failed("admission")
+        self._not_counted("admission")
         accounts = self._accounts(question, unix)
         bare = RedisAdmission(admit.key, _NO_CHARGE, _NOTHING, {}, Held(id_, (), False), accounts)
         if not question.limited:
@@ -338,6 +354,11 @@ class RedisDoor:
         local = found.admission
         bare = msgspec.structs.replace(bare, local=local, standings=local.standings)
         return msgspec.structs.replace(self._let_in(admit, bare), waited=found.waited)
+
+    def _not_counted(self, kind: str) -> None:
+        self.uncounted += 1
+        if self.failed is not None:
+            self.failed(kind)
 
     # --- waiting ---
 

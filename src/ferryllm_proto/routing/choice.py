@@ -15,7 +15,7 @@ from .. import ir
 from .affinity import Pins, settle_on
 from .balance import Balance, Balancer, Candidate, Loads, Target
 from .breaker import BreakerRules, Change, Health, Permit, Verdict
-from .limits import Charge, Demand, Limits, Meter
+from .limits import Charge, Demand, Exceeded, Limits, Meter
 from .rates import Rate
 from .retry import BudgetRules, RetryBudget
 from .table import Plan
@@ -47,6 +47,9 @@ class Errand(msgspec.Struct, frozen=True):
     """Nano-dollars this request may cost there; absent is unknown."""
     tokens: int = 0
     """What it is estimated to take."""
+    full: Mapping[str, PassedOver] | None = None
+    """Where bounds of providers are counted for many processes: those that had no room for this request. None: each
+    process counts for itself."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -70,6 +73,8 @@ class Why(enum.Enum):
     FULL = "full"
     SIZE = "size"
     """The request is larger than the provider's limit of tokens."""
+    STORE = "store"
+    """Whoever counts for many processes can not be asked."""
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -78,6 +83,21 @@ class Closed(msgspec.Struct, frozen=True):
     why: Why
     retry_after: float
     """Seconds; infinity is never."""
+
+
+class PassedOver(msgspec.Struct, frozen=True):
+    """A provider that had no room."""
+
+    why: Why
+    until: float
+    """On the clock of ``now``; infinity is never."""
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """A place at a provider, counted for many processes. It is given back once, by `actions.GiveBack`."""
+
+    provider: str
+    charge: Charge
 
 
 class Nobody(msgspec.Struct, frozen=True):
@@ -196,12 +216,13 @@ class Routing:
         bounds = self.bounds.get(provider)
         if bounds is None:
             return None
+        if errand.full is not None:
+            known = errand.full.get(provider)
+            return None if known is None else Closed(known.why, max(known.until - now, 0.0))
         if bounds.concurrency is not None and self.loads.at(provider) >= bounds.concurrency:
-            return Closed(Why.FULL, 1.0)  # nobody knows how long the others will stay
-        found = self.limits.exceeded(_demands(provider, bounds, errand.tokens), now)
-        if found is None:
-            return None
-        return Closed(Why.SIZE, float("inf")) if found.retry_after is None else Closed(Why.LIMIT, found.retry_after)
+            return FULL
+        found = self.limits.exceeded(demands(provider, bounds, errand.tokens), now)
+        return None if found is None else closed_by(found)
 
     def _pick(self, errand: Errand, healthy: list[Candidate], now: float, chance: float) -> tuple[int, bool]:
         targets = [candidate.target for candidate in healthy]
@@ -223,8 +244,8 @@ class Routing:
         self.loads.begin(provider, model)
         bounds = self.bounds.get(provider)
         charge = None
-        if bounds is not None:
-            charge = self.limits.charge(_demands(provider, bounds, errand.tokens), now)
+        if bounds is not None and errand.full is None:
+            charge = self.limits.charge(demands(provider, bounds, errand.tokens), now)
         return Choice(target, model, permit, kept, fallback, charge)
 
     def _nobody(self, errand: Errand, tried: Collection[Target], now: float) -> Nobody:
@@ -237,6 +258,9 @@ class Routing:
                 soonest = closed
         return Nobody(_UNASKED if soonest is None else _error(soonest), bool(tried))
 
+
+FULL = Closed(Why.FULL, 1.0)
+"""Nobody knows how long the others will stay."""
 
 _UNASKED = ir.Error(ir.ErrorKind.UPSTREAM, "no provider of this model is left to ask")
 
@@ -268,6 +292,11 @@ _ERRORS: dict[Why, ir.Error] = {
         "smaller, or lower the most tokens it asks for",
         code="request_exceeds_limit",
     ),
+    Why.STORE: ir.Error(
+        ir.ErrorKind.OVERLOADED,
+        "the gateway cannot reach the store that counts the limits of this model's providers, and asks none without it",
+        code="limits_unavailable",
+    ),
 }
 
 
@@ -276,7 +305,13 @@ def _error(closed: Closed) -> ir.Error:
     return error if closed.why is Why.SIZE else msgspec.structs.replace(error, retry_after=closed.retry_after)
 
 
-def _demands(provider: str, bounds: ProviderBounds, tokens: int) -> list[Demand]:
+def closed_by(found: Exceeded) -> Closed:
+    """How a target is closed by a limit that is in the way."""
+    return Closed(Why.SIZE, float("inf")) if found.retry_after is None else Closed(Why.LIMIT, found.retry_after)
+
+
+def demands(provider: str, bounds: ProviderBounds, tokens: int) -> list[Demand]:
+    """What a request that may take ``tokens`` wants of the limits of ``provider`` in a time."""
     out: list[Demand] = []
     name, scope = f"provider {provider}", f"provider/{provider}"
     if bounds.requests_per_minute is not None:

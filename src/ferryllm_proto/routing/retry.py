@@ -147,6 +147,11 @@ class Retry:
         self.attempts += 1
         self._here += 1
 
+    def withdraw(self) -> None:
+        """The attempt that was begun last does not take place."""
+        self.attempts -= 1
+        self._here -= 1
+
     def after(self, failure: Failure, left: Left, now: float, chance: float) -> Step:
         """The step after ``failure``. ``chance`` is a random number in [0, 1)."""
         if left.begun:

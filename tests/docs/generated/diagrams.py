@@ -50,6 +50,8 @@ from ferryllm_proto.events import (
 )
 from ferryllm_proto.inputs import (
     Admitted,
+    Booked,
+    BookedUp,
     ClientBody,
     ClientFault,
     ClientLost,
@@ -66,6 +68,9 @@ from ferryllm_proto.inputs import (
     UpstreamLost,
 )
 from ferryllm_proto.responses.kept import KeptResponse
+from ferryllm_proto.routing.balance import Target
+from ferryllm_proto.routing.breaker import BreakerRules
+from ferryllm_proto.routing.choice import FULL, Booking, ProviderBounds, Routing
 from ferryllm_proto.routing.keys import Admission, Refusal
 from ferryllm_proto.routing.limits import Charge
 from ferryllm_proto.routing.quota import Reserved
@@ -193,6 +198,21 @@ _WAYS: dict[stages.State, tuple[tuple[Input, ...], ...]] = {
 }
 """Inputs that lead to each state."""
 
+_BOOKED = Booked(Booking("p", Charge(())))
+_SHARED: dict[stages.State, tuple[tuple[Input, ...], ...]] = {
+    stages.State.READING: ((_POST,),),
+    stages.State.RECALLING: ((_RESPOND, ClientBody(_MORE)),),
+    stages.State.BOOKING: (
+        (_POST, ClientBody(_MESSAGES)),
+        (_POST, ClientBody(_MESSAGES), _BOOKED, UpstreamLost("reset")),
+    ),
+    stages.State.WAITING: ((_POST, ClientBody(_MESSAGES), _BOOKED),),
+    stages.State.ANSWERING: ((_POST, ClientBody(_MESSAGES), _BOOKED, _HEAD_OK),),
+    stages.State.ADMITTING: ((_POST, ClientBody(_MESSAGES)),),
+    stages.State.PAUSING: ((_POST, ClientBody(_MESSAGES), _BOOKED, UpstreamLost("reset")),),
+}
+"""The same where bounds of providers are counted for many processes."""
+
 _TRIED: tuple[Input, ...] = (
     _POST,
     ClientRequest("POST", "/nowhere", (("host", "localhost"),)),
@@ -203,6 +223,8 @@ _TRIED: tuple[Input, ...] = (
     ClientLost(),
     Admitted(Admission(None, Charge(()), Reserved(()), {})),
     Refused(Refusal(ir.Error(ir.ErrorKind.RATE_LIMIT, "later"), {}, "limit")),
+    _BOOKED,
+    BookedUp(FULL),
     Recalled(_KEPT),
     Recalled(None),
     Stored(ok=True),
@@ -221,6 +243,17 @@ _GATEWAY = Gateway(RouteTable((Route("*", "p"),)), {"p": Provider("p", "openai")
 _ADMITTING = msgspec.structs.replace(_GATEWAY, admits=True)
 _PAUSING = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.5))
 _AT_ONCE = msgspec.structs.replace(_GATEWAY, retry=RetryRules(retries=1, backoff=0.0))
+_BOOKING = msgspec.structs.replace(
+    _AT_ONCE,
+    routes=RouteTable((Route("*", "p", fallbacks=(Target("q"),)),)),
+    providers={"p": Provider("p", "openai", total_secs=100.0), "q": Provider("q", "openai")},
+    shares_bounds=True,
+)
+_SHARING = {
+    stages.State.ADMITTING: (msgspec.structs.replace(_BOOKING, admits=True),),
+    stages.State.PAUSING: (msgspec.structs.replace(_BOOKING, retry=_PAUSING.retry),),
+}
+_BOUNDS = {"p": ProviderBounds(1), "q": ProviderBounds(1)}
 _GATEWAYS = {
     stages.State.READING: (_GATEWAY, _ADMITTING),
     stages.State.ADMITTING: (_ADMITTING,),
@@ -231,22 +264,25 @@ _GATEWAYS = {
 def exchange_edges() -> Iterator[Edge]:
     """Where each legal input of each state leads. Raises AssertionError when one was never tried."""
     seen: set[tuple[stages.State, type]] = set()
-    for state, ways in _WAYS.items():
-        for gateway in _GATEWAYS.get(state, (_GATEWAY, _PAUSING, _AT_ONCE)):
-            for way, event in itertools.product(ways, _TRIED):
-                if (state, type(event)) not in stages.TRANSITIONS:
-                    continue
-                run = Exchange(gateway, id="r")
-                for step in way:
-                    run.receive(step, 0.0)
-                assert run.state is state, (state, run.state)
-                seen.add((state, type(event)))
-                # One call handles one of the deadlines that have passed; the driver comes back for the next.
-                for now in (1.0, 10_000.0, 10_000.0) if isinstance(event, DeadlinePassed) else (1.0,):
-                    before = run.state
-                    run.receive(event, now)
-                    if before is state:
-                        yield state, type(event).__name__, run.state
+    shared = (msgspec.structs.replace(_BOOKING, routes=_GATEWAY.routes), _BOOKING)
+    tried = [(state, _GATEWAYS.get(state, (_GATEWAY, _PAUSING, _AT_ONCE)), ways) for state, ways in _WAYS.items()]
+    tried += [(state, _SHARING.get(state, shared), ways) for state, ways in _SHARED.items()]
+    for state, gateways, ways in tried:
+        for gateway, way, event in itertools.product(gateways, ways, _TRIED):
+            if (state, type(event)) not in stages.TRANSITIONS:
+                continue
+            routing = Routing(BreakerRules(), bounds=_BOUNDS) if gateway.shares_bounds else None
+            run = Exchange(gateway, id="r", routing=routing)
+            for step in way:
+                run.receive(step, 0.0)
+            assert run.state is state, (state, run.state)
+            seen.add((state, type(event)))
+            # One call handles one of the deadlines that have passed; the driver comes back for the next.
+            for now in (1.0, 10_000.0, 10_000.0) if isinstance(event, DeadlinePassed) else (1.0,):
+                before = run.state
+                run.receive(event, now)
+                if before is state:
+                    yield state, type(event).__name__, run.state
     assert seen == set(stages.TRANSITIONS), set(stages.TRANSITIONS) - seen
 
 

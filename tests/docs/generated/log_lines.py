@@ -36,6 +36,7 @@ _TAIL = """
 | `upstream request attempt failed` | info, warn | No content came: why, and in `next` what comes now. |
 | `retrying upstream request` | info | The same provider is asked once more, after `wait_ms`. |
 | `trying fallback provider` | info | Another provider or model is asked, and why. |
+| `provider passed over at its bound` | info | Redis, which counts for all replicas, says why. |
 | `provider circuit opened` | warn | Nobody asks this provider, model or key for so many seconds. |
 | `provider circuit half-open after cooldown` | info | One request tries it. |
 | `provider circuit closed` | warn | It answered: everybody may ask again. |

@@ -15,7 +15,7 @@ from ferryllm_net.config.problems import Report, key_text
 from ferryllm_net.config.redis import resolve_redis
 from ferryllm_net.config.redis_schema import Redis
 from ferryllm_net.config.redis_settings import RedisSettings
-from ferryllm_net.config.schema import Config, Responses, Server
+from ferryllm_net.config.schema import Config, Provider, Responses, Server
 
 
 def resolved(
@@ -121,6 +121,8 @@ def test_a_store_that_wants_it_says_so() -> None:
         (Config(limits=Limits(requests_per_minute=1)), True),
         (Config(limits=Limits(key=KeyLimits(max_concurrency=1))), True),
         (Config(limits=Limits(queue=5)), False),
+        (Config(providers=(Provider("p", "openai", "http://h", max_concurrency=1),)), True),
+        (Config(providers=(Provider("p", "openai", "http://h", max_connections=1),)), False),
         (Config(auth=Auth(enabled=True, keys=(AuthKey("a"),))), False),
         (Config(auth=Auth(enabled=True, keys=(AuthKey("a", daily_tokens=5),))), True),
         (Config(auth=Auth(enabled=False, keys=(AuthKey("a", daily_tokens=5),))), False),

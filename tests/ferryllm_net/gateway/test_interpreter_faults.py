@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from ferryllm_net.gateway import interpreter
+from ferryllm_net.gateway import upstream as upstreams
 from ferryllm_net.http import Limits, Request, Responder
 from support import grammar
 from support.answers import DONE, ROLE, STREAM, WHOLE, chunk
@@ -116,7 +116,7 @@ async def test_an_end_that_comes_late_within_reason_still_saves_the_connection()
 async def test_an_end_that_does_not_come_costs_the_connection_and_not_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(interpreter, "RELEASE_SECS", 0.0)
+    monkeypatch.setattr(upstreams, "RELEASE_SECS", 0.0)
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()

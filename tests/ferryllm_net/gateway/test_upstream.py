@@ -9,9 +9,10 @@ import pytest
 from ferryllm_net.config import load_settings
 from ferryllm_net.gateway.app import App
 from ferryllm_net.gateway.building import upstream as make
-from ferryllm_net.gateway.upstream import Upstream
-from ferryllm_net.http import Proxy, ProxyAuth
+from ferryllm_net.gateway.upstream import Upstream, lost
+from ferryllm_net.http import Proxy, ProxyAuth, UpstreamError, UpstreamFault
 from ferryllm_proto import UpstreamRequest, __version__
+from ferryllm_proto.inputs import UpstreamLost
 from support.planted import PROVIDER_KEY
 from support.wired import answer, app, whole, wired
 
@@ -23,6 +24,19 @@ def loaded(folder: pathlib.Path, base_url: str, type_: str = "openai") -> Upstre
     (settings,) = one.settings.providers
     assert one.upstreams["p"] == make(settings)
     return one.upstreams["p"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "timeout", "busy"),
+    [
+        (UpstreamFault.TIMEOUT_CONNECT, True, False),
+        (UpstreamFault.TIMEOUT_IDLE, True, False),
+        (UpstreamFault.FULL, False, True),
+        (UpstreamFault.CLOSED, False, False),
+    ],
+)
+def test_a_fault_of_the_network_is_told_as_what_it_means(kind: UpstreamFault, timeout: bool, busy: bool) -> None:
+    assert lost(UpstreamError(kind, "why")) == UpstreamLost("why", timeout=timeout, busy=busy)
 
 
 def request(

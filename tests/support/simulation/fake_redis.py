@@ -1,7 +1,7 @@
 """A Redis in memory on the virtual clock, behind coredis' connection: it is slow, hangs, breaks, refuses, forgets.
 
-It does what `admit.lua` and `later.lua` do with places, quotas and records. Limits in a time are left out: that the
-scripts count them as the machines do is tested against the real server.
+It does what `admit.lua` and `later.lua` do with places, limits, quotas and records. Limits in a time are those of
+ferryllm_proto: that the scripts count them as the machines do is tested against the real server.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from coredis.exceptions import NoScriptError, ResponseError
 from ferryllm_net.config.redis_settings import RedisSettings
 from ferryllm_net.redis.link import Link
 from ferryllm_net.redis.scripts import script
+from ferryllm_proto.routing.rates import Bucket, Rate, Taken
 
 UNIX = 1_800_014_400.0
 """2027-01-15 12:00 UTC, when every simulation begins: none lasts until midnight."""
@@ -38,6 +39,9 @@ class FakeRedis:
         self.accounts: dict[str, dict[str, int]] = {}
         self.since: dict[str, float] = {}
         self.records: dict[str, list[tuple[str, str, int, str]]] = {}
+        self.buckets: dict[str, Bucket] = {}
+        self.charges: dict[str, list[tuple[Bucket, Taken, bool]]] = {}
+        """By record; whether it counts tokens."""
         self.marks: set[str] = set()
         self.forgotten: set[str] = set()
         """Ids of requests whose leases went with the data."""
@@ -70,7 +74,7 @@ class FakeRedis:
         """Lose all data, and the scripts."""
         for leases in self.leases.values():
             self.forgotten.update(leases)
-        for kept in (self.leases, self.accounts, self.since, self.records):
+        for kept in (self.leases, self.accounts, self.since, self.records, self.buckets, self.charges):
             kept.clear()
         self.marks.clear()
         self._scripts.clear()
@@ -116,10 +120,10 @@ class FakeRedis:
     def _admit(self, keys: list[str], rest: Iterator[Any]) -> list[object]:
         unix = self.clock()
         _, id_, lease_ms, _, leases, buckets, quotas = (next(rest) for _ in range(7))
-        assert buckets == 0
         held = [(key, next(rest)) for key in keys[2 : 2 + leases]]
+        met = [self._bucket(key, rest) for key in keys[2 + leases : 2 + leases + buckets]]
         spent, unknown, full, opened = [], [], False, []
-        for at, key in enumerate(keys[2 + leases :], 1):
+        for at, key in enumerate(keys[2 + leases + buckets :], 1):
             unit, period, _, limit, amount, restored, of = (next(rest) for _ in range(7))
             assert period == "ever"
             total = self.accounts.get(key, {}).get("0")
@@ -141,6 +145,10 @@ class FakeRedis:
             return [b"ask", now, None, unknown]
         if full:
             return [b"quota", now, None, [number for *_, total in spent for number in (total, 0, 0)]]
+        clock = unix - UNIX  # nanoseconds of it are exact as floats
+        levels = [-(-bucket._level(bucket._time(clock)) // 1000) for bucket, _, _ in met]
+        if any(bucket.wait(cost, clock) != 0.0 for bucket, cost, _ in met):
+            return [b"limit", now, None, levels]
         for at, (key, most) in enumerate(held, 1):
             there = self.leases.setdefault(key, {})
             for other in [other for other, until in there.items() if until <= unix]:
@@ -152,9 +160,18 @@ class FakeRedis:
             self.leases[key][id_] = unix + lease_ms / 1000
         for key, _, amount, _ in spent:
             self.accounts[key]["0"] += amount
-        if quotas:
+        if quotas or buckets:
             self.records[keys[0]] = [(key, "0", amount, unit) for key, unit, amount, _ in spent]
-        return [b"admitted", now, None, [total + amount for *_, amount, total in spent]]
+            self.charges[keys[0]] = [(bucket, bucket.take(cost, clock), tokens) for bucket, cost, tokens in met]
+        levels = [bucket._level(bucket._time(clock)) // 1000 for bucket, _, _ in met]
+        return [b"admitted", now, None, [*levels, *(total + amount for *_, amount, total in spent)]]
+
+    def _bucket(self, key: str, rest: Iterator[Any]) -> tuple[Bucket, int, bool]:
+        limit, period, most, cost, tokens = (next(rest) for _ in range(5))
+        rate = Rate(limit, period, most)
+        bucket = self.buckets.setdefault(key, Bucket(rate))
+        assert bucket.rate == rate, "nobody changes limits here"
+        return bucket, cost, tokens == 1
 
     def _later(self, mark: str, rest: Iterator[Any]) -> int:
         next(rest), next(rest)
@@ -181,6 +198,9 @@ class FakeRedis:
             return 1 if unit == "requests" else amount if tokens == "" else tokens
 
         record = self.records.pop(name, None)
+        for bucket, taken, counts in self.charges.pop(name, ()):
+            if not took_place or (counts and tokens != ""):
+                bucket.settle(taken, tokens if took_place else 0, self.clock() - UNIX)
         if record is not None:
             for key, field, amount, unit in record:
                 if field in self.accounts.get(key, {}):

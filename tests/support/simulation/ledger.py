@@ -11,8 +11,10 @@ from ferryllm_proto.actions import (
     Abort,
     Action,
     Admit,
+    Book,
     Cut,
     Finish,
+    GiveBack,
     Keep,
     Note,
     Open,
@@ -26,7 +28,18 @@ from ferryllm_proto.actions import (
     SendHead,
     Settle,
 )
-from ferryllm_proto.inputs import Admitted, ClientLost, Input, Refused, UpstreamEnd, UpstreamHead, UpstreamLost
+from ferryllm_proto.inputs import (
+    Admitted,
+    Booked,
+    BookedUp,
+    ClientLost,
+    Input,
+    Refused,
+    UpstreamEnd,
+    UpstreamHead,
+    UpstreamLost,
+)
+from ferryllm_proto.routing.choice import Booking
 
 
 class Ledger:
@@ -51,6 +64,11 @@ class Ledger:
         """Whether it has asked to be let in; whether it was."""
         self.settled: Settle | None = None
         self.paused: Pause | None = None
+        self.books: Book | None = None
+        """What it has asked for, at a provider that others count too."""
+        self.booking: Booking | None = None
+        self._opened_before = 0
+        """How many attempts there were when that was taken."""
 
     def told(self, event: Input, now: float) -> None:
         """An input is about to be given."""
@@ -63,6 +81,10 @@ class Ledger:
             self.client_gone = True
         elif isinstance(event, Admitted):
             self.admitted = True
+        elif isinstance(event, Booked):
+            self.booking, self._opened_before = event.booking, self.opened
+        if isinstance(event, (Booked, BookedUp)):
+            self.books = None
         if isinstance(event, (Admitted, Refused)):
             self.admits = False
 
@@ -96,6 +118,8 @@ class Ledger:
             assert action.attempt == self.opened
             assert self.paused is None or now >= self.paused.until, "asked before its time"
             assert not self.admits, "asked before it was let in"
+            assert self.books is None, "asked before there was room"
+            assert self.booking is None or self.booking.provider == action.provider, "asked in another one's place"
             self.paused = None
             self.upstream_open, self.head_came = True, False
         elif isinstance(action, (Abort, Release)):
@@ -117,6 +141,18 @@ class Ledger:
             assert action.attempt == self.opened
             assert action.until > now
             self.paused = action
+        elif isinstance(action, Book):
+            assert self.books is None, "two questions for a place at once"
+            assert self.booking is None, "two places at once"
+            assert not self.upstream_open, "a place for another one, and the provider is still open"
+            assert self.head is None, "a place behind the first byte"
+            assert self.paused is None or now >= self.paused.until, "a place before its time"
+            self.books, self.paused = action, None
+        elif isinstance(action, GiveBack):
+            assert self.booking is action.booking, "given back, and never taken"
+            assert not self.upstream_open, "given back, and the provider is still open"
+            assert action.took_place == (self.opened > self._opened_before)
+            self.booking = None
         elif isinstance(action, Settle):
             assert self.admitted, "settled, and never let in"
             assert self.settled is None, "settled twice"
@@ -132,6 +168,7 @@ class Ledger:
     def _close(self, record: Record, now: float) -> None:
         self.record = record
         assert not self.upstream_open, "over, and the provider is still open"
+        assert self.booking is None, "a place at a provider is never given back"
         assert (self.settled is not None) == self.admitted, "let in, and never settled"
         assert self.settled is None or self.actions[-2][1] is self.settled, "something between Settle and Record"
         assert len(record.tries) == record.attempts, f"{len(record.tries)} attempts told of {record.attempts}"

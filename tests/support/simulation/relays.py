@@ -14,10 +14,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from ferryllm_net.admission.bookings import Bookings
 from ferryllm_proto import Exchange, Gateway, Provider, Route, RouteTable
-from ferryllm_proto.actions import Abort, Action, Admit, Open, Record, Settle
+from ferryllm_proto.actions import Abort, Action, Admit, Book, GiveBack, Open, Record, Settle
 from ferryllm_proto.inputs import (
     Admitted,
+    BookedUp,
     ClientBody,
     ClientLost,
     ClientRequest,
@@ -35,7 +37,7 @@ from ferryllm_proto.policy.access import key_digest
 from ferryllm_proto.routing.affinity import AffinityRules
 from ferryllm_proto.routing.balance import Balance, Target
 from ferryllm_proto.routing.breaker import BreakerRules, State
-from ferryllm_proto.routing.choice import ProviderBounds, Routing
+from ferryllm_proto.routing.choice import Closed, ProviderBounds, Routing, Why
 from ferryllm_proto.routing.gate import Decision, Dropped, Gate, GateRules
 from ferryllm_proto.routing.keys import Admission, ClientKey, Desk, KeyBook, KeyLimits, Refusal
 from ferryllm_proto.routing.pricing import Amount, Price, PriceTable, Row
@@ -93,6 +95,8 @@ class Life:
         self.waits: tuple[Admission, float] | None = None
         """Let in by the desk, and waiting at the gate."""
         self.inside = False
+        self.at = ""
+        """Whom it has asked last."""
         self.stream = 0
         """Number of the attempt whose bytes may still come."""
 
@@ -132,6 +136,8 @@ class Life:
             self.stream += 1
         elif isinstance(action, Open):
             self.stream += 1
+            self.at = action.provider
+            world.check_bounds(action.provider)
             provider = world.gateway.providers[action.provider]
             self.script = world.mood_of(provider.name).script(provider, action.request.stream)
             self.question.backend = provider.dialect
@@ -141,6 +147,10 @@ class Life:
                 world.at(world.now + after, lambda event=event: self.hear(event, stream))  # type: ignore[misc]
         elif isinstance(action, Admit):
             world.at(world.now + world.rng.choice((0.0, 0.0, 0.02)), lambda: self.knock(action))
+        elif isinstance(action, Book):
+            world.at(world.now + world.rng.choice((0.0, 0.0, 0.001, 0.05)), lambda: self.book(action))
+        elif isinstance(action, GiveBack):
+            world.bookings.give_back(action, world.now)
         elif isinstance(action, Settle):
             assert self.admission is action.admission
             self.admission = None
@@ -179,6 +189,16 @@ class Life:
             return
         self.inside, self.admission = True, admission
         self.feed(Admitted(admission, self.world.now - since))
+
+    def book(self, action: Book) -> None:
+        """Who counts for many processes has the question."""
+        world = self.world
+        if self.over:
+            return  # it has left: what was taken is given back by whoever counts
+        if world.rng.random() < 0.03:
+            self.feed(BookedUp(Closed(Why.STORE, 1.0)))
+        else:
+            self.feed(world.bookings.book(action, world.now))
 
     def leave_queue(self) -> None:
         if self.waits is not None:
@@ -262,6 +282,9 @@ class World:
             budget=BudgetRules(percent=rng.choice((0, 20, 100)), floor=rng.choice((1, 10)), per_minute=60),
             bounds=rng.choice(({}, {"a": ProviderBounds(concurrency=2)}, {"b": ProviderBounds(30, 20_000, 5)})),
         )
+        self.shares = rng.random() < 0.5
+        self.gateway = msgspec.structs.replace(self.gateway, shares_bounds=self.shares)
+        self.bookings = Bookings()
         assert self.gateway.keys is not None
         self.desk = Desk(self.gateway.keys, KeyLimits(requests_per_minute=rng.choice((None, 10, 600))))
         self.gate = Gate(GateRules(rng.choice((None, 2, 10)), rng.choice((0, 3, 50)), rng.choice((0.5, 10.0))))
@@ -364,6 +387,15 @@ class World:
             event = ClientLost() if self.rng.random() < 0.8 else Stopping()
             self.at(self.now + self.rng.choice((0.0, 0.1, 1.0, 10.0)), lambda: life.feed(event))
 
+    def check_bounds(self, provider: str) -> None:
+        """Somebody asks ``provider``: no more than may are under way there."""
+        bounds = self.routing.bounds.get(provider)
+        here = [life for life in self.lives if life.ledger.upstream_open and life.at == provider]
+        if bounds is not None:
+            assert len(here) <= (bounds.concurrency or len(here)), f"{len(here)} requests under way at {provider}"
+            booked = all(life.ledger.booking is not None for life in here)
+            assert booked == self.shares, "an attempt without its place"
+
     # --- what holds when everybody has gone ---
 
     def check(self, tally: Tally) -> None:
@@ -390,6 +422,7 @@ class World:
         loads = self.routing.loads
         for name in DIALECTS:
             assert loads.at(name) == 0, f"something is under way at {name}"
+        assert not self.bookings._inside, "places at providers that nobody holds"
         assert all(change.state is not State.PROBING for change in self.routing.health.troubles(self.now))
         accounts = self.desk.accounts._accounts.values()
         assert sum(aside for account in accounts for _, aside in account._periods.values()) == 0
@@ -412,7 +445,9 @@ class World:
         for life in self.lives:
             for now, action in life.ledger.actions:
                 kept: object = action
-                if isinstance(action, Settle):
+                if isinstance(action, GiveBack):
+                    kept = action.booking.provider, action.tokens, action.took_place
+                elif isinstance(action, Settle):
                     kept = action.tokens, action.cost, action.took_place, action.target
                 out.append((now, kept))
         return out
