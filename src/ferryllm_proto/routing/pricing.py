@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from .. import ir
+from .names import VARIANT
 
 _MILLION = 1_000_000
 NANO = 1_000_000_000
@@ -149,7 +150,6 @@ class Row(msgspec.Struct, frozen=True):
 
 
 _DATED = re.compile(r"(?:-20[0-9]{6}|-20[0-9]{2}-[0-9]{2}-[0-9]{2}|@20[0-9]{6}|-latest|:latest)$")
-_VARIANT = re.compile(r"\[[0-9]+[mMkK]\]$")
 
 
 class PriceTable:
@@ -188,7 +188,7 @@ class PriceTable:
 def _names(model: str) -> tuple[str, ...]:
     """``model`` and how else it is called, the most exact first: without a variant, a date, the folder in front."""
     out = [model.lower()]
-    for pattern in (_VARIANT, _DATED):
+    for pattern in (VARIANT, _DATED):
         out.extend([pattern.sub("", name) for name in out])
     out.extend([name.rpartition("/")[2] for name in out])
     return tuple(dict.fromkeys(name for name in out if name))

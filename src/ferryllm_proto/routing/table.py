@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
 
 import msgspec
 
@@ -13,7 +12,8 @@ from ..loss import LossPolicy
 from ..policy.route import NO_POLICIES, RoutePolicies
 from .affinity import AffinityRules
 from .balance import Balance, Target
-from .hints import ALIAS_MARK, MODEL_PREFIX, split_model
+from .hints import MODEL_PREFIX, split_model
+from .names import plainer
 from .patterns import Pattern, glob, regex
 from .retry import RetryRules
 
@@ -94,10 +94,6 @@ def _named(targets: tuple[Target, ...], model: str | None) -> tuple[Target, ...]
     return tuple(msgspec.structs.replace(target, model=model) if target.model is None else target for target in targets)
 
 
-_VARIANT = re.compile(r"\[[0-9]+[mMkK]\]$")
-_DATED = re.compile(r"-(?:20[0-9]{6}|20[0-9]{2}-[0-9]{2}-[0-9]{2})$")
-
-
 MAX_KEPT = 1024
 """Names whose plans are kept; so many has no gateway in use."""
 MAX_KEPT_NAME = 200
@@ -152,7 +148,7 @@ class RouteTable:
         """
         found = self._lookup(model)
         if found is None or found is self._any:
-            for plain in _plainer(model):
+            for plain in plainer(model):
                 better = self._lookup(plain)
                 if better is not None and better is not self._any:
                     return better
@@ -231,16 +227,3 @@ class RouteTable:
 
 def _renames(route: Route) -> bool:
     return route.rewrite_model is not None or any(target.model is not None for target in route.targets)
-
-
-def _plainer(model: str) -> list[str]:
-    """``model`` without what clients add, one thing less at a time."""
-    out: list[str] = []
-    for plain in (_VARIANT.sub("", model), model.partition(ALIAS_MARK)[0]):
-        if plain and plain != model:
-            out.append(plain)
-    for plain in (model, *out[:]):
-        dated = _DATED.sub("", plain)
-        if dated and dated != plain:
-            out.append(dated)
-    return out
