@@ -353,7 +353,8 @@ class UpstreamConnection:
             body, self._ended = found
         else:
             body = self._bytes_of(self._engine.receive_data(data))
-        if body and self._feed is not None and self._feed(body):
+        feed = self._feed
+        if body and feed is not None and feed(body):
             self._stopped = True
             return True
         return self._ended or self._failure is not None
