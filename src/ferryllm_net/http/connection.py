@@ -78,6 +78,11 @@ class Connection:
         """What came with the request that handed the connection over."""
         self._drain_watch: Callable[[], None] | None = None
 
+    @property
+    def active(self) -> int:
+        """Exchanges that run now."""
+        return 0 if self._head is None else 1
+
     async def run(self) -> None:
         """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
         try:
@@ -240,7 +245,6 @@ class Connection:
         peer, limit = self.transport.peer, self._limits.body_bytes
         request = Request(head, self, peer=peer, scheme=self._scheme, body_limit=limit, shape=engine.shape)
         responder = H1Responder(self, head.method)
-        host.active += 1
         try:
             self._request, self._responder = request, responder
             if self._ended:
@@ -262,8 +266,7 @@ class Connection:
         finally:
             if responder.stage is _STARTED:
                 self._make_visible()
-            self._request = self._responder = self._whole = None
-            host.active -= 1
+            self._request = self._responder = self._whole = self._head = None
 
     async def _after(self, responder: Responder) -> list[Event] | None:
         """Between an answer and the next request, which is begun where it may follow."""

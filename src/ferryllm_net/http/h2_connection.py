@@ -36,6 +36,9 @@ from .transport import Interrupted, Transport, TransportError
 class H2Connection:
     """Serves one transport until it closes. ``run`` is the whole life; ``begun`` is what was read already."""
 
+    active = 0
+    """Its streams tell the server of theirs."""
+
     def __init__(
         self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, begun: bytes = b""
     ) -> None:

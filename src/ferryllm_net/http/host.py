@@ -29,12 +29,12 @@ class Host(Protocol):
 
     draining: bool
     date: str
-    active: int
-    """Exchanges that run now."""
     clock: Callable[[], float]
     """`anyio.current_time` of the running loop, without the search for it."""
 
-    def begin_exchange(self) -> None: ...
+    def begin_exchange(self) -> None:
+        """One begins that the connection does not count."""
+        ...
 
     def end_exchange(self) -> None: ...
 

@@ -167,7 +167,7 @@ class Pool:
             now = self.clock()
         group = self._groups.get(origin) or self._group(origin)
         if fresh is None:
-            connection = self._take(group, now)
+            connection = self._take(group, now) if group.idle else None
             if connection is None:
                 connection = await self._find(group, now, total_at, waiter)
                 now = self.clock()
@@ -237,12 +237,10 @@ class Pool:
 
     def _take(self, group: Group, now: float) -> UpstreamConnection | None:
         """The connection that was used last, where it is fit for use."""
-        idle = group.idle
-        if idle:
-            connection = idle[-1]
-            if connection.idle_since > now - self._limits.pool_idle_secs and connection.is_reusable():
-                self._idle -= 1
-                return idle.pop()
+        connection = group.idle[-1]
+        if connection.idle_since > now - self._limits.pool_idle_secs and connection.is_reusable():
+            self._idle -= 1
+            return group.idle.pop()
         return None
 
     async def _find(

@@ -156,7 +156,8 @@ class Request:
 
     def whole(self, limit: int | None = None) -> bytes | None:
         """`read` without waiting, where the body came with the head and has no coding; None where `read` is needed."""
-        if self._taken or self.header("content-encoding") is not None:
+        shape = self.shape
+        if self._taken or (self.header("content-encoding") is not None if shape is None else shape.coded):
             return None
         data = self._channel.whole_body(self._body_limit if limit is None else limit)
         self._taken = data is not None

@@ -84,6 +84,9 @@ class _Life(Protocol):
     @property
     def deadline(self) -> float: ...
 
+    @property
+    def active(self) -> int: ...
+
     async def run(self) -> None: ...
 
     def expire(self) -> None: ...
@@ -116,8 +119,8 @@ class Server:
         on_error: Callable[[Request, Exception], None] = _log_error,
     ) -> None:
         self.draining = False
-        self.active = 0
-        """Exchanges that run now."""
+        self._streams = 0
+        """Exchanges that run now on connections which many share."""
         self.date = _http_date()
         self.clock: Callable[[], float] = anyio.current_time
         self._handler = handler
@@ -138,6 +141,11 @@ class Server:
         self._warn_at = -math.inf
         self._quiet: anyio.Event | None = None
         """The sweeper waits for it while nothing is open."""
+
+    @property
+    def active(self) -> int:
+        """Exchanges that run now."""
+        return self._streams + sum(connection.active for connection in self._open)
 
     @property
     def connections(self) -> int:
@@ -205,10 +213,10 @@ class Server:
     # What connections ask for (`connection.Host`).
 
     def begin_exchange(self) -> None:
-        self.active += 1
+        self._streams += 1
 
     def end_exchange(self) -> None:
-        self.active -= 1
+        self._streams -= 1
 
     def report(self, request: Request, exc: Exception) -> None:
         self._on_error(request, exc)

@@ -140,12 +140,11 @@ class UpstreamConnection:
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
         self._engine.announce(request.plain)
         size = len(body)
-        first, rest = request.head_bytes(size), b""
+        first, rest, refused = request.head_bytes(size), b"", None
         if size <= _JOIN_BYTES:
             first += body
         else:
             rest = body
-        refused = None
         try:
             if not self._transport.write(first) or rest:
                 return self._upload(rest)
@@ -354,7 +353,8 @@ class UpstreamConnection:
             body, self._ended = found
         else:
             body = self._bytes_of(self._engine.receive_data(data))
-        if body and self._feed is not None and self._feed(body):
+        feed = self._feed
+        if body and feed is not None and feed(body):
             self._stopped = True
             return True
         return self._ended or self._failure is not None

@@ -172,7 +172,7 @@ class ServerMachine(_Machine):
         if head is None:
             return None
         # What it was need not be known: the request is complete, and nobody goes on behind it with this answer.
-        writer.state, writer.head = _OUT_DONE, None
+        writer.state, writer.head, writer.whole = _OUT_DONE, None, True
         return head + body
 
     def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
@@ -231,7 +231,8 @@ class ClientMachine(_Machine):
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
-        if self._writer.state is not _OUT_HEAD:
+        writer = self._writer
+        if writer.state is not _OUT_HEAD:
             self._expect_head(head)
         self._responses.method = head.method
-        self._writer.complete(head)
+        writer.state, writer.head, writer.whole = _OUT_DONE, head, True

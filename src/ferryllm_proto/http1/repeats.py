@@ -30,9 +30,11 @@ Make: TypeAlias = "partial[RequestHead] | partial[ResponseHead]"
 class Shape:
     """What heads of a connection have in common that differ in their content-length alone."""
 
-    __slots__ = ("facts",)
+    __slots__ = ("coded", "facts")
 
-    def __init__(self) -> None:
+    def __init__(self, headers: Headers) -> None:
+        self.coded = any(name == "content-encoding" for name, _ in headers)
+        """Their bodies have a coding."""
         self.facts: object | None = None
         """For whoever serves the requests: what was found out from such a head and need not be found again. Whoever
         puts something here looks whether it still holds."""
@@ -69,7 +71,7 @@ class Repeat:
         else:
             assert type(head) is ResponseHead
             self.make = partial(ResponseHead, head.status)
-        self.shape = Shape()
+        self.shape = Shape(head.headers)
 
     def again(self, data: bytes, start: int) -> tuple[RequestHead | ResponseHead, int] | None:
         """The head that ends at ``start`` of ``data`` and the length of its body; None for another one than this."""

@@ -30,6 +30,9 @@ class Writer:
 
     def __init__(self) -> None:
         self.state = _HEAD
+        self.whole = False
+        """The message is out that began and ended in one, and this writer has not framed it. As if it had no body:
+        nobody asks for more of it than its head."""
         self.closes = False
         """The head says that the connection ends with this message."""
         self.head: RequestHead | ResponseHead | None = None
@@ -41,11 +44,13 @@ class Writer:
         """What the current message is made of so far."""
         if self.state is _HEAD:
             return Sent(None, 0, False)
+        if self.whole:
+            return Sent(self.head, 0, True)
         return Sent(self.head, self._length - self._remaining, self.state is _DONE)
 
     def begin(self, head: RequestHead | ResponseHead | None, length: int, closes: bool) -> None:
         """A head is out; ``length`` of its body or `CHUNKED`. None for a head that nobody will ask for."""
-        self.head, self.closes = head, closes
+        self.head, self.closes, self.whole = head, closes, False
         if length == CHUNKED:
             self.state = _CHUNKED
             self._length = self._remaining = 0
@@ -90,13 +95,6 @@ class Writer:
             out = b""
         self.state = _DONE
         return out
-
-    def complete(self, head: RequestHead | ResponseHead | None) -> None:
-        """A whole message is out that the writer has not framed, after which the connection stays. As if it had no
-        body: nobody asks for more of it than ``head``."""
-        self.head, self.closes = head, False
-        self._length = self._remaining = 0
-        self.state = _DONE
 
     def next_message(self) -> None:
         """Begin anew; only when it is `DONE`."""
