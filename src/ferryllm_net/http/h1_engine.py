@@ -9,7 +9,9 @@ h11 is loaded with the first such connection.
 from __future__ import annotations
 
 import abc
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ferryllm_proto.http1 import (
@@ -45,8 +47,9 @@ class _Engine(abc.ABC):
         self._slow: h11_engine.BaseEngine | None = None
         self.common = True
         """The connection is still in the fast gear."""
-        machine.judge_by(self._judge)
-        # No NotMine is among the events, since `_judge` takes its place.
+        # Weakly: the machine is ours, and a cycle would stay until the collector looks.
+        machine.judge_by(partial(_judge, weakref.ref(self)))
+        # No NotMine is among the events, since what it leaves is judged in its place.
         self.receive_whole = machine.receive_whole
         """`receive_data` of a message like the one before, without events: its head and its body; None, and nothing was
         consumed, where `receive_data` is needed."""
@@ -67,7 +70,7 @@ class _Engine(abc.ABC):
             data = self._machine.send(event)
             if data is not None:
                 return data
-            self._hand_over(b"")
+            self.hand_over(b"")
         assert self._slow is not None
         return self._slow.send(event)
 
@@ -84,11 +87,8 @@ class _Engine(abc.ABC):
         """`receive_eof` has been called within or after a message."""
         return (self._slow or self._machine).ended
 
-    def _judge(self, left: NotMine) -> list[Event | NotMine]:
-        """What the slow gear says to bytes that the machine does not judge."""
-        return [*self._hand_over(left.before).receive_data(left.data)]
-
-    def _hand_over(self, before: bytes) -> h11_engine.BaseEngine:
+    def hand_over(self, before: bytes) -> h11_engine.BaseEngine:
+        """To the slow gear, which has seen ``before`` of the message already."""
         self._slow = slow = self._make_slow()
         self.common = False
         slow.take_over(before, self._machine.retire())
@@ -99,6 +99,13 @@ class _Engine(abc.ABC):
     @abc.abstractmethod
     def _make_slow(self) -> h11_engine.BaseEngine:
         """The engine for what the machine leaves."""
+
+
+def _judge(engine: weakref.ref[_Engine], left: NotMine) -> list[Event | NotMine]:
+    """What the slow gear says to bytes that the machine does not judge."""
+    own = engine()
+    assert own is not None
+    return [*own.hand_over(left.before).receive_data(left.data)]
 
 
 def _never_whole(data: bytes) -> None:
@@ -170,17 +177,20 @@ class ClientEngine(_Engine):
         """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: the head only says
         what the answer answers, and whom it was asked. Raises `Misuse`."""
 
-    def _renew(self) -> bool:
-        slow = self._slow
-        assert slow is not None
-        return not slow.held and slow.turn() is not None
-
-    def _announce(self, head: RequestHead) -> None:
-        self.send(head)
-        self.send(END)
-
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ClientEngine as H11ClientEngine
 
-        self.renew, self.announce = self._renew, self._announce
-        return H11ClientEngine(self._limits)
+        slow = H11ClientEngine(self._limits)
+        self.renew, self.announce = partial(_renew, slow), partial(_announce, slow)
+        return slow
+
+
+def _renew(slow: h11_engine.BaseEngine) -> bool:
+    """`ClientEngine.renew` in the other gear."""
+    return not slow.held and slow.turn() is not None
+
+
+def _announce(slow: h11_engine.BaseEngine, head: RequestHead) -> None:
+    """`ClientEngine.announce` in the other gear."""
+    slow.send(head)
+    slow.send(END)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 from .encode import encode_informational, encode_plain, encode_request, encode_response
 from .events import (
     Body,
     EndOfMessage,
     Event,
-    Fault,
     Headers,
     HeadLimits,
     InformationalHead,
@@ -25,6 +24,8 @@ from .reader import Inbound, Reader, RequestReader, ResponseReader
 from .repeats import Shape
 from .writer import Outbound, Writer
 
+_Senders: TypeAlias = Mapping[type[Any], Callable[[Any, Any], bytes | None]]
+
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IN_HEAD = Inbound.HEAD
 _IN_DONE = Inbound.DONE
@@ -36,6 +37,10 @@ class _Machine:
     """Common to both sides. `receive_data`, `receive_whole`, `receive_body` and `frame` are those of the directions:
     `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
 
+    _senders: ClassVar[_Senders]
+    """How each event is sent that may be: of the class, since a machine that held its own methods would stay until the
+    collector looks."""
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._writer = Writer()
@@ -44,15 +49,6 @@ class _Machine:
         self.receive_whole = reader.receive_whole
         self.receive_body = reader.receive_body
         self.frame = self._writer.frame
-        # The event of each entry is of its type.
-        self._senders: dict[type[Any], Callable[[Any], bytes | None]] = {
-            Body: self._send_body,
-            EndOfMessage: self._send_end,
-            RequestHead: self._misplaced,
-            ResponseHead: self._misplaced,
-            InformationalHead: self._misplaced,
-            Fault: self._misplaced,
-        }
 
     def judge_by(self, judge: Callable[[NotMine], list[Event | NotMine]]) -> None:
         """From here on no `NotMine` is given: ``judge`` gives the events in its place."""
@@ -89,7 +85,10 @@ class _Machine:
 
         Raises `Misuse`, and changes nothing, for what is not possible now or would not be one well-formed message.
         """
-        return self._senders[type(event)](event)
+        send = self._senders.get(type(event))
+        if send is None:
+            raise Misuse(f"{type(event).__name__} cannot be sent from this side")
+        return send(self, event)
 
     @property
     def reusable(self) -> bool:
@@ -131,9 +130,6 @@ class _Machine:
     def _send_end(self, event: EndOfMessage) -> bytes:
         return self._writer.end(event.trailers)
 
-    def _misplaced(self, event: Event) -> bytes:
-        raise Misuse(f"{type(event).__name__} cannot be sent from this side")
-
     def _expect_head(self, event: Event) -> None:
         if self._writer.state is not _OUT_HEAD:
             raise Misuse(f"{type(event).__name__} when the message is at: {self._writer.state.value}")
@@ -146,8 +142,6 @@ class ServerMachine(_Machine):
         self.requests = RequestReader(limits)
         super().__init__(self.requests)
         self.finish = self._writer.finish
-        self._senders[ResponseHead] = self._send_response
-        self._senders[InformationalHead] = self._send_informational
 
     @property
     def shape(self) -> Shape | None:
@@ -195,6 +189,13 @@ class ServerMachine(_Machine):
         if self.requests.state is _IN_HEAD:
             raise Misuse(f"{type(event).__name__} before a request has come")
 
+    _senders: ClassVar[_Senders] = {
+        Body: _Machine._send_body,
+        EndOfMessage: _Machine._send_end,
+        ResponseHead: _send_response,
+        InformationalHead: _send_informational,
+    }
+
 
 class ClientMachine(_Machine):
     """Requests out, answers in."""
@@ -202,7 +203,6 @@ class ClientMachine(_Machine):
     def __init__(self, limits: HeadLimits) -> None:
         self._responses = ResponseReader(limits)
         super().__init__(self._responses)
-        self._senders[RequestHead] = self._send_request
 
     def _send_request(self, event: RequestHead) -> bytes | None:
         self._expect_head(event)
@@ -236,3 +236,9 @@ class ClientMachine(_Machine):
             self._expect_head(head)
         self._responses.method = head.method
         writer.state, writer.head, writer.whole = _OUT_DONE, head, True
+
+    _senders: ClassVar[_Senders] = {
+        Body: _Machine._send_body,
+        EndOfMessage: _Machine._send_end,
+        RequestHead: _send_request,
+    }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -44,6 +46,20 @@ def test_common_messages_never_load_h11() -> None:
         "assert 'h11' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("make", [ServerEngine, ClientEngine])
+def test_an_engine_is_free_with_its_connection(make: type[ServerEngine] | type[ClientEngine]) -> None:
+    engine = make(Limits())
+    engine.receive_data(_GET[:9])
+    machine = weakref.ref(engine._machine)
+    assert engine.common is (make is ServerEngine)
+    gc.disable()
+    try:
+        del engine
+        assert machine() is None, "it waits for the collector"
+    finally:
+        gc.enable()
 
 
 def test_a_server_goes_on_in_the_other_gear_from_an_uncommon_head() -> None:
