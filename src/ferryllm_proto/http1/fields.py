@@ -7,6 +7,7 @@ lines. None that may carry a secret is: see `_REPEATED`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 
 # What a field means for its message; bits, so that a head can be asked for all of them at once.
@@ -60,8 +61,11 @@ _LONGEST_LINE = 256
 """Longer lines are not remembered: 1,024 of them would be a way to hold memory."""
 _MOST_NAMES = 2048
 
-_names: dict[str, str] = {}
-"""Valid names as they came, and in lower case."""
+_Known: TypeAlias = tuple[str, Callable[[str], int] | None, bool]
+"""A name in lower case, what reads the bits of its value, and whether its lines are remembered."""
+
+_names: dict[str, _Known] = {}
+"""Valid names as they came."""
 _lines: dict[str, Entry] = {}
 recall = _lines.get
 """The entry of a remembered line, or None: then `read_line`."""
@@ -69,17 +73,20 @@ recall = _lines.get
 
 def lower_name(name: str) -> str | None:
     """The name in lower case, None when it is no token (RFC 9110 section 5.1)."""
-    known = _names.get(name)
-    if known is not None:
-        return known
+    known = _names.get(name) or _know(name)
+    return None if known is None else known[0]
+
+
+def _know(name: str) -> _Known | None:
     if NAME.fullmatch(name) is None:
         return None
     lower = name.lower()
+    known = lower, _BITS.get(lower), lower in _REPEATED or lower.startswith("x-stainless-")
     if len(name) <= _LONGEST_LINE:
         if len(_names) >= _MOST_NAMES:
             _names.clear()
-        _names[name] = lower
-    return lower
+        _names[name] = known
+    return known
 
 
 def read_line(line: str) -> Entry | None:
@@ -88,15 +95,18 @@ def read_line(line: str) -> Entry | None:
     Folded lines, tabs, controls and bytes above 127 are for others to judge.
     """
     name, colon, value = line.partition(":")
-    key = _names.get(name) or lower_name(name)
-    if key is None or not colon or not (value.isascii() and value.isprintable()):
+    known = _names.get(name) or _know(name)
+    if known is None or not colon or not (value.isascii() and value.isprintable()):
         return None
+    key, read, repeats = known
     value = value.strip(" ")
-    read = _BITS.get(key)
-    bits = read(value) if read is not None else 0
-    # Names of codings are of any case (RFC 9112 section 7); readers of the field get the one they know.
-    entry = ((key, "chunked" if bits == CODING else value), bits)
-    if (key in _REPEATED or key.startswith("x-stainless-")) and len(line) <= _LONGEST_LINE:
+    if read is None:
+        entry = ((key, value), 0)
+    else:
+        bits = read(value)
+        # Names of codings are of any case (RFC 9112 section 7); readers of the field get the one they know.
+        entry = ((key, "chunked" if bits == CODING else value), bits)
+    if repeats and len(line) <= _LONGEST_LINE:
         if len(_lines) >= _MOST_LINES:
             _lines.clear()
         _lines[line] = entry
