@@ -98,9 +98,9 @@ class Translator:
         self.head: ClientHead | None = None
         """The head for the client, once decided."""
         self.request: ir.Request | None = None
-        """The client's request where it had to be understood; None on pass-through."""
+        """The client's request where it had to be understood; None on pass-through, and behind the head of a stream."""
         self.prepared: Prepared | None = None
-        """The request as the provider got it."""
+        """The request as the provider got it; None behind the head of a stream."""
         self.error: ir.Error | None = None
         """What went wrong, once something did."""
         self.losses: list[Loss] = []
@@ -413,7 +413,13 @@ class Translator:
     def _commit(self) -> bytes:
         headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
         self._decide(200, headers)  # whatever kind of success the provider called it
+        self._forget()
         return self._flush()
+
+    def _forget(self) -> None:
+        """The head of a stream is decided, so no one is asked again: a history need not wait for the answer's end."""
+        self.request = self.prepared = self._opening = None
+        self._body = b""
 
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is _FAILED:
@@ -464,6 +470,8 @@ class Translator:
         kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
         default = self.entry.stream_type(self._path) if self.stream else "application/json"
         self._decide(self._status, kind[:1] or [("content-type", default)])
+        if self.stream:
+            self._forget()
 
     def _end_relay(self) -> bytes:
         relay = self._relay

@@ -129,9 +129,15 @@ _THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
 class StreamEncoder:
     """See `ferryllm_proto.dialect.StreamEncoder`."""
 
+    __slots__ = (
+        "_after", "_answer", "_args", "_block", "_broken", "_called", "_cut", "_finish", "_index", "_live",
+        "_live_kind", "_prefix", "_refused", "_sequencer", "_signature", "_state", "_summary", "_usage", "_written",
+        "losses",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self.losses: list[Loss] = []
-        self._answer = answer
+        self._answer = answer.asked()
         self._sequencer = Sequencer()
         self._state = State.START
         self._after = _AFTER[State.START]
@@ -142,7 +148,7 @@ class StreamEncoder:
         self._block: BlockStart | None = None
         self._signature: str | None = None
         self._summary: int | None = None
-        self._args: list[str] = []
+        self._args: list[str] | None = None
         """Fragments of the open call's input."""
         self._broken = False
         """Whether a call's input is no JSON."""
@@ -252,7 +258,7 @@ class StreamEncoder:
         self._block = event
         self._signature = self._summary = None
         if event.kind is BlockKind.TOOL:
-            self._called, self._args = True, []
+            self._called, self._args = True, None
             start = json.encode(
                 {
                     "type": "tool_use",
@@ -326,6 +332,8 @@ class StreamEncoder:
         if self._block.tool_kind is ir.ToolKind.CUSTOM:
             text = json.encode_str(text)[1:-1].decode()
         else:
+            if self._args is None:
+                self._args = []
             self._args.append(text)
         return _ARGS % (self._index, json.encode_str(text))
 
