@@ -234,6 +234,7 @@ class Connection:
             self._events.popleft()
             self._body_done = True
         request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
+        request.shape = self._engine.shape
         responder = H1Responder(self, head.method)
         self._host.begin_exchange()
         try:
@@ -375,8 +376,11 @@ class Connection:
     def frame(self, data: bytes) -> bytes:
         return self._engine.frame(data)
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
-        return self._engine.answer(status, self.finish_head(headers), body)
+    def answer(self, status: int, headers: Headers, body: bytes) -> bytes | None:
+        host = self._host
+        if not self._body_done or self._fault is not None or host.draining:
+            return None
+        return self._engine.answer(status, headers, body, host.date)
 
     def finish_head(self, headers: Headers) -> Headers:
         dated = connected = False

@@ -9,6 +9,7 @@ h11 is loaded with the first such connection.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ferryllm_proto.http1 import (
@@ -20,8 +21,8 @@ from ferryllm_proto.http1 import (
     Misuse,
     NotMine,
     RequestHead,
-    ResponseHead,
     ServerMachine,
+    Shape,
 )
 
 from .limits import Limits
@@ -118,6 +119,10 @@ class _Engine(abc.ABC):
         """The engine for what the machine leaves."""
 
 
+def _no_answer(status: int, headers: Headers, body: bytes, date: str) -> None:
+    """`ServerMachine.answer` in the other gear: one step after the other."""
+
+
 class ServerEngine(_Engine):
     """Requests in, responses out."""
 
@@ -127,18 +132,20 @@ class ServerEngine(_Engine):
         super().__init__(ServerMachine(head_limits(limits)))
         self._limits = limits
         self._server: h11_engine.ServerEngine | None = None
+        self.answer: Callable[[int, Headers, bytes, str], bytes | None] = self._machine.answer
+        """See `ServerMachine.answer`."""
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ServerEngine as H11ServerEngine
 
+        self.answer = _no_answer
         self._server = H11ServerEngine(self._limits)
         return self._server
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
-        """`send` of a head with a content-length, of ``body`` and of the end, in one. Raises `Misuse` as it does."""
-        if self._slow is None:
-            return self._machine.answer(status, headers, body)
-        return self.send(ResponseHead(status, headers)) + self.frame(body) + self.send(END)
+    @property
+    def shape(self) -> Shape | None:
+        """See `ServerMachine.shape`."""
+        return self._machine.shape if self._slow is None else None
 
     @property
     def expects_continue(self) -> bool:

@@ -179,6 +179,14 @@ class H2Exchange:
                 self.over = self._ended and not self._pieces
                 return True
 
+    def whole(self) -> bytes | None:
+        if not self._ended or self._failure is not None:
+            return None
+        data = self._take() if self._pieces else b""
+        self.over = True
+        self._close()
+        return data
+
     def interrupt(self) -> None:
         self._wanted = True
         self._notify()

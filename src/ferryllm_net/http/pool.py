@@ -203,15 +203,21 @@ class Pool:
     # --- what connections tell (`Keeper`) ---
 
     def give_back(self, connection: UpstreamConnection) -> bool:
-        self._running.discard(connection)
-        group = self._groups[connection.origin]
-        if self._closed or not connection.renew():
+        group, limits = self._groups[connection.origin], self._limits
+        if self._closed:
             return False
         if group.waiters:
-            return connection.is_reusable() and group.hand_over(connection)
-        limits = self._limits
-        if len(group.idle) >= limits.pool_idle_per_origin or self._idle >= limits.pool_idle_total:
+            if not (connection.is_reusable() and connection.renew()):
+                return False
+            self._running.discard(connection)
+            return group.hand_over(connection)
+        if (
+            len(group.idle) >= limits.pool_idle_per_origin
+            or self._idle >= limits.pool_idle_total
+            or not connection.renew()
+        ):
             return False
+        self._running.discard(connection)
         connection.idle_since = self.clock()
         group.idle.append(connection)
         self._idle += 1

@@ -9,6 +9,8 @@ import enum
 from collections.abc import Callable
 from typing import Protocol
 
+from ferryllm_proto.http1 import Shape
+
 from .decompress import CodingError, Inflater, codings_of
 from .engine import END, EndOfMessage, Event, Headers, Misuse, RequestHead, ResponseHead
 
@@ -88,6 +90,10 @@ class Request:
     via: tuple[str, int] | None = None
     """The proxy that named ``peer`` and ``scheme``, when one did: ``peer`` is then somebody's word, so that an address
     of loopback in it does not mean this machine."""
+
+    shape: Shape | None = None
+    """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out from
+    one head need not be found again; None where the next head may be any."""
 
     def __init__(
         self, head: RequestHead, channel: Channel, *, peer: tuple[str, int], scheme: str, body_limit: int

@@ -42,6 +42,10 @@ class Source(Protocol):
         """End the wait of the two above with `Interrupted`."""
         ...
 
+    def whole(self) -> bytes | None:
+        """The rest of the body, where all of it is there, with `finish`; None, and nothing has changed, elsewhere."""
+        ...
+
     def finish(self) -> bool:
         """All was read; False when `abandon` is needed."""
         ...
@@ -132,6 +136,21 @@ class UpstreamResponse:
             if key == name:
                 return value
         return None
+
+    def whole(self) -> bytes | None:
+        """`read` without waiting, where all of the body is there, has no coding and leaves its connection to the next:
+        that is given back. None, and nothing has changed, where `read` is needed."""
+        source = self._source
+        if source is None:
+            return b"" if self.ended else None
+        if self._inflater is not None:
+            return None
+        data = source.whole()
+        if data is not None:
+            self.ended = True
+            self._source = None
+            self.trailers = source.trailers
+        return data
 
     async def receive(self) -> bytes:
         """What the next read brought, b"" at the end of the message. Raises `UpstreamError`, also for an answer that

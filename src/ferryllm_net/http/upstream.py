@@ -29,7 +29,7 @@ class Keeper(Protocol):
     """The pool, as far as a connection needs it."""
 
     def give_back(self, connection: UpstreamConnection) -> bool:
-        """Keep it for another exchange; False when it has to be closed."""
+        """Keep it for another exchange; False, and nothing has changed, when it has to be closed."""
         ...
 
     def drop(self, connection: UpstreamConnection) -> None:
@@ -100,8 +100,8 @@ class UpstreamConnection:
     """Exchanges that run, while one does."""
 
     def is_reusable(self) -> bool:
-        """After `renew`: nothing uninvited waits on it. A second answer that nobody asked for would go to the next
-        client."""
+        """Behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would go to
+        the next client."""
         return self._transport.is_quiet()
 
     def renew(self) -> bool:
@@ -318,6 +318,16 @@ class UpstreamConnection:
             raise self._failure
         self.over = True
         return False
+
+    def whole(self) -> bytes | None:
+        """See `Source.whole`. An answer with trailers goes the long way."""
+        if not self._ended or self._failure is not None or self.trailers:
+            return None
+        rest = self._rest
+        if not self._keeper.give_back(self):
+            return None
+        self._rest = b""
+        return rest
 
     def interrupt(self) -> None:
         """End the wait of `receive` or `pump` with `Interrupted`."""

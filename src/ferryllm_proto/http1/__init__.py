@@ -24,6 +24,7 @@ from .events import (
 )
 from .machine import ClientMachine, ServerMachine
 from .reasons import REASONS
+from .repeats import Shape
 
 __all__ = [
     "END",
@@ -43,5 +44,6 @@ __all__ = [
     "ResponseHead",
     "Sent",
     "ServerMachine",
+    "Shape",
     "check_trailers",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import TypeAlias
 
 from .events import Headers, Misuse
@@ -34,6 +35,8 @@ _LONGEST_NAME = 64
 
 _kinds: dict[str, int] = {}
 """Valid names and what they mean for the message."""
+_plain: set[str] = set()
+"""Those of them that mean nothing for it, without date."""
 _status_lines = {status: f"HTTP/1.1 {status} {phrase}" for status, phrase in REASONS.items()}
 
 NOT_IN_TRAILERS = frozenset(
@@ -55,11 +58,15 @@ def _kind(name: str) -> int:
     """What a name means that is not remembered. Raises `Misuse` for what is no name."""
     if NAME.fullmatch(name) is None:
         raise Misuse(f"{name!r} is not a header name")
-    kind = _KINDS.get(name.lower(), _PLAIN)
+    lower = name.lower()
+    kind = _KINDS.get(lower, _PLAIN)
     if len(name) <= _LONGEST_NAME:
         if len(_kinds) >= _MOST_NAMES:
             _kinds.clear()
+            _plain.clear()
         _kinds[name] = kind
+        if kind == _PLAIN and lower != "date":
+            _plain.add(name)
     return kind
 
 
@@ -149,6 +156,35 @@ def encode_response(status: int, headers: Headers, method: str, keep: bool) -> E
     if bodyless or method == "HEAD":
         return _joined(lines), 0, closes
     return _joined(lines), CHUNKED if length is None else int(length), closes
+
+
+# All of them C: no code of Python runs for a field that was sent before.
+_NAME_OF = itemgetter(0)
+_VALUE_OF = itemgetter(1)
+_LINE_OF = ": ".join
+_BREAK = "\r\n"
+_WHOLE = {status: line for status, line in _status_lines.items() if status >= 200 and status not in (204, 304)}
+
+
+def encode_whole(status: int, headers: Headers, length: int, date: str) -> bytes | None:
+    """`encode_response` of ``headers`` with a content-length of ``length`` and ``date``, on a connection that stays;
+    None for a status or field that wants a closer look there. Raises `Misuse`.
+
+    ``date`` is the server's own and not checked.
+    """
+    line = _WHOLE.get(status)
+    if line is None or not headers:
+        return None
+    if not _plain.issuperset(map(_NAME_OF, headers)):
+        for pair in headers:
+            _kind(pair[0])
+        if not _plain.issuperset(map(_NAME_OF, headers)):
+            return None
+    values = "".join(map(_VALUE_OF, headers))
+    if not (values.isascii() and values.isprintable()):
+        return None
+    fields = _BREAK.join(map(_LINE_OF, headers))
+    return f"{line}\r\n{fields}\r\ncontent-length: {length}\r\ndate: {date}\r\n\r\n".encode("ascii")
 
 
 def encode_informational(status: int, headers: Headers) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .encode import encode_informational, encode_request, encode_response
+from .encode import encode_informational, encode_request, encode_response, encode_whole
 from .events import (
     Body,
     EndOfMessage,
@@ -21,6 +21,7 @@ from .events import (
     Sent,
 )
 from .reader import Inbound, Reader, RequestReader, ResponseReader
+from .repeats import Shape
 from .writer import Outbound, Writer
 
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
@@ -135,6 +136,11 @@ class ServerMachine(_Machine):
         self._senders[ResponseHead] = self._send_response
         self._senders[InformationalHead] = self._send_informational
 
+    @property
+    def shape(self) -> Shape | None:
+        """What the head of the current request has in common with others of the connection; None where nobody knows."""
+        return self._requests.shape
+
     def _send_response(self, event: ResponseHead) -> bytes:
         self._expect_request(event)
         reader = self._requests
@@ -142,17 +148,19 @@ class ServerMachine(_Machine):
         self._writer.begin(event, length, closes)
         return data
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> bytes:
-        """`send` of a head with a content-length, of ``body`` and of the end, in one. Raises `Misuse` as it does, also
-        for a length that is not that of ``body``."""
-        reader = self._requests
-        if self._writer.state is not _OUT_HEAD or reader.state is _IN_HEAD:
-            self._expect_request(ResponseHead(status, headers))
-        data, length, closes = encode_response(status, headers, reader.method, not reader.closes)
-        if length != len(body):
-            raise Misuse(f"a body of {len(body)} bytes behind a head for another one")
-        self._writer.complete(ResponseHead(status, headers), length, closes)
-        return data + body
+    def answer(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
+        """`send` of a head with ``headers``, a content-length and ``date``, of ``body`` and of the end, in one; None,
+        and nothing has changed, where one of them is not common, or the request not complete. Raises `Misuse` as `send`
+        does, but for ``date``, which is the server's own."""
+        reader, writer = self._requests, self._writer
+        if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
+            return None
+        head = encode_whole(status, headers, len(body), date)
+        if head is None:
+            return None
+        # What it was need not be known: with both messages complete nobody goes on with this one.
+        writer.state = _OUT_DONE
+        return head + body
 
     def _send_informational(self, event: InformationalHead) -> bytes:
         self._expect_request(event)

@@ -9,9 +9,10 @@ import abc
 import enum
 import re
 
-from .events import END, Body, Event, Fault, HeadLimits, NotMine
+from .events import END, Body, Event, Fault, HeadLimits, NotMine, RequestHead, ResponseHead
 from .fields import Entry
 from .heads import CHUNKED, UNTIL_CLOSE, RequestRead, ResponseRead, read_request, read_response
+from .repeats import MOST_DIGITS, MOST_TRIES, Repeat, Shape, repeat_of
 
 
 class Inbound(enum.Enum):
@@ -79,6 +80,13 @@ class Reader(abc.ABC):
         self._remaining = 0
         self._head = b""
         """Of a message with a chunked body, for whoever has to judge its chunks."""
+        self.method = ""
+        """Of the request: whose head has come last, or that the next answer is for; empty while there is none."""
+        self.shape: Shape | None = None
+        """Of the head that has come last."""
+        self._repeat: Repeat | None = None
+        """That head, where it may come again."""
+        self._tries = 0
 
     @property
     def held(self) -> int:
@@ -212,35 +220,56 @@ class Reader(abc.ABC):
 
     def _receive_head(self, data: bytes, end: int) -> list[Event | NotMine]:
         start = end + 4
-        found = self._read(data[:end].decode("latin-1")) if start <= self._limits.head_bytes else None
-        if found is None:
-            return [self.give_up(data)]
-        head, length, self.closes = found
-        events: list[Event | NotMine] = [head]
-        if length == 0:
-            self.state = _DONE
-            if len(data) > start:
-                self._buffer += data[start:]
-            events.append(END)
-            return events
+        head: RequestHead | ResponseHead | None = None
+        length = 0
+        known = self._repeat
+        if known is not None and known.method == self.method and data.startswith(known.before):
+            stop = start - known.rest
+            if known.place < 0:
+                if stop == known.size:
+                    head, length = known.make(known.headers.copy()), known.length
+            elif 0 < stop - known.size <= MOST_DIGITS and data.startswith(known.behind, stop):
+                digits = data[known.size : stop]
+                if digits.isdigit():
+                    headers = known.headers.copy()
+                    headers[known.place] = ("content-length", digits.decode("ascii"))
+                    head, length = known.make(headers), int(digits)
+        if head is not None:
+            self._tries = 0
+        else:
+            found = self._read(data[:end].decode("latin-1")) if start <= self._limits.head_bytes else None
+            if found is None:
+                return [self.give_up(data)]
+            head, length, self.closes = found
+            self._repeat = self.shape = None
+            if self._tries < MOST_TRIES and not self.closes:
+                self._learn(data[:start], head, length)
         if length > 0:
             if len(data) - start == length:
                 # Head and body in one read: what a small message nearly always is.
                 self.state = _DONE
-                events.append(Body(data[start:]))
-                events.append(END)
-                return events
+                return [head, Body(data[start:]), END]
             self.state = _FIXED
             self._remaining = length
+        elif length == 0:
+            self.state = _DONE
+            if len(data) > start:
+                self._buffer += data[start:]
+            return [head, END]
         elif length == CHUNKED:
             self.state = _CHUNK_SIZE
             self._head = data[:start]
         else:
             assert length == UNTIL_CLOSE
             self.state = _UNTIL_CLOSE
+        events: list[Event | NotMine] = [head]
         if len(data) > start:
             self._receive_body(data[start:], events)
         return events
+
+    @abc.abstractmethod
+    def _learn(self, data: bytes, head: RequestHead | ResponseHead, length: int) -> None:
+        """``head`` was read, whose bytes with the empty line are ``data``; it may come again."""
 
     def _receive_body(self, data: bytes, events: list[Event | NotMine]) -> None:
         odd: list[NotMine] = []
@@ -332,8 +361,6 @@ class RequestReader(Reader):
 
     def __init__(self, limits: HeadLimits) -> None:
         super().__init__(limits, 400)
-        self.method = ""
-        """Of the request whose head has come last."""
         self._known: dict[str, Entry] = {}
         """Lines of this connection that no other one shall know: its client's key is the same in every request."""
 
@@ -344,14 +371,18 @@ class RequestReader(Reader):
             self.method = found[0].method
         return found
 
+    def _learn(self, data: bytes, head: RequestHead | ResponseHead, length: int) -> None:
+        known = repeat_of(data, head, length, self.method, whole=False, most=self._limits.head_bytes)
+        if known is not None:
+            self._tries += 1
+            self._repeat, self.shape = known, known.shape
+
 
 class ResponseReader(Reader):
     """What a client receives."""
 
     def __init__(self, limits: HeadLimits) -> None:
         super().__init__(limits, 502)
-        self.method = ""
-        """Of the request that the next answer is for; empty while none is sent."""
 
     def next_message(self) -> list[Event | NotMine]:
         self.method = ""
@@ -362,6 +393,13 @@ class ResponseReader(Reader):
             # An answer to nothing.
             return None
         return read_response(text, self._limits.head_fields, self._limits.request_line_bytes, self.method)
+
+    def _learn(self, data: bytes, head: RequestHead | ResponseHead, length: int) -> None:
+        # A body is told by the number in the head only where there is one: not behind HEAD, 204 and 304.
+        chunked = length == CHUNKED
+        if chunked or length > 0:
+            self._tries += 1
+            self._repeat = repeat_of(data, head, length, self.method, whole=chunked, most=self._limits.head_bytes)
 
     def _wait(self) -> list[Event | NotMine]:
         return super()._wait() if self.method else [self.give_up(bytes(self._buffer))]

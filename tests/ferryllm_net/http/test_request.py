@@ -270,6 +270,31 @@ async def test_request_shows_target_path_and_query(serving: Serving) -> None:
     assert [(path, query) for _, path, query in seen] == [("/a%2Fb", "x=1?2"), ("/c", "y"), ("/", "")]
 
 
+async def test_requests_whose_heads_come_again_share_a_shape(serving: Serving) -> None:
+    shapes: list[object] = []
+
+    async def handler(request: Request, respond: Responder) -> None:
+        if request.shape is not None:
+            shapes.append(request.shape.facts)
+            request.shape.facts = (request.shape.facts, request.header("content-length"))
+        else:
+            shapes.append("none")
+        await respond.complete(200, [], await request.read())
+
+    expecting = post(b"<e>", b"Expect: 100-continue")
+    async with serving(handler) as rig:
+        wire = rig.connect()
+        for message in (post(b"<a>"), post(b"<bcd>"), GET, post(b"<a>"), post(b"<ab>", b"x: y"), expecting):
+            await wire.send(message)
+            await wire.receive_until(message.partition(b"\r\n\r\n")[2] or b"\r\n\r\n")
+        other = rig.connect()
+        await other.send(post(b"<a>"))
+        await other.receive_until(b"<a>")
+        await wire.send(post(b"<a>"))
+        await wire.receive_until(b"<a>")
+    assert shapes == [None, (None, "3"), "none", None, None, "none", None, "none"]
+
+
 class Sink:
     """A channel that takes everything."""
 

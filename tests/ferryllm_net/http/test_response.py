@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryllm_net.http import Interrupted, Limits, Timeouts, UpstreamError, UpstreamFault, UpstreamResponse
+from support.h2_server import OK as H2_OK
+from support.h2_server import H2Peer
 from support.streams import MemoryTransport
 from support.upstream import FULL, OK, ORIGIN, Fed, answer, bench, head
 
@@ -42,7 +45,8 @@ def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
 
 
 async def collect(response: UpstreamResponse, ways: str) -> bytes:
-    """The body, by the ways named one after the other: r receives once, p pumps all, s pumps until the first bytes."""
+    """The body, by the ways named one after the other: r receives once, p pumps all, s pumps until the first bytes, w
+    takes the rest where it is whole."""
     got: list[bytes] = []
 
     def all_of_it(data: bytes) -> bool:
@@ -63,6 +67,12 @@ async def collect(response: UpstreamResponse, ways: str) -> bytes:
             if not data:
                 break
             got.append(data)
+        elif way == "w":
+            rest = response.whole()
+            if rest is not None:
+                got.append(rest)
+                break
+            ways += "r"
         elif way == "p":
             assert await response.pump(all_of_it) is False
             break
@@ -73,7 +83,7 @@ async def collect(response: UpstreamResponse, ways: str) -> bytes:
                 break
             assert len(got) == before + 1, "nothing is fed after True"
     assert response.ended
-    assert await response.receive() == b""
+    assert response.whole() == await response.receive() == b""
     assert await response.pump(all_of_it) is False
     return b"".join(got)
 
@@ -82,7 +92,7 @@ async def collect(response: UpstreamResponse, ways: str) -> bytes:
 @given(
     name=st.sampled_from(sorted(BODIES)),
     cuts=st.lists(st.integers(0, 10_000), max_size=8),
-    ways=st.text("rps", min_size=1, max_size=6),
+    ways=st.text("rpsw", min_size=1, max_size=6),
 )
 def test_any_cut_and_any_way_of_reading_give_the_same_body(backend: str, name: str, cuts: list[int], ways: str) -> None:
     data, body, close = BODIES[name]
@@ -205,3 +215,74 @@ async def test_bytes_before_a_cut_are_fed_before_it_is_told() -> None:
             await response.pump(got)
         assert caught.value.kind is UpstreamFault.PROTOCOL
         assert got.pieces == [b"ab"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [(FULL, b"ok"), (OK + b"content-length: 0\r\n\r\n", b""), (CHUNKED + b"2\r\nok\r\n0\r\n\r\n", b"ok")],
+)
+async def test_an_answer_that_is_there_is_taken_without_waiting(wire: bytes, body: bytes) -> None:
+    async with bench() as b:
+        response = await b.ask(reply=b.reply(wire))
+        assert b.pool.used == 1
+        assert response.whole() == body
+        assert (response.ended, b.pool.idle, b.pool.used) == (True, 1, 0)
+        assert response.whole() == b""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("wire", "limits"),
+    [
+        (OK + b"content-length: 2\r\nconnection: close\r\n\r\nok", Limits()),
+        (FULL + b"HTTP/1.1", Limits()),
+        (FULL, Limits(pool_idle_per_origin=0)),
+        (CHUNKED + b"2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n", Limits()),
+    ],
+)
+async def test_what_takes_more_than_the_bytes_is_read_as_ever(wire: bytes, limits: Limits) -> None:
+    async with bench(limits) as b:
+        response = await b.ask(reply=b.reply(wire))
+        assert response.whole() is response.whole() is None
+        assert b.pool.used == 1
+        assert await response.read(5) == b"ok"
+        assert bool(response.trailers) is (b"x-sum" in wire)
+        assert (b.pool.idle, b.pool.used) == (1 if response.trailers else 0, 0)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_was_closed_or_is_not_there_is_not_whole() -> None:
+    async with bench() as b:
+        response = await b.ask(reply=b.reply(OK + b"content-length: 3\r\n\r\nok"))
+        assert response.whole() is None
+        await response.aclose()
+        assert response.whole() is None
+        response = await b.ask(reply=b.reply(FULL))
+        assert not await response.pump(Fed())
+        assert response.whole() == b""
+
+
+@pytest.mark.anyio
+async def test_an_answer_of_a_shared_connection_is_whole_with_its_last_frame() -> None:
+    async with bench() as b:
+        responses: list[UpstreamResponse] = []
+
+        async def ask() -> None:
+            responses.append(await b.pool.open(msgspec.structs.replace(ORIGIN, http2="prior_knowledge"), head()))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            peer = await H2Peer(await b.upstream.accept()).start()
+            stream = await peer.request()
+            peer.h2.send_headers(stream, H2_OK)
+            peer.h2.send_data(stream, b"o")
+            await peer.flush()
+        await anyio.wait_all_tasks_blocked()
+        assert responses[0].whole() is None
+        peer.h2.send_data(stream, b"k")
+        peer.h2.send_headers(stream, [("x-sum", "1")], end_stream=True)
+        await peer.flush()
+        await anyio.wait_all_tasks_blocked()
+        assert (responses[0].whole(), responses[0].trailers) == (b"ok", [("x-sum", "1")])
+        assert (b.pool.active, b.pool.idle) == (0, 1)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto.http1 import Headers, Misuse, encode
-from ferryllm_proto.http1.encode import encode_informational, encode_request, encode_response, encode_trailers
+from ferryllm_proto.http1.encode import (
+    encode_informational,
+    encode_request,
+    encode_response,
+    encode_trailers,
+    encode_whole,
+)
 from ferryllm_proto.http1.heads import CHUNKED
 
 
@@ -67,6 +75,46 @@ def test_fields_that_are_never_written(headers: Headers) -> None:
 def test_statuses_that_are_no_answer(status: int) -> None:
     with pytest.raises(Misuse):
         encode_response(status, [], "GET", True)
+
+
+_ODD_VALUES = ("", "a b", " a ", "a\tb", "\xe4", "\x7f", "a\r\nb: c", "\u20ac", "\u2028", "\xad")
+_ODD_NAMES = (
+    "x",
+    "X-Abc",
+    "Content-Type",
+    "host",
+    "Date",
+    "Upgrade",
+    "Connection",
+    "content-length",
+    "",
+    "a b",
+    "\xe4",
+)
+
+
+@given(
+    st.sampled_from([200, 201, 400, 529, 204, 304, 199, 1000]),
+    st.lists(st.tuples(st.sampled_from(_ODD_NAMES), st.sampled_from(_ODD_VALUES)), max_size=3),
+    st.integers(0, 10**9),
+)
+def test_the_head_of_a_whole_answer_is_that_of_its_fields(status: int, headers: Headers, length: int) -> None:
+    all_of_them = [*headers, ("content-length", str(length)), ("date", "now")]
+    try:
+        found = encode_whole(status, headers, length, "now")
+    except Misuse:
+        with pytest.raises(Misuse):
+            encode_response(status, all_of_them, "GET", True)
+        return
+    if found is not None:
+        assert (found, length, False) == encode_response(status, all_of_them, "GET", True)
+
+
+def test_fields_that_were_sent_before_are_known_and_few() -> None:
+    for number in range(5000):
+        assert encode_whole(200, [(f"x-{number}", "1")], 0, "now") is not None
+    assert len(encode._plain) <= len(encode._kinds) <= encode._MOST_NAMES
+    assert encode_whole(200, [("n" * 300, "1")], 0, "now") is None
 
 
 def test_a_status_without_a_phrase() -> None:

@@ -172,15 +172,57 @@ def test_a_client_reads_no_answer_that_it_did_not_ask_for() -> None:
 def test_a_turn_is_taken_where_the_connection_stays_and_not_before() -> None:
     machine = _server(_GET + _GET)
     assert machine.turn() is None
-    machine.answer(200, [("content-length", "1")], b"a")
+    assert machine.answer(200, [("x", "y")], b"a", "now")
     events = machine.turn()
     assert events is not None
     assert [type(event) for event in events] == [RequestHead, EndOfMessage]
 
 
-def test_an_answer_needs_a_request() -> None:
-    with pytest.raises(Misuse, match="before a request"):
-        ServerMachine(LIMITS).answer(200, [("content-length", "1")], b"a")
+_BODIES = st.binary(max_size=9)
+_ANSWERS = st.lists(
+    st.tuples(st.sampled_from(["x", "content-type", "X-Id", "a b"]), st.sampled_from(["1", "", " 2", "\xe4", "\n"]))
+    | st.sampled_from([("connection", "close"), ("Date", "then"), ("transfer-encoding", "chunked"), ("host", "a")]),
+    max_size=3,
+)
+
+
+@given(
+    st.sampled_from([_GET, _GET.replace(b"GET", b"HEAD"), _GET[:-2] + b"Connection: close\r\n\r\n", _GET[:-2], b""]),
+    st.sampled_from([200, 200, 404, 204, 304, 103, 529, 1000]),
+    _ANSWERS,
+    _BODIES,
+)
+def test_an_answer_in_one_is_what_its_events_are_or_none(
+    asked: bytes, status: int, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    short, long = _server(asked), _server(asked)
+    events: list[Event] = [
+        ResponseHead(status, [*headers, ("content-length", str(len(body))), ("date", "now")]),
+        Body(body),
+        END,
+    ]
+
+    def steps() -> bytes:
+        return b"".join([long.send(event) or b"" for event in events])
+
+    try:
+        data = short.answer(status, headers, body, "now")
+    except Misuse:
+        with pytest.raises(Misuse):
+            steps()
+        data = None
+    if data is not None:
+        assert data == steps()
+        assert short.reusable is long.reusable is True
+        assert short.turn() == long.turn()
+        assert short.receive_data(_GET) == long.receive_data(_GET)
+    elif asked == _GET:
+        assert short.answer(200, [("x", "y")], b"", "now") is not None, "something has changed"
+
+
+@pytest.mark.parametrize("data", [_GET[:9], _GET.replace(b"Host", b"Content-Length: 1\r\nHost"), b""])
+def test_an_answer_in_one_is_for_a_request_that_is_complete(data: bytes) -> None:
+    assert _server(data).answer(200, [("x", "y")], b"a", "now") is None
 
 
 @pytest.mark.parametrize(("behind", "renewed"), [(b"", True), (b"x", False)])
