@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -79,7 +78,8 @@ class Connection:
         self._limits = limits
         self._scheme = scheme
         self._engine = ServerEngine(limits)
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
+        """Those that nobody has taken yet. No deque: it is 1.3 KiB while it is empty."""
         self._request: Request | None = None
         self._responder: Responder | None = None
         self._life = anyio.CancelScope()
@@ -102,13 +102,14 @@ class Connection:
     async def run(self) -> None:
         """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
         try:
-            async with anyio.create_task_group() as group:
-                self._life = group.cancel_scope
-                self.transport.watch(self._client_ended)
-                group.start_soon(self.transport.attend)
-                with contextlib.suppress(TransportError, ClientLeft):
+            with self._life:
+                if self.transport.watch(self._client_ended):
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(self.transport.attend)
+                        await self._serve()
+                        group.cancel_scope.cancel()
+                else:
                     await self._serve()
-                self._life.cancel()
         finally:
             self.phase, self.deadline = Phase.CLOSED, math.inf
             if self.handed_over is None:
@@ -156,12 +157,15 @@ class Connection:
         limits = self._limits
         latest = self._host.clock() + limits.accept_head_secs
         self.deadline = latest
-        while True:
-            head = await self._next_head(latest)
-            if head is None or not await self._exchange(head):
-                return
-            latest = math.inf
-            self.deadline = self._host.clock() + limits.keep_alive_secs
+        try:
+            while True:
+                head = await self._next_head(latest)
+                if head is None or not await self._exchange(head):
+                    return
+                latest = math.inf
+                self.deadline = self._host.clock() + limits.keep_alive_secs
+        except (TransportError, ClientLeft):
+            return
 
     async def _next_head(self, latest: float) -> RequestHead | None:
         """The next request, None when there is none to serve."""
@@ -187,7 +191,7 @@ class Connection:
             if not self._events and self.phase is _IDLE:
                 self._begin_head(latest)
         self.deadline = math.inf
-        event = self._events.popleft()
+        event = self._events.pop(0)
         if type(event) is RequestHead:
             return event
         if type(event) is Fault:
@@ -231,7 +235,7 @@ class Connection:
         self._body_done = self._body_read = self._closing = False
         self._body_since = math.inf
         if self._events and type(self._events[0]) is EndOfMessage:
-            self._events.popleft()
+            self._events.pop(0)
             self._body_done = True
         request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
         request.shape = self._engine.shape
@@ -349,8 +353,8 @@ class Connection:
             return None
         while True:
             data: list[bytes] = []
-            while self._events:
-                event = self._events.popleft()
+            events, self._events = self._events, []
+            for event in events:
                 if type(event) is Body:
                     data.append(event.data)
                 elif type(event) is EndOfMessage:

@@ -295,7 +295,7 @@ class Server:
                 return
             transport = secured
             if transport.protocol == "h2" and self._http2:
-                await self._multiplex(transport, "https", handler)
+                await self._run(transport, "https", handler, b"")
             else:
                 await self._run(transport, "https", handler)
         except TransportError as exc:
@@ -346,17 +346,34 @@ class Server:
             while left > 0 and (data := await transport.receive()):
                 left -= len(data)
 
-    async def _run(self, transport: Transport, scheme: str, handler: Handler) -> None:
-        sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
-        connection = Connection(transport, handler, self, self._limits, scheme, sniff=sniff)
-        await self._live(connection)
-        if connection.handed_over is not None:
-            await self._multiplex(transport, scheme, handler, connection.handed_over)
+    async def _run(self, transport: Transport, scheme: str, handler: Handler, begun: bytes | None = None) -> None:
+        """A connection until its end, in one coroutine, which each keeps. ``begun``: it is HTTP/2's, whose first bytes
+        these are."""
+        while True:
+            connection: Connection | None = None
+            if begun is None:
+                sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
+                connection = Connection(transport, handler, self, self._limits, scheme, sniff=sniff)
+                life: _Life = connection
+            else:
+                from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
 
-    async def _multiplex(self, transport: Transport, scheme: str, handler: Handler, begun: bytes = b"") -> None:
-        from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
-
-        await self._live(H2Connection(transport, handler, self, self._limits, scheme, begun))
+                life = H2Connection(transport, handler, self, self._limits, scheme, begun)
+            self._open.add(life)
+            if self._quiet is not None:
+                self._quiet.set()
+                self._quiet = None
+                self.date = _http_date()
+            try:
+                await life.run()
+            except Exception:
+                # A bug of ours must not take the other connections with it.
+                _log.exception("a connection failed")
+            finally:
+                self._open.discard(life)
+            begun = None if connection is None else connection.handed_over
+            if begun is None:
+                return
 
     def _handler_for(self, peer: tuple[str, int], via: tuple[str, int] | None = None) -> Handler:
         """The handler, for a connection from ``peer``, which ``via`` has introduced: behind one that says so, and reads
@@ -374,17 +391,3 @@ class Server:
             await self._handler(request, respond)
 
         return handle
-
-    async def _live(self, connection: _Life) -> None:
-        self._open.add(connection)
-        if self._quiet is not None:
-            self._quiet.set()
-            self._quiet = None
-            self.date = _http_date()
-        try:
-            await connection.run()
-        except Exception:
-            # A bug of ours must not take the other connections with it.
-            _log.exception("a connection failed")
-        finally:
-            self._open.discard(connection)

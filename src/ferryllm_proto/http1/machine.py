@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from .encode import encode_informational, encode_request, encode_response, encode_whole
 from .events import (
@@ -35,21 +35,15 @@ class _Machine:
     """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves:
     `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
 
+    _senders: ClassVar[dict[type[Any], Callable[[Any, Any], bytes | None]]]
+    """The machine's method for each kind of event. Of the class: a table for each connection is 1 KiB, and a cycle."""
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._writer = Writer()
         self.receive_data = reader.receive_data
         self.receive_body = reader.receive_body
         self.frame = self._writer.frame
-        # The event of each entry is of its type.
-        self._senders: dict[type[Any], Callable[[Any], bytes | None]] = {
-            Body: self._send_body,
-            EndOfMessage: self._send_end,
-            RequestHead: self._misplaced,
-            ResponseHead: self._misplaced,
-            InformationalHead: self._misplaced,
-            Fault: self._misplaced,
-        }
 
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
@@ -75,7 +69,7 @@ class _Machine:
 
         Raises `Misuse`, and changes nothing, for what is not possible now or would not be one well-formed message.
         """
-        return self._senders[type(event)](event)
+        return self._senders[type(event)](self, event)
 
     @property
     def reusable(self) -> bool:
@@ -133,8 +127,6 @@ class ServerMachine(_Machine):
     def __init__(self, limits: HeadLimits) -> None:
         self._requests = RequestReader(limits)
         super().__init__(self._requests)
-        self._senders[ResponseHead] = self._send_response
-        self._senders[InformationalHead] = self._send_informational
 
     @property
     def shape(self) -> Shape | None:
@@ -178,7 +170,6 @@ class ClientMachine(_Machine):
     def __init__(self, limits: HeadLimits) -> None:
         self._responses = ResponseReader(limits)
         super().__init__(self._responses)
-        self._senders[RequestHead] = self._send_request
 
     def _send_request(self, event: RequestHead) -> bytes | None:
         self._expect_head(event)
@@ -199,3 +190,19 @@ class ClientMachine(_Machine):
         self._expect_head(head)
         self._responses.method = head.method
         self._writer.complete(head, 0, False)
+
+
+_COMMON: dict[type[Any], Callable[[Any, Any], bytes | None]] = {
+    Body: _Machine._send_body,
+    EndOfMessage: _Machine._send_end,
+    RequestHead: _Machine._misplaced,
+    ResponseHead: _Machine._misplaced,
+    InformationalHead: _Machine._misplaced,
+    Fault: _Machine._misplaced,
+}
+ServerMachine._senders = {
+    **_COMMON,
+    ResponseHead: ServerMachine._send_response,
+    InformationalHead: ServerMachine._send_informational,
+}
+ClientMachine._senders = {**_COMMON, RequestHead: ClientMachine._send_request}

@@ -179,7 +179,11 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 raise TransportError(self._reason)
             if self._ended:
                 return b""
-            await self._wait(None)
+            waiter = self._begin_wait(None)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
             if not self._pieces:
                 if self._reason is not None:
                     raise TransportError(self._reason)
@@ -194,8 +198,12 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 raise TransportError(self._reason)
             if self._ended:
                 return False
-            if await self._wait(feed):
-                return True
+            waiter = self._begin_wait(feed)
+            try:
+                if await waiter:
+                    return True
+            finally:
+                self._waiter = self._feed = None
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -213,11 +221,12 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         elif not writing:
             self._interrupted = True
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], None]) -> bool:
         if self._ended:
             on_end()
         else:
             self._on_end = on_end
+        return False
 
     async def attend(self) -> None:
         return
@@ -303,19 +312,17 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
         return data
 
-    async def _wait(self, feed: Feed | None) -> bool:
-        """For bytes, the end or, with ``feed``, its word."""
+    def _begin_wait(self, feed: Feed | None) -> asyncio.Future[bool]:
+        """What to wait on for bytes, the end or, with ``feed``, its word. No coroutine of its own: it would be there
+        for as long as the wait."""
         assert self._waiter is None, "one reader at a time"
         if self._interrupted:
             self._interrupted = False
             raise Interrupted
-        self._waiter = self._loop.create_future()
+        waiter = self._waiter = self._loop.create_future()
         self._feed = feed
         self._streak = 0
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = self._feed = None
+        return waiter
 
     def _end(self) -> None:
         self._ended = True
