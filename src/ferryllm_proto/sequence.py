@@ -221,3 +221,5 @@ _HANDLERS: dict[type, Callable[[Sequencer, Event, list[Event]], None]] = {
     **dict.fromkeys(_Delta, Sequencer._delta),
     # Not in it: what passes untouched.
 }
+SEQUENCED = frozenset(_HANDLERS)
+"""The events that a `Sequencer` has something to do with; all others pass untouched."""

@@ -203,7 +203,15 @@ class Translator:
             return self._relayed(data)
         if state is _STREAM:
             assert self._decoder is not None
-            return self._translated(self._decoder.receive_data(data))
+            events = self._decoder.receive_data(data)
+            if len(events) == 1 and type(events[0]) is TextDelta and self.head is not None:
+                # The usual read of a paced stream; what follows it looks at the rest.
+                try:
+                    self._seen.empty = False
+                    return self._send(events[0])
+                except RemoteProtocolError as exc:
+                    return self._fail(exc.error)
+            return self._translated(events)
         if state in _OVER:
             return b""
         if state is _REQUEST or state is _HEAD:

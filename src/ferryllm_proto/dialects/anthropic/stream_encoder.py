@@ -37,7 +37,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...loss import ONLY_ITS_OWN, Disposition, Loss
-from ...sequence import Sequencer
+from ...sequence import SEQUENCED, Sequencer
 from . import carrier, errors, response
 from . import usage as usages
 from .wire import NAME
@@ -174,6 +174,8 @@ class StreamEncoder:
                 return self._prefix + json.encode_str(text) + b"}}\n\n"
         if kind is not UsageUpdate:
             self._live = -1
+        if kind not in SEQUENCED:
+            return self._step(event)
         events = self._sequencer.send(event)
         out = self._step(events[0]) if len(events) == 1 else b"".join([self._step(one) for one in events])
         if kind in _LIVE and self._written and self._sequencer.open == event.ix:  # type: ignore[union-attr]  # as above

@@ -121,6 +121,10 @@ class StreamDecoder:
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
         out: list[Event] = []
+        if self.state is _STREAM:
+            if data:
+                self._repeats.receive(data, out, self._read, self._is_steady)
+            return out
         if self.state is _HEAD:
             data = self._sniff(data)
         if self.state is _BODY:
