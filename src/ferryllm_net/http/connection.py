@@ -64,7 +64,15 @@ class Connection:
     """Serves one transport until it closes. ``run`` is the whole life."""
 
     def __init__(
-        self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, *, sniff: bool = False
+        self,
+        transport: Transport,
+        handler: Handler,
+        host: Host,
+        limits: Limits,
+        scheme: str,
+        life: anyio.CancelScope,
+        *,
+        sniff: bool = False,
     ) -> None:
         self.phase = _IDLE
         self.handed_over: bytes | None = None
@@ -82,8 +90,8 @@ class Connection:
         """Those that nobody has taken yet. No deque: it is 1.3 KiB while it is empty."""
         self._request: Request | None = None
         self._responder: Responder | None = None
-        self._life = anyio.CancelScope()
-        """Of the connection; a client that leaves takes its running handler with it."""
+        self._life = life
+        """The scope in which `run` is called; a client that leaves takes its running handler with it."""
         self._closing = False
         self._head: RequestHead | None = None
         self._body_done = True
@@ -102,14 +110,13 @@ class Connection:
     async def run(self) -> None:
         """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
         try:
-            with self._life:
-                if self.transport.watch(self._client_ended):
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(self.transport.attend)
-                        await self._serve()
-                        group.cancel_scope.cancel()
-                else:
+            if self.transport.watch(self._client_ended):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self.transport.attend)
                     await self._serve()
+                    group.cancel_scope.cancel()
+            else:
+                await self._serve()
         finally:
             self.phase, self.deadline = Phase.CLOSED, math.inf
             if self.handed_over is None:
