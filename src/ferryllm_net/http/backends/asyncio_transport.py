@@ -20,7 +20,6 @@ from ..transport import (
     TransportError,
     cut_on_close,
     describe,
-    peer_of,
 )
 
 # Sends in a row that the system took at once before the loop gets a turn; trio's own rule is one at every call.
@@ -31,6 +30,8 @@ _PIECE_BYTES = 256 * 1024
 
 # Of one read; a megabyte costs a fifth less than by 64 KiB, and 256 bring nothing more (measured).
 _READ_BYTES = 128 * 1024
+
+_UNNAMED = ("", 0)
 
 _thread = threading.local()
 
@@ -91,7 +92,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     _transport: asyncio.Transport
 
     def __init__(self, sock: socket.socket) -> None:
-        self.peer = peer_of(sock)
+        self.peer = _UNNAMED
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._buffer = _read_buffer()
@@ -123,6 +124,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's do not derive from it.
         self._transport = cast(asyncio.Transport, transport)
+        # The loop has asked the socket, and keeps the answer: no second one.
+        name = transport.get_extra_info("peername")
+        if type(name) is tuple and len(name) >= 2:
+            self.peer = name if len(name) == 2 else name[:2]
         # Any byte left behind is told by `pause_writing`.
         self._transport.set_write_buffer_limits(high=0)
 
