@@ -177,13 +177,7 @@ class Answering:
             # The gateway's limits bind the client: those of the provider's account are no business of its.
             headers = tuple(pair for pair in headers if not pair[0].lower().startswith(_LIMITS))
             headers = (*headers, *limit_headers(self._entry.dialect, self._standings, self._unix(now)))
-        # Both names: OpenAI's SDKs show x-request-id, Anthropic's request-id.
-        given = dict(headers)
-        if "x-request-id" not in given:
-            headers = (*headers, ("x-request-id", self.id))
-        if self._entry.dialect == "anthropic" and "request-id" not in given:
-            headers = (*headers, ("request-id", self.id))
-        return SendHead(status, headers)
+        return SendHead(status, with_ids(headers, self._entry.dialect, self.id))
 
     def _send_body(self, data: bytes) -> SendBody:
         self._sent += len(data)
@@ -306,3 +300,14 @@ class Answering:
             # What was asked for is a name of the seller's own; what answered may be one that is known.
             price = prices.find(talk.upstream_model, sellers)
         return cost_of(price, usage)
+
+
+def with_ids(headers: tuple[tuple[str, str], ...], dialect: str, id: str) -> tuple[tuple[str, str], ...]:  # noqa: A002
+    """``headers`` of an answer with the request's ``id`` under both names: OpenAI's SDKs show x-request-id, Anthropic's
+    request-id."""
+    given = dict(headers)
+    if "x-request-id" not in given:
+        headers = (*headers, ("x-request-id", id))
+    if dialect == "anthropic" and "request-id" not in given:
+        headers = (*headers, ("request-id", id))
+    return headers

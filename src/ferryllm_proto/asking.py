@@ -200,6 +200,17 @@ class Asking(Answering):
             return [*notes, *self._answer_now(talk, now)]
         if route.policies is not NO_POLICIES or provider.headers is not NO_HEADERS:
             upstream = self._under(route, provider, upstream, notes)
+        self._begin_waiting(upstream, now)
+        if noted:
+            model = route.rewrite_model or talk.model or None
+            notes.append(sending(provider.name, model, stream=upstream.stream))
+        notes.append(Open(provider.name, upstream, self._attempts))
+        return notes
+
+    def _begin_waiting(self, upstream: UpstreamRequest, now: float) -> None:
+        """An attempt begins."""
+        provider = self._provider
+        assert provider is not None
         self._attempts += 1
         self.state, self._opened = _WAITING, now
         self._upstream_head = None
@@ -207,11 +218,6 @@ class Asking(Answering):
         if self._total_at is None and provider.total_secs is not None:
             # Of the request and not of an attempt: its client waits for all of them.
             self._total_at, self._total_secs = now + provider.total_secs, provider.total_secs
-        if noted:
-            model = route.rewrite_model or talk.model or None
-            notes.append(sending(provider.name, model, stream=upstream.stream))
-        notes.append(Open(provider.name, upstream, self._attempts))
-        return notes
 
     def _under(
         self, route: Route, provider: Provider, upstream: UpstreamRequest, notes: list[Action]

@@ -12,6 +12,8 @@ from .dialect import ClientHead, Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .entries import Entry, Operation
 from .loss import Loss
+from .policy.headers import NO_HEADERS
+from .policy.transforms import NO_TRANSFORMS
 from .questions.compact import Compact
 from .questions.completions import Completions
 from .questions.count import CountTokens
@@ -56,11 +58,16 @@ class Conversation(Protocol):
     @property
     def last(self) -> bool: ...
     def receive_request(
-        self, body: bytes, headers: Headers = (), path: str | None = None
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
     ) -> UpstreamRequest | None: ...
     def receive_response_head(self, status: int, headers: Headers) -> ClientHead | None: ...
     def receive_data(self, data: bytes) -> bytes: ...
     def receive_eof(self) -> bytes: ...
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes: ...
     def commit(self) -> bytes: ...
     def ping(self) -> bytes: ...
     def fail(self, error: ir.Error) -> bytes: ...
@@ -107,8 +114,9 @@ def converse(
     """The machine for one attempt at ``provider``; ``method`` is the client's, ``now`` Unix seconds, ``memory`` what a
     Responses request has to do with kept answers."""
     operation = entry.operation
-    transforms = route.policies.transforms
-    filtered = transforms.response or transforms.stream
+    policies = route.policies
+    transforms = policies.transforms
+    filtered = transforms is not NO_TRANSFORMS and (transforms.response or transforms.stream)
     if operation is _GENERATE and memory is NO_MEMORY and not filtered:
         return Translator(  # by position: a class called by name costs twice as much
             entry.dialect,
@@ -116,7 +124,7 @@ def converse(
             route.rewrite_model,
             provider.rules,
             route.loss_policy,
-            route.policies.at(provider.headers),
+            policies if provider.headers is NO_HEADERS else policies.at(provider.headers),
             now,
             seed,
             request_id,

@@ -143,6 +143,12 @@ class Scanner(Protocol):
     def receive_eof(self) -> bytes:
         """What was held; then `complete` is final."""
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """The bytes to pass on of an answer that is there at once: `receive_data` and `receive_eof` in one.
+
+        ``data`` has at most `ferryllm_proto.relay.MAX_WHOLE` bytes.
+        """
+
 
 class ToolRules(msgspec.Struct, frozen=True):
     """What a dialect's tools can be: `ferryllm_proto.tools` lowers a request's tools to it."""
@@ -155,6 +161,9 @@ class ToolRules(msgspec.Struct, frozen=True):
     id_prefix: str = "call_"
     max_id: int = 64
     id_pattern: str = r"[A-Za-z0-9_-]+"
+
+
+_JSON = (("content-type", "application/json"),)
 
 
 class _Peek(msgspec.Struct, frozen=True):
@@ -195,6 +204,9 @@ class Dialect(abc.ABC):
     """The embeddings of this dialect; None: it has none."""
     model_in_body = True
     """Whether requests name their model in the body; else it is in the path."""
+    objects_are_whole = True
+    """Whether a provider's good answer that begins with an object, where no stream was asked for, is a whole one,
+    framed as the client reads it: then `is_whole` and `is_framed` need not be asked."""
     sse = True
     """Whether streams are Server-Sent Events, so that comments may stand between events."""
 
@@ -240,8 +252,8 @@ class Dialect(abc.ABC):
         """
         if model is not None:
             body = json.splice(body, ("model",), json.encode_str(model))
-        path_ = target or self.request_path
-        return UpstreamRequest("POST", path_, self.forwarded_query(path), self.forwarded(headers), body, stream)
+        query = self.forwarded_query(path) if self.query_names else ""
+        return UpstreamRequest("POST", target or self.request_path, query, self.forwarded(headers), body, stream)
 
     def forwarded_query(self, path: str | None) -> str:
         """The query for a provider of the same dialect out of the client's path: only what means something there.
@@ -255,6 +267,8 @@ class Dialect(abc.ABC):
 
     def forwarded(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         """Headers for a provider of the same dialect out of the client's."""
+        if not self.forwarded_headers and not self.fixed_headers:
+            return _JSON
         out = [("content-type", "application/json")]
         if wanted := self.forwarded_headers:
             out.extend([(lower, value) for name, value in headers if (lower := name.lower()) in wanted])

@@ -9,6 +9,7 @@ Time is two things here: ``now``, seconds of any monotonic clock, and ``created`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from . import ir
 from .actions import Abort, Action, Outcome, ReadBody
@@ -42,6 +43,9 @@ from .routing.table import Plan, Route
 from .snapshot import Gateway
 from .stages import TRANSITIONS, State
 from .translate import State as Translation
+
+if TYPE_CHECKING:
+    from .usual import Opened
 
 GOODBYE_SECS = 10.0
 """How long a provider may stay open behind the reason to stop; then its answer is complete as it is (T3)."""
@@ -426,3 +430,16 @@ _DISPATCH: dict[State, dict[type, Callable[[Exchange, Input, float], list[Action
     state: {event: getattr(Exchange, name) for (at, event), name in TRANSITIONS.items() if at is state}
     for state in State
 }
+
+
+def resumed(opened: Opened, routing: Routing, desk: Desk | None, chance: Callable[[], float]) -> Exchange:
+    """The exchange that has received the head and the body of ``opened``, and returned its `Open`."""
+    kind, way, now = opened.kind, opened.way, opened.now
+    exchange = Exchange(kind.usual.gateway, opened.id, opened.seed, opened.created, routing, desk, chance)
+    exchange._started, exchange._method = now, kind.method
+    exchange._headers, exchange._target = kind.headers, kind.target
+    exchange._entry, exchange._key, exchange._hint = kind.entry, kind.key, kind.hint
+    exchange._body, exchange._model, exchange._plan = opened.body, opened.model, way.plan
+    exchange._talk, exchange._route, exchange._provider = opened.talk, way.route, way.provider
+    exchange._begin_waiting(opened.request, now)
+    return exchange

@@ -19,7 +19,11 @@ from .policy.headers import NO_HEADERS
 from .policy.prompt_cache import NOTHING, Shaped
 from .policy.reasoning import PRESERVE, Applied
 from .policy.route import NO_POLICIES, RoutePolicies
+from .policy.transforms import NO_TRANSFORMS
 from .rules import NO_RULES, ProviderRules
+
+_MODEL = b'"model"'
+_BACKSLASH = ord("\\")
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -52,22 +56,40 @@ class Prepared(msgspec.Struct, frozen=True):
     """Whether an answer that passes through may tell its usage although the client did not ask for it."""
 
 
-def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (), path: str | None = None) -> Prepared:
-    """What ``target`` gets for a client's ``body``. Raises `RemoteProtocolError` when the request is refused."""
+def prepare(
+    entry: Dialect,
+    target: Target,
+    body: bytes,
+    *,
+    headers: Headers = (),
+    path: str | None = None,
+    peeked: tuple[str, bool] | None = None,
+) -> Prepared:
+    """What ``target`` gets for a client's ``body``; ``peeked`` is what `Dialect.peek` has found in it, None: not asked.
+
+    Raises `RemoteProtocolError` when the request is refused.
+    """
     backend, policies = target.backend, target.policies
-    if policies.transforms.request:
-        body = transforms.apply(policies.transforms.request, body)
+    if policies.transforms is not NO_TRANSFORMS and policies.transforms.request:
+        body, peeked = transforms.apply(policies.transforms.request, body), None
     if entry.name == backend.name:
-        json.check_utf8(body)
-        model, stream = entry.peek(body, path)
-        json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
+        if not body.isascii():
+            json.check_utf8(body)
+        model, stream = entry.peek(body, path) if peeked is None else peeked
+        if _BACKSLASH in body or body.count(_MODEL) > 1:  # an escape may hide a letter of a key
+            json.once(body, "model")  # providers differ in which of two they read: one would get round the routes
         # Where a provider of another dialect was asked before, its material stays here and our own is unwrapped.
         marks = backend.foreign_marks
         if not is_marked(body) and not (marks and any(mark in body for mark in marks)):
             named = target.model if target.model != model else None
             upstream = backend.pass_request(body, stream=stream, model=named, headers=headers, path=path)
             prepared = Prepared(upstream, model, stream, None)
-            if policies is NO_POLICIES:
+            if (
+                policies.reasoning is PRESERVE
+                and policies.headers is NO_HEADERS
+                and not policies.prompt_cache.same_dialect
+                and not (stream and policies.usage)
+            ):
                 return prepared
             return _spliced(prepared, target, headers)
     request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
@@ -75,7 +97,8 @@ def prepare(entry: Dialect, target: Target, body: bytes, *, headers: Headers = (
     upstream, losses = encode(
         backend, asked, policy=target.policy, model=target.model, headers=headers, rules=target.rules
     )
-    upstream = _with_headers(upstream, target, headers)
+    if target.policies.headers is not NO_HEADERS:
+        upstream = _with_headers(upstream, target, headers)
     quiet = request.stream and not request.include_usage  # encoders of requests ask always (U6)
     return Prepared(upstream, request.model, request.stream, request, tuple(losses), applied, shaped, quiet)
 

@@ -7,6 +7,7 @@ put behind whole events when the provider is lost in the middle of one.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Sequence
 
 from . import ir, json
@@ -40,27 +41,27 @@ def client_headers(headers: Headers) -> list[tuple[str, str]]:
 
     The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
-    out: list[tuple[str, str]] = []
-    named = False
-    for name, value in headers:
-        shown = _shown(name)
-        if shown is None or (named and shown == _UPSTREAM_ID):
-            continue
-        named = named or shown == _UPSTREAM_ID
-        out.append((shown, value))
-    return out
+    return [(shown, headers[at][1]) for at, shown in _places(tuple(map(_name, headers)))[1]]
 
 
+_name = operator.itemgetter(0)
 _UPSTREAM_ID = "x-upstream-request-id"
 
 
-@functools.lru_cache(maxsize=1024)
-def _shown(name: str) -> str | None:
-    """The client's name of a provider's header; None: not for clients. Providers send the same dozens every time."""
-    lower = name.lower()
-    if lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
-        return lower
-    return _UPSTREAM_ID if lower in ("x-request-id", "request-id") else None
+@functools.lru_cache(maxsize=256)  # the heads of some hundred providers' answers: each sends its fields in one order
+def _places(names: tuple[str, ...]) -> tuple[int | None, tuple[tuple[int, str], ...]]:
+    """Where in a head with these ``names`` its type is, and the fields a client may see, with their names for it."""
+    kind: int | None = None
+    out: list[tuple[int, str]] = []
+    for at, name in enumerate(names):
+        lower = name.lower()
+        if lower == "content-type":
+            kind = at if kind is None else kind
+        elif lower in _FORWARDED or lower.startswith(_FORWARDED_PREFIXES):
+            out.append((at, lower))
+        elif lower in ("x-request-id", "request-id") and all(shown != _UPSTREAM_ID for _, shown in out):
+            out.append((at, _UPSTREAM_ID))
+    return kind, tuple(out)
 
 
 def loss_header(losses: Iterable[Loss]) -> str:
@@ -73,12 +74,22 @@ def answer_headers(
     own: list[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
-    lost = loss_header(losses) if losses else ""
     theirs = client_headers(upstream)
     if theirs and len(own) > 1:  # an error says itself when to come back
         given = {name.lower() for name, _ in own}
         theirs = [header for header in theirs if header[0] not in given]
-    return (*own, *theirs, *(((LOSS_HEADER, lost),) if lost else ()))
+    if losses and (lost := loss_header(losses)):
+        return (*own, *theirs, (LOSS_HEADER, lost))
+    return (*own, *theirs)
+
+
+def passed_headers(upstream: Headers, default: str, losses: Sequence[Loss]) -> tuple[tuple[str, str], ...]:
+    """The same for an answer that passes through: its type is what the provider says, or else ``default``."""
+    kind, shown = _places(tuple(map(_name, upstream)))
+    own = ("content-type", default) if kind is None else upstream[kind]
+    if not shown and not losses:
+        return (own,)
+    return answer_headers([own], upstream, losses)
 
 
 MAX_WHOLE = 1 << 20

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import ir
+from .dialect import Headers
 from .policy.transforms import AnswerTransform
 from .responses.stateful import KeptTranslator, Memory, NativeTranslator
 from .translate import State, Translator
@@ -32,6 +33,10 @@ class _Filtered(Translator):
     def receive_eof(self) -> bytes:
         """As `Translator.receive_eof`."""
         return self._passed(super().receive_eof)
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        return self._passed(super().receive_whole, status, headers, data)
 
     def commit(self) -> bytes:
         """As `Translator.commit`."""

@@ -9,23 +9,18 @@ before that becomes a true HTTP status (T7). `Translator.commit` ends the wait.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
-
-from . import ir
+from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator
-from .dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDecoder, StreamEncoder, UpstreamRequest
-from .dialects import DIALECTS
+from .asked import Asked
+from .dialect import Answer, ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta, UsageUpdate
-from .loss import Loss, LossPolicy
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, Form, Opening, broken
-from .policy.route import NO_POLICIES, RoutePolicies
-from .prepare import Prepared, Target, prepare, refusal, understand
+from .prepare import understand
+from .progress import State as State
 from .raising import RAISED, RAISED_PARTS, Raiser
-from .relay import Relay, answer_headers, loss_header
-from .rules import NO_RULES, ProviderRules
+from .relay import MAX_WHOLE, Relay, loss_header, passed_headers
 from .tokens.estimate import estimate_input
 from .tokens.start import estimate_start
 from .whole_answers import read, read_error, write
@@ -34,156 +29,22 @@ MAX_ERROR_BODY = 1 << 20
 """Bytes of an upstream's error body that are read; longer ones are HTML pages."""
 
 
-class State(enum.Enum):
-    REQUEST = "request"
-    """Waiting for `Translator.receive_request`."""
-    HEAD = "head"
-    """The request is with the provider."""
-    SNIFF = "sniff"
-    """A good head came; the first bytes tell whether the body is a stream (S10)."""
-    ERROR = "error"
-    """The provider answered with an error; its body is being collected."""
-    WHOLE = "whole"
-    """A whole body is being collected."""
-    STREAM = "stream"
-    """Events are being translated."""
-    RELAY = "relay"
-    """Bytes pass through."""
-    DONE = "done"
-    FAILED = "failed"
-    """The client was told of an error, or refused."""
-
-
 # What is absent is illegal. Members are read from the module: through their class they cost twenty times as much.
 _REQUEST, _HEAD, _SNIFF, _ERROR, _WHOLE = State.REQUEST, State.HEAD, State.SNIFF, State.ERROR, State.WHOLE
 _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.FAILED
 _OVER = (_DONE, _FAILED)
 _UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form.EMPTY
 
+_MALFORMED = ir.FinishReason.MALFORMED_TOOL
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 _PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
 
 
-class Translator:
-    """One request and its answer.
+class Translator(Asked):
+    """One request and its answer. Parameters: as of `Asked`, which has its first half."""
 
-    Parameters: ``entry`` and ``backend`` are names of `DIALECTS`; ``model`` is the name the provider gets (None: the
-    client's own); ``now`` is Unix time in seconds; ``seed`` is what minted ids derive from; ``request_id`` appears in
-    errors of dialects that show one.
-    """
-
-    __slots__ = (
-        "_accumulator", "_body", "_buffer", "_client_headers", "_decoder", "_encoder", "_held", "_now", "_opening",
-        "_path", "_quiet", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status",
-        "_target", "_told", "_upstream_headers", "backend", "cut", "entry", "error", "head", "losses", "model",
-        "prepared", "request", "state", "stream",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        entry: str,
-        backend: str,
-        model: str | None = None,
-        rules: ProviderRules = NO_RULES,
-        policy: LossPolicy = LossPolicy.REPORT,
-        policies: RoutePolicies = NO_POLICIES,
-        now: float = 0.0,
-        seed: int = 0,
-        request_id: str | None = None,
-    ) -> None:
-        self.entry: Dialect = DIALECTS[entry]
-        self.backend: Dialect = DIALECTS[backend]
-        self.state = _REQUEST
-        self.head: ClientHead | None = None
-        """The head for the client, once decided."""
-        self.request: ir.Request | None = None
-        """The client's request where it had to be understood; None on pass-through, and behind the head of a stream."""
-        self.prepared: Prepared | None = None
-        """The request as the provider got it; None behind the head of a stream."""
-        self.error: ir.Error | None = None
-        """What went wrong, once something did."""
-        self.losses: list[Loss] = []
-        self.model = ""
-        """The client's name of the model."""
-        self.stream = False
-        """Whether the client asked for a stream."""
-        self.cut = False
-        """The answer can not be ended in words any more: the connection to the client must be cut."""
-        self._target = Target(self.backend, model, rules, policy, policies)
-        self._now, self._seed, self._request_id = now, seed, request_id
-        self._same, self._body = entry == backend, b""
-        self._client_headers: Headers = ()
-        self._path: str | None = None
-        self._status = self._size = self._told = 0
-        self._upstream_headers: Headers = ()
-        self._buffer: list[bytes] = []
-        self._held: list[bytes] = []
-        self._seen = Observer(foreign=entry != backend)
-        self._opening: Opening | None = None
-        """From the provider's head on."""
-        self._decoder: StreamDecoder | None = None
-        self._encoder: StreamEncoder | None = None
-        self._accumulator: Accumulator | None = None
-        self._raiser: Raiser | None = None
-        self._relay: Relay | None = None
-        self._quiet = False
-        # Never a method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
-        self._send: Callable[[Event], bytes]
-
-    @property
-    def usage(self) -> ir.Usage | None:
-        """The tokens counted so far."""
-        return self._seen.usage if self._relay is None else self._relay.scanner.usage
-
-    @property
-    def finish_reason(self) -> ir.FinishReason | None:
-        """Why the model stopped, once it has: no content comes after it."""
-        return self._seen.finish if self._relay is None else self._relay.scanner.finish
-
-    @property
-    def upstream_model(self) -> str | None:
-        """The provider's word for the model that answered, where it said one."""
-        return self._seen.model if self._relay is None else self._relay.model
-
-    @property
-    def last(self) -> bool:
-        """Whether the last event of a stream that passes through was seen: nothing comes behind it."""
-        relay = self._relay
-        return relay is not None and relay.stream and relay.scanner.last
-
-    @property
-    def complete(self) -> bool:
-        """Whether the client has got all there is to say, although the provider may not have closed yet."""
-        relay = self._relay
-        return self.state is _DONE or (relay is not None and relay.stream and relay.scanner.complete)
-
-    # --- the request ---
-
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
-        """The client's request, whole. Next: send what is returned, then `receive_response_head`.
-
-        ``path`` is what the client asked for, with its query; None is the dialect's usual path.
-        Returns None when the request is refused, or needs no provider: `head` is decided, `receive_eof` has the body.
-        """
-        if self.state is not _REQUEST:
-            raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
-        self._body, self._client_headers, self._path = body, headers, path
-        try:
-            if not self._same and (own := self.entry.own_answer(body, int(self._now), path)) is not None:
-                self.model, self._held, self.state = own[0], [own[1]], _DONE
-                self._decide(200, [("content-type", "application/json")])
-                return None
-            self.prepared = prepared = prepare(self.entry, self._target, body, headers=headers, path=path)
-        except RemoteProtocolError as exc:
-            self.losses.extend(refusal(exc))
-            self._fail_before_head(exc.error)
-            return None
-        self.request, self.model, self.stream = prepared.request, prepared.model, prepared.stream
-        self._quiet = prepared.quiet
-        self.losses.extend(prepared.losses)
-        self.state = _HEAD
-        return prepared.upstream
+    __slots__ = ()
 
     # --- the answer ---
 
@@ -192,6 +53,8 @@ class Translator:
         if self.state is not _HEAD:
             raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
         self._status, self._upstream_headers = status, headers
+        self._buffer, self._size = [], 0
+        self._seen = self._watch = Observer(foreign=self.entry is not self.backend)
         self.state = _SNIFF if 200 <= status < 300 else _ERROR
         self._opening = Opening(self.backend, status, headers, stream=self.stream)
         return self.head
@@ -202,12 +65,11 @@ class Translator:
         if state is _RELAY:
             return self._relayed(data)
         if state is _STREAM:
-            assert self._decoder is not None
             events = self._decoder.receive_data(data)
             if len(events) == 1 and type(events[0]) is TextDelta and self.head is not None:
-                # The usual read of a paced stream; what follows it looks at the rest.
+                # The usual read of a paced stream: nothing of what `_translated` looks for.
+                self._seen.empty = False
                 try:
-                    self._seen.empty = False
                     return self._send(events[0])
                 except RemoteProtocolError as exc:
                     return self._fail(exc.error)
@@ -224,7 +86,6 @@ class Translator:
         if state in _OVER:
             return self._flush()
         if state is _STREAM:
-            assert self._decoder is not None
             return self._translated(self._decoder.receive_eof()) + self._end_stream()
         if state is _RELAY:
             return self._end_relay()
@@ -236,6 +97,23 @@ class Translator:
             assert self._opening is not None
             return self._begin(self._opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """The provider's answer, all of it: `receive_response_head`, `receive_data` and `receive_eof` in one.
+
+        Returns all bytes for the client; `head` is decided and `state` DONE or FAILED.
+        """
+        out = None
+        if self.state is _HEAD and 200 <= status < 300 and not self.stream and data.startswith(b"{"):
+            backend = self.backend
+            if backend.objects_are_whole or backend.is_whole(data, stream=False, headers=headers):
+                self._upstream_headers = headers
+                out = self._pass_whole(status, data) if self._same else self._translate_whole(data)
+        if out is not None:
+            return out
+        # Whatever is unusual goes the way on which everything is looked at.
+        self.receive_response_head(status, headers)
+        return (self.receive_data(data) if data else b"") + self.receive_eof()
 
     def commit(self) -> bytes:
         """Decide the head now although no content has come: the wait is over. Returns what was held."""
@@ -305,10 +183,10 @@ class Translator:
             return self._fail(opening.fault())
         data, whole = opening.take(), form is _WHOLE_FORM
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
-            asked = self._target.model
-            name = self.model if asked is not None and asked != self.model else None
+            name = self._shown_name()
             decoder, ends = self.backend.stream_decoder() if self.stream else None, self.backend.event_ends
-            self._relay = Relay(self._scanner(name), stream=self.stream, decoder=decoder, event_ends=ends)
+            self._watch = scanner = self._scanner(name)
+            self._relay = Relay(scanner, stream=self.stream, decoder=decoder, event_ends=ends)
             self.state = _RELAY
             return self._relayed(data)
         if self.request is None:  # pass-through was meant, but the answer has the other form
@@ -328,6 +206,8 @@ class Translator:
         self.state = _STREAM
         self._raiser = None if self._same else self._raise_tools()
         self._decoder = self.backend.stream_decoder()
+        self._encoder = self._accumulator = None
+        self._told = 0
         if self.stream:
             self._encoder = self.entry.stream_encoder(self._answer())
             self._send = self._encoder.send
@@ -343,24 +223,23 @@ class Translator:
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
-        scanner = self.backend.quiet_scanner if self._quiet else self.backend.scanner
-        return scanner(stream=self.stream, model=name)
+        if self.stream and self.prepared is not None and self.prepared.quiet:
+            return self.backend.quiet_scanner(stream=True, model=name)
+        return self.backend.scanner(stream=self.stream, model=name)
+
+    def _shown_name(self) -> str | None:
+        """The name to show in the place of the provider's; None leaves that."""
+        asked = self._target.model
+        return self.model if asked is not None and asked != self.model else None
 
     def _answer(self) -> Answer:
-        estimate, usage = 0, self._seen.usage
+        estimate, usage = 0, self.usage
         # A stream has to begin with a number before the provider has told one; a whole answer only if it never did.
         unknown = self.stream or usage is None or usage.input is None
         if unknown and self.request is not None and self.entry.wants_estimate:
             estimated = estimate_start if self.stream else estimate_input
             estimate = estimated(self.request, self._target.model, self.backend.name)
-        return Answer(
-            model=self.model,
-            created=int(self._now),
-            seed=self._seed,
-            request=self.request,
-            input_estimate=estimate,
-            path=self._path,
-        )
+        return Answer(self.model, int(self._now), self._seed, self.request, estimate, self._path)
 
     # --- streams ---
 
@@ -449,6 +328,19 @@ class Translator:
         except RemoteProtocolError as exc:
             return self._fail(blame_upstream(exc.error))
 
+    def _translate_whole(self, data: bytes) -> bytes | None:
+        """A whole answer without a fault, at one glance; None: it may have one."""
+        if self.request is None:
+            return None
+        try:
+            response = self.backend.decode_response(data if data.isascii() else json.mend_utf8(data))
+            if not response.parts or response.finish is _MALFORMED:
+                return None
+            self._watch = response
+            return self._whole_answer(response, raise_tools=True)
+        except RemoteProtocolError:
+            return None
+
     def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
         if raise_tools and not self._same and not RAISED_PARTS.isdisjoint(map(type, response.parts)):
             response = self._raise_tools().response(response)
@@ -459,6 +351,19 @@ class Translator:
         return body
 
     # --- pass-through ---
+
+    def _pass_whole(self, status: int, data: bytes) -> bytes | None:
+        """A whole answer that passes and is complete, at one glance; None: it may not be."""
+        if len(data) > MAX_WHOLE:
+            return None
+        scanner = self._scanner(self._shown_name())
+        out = scanner.receive_whole(data)
+        if scanner.error is not None or not scanner.complete or not (out.endswith(b"}") or out.rstrip().endswith(b"}")):
+            return None
+        losses = self.losses
+        self._watch, self.state = scanner, _DONE
+        self.head = ClientHead(status, passed_headers(self._upstream_headers, "application/json", losses), len(losses))
+        return out
 
     def _relayed(self, data: bytes) -> bytes:
         relay = self._relay
@@ -475,9 +380,9 @@ class Translator:
         return b""
 
     def _decide_relay(self) -> None:
-        kind = [(name, value) for name, value in self._upstream_headers if name.lower() == "content-type"]
         default = self.entry.stream_type(self._path) if self.stream else "application/json"
-        self._decide(self._status, kind[:1] or [("content-type", default)])
+        headers = passed_headers(self._upstream_headers, default, self.losses)
+        self.head = ClientHead(self._status, headers, len(self.losses))
         if self.stream:
             self._forget()
 
@@ -509,21 +414,3 @@ class Translator:
     def _end_error(self) -> bytes:
         body = b"".join(self._buffer)
         return self._fail(read_error(self.backend, self._status, self._upstream_headers, body))
-
-    def _fail_before_head(self, error: ir.Error) -> None:
-        if self._opening is not None:
-            error = self._opening.explain(error)
-        head, body = self.entry.encode_error(error, request_id=self._request_id)
-        self.error = error
-        # An error in the client's own dialect is relayed: its status too, whatever we would have made of it (E1).
-        relayed = error.dialect == self.entry.name and error.raw is not None and error.status is not None
-        self._decide(error.status if relayed and error.status else head.status, list(head.headers))
-        self._held = [body]
-        self.state = _FAILED
-
-    def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
-        self.head = ClientHead(status, answer_headers(headers, self._upstream_headers, self.losses), len(self.losses))
-
-    def _flush(self) -> bytes:
-        held, self._held = self._held, []
-        return b"".join(held)

@@ -375,6 +375,7 @@ def test_an_ordinary_answer_that_passes_through_is_seen_as_any_other(body: bytes
     short = watched()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain, "answer", lambda body: None)
+        patch.setattr(plain, "told", lambda body: None)
         assert watched() == short
 
 

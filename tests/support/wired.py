@@ -17,6 +17,7 @@ import msgspec
 
 from ferryllm_net.config import Settings
 from ferryllm_net.gateway import App
+from ferryllm_net.gateway.interpreter import Interpreter
 from ferryllm_net.http import Limits, Pool
 from ferryllm_net.http.pool import Dial
 from ferryllm_net.telemetry import Log
@@ -51,6 +52,13 @@ class Wired:
         """The outcome of each record that was written."""
         lines = [line for line in self.log.splitlines() if "request completed" in line]
         return [line.partition('outcome="')[2].partition('"')[0] for line in lines]
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """That of the one exchange under way."""
+        (run,) = self.app.running
+        assert isinstance(run, Interpreter)
+        return run
 
     async def begin(
         self, path: str, body: Any, *, capacity: int = 1 << 20, headers: tuple[tuple[str, str], ...] = ()

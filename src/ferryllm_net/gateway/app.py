@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,23 +18,26 @@ from ferryllm_net.http.backends.clock import clock
 from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Level, Log
 from ferryllm_net.telemetry.metrics import Metrics
-from ferryllm_proto import Gateway
+from ferryllm_proto import Exchange, Gateway
 from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.cors import answer_headers, preflight
 from ferryllm_proto.routing.keys import KeyBook
 from ferryllm_proto.routing.pricing import PriceTable
+from ferryllm_proto.usual import Usual
 
 from . import building
 from .changing import changed
 from .endpoints import Endpoints
-from .interpreter import Interpreter
+from .interpreter import Interpreter, target_of
 from .parts import Parts
 from .questions import Questions
 from .recording import Recording
+from .usual import Known, Run, begun
 
 if TYPE_CHECKING:
     from ferryllm_proto.actions import Record
+    from ferryllm_proto.inputs import Input
 
 SWEEP_SECS = 0.1
 """How often deadlines are looked at: their smallest, the head's wait for content, is a second."""
@@ -78,12 +81,14 @@ class App:
         self.gateway: Gateway
         self._by_file: Gateway
         self._see()
+        self.usual = Usual(self.gateway)
+        """What has been found of the requests under this snapshot."""
         self.upstreams = {provider.name: building.upstream(provider) for provider in settings.providers}
         """Never changed: another one takes its place, and exchanges keep the one they began with."""
         self.responses = open_responses(settings.responses) if parts is None else parts.responses
         self._own_responses = parts is None
         self.pool = Pool(limits=self.limits)
-        self.running: set[Interpreter] = set()
+        self.running: set[Run] = set()
         self.listening = False
         self.draining: Callable[[], bool] = _never
         self.clock: Callable[[], float] = anyio.current_time
@@ -102,6 +107,21 @@ class App:
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
+        body: bytes | None = None
+        shape = request.shape
+        if shape is not None:
+            known = shape.facts
+            if type(known) is not Known or known.gateway is not self.gateway:
+                shape.facts = known = self._look(request)
+            if known.kind is not None and not self.observers:
+                body = request.whole(known.gateway.body_limit)
+                run = None if body is None else begun(self, known, request, respond, body)
+                if run is not None:
+                    rest = await run.run()
+                    if rest is not None:
+                        del run, body  # nothing is held of a request whose answer flows
+                        await self._run(*rest)
+                    return
         pages = self.gateway.access.pages
         if pages.origins:
             permission = preflight(pages, request.method, request.headers)
@@ -114,16 +134,43 @@ class App:
         if isinstance(entry, Entry) and entry.operation not in CONVERSATIONS:
             await self.endpoints.answer(entry, request, respond, request_id)
             return
-        run = Interpreter(self, request, respond, request_id)
+        # By position: a class called by name costs twice as much.
+        exchange = Exchange(
+            self.gateway_for(request), request_id, self.ids.seed(), time.time(), self.routing, self.desk, self.chance
+        )
+        if self.parts.request_log is not None:
+            exchange = self.parts.request_log.watched(exchange)
+        await self._run(Interpreter(self, request, respond, exchange, body=body))
+
+    async def _run(
+        self,
+        run: Interpreter,
+        events: Sequence[Input] = (),
+        woken: Input | None = None,
+        failure: BaseException | None = None,
+    ) -> None:
+        self.begin(run)
+        try:
+            await run.run(events, woken, failure)
+        finally:
+            self.running.discard(run)
+
+    def begin(self, run: Run) -> None:
+        """``run`` has begun: its deadlines are looked at until it is taken out of `running`."""
         self.running.add(run)
         if self._quiet is not None:
             self._quiet.set()
             self._quiet = None
             self.log.held = True
-        try:
-            await run.run()
-        finally:
-            self.running.discard(run)
+
+    def _look(self, request: Request) -> Known:
+        """What there is to know of requests with the head of this one."""
+        gateway, kind = self.gateway, None
+        if self.usual.gateway is not gateway:
+            self.usual = Usual(gateway)
+        if self.gateway_for(request) is gateway and self.parts.request_log is None and not self.metrics.keys:
+            kind = self.usual.kind(request.method, target_of(request), tuple(request.headers), request.fields())
+        return Known(gateway, kind, request.header("user-agent"))
 
     def gateway_for(self, request: Request) -> Gateway:
         """The settings as they decide on ``request``: no page of a browser reaches a socket file, so that a proxy there
@@ -218,6 +265,7 @@ class App:
                     await anyio.sleep(SWEEP_SECS)
                 else:
                     # Nothing to look at: no timer, so that an idle gateway never wakes, and lines go out at once.
+                    self.metrics.fold()
                     self.log.flush()
                     self.log.held = False
                     self._quiet = anyio.Event()
@@ -227,6 +275,7 @@ class App:
                 for run in self.running:
                     run.wake(now)
                 self.door.sweep(now)
+                self.metrics.fold()
                 self.log.flush()
         finally:
             self.log.held = False
@@ -264,19 +313,22 @@ class Ids:
     """New request ids and seeds: 96 random bits each, fetched for many at once because the system's call costs more."""
 
     def __init__(self) -> None:
-        self._digits = ""
-        self._next = 0
+        self._ids: list[str] = []
+        self._seeds: list[int] = []
 
     def take(self) -> str:
         """The id of a request."""
-        return "req_" + self._fresh()
+        if not self._ids:
+            self._ids = ["req_" + fresh for fresh in _fresh()]
+        return self._ids.pop()
 
     def seed(self) -> int:
         """What the ids of one answer derive from; nothing of it is in its request's id."""
-        return int(self._fresh(), 16)
+        if not self._seeds:
+            self._seeds = [int(fresh, 16) for fresh in _fresh()]
+        return self._seeds.pop()
 
-    def _fresh(self) -> str:
-        if self._next >= len(self._digits):
-            self._digits, self._next = secrets.token_hex(12 * 128), 0
-        self._next += 24
-        return self._digits[self._next - 24 : self._next]
+
+def _fresh() -> list[str]:
+    digits = secrets.token_hex(12 * 64)
+    return [digits[at : at + 24] for at in range(0, len(digits), 24)]

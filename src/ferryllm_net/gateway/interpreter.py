@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -66,6 +66,7 @@ from ferryllm_proto.inputs import (
 from ferryllm_proto.stages import State
 
 from .recording import NO_LEDGER, UNWRITTEN
+from .upstream import Upstream
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ RELEASE_SECS = 0.2
 """How long the end of a message is waited for after its last event: it is under way, or the provider forgot it."""
 
 
-def _target(request: Request) -> str:
+def target_of(request: Request) -> str:
     """Path and query: the absolute form (RFC 9112, 3.2.2) means the same here, and one reader of paths is enough."""
     return f"{request.path}?{request.query}" if request.query else request.path
 
@@ -93,19 +94,27 @@ def _target(request: Request) -> str:
 class Interpreter:
     """One request on its way."""
 
-    def __init__(self, app: App, request: Request, respond: Responder, request_id: str) -> None:
+    def __init__(
+        self,
+        app: App,
+        request: Request,
+        respond: Responder,
+        exchange: Exchange,
+        *,
+        body: bytes | None = None,
+        upstreams: Mapping[str, Upstream] | None = None,
+        upstream: UpstreamResponse | None = None,
+    ) -> None:
+        """``body`` is the request's, where somebody has read it; ``upstreams`` are those of the configuration that the
+        exchange began with, where that was before; ``upstream`` is an answer that is on its way."""
         self._app = app
         self._request = request
         self._respond = respond
-        # By position: a class called by name costs twice as much.
-        self._exchange = Exchange(
-            app.gateway_for(request), request_id, app.ids.seed(), time.time(), app.routing, app.desk, app.chance
-        )
-        if app.parts.request_log is not None:
-            self._exchange = app.parts.request_log.watched(self._exchange)
-        self._upstreams = app.upstreams
+        self._exchange = exchange
+        self._upstreams = app.upstreams if upstreams is None else upstreams
         """Those of the configuration it began with."""
-        self._upstream: UpstreamResponse | None = None
+        self._upstream = upstream
+        self._given = body
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
         self._asked: Recall | Keep | None = None
@@ -158,13 +167,26 @@ class Interpreter:
 
     # --- the run ---
 
-    async def run(self) -> None:
-        """From the request's head to the end of the answer."""
+    async def run(
+        self, events: Sequence[Input] = (), woken: Input | None = None, failure: BaseException | None = None
+    ) -> None:
+        """To the end of the answer: from the request's head on, or from ``events`` on of an exchange that has begun.
+        ``woken`` is what somebody wants of that since, ``failure`` what has ended the wait for its provider: it is
+        raised here, as soon as all is done that is due then."""
         request = self._request
+        if self._woken is None:
+            self._woken = woken
         request.on_drain(self._stop)
         try:
-            head = ClientRequest(request.method, _target(request), tuple(request.headers), request.fields())
-            await self._go_on(self._tell(head))
+            if failure is not None:
+                raise failure
+            if self._exchange.state is State.IDLE:
+                events = (ClientRequest(request.method, target_of(request), tuple(request.headers), request.fields()),)
+            actions: list[Action] = []
+            for event in events:
+                if self._exchange.state is not State.DONE:
+                    actions += self._tell(event)
+            await self._go_on(actions)
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
@@ -205,7 +227,9 @@ class Interpreter:
                 actions = self._heed(self._woken)
                 continue
             if self._reading is not None:
-                body = self._request.whole(self._reading.limit)
+                body, self._given = self._given, None
+                if body is None:
+                    body = self._request.whole(self._reading.limit)
                 if body is not None:
                     self._reading = None
                     actions = self._tell(self._read_whole(body))
@@ -328,7 +352,7 @@ class Interpreter:
         try:
             response = await upstream.open(self._app.pool, action.request, self._request.header("user-agent"), self)
         except UpstreamError as exc:
-            return self._tell(_lost(exc))
+            return self._tell(lost(exc))
         self._upstream = response
         return self._tell(UpstreamHead(response.status, tuple(response.headers)))
 
@@ -356,7 +380,7 @@ class Interpreter:
             if await upstream.pump(feed):
                 return ()
         except UpstreamError as exc:
-            return self._tell(_lost(exc))
+            return self._tell(lost(exc))
         return self._tell(UpstreamEnd())
 
     # --- actions ---
@@ -468,7 +492,7 @@ class Interpreter:
         self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
-def _lost(exc: UpstreamError) -> UpstreamLost:
+def lost(exc: UpstreamError) -> UpstreamLost:
     return UpstreamLost(exc.message, timeout=exc.kind in _TIMEOUTS, busy=exc.kind is UpstreamFault.FULL)
 
 

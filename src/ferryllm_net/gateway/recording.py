@@ -14,6 +14,7 @@ import msgspec
 from ferryllm_net.telemetry import RequestDone
 from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.actions import Action, Cut, Finish, Note, Outcome, Record, SendBody, SendHead
+from ferryllm_proto.loss import Loss
 
 if TYPE_CHECKING:
     from .app import App
@@ -72,12 +73,16 @@ class Recording:
             )
         )
         if record.losses:
-            app.log.debug("translation losses", losses="; ".join(map(str, record.losses)), request_id=record.id)
+            self.tell_losses(record.losses, record.id)
         error = record.error
         if error is not None and record.outcome is not Outcome.OK:
             # A provider's own words may quote the prompt, so only the gateway's are shown.
             words = error.message if error.dialect is None else None
             app.log.debug("request failed", kind=error.kind.value, code=error.code, error=words, request_id=record.id)
+
+    def tell_losses(self, losses: Sequence[Loss], request_id: str) -> None:
+        """What a translation has lost, for who wants to know everything."""
+        self._app.log.debug("translation losses", losses="; ".join(map(str, losses)), request_id=request_id)
 
     def notes(self, actions: Sequence[Action], start: int, request_id: str) -> int:
         """Log the notes that stand in a row from ``start`` on; where they end."""

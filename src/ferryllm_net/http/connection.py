@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, error_body, run_handler
+from .exchange import Handler, error_body, run_handler, run_plain
 from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
 from .limits import Limits
@@ -50,6 +50,8 @@ class Host(Protocol):
 
     draining: bool
     date: str
+    active: int
+    """Exchanges that run now."""
     clock: Callable[[], float]
     """`anyio.current_time` of the running loop, without the search for it."""
 
@@ -87,7 +89,9 @@ class Connection:
         self._scheme = scheme
         self._engine = ServerEngine(limits)
         self._events: list[Event] = []
-        """Those that nobody has taken yet. No deque: it is 1.3 KiB while it is empty."""
+        """Of the body of the request: come, not taken. No deque: it is 1.3 KiB while it is empty."""
+        self._whole: bytes | None = None
+        """The body, where all of it came with the head; until it is taken."""
         self._request: Request | None = None
         self._responder: Responder | None = None
         self._life = life
@@ -95,7 +99,9 @@ class Connection:
         self._closing = False
         self._head: RequestHead | None = None
         self._body_done = True
+        """All of it has come."""
         self._body_read = False
+        """Somebody has begun to wait for it."""
         self._fault: Fault | None = None
         self._ended = False
         """The client has ended its direction. A half-close cannot be told from leaving before it is too late to save
@@ -161,49 +167,73 @@ class Connection:
         self._life.cancel()
 
     async def _serve(self) -> None:
-        limits = self._limits
-        latest = self._host.clock() + limits.accept_head_secs
+        clock, limits = self._host.clock, self._limits
+        latest = clock() + limits.accept_head_secs
         self.deadline = latest
+        events: list[Event] | None = []
         try:
-            while True:
-                head = await self._next_head(latest)
-                if head is None or not await self._exchange(head):
+            while events is not None:
+                head = await self._next_head(events, latest)
+                if head is None:
                     return
+                events = await self._exchange(head)
                 latest = math.inf
-                self.deadline = self._host.clock() + limits.keep_alive_secs
+                self.deadline = clock() + limits.keep_alive_secs
         except (TransportError, ClientLeft):
             return
 
-    async def _next_head(self, latest: float) -> RequestHead | None:
-        """The next request, None when there is none to serve."""
+    async def _next_head(self, events: list[Event], latest: float) -> RequestHead | None:
+        """The next request, which ``events`` may have begun; None when there is none to serve."""
+        engine, host = self._engine, self._host
         self.phase = _IDLE
-        if self._engine.within_head:
+        if not events and engine.within_head:
             self._begin_head(latest)
-        while not self._events:
-            if self._host.draining and self.phase is _IDLE:
+        while not events:
+            if host.draining and self.phase is _IDLE:
                 return None
             try:
-                data = await self._receive()
+                data = await self.transport.receive()
                 if self._sniff and data:
                     self._sniff = False
                     self._begin_head(latest)
                     data = await self._look(data)
             except Interrupted:
+                if not self._is_meant():
+                    continue
                 if self.phase is Phase.HEAD:
                     await self._refuse(Fault(408, "the head of the request did not arrive in time"))
                 return None
             if not data:
                 return None
-            self._events.extend(self._engine.receive_data(data))
-            if not self._events and self.phase is _IDLE:
+            whole = engine.receive_whole(data)
+            if whole is not None:
+                self.deadline = math.inf
+                self._body_read, self._body_done = False, True
+                head, self._whole = whole
+                return head  # type: ignore[return-value]  # of a request
+            events = engine.receive_data(data)
+            if not events and self.phase is _IDLE:
                 self._begin_head(latest)
         self.deadline = math.inf
-        event = self._events.pop(0)
-        if type(event) is RequestHead:
-            return event
-        if type(event) is Fault:
-            await self._refuse(event)
-        return None
+        return await self._begin(events)
+
+    async def _begin(self, events: list[Event]) -> RequestHead | None:
+        """The head among ``events``; the others are kept for the handler."""
+        head = events[0]
+        if type(head) is not RequestHead:
+            if type(head) is Fault:
+                await self._refuse(head)
+            return None
+        size = len(events)
+        self._body_read = False
+        if size < 4 and type(events[-1]) is EndOfMessage:
+            self._body_done = True
+            # Between head and end there are bodies alone.
+            self._whole = events[1].data if size == 3 else b""  # type: ignore[union-attr]
+        else:
+            self._body_done = False
+            self._events.extend(events[1:])
+        return head
 
     async def _look(self, data: bytes) -> bytes:
         """The first bytes of a connection, or b"" when they are nothing for HTTP/1.1."""
@@ -221,58 +251,67 @@ class Connection:
         return b"" if broken and b"\r\n" in data else data
 
     async def _receive(self) -> bytes:
-        """Raises `Interrupted` when the deadline has passed or a drain begins between requests; an interruption that
-        came too late for an earlier wait is none."""
+        """Raises `Interrupted` when the deadline has passed or a drain begins between requests."""
         while True:
             try:
                 return await self.transport.receive()
             except Interrupted:
-                # `expire` takes the deadline away.
-                if self.deadline == math.inf or (self._host.draining and self.phase is _IDLE):
+                if self._is_meant():
                     raise
+
+    def _is_meant(self) -> bool:
+        """Whether an interruption is for this wait: not one that came too late for an earlier one."""
+        # `expire` takes the deadline away.
+        return self.deadline == math.inf or (self._host.draining and self.phase is _IDLE)
 
     def _begin_head(self, latest: float) -> None:
         self.phase = Phase.HEAD
         self.deadline = min(self._host.clock() + self._limits.head_secs, latest)
 
-    async def _exchange(self, head: RequestHead) -> bool:
-        """Serve one request; whether the connection can take another."""
-        self.phase = _HANDLER
-        self._head, self._fault = head, None
-        self._body_done = self._body_read = self._closing = False
-        self._body_since = math.inf
-        if self._events and type(self._events[0]) is EndOfMessage:
-            self._events.pop(0)
-            self._body_done = True
-        request = Request(head, self, peer=self.transport.peer, scheme=self._scheme, body_limit=self._limits.body_bytes)
-        request.shape = self._engine.shape
+    async def _exchange(self, head: RequestHead) -> list[Event] | None:
+        """Serve one request; what has come of the next one, None where there is none on this connection."""
+        host, engine = self._host, self._engine
+        self.phase, self._head = _HANDLER, head
+        request = Request(
+            head,
+            self,
+            peer=self.transport.peer,
+            scheme=self._scheme,
+            body_limit=self._limits.body_bytes,
+            shape=engine.shape,
+        )
         responder = H1Responder(self, head.method)
-        self._host.begin_exchange()
+        host.active += 1
         try:
             self._request, self._responder = request, responder
             if self._ended:
                 self._leave()
-            await run_handler(self._handler, request, responder, self._host.report)
+            # The fast gear takes no request that expects anything.
+            run = run_plain if engine.common else run_handler
+            await run(self._handler, request, responder, host.report)
+            if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
+                events = engine.turn()
+                if events is not None:
+                    return events
             self._request = self._responder = None
             return await self._after(responder)
         finally:
             if responder.stage is _STARTED:
                 self._make_visible()
-            self._request = self._responder = None
-            self._host.end_exchange()
+            self._request = self._responder = self._whole = None
+            host.active -= 1
 
-    async def _after(self, responder: Responder) -> bool:
+    async def _after(self, responder: Responder) -> list[Event] | None:
         """Between an answer and the next request, which is begun where it may follow."""
         if responder.stage is not _ENDED or self._broken:
-            return False
+            return None
         if not self._body_done and not self._closing:
             await self._drain_rest()
         if self._body_done and not self._host.draining and (events := self._engine.turn()) is not None:
-            self._events.extend(events)
-            return True
+            return events
         if not self._body_done or not self.transport.is_quiet():
             await self._linger()
-        return False
+        return None
 
     async def _drain_rest(self) -> None:
         """Read away a small rest of a body that the handler did not want, so that the connection can stay."""
@@ -316,22 +355,16 @@ class Connection:
     # What the request and the responder ask for (`request.Channel`).
 
     def whole_body(self, limit: int) -> bytes | None:
-        events = self._events
-        if self._body_read or self._fault is not None:
+        data = self._whole
+        if data is None or len(data) > limit:
             return None
-        if self._body_done:
-            self._body_read = True
-            return b""
-        if len(events) == 2 and type(events[0]) is Body and type(events[1]) is EndOfMessage:
-            data = events[0].data
-            if len(data) > limit:
-                return None
-            events.clear()
-            self._body_done = self._body_read = True
-            return data
-        return None
+        self._whole = None
+        return data
 
     async def body_data(self, received: int) -> bytes | None:
+        if self._whole:
+            data, self._whole = self._whole, None
+            return data
         if self._body_done:
             return None
         now = self._host.clock()

@@ -13,6 +13,8 @@ import msgspec
 from .engine import Headers
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 
+_ENDED = Stage.ENDED
+
 Handler: TypeAlias = Callable[[Request, Responder], Awaitable[None]]
 
 
@@ -21,12 +23,20 @@ async def run_handler(
 ) -> None:
     """Run ``handler`` until it returns; an exception of it is told to ``report`` and answered with 500 where nothing
     was said yet, else with a cut. Does not raise but for cancellation."""
+    expected = request.header("expect")
+    if expected is not None and expected.lower() != "100-continue":
+        await last_resort(responder, 417, "the only expectation that can be met is 100-continue", [])
+    else:
+        await run_plain(handler, request, responder, report)
+
+
+async def run_plain(
+    handler: Handler, request: Request, responder: Responder, report: Callable[[Request, Exception], None]
+) -> None:
+    """`run_handler` for a request that expects nothing."""
     try:
-        expected = request.header("expect")
-        if expected is not None and expected.lower() != "100-continue":
-            raise RequestError(417, "the only expectation that can be met is 100-continue")
         await handler(request, responder)
-        if not responder.ended and responder.stage is not Stage.SWITCHED:
+        if responder.stage is not _ENDED and not responder.ended and responder.stage is not Stage.SWITCHED:
             raise RuntimeError(f"the handler returned with its answer {responder.stage.value}")
     except ClientLeft:
         return

@@ -37,39 +37,30 @@ def head_limits(limits: Limits) -> HeadLimits:
 
 
 class _Engine(abc.ABC):
-    """What both sides share. `frame` and `receive_body` are those of the gear itself, because they run for every chunk:
-    take them from the engine for each call, or at least anew behind each `receive_data`."""
+    """What both sides share. Methods that run for every message or chunk are those of the gear itself: take them from
+    the engine for each call."""
 
     def __init__(self, machine: ServerMachine | ClientMachine) -> None:
         self._machine = machine
         self._slow: h11_engine.BaseEngine | None = None
+        self.common = True
+        """The connection is still in the fast gear."""
+        machine.judge_by(self._judge)
+        # No NotMine is among the events, since `_judge` takes its place.
+        self.receive_whole = machine.receive_whole
+        """`receive_data` of a message like the one before, without events: its head and its body; None, and nothing was
+        consumed, where `receive_data` is needed."""
+        self.receive_data: Callable[[bytes], list[Event]] = machine.receive_data  # type: ignore[assignment]
+        self.turn: Callable[[], list[Event] | None] = machine.turn  # type: ignore[assignment]
+        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
         self.frame = machine.frame
         self.receive_body = machine.receive_body
 
-    def receive_data(self, data: bytes) -> list[Event]:
-        if self._slow is not None:
-            return self._slow.receive_data(data)
-        events = self._machine.receive_data(data)
-        if events and type(events[-1]) is NotMine:
-            return self._judged(events)
-        return events  # type: ignore[return-value]  # the one place where a NotMine stands is the last
-
     def receive_eof(self) -> list[Event]:
-        if self._slow is not None:
-            return self._slow.receive_eof()
-        return self._judged(self._machine.receive_eof())
+        return (self._slow or self._machine).receive_eof()  # type: ignore[return-value]  # as above
 
     def next_message(self) -> list[Event]:
-        if self._slow is not None:
-            return self._slow.next_message()
-        return self._judged(self._machine.next_message())
-
-    def turn(self) -> list[Event] | None:
-        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        if self._slow is not None:
-            return self._slow.turn()
-        events = self._machine.turn()
-        return self._judged(events) if events else events  # type: ignore[return-value]  # there is none in it
+        return (self._slow or self._machine).next_message()  # type: ignore[return-value]  # as above
 
     def send(self, event: Event) -> bytes:
         if self._slow is None:
@@ -93,30 +84,25 @@ class _Engine(abc.ABC):
         """`receive_eof` has been called within or after a message."""
         return (self._slow or self._machine).ended
 
-    @property
-    def common(self) -> bool:
-        """The connection is still in the fast gear."""
-        return self._slow is None
-
-    def _judged(self, events: list[Event | NotMine]) -> list[Event]:
-        """The events, with what the slow gear says to the bytes that the machine does not judge."""
-        if not events or type(events[-1]) is not NotMine:
-            # The one place where a NotMine stands is the last.
-            return events  # type: ignore[return-value]
-        last = events.pop()
-        assert type(last) is NotMine
-        slow = self._hand_over(last.before)
-        return [*events, *slow.receive_data(last.data)]  # type: ignore[list-item] # as above
+    def _judge(self, left: NotMine) -> list[Event | NotMine]:
+        """What the slow gear says to bytes that the machine does not judge."""
+        return [*self._hand_over(left.before).receive_data(left.data)]
 
     def _hand_over(self, before: bytes) -> h11_engine.BaseEngine:
         self._slow = slow = self._make_slow()
+        self.common = False
         slow.take_over(before, self._machine.retire())
+        self.receive_whole, self.receive_data, self.turn = _never_whole, slow.receive_data, slow.turn
         self.frame, self.receive_body = slow.frame, slow.receive_body
         return slow
 
     @abc.abstractmethod
     def _make_slow(self) -> h11_engine.BaseEngine:
         """The engine for what the machine leaves."""
+
+
+def _never_whole(data: bytes) -> None:
+    """`receive_whole` in the other gear."""
 
 
 def _no_answer(status: int, headers: Headers, body: bytes, date: str) -> None:
@@ -126,13 +112,13 @@ def _no_answer(status: int, headers: Headers, body: bytes, date: str) -> None:
 class ServerEngine(_Engine):
     """Requests in, responses out."""
 
-    _machine: ServerMachine
-
     def __init__(self, limits: Limits) -> None:
-        super().__init__(ServerMachine(head_limits(limits)))
+        machine = ServerMachine(head_limits(limits))
+        super().__init__(machine)
         self._limits = limits
+        self._requests = machine.requests
         self._server: h11_engine.ServerEngine | None = None
-        self.answer: Callable[[int, Headers, bytes, str], bytes | None] = self._machine.answer
+        self.answer: Callable[[int, Headers, bytes, str], bytes | None] = machine.answer
         """See `ServerMachine.answer`."""
 
     def _make_slow(self) -> h11_engine.BaseEngine:
@@ -145,7 +131,7 @@ class ServerEngine(_Engine):
     @property
     def shape(self) -> Shape | None:
         """See `ServerMachine.shape`."""
-        return self._machine.shape if self._slow is None else None
+        return self._requests.shape
 
     @property
     def expects_continue(self) -> bool:
@@ -155,7 +141,7 @@ class ServerEngine(_Engine):
     @property
     def within_head(self) -> bool:
         """Some bytes of the next head have come, not all."""
-        return self._machine.within_head if self._server is None else self._server.within_head
+        return self._requests.within_head if self._server is None else self._server.within_head
 
     def switch(self, headers: Headers) -> tuple[bytes, bytes]:
         """The head of a 101 (Switching Protocols), and what the client has sent behind its request; HTTP ends here.
@@ -170,30 +156,28 @@ class ServerEngine(_Engine):
 class ClientEngine(_Engine):
     """Requests out, responses in."""
 
-    _machine: ClientMachine
-
     def __init__(self, limits: Limits) -> None:
-        super().__init__(ClientMachine(head_limits(limits)))
+        machine = ClientMachine(head_limits(limits))
+        super().__init__(machine)
         self._limits = limits
-
-    def renew(self) -> bool:
+        self.renew: Callable[[], bool] = machine.renew
         """Begin the next message; False, and nothing has changed, where the connection is not `reusable`, or where
         bytes came behind the answer."""
+        self.announce: Callable[[RequestHead], None] = machine.announce
+        """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: the head only says
+        what the answer answers, and whom it was asked. Raises `Misuse`."""
+
+    def _renew(self) -> bool:
         slow = self._slow
-        if slow is None:
-            return self._machine.renew()
+        assert slow is not None
         return not slow.held and slow.turn() is not None
 
-    def announce(self, head: RequestHead) -> None:
-        """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: ``head`` only says
-        what the answer answers, and whom it was asked. Raises `Misuse`."""
-        if self._slow is None:
-            self._machine.announce(head)
-        else:
-            self._slow.send(head)
-            self._slow.send(END)
+    def _announce(self, head: RequestHead) -> None:
+        self.send(head)
+        self.send(END)
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ClientEngine as H11ClientEngine
 
+        self.renew, self.announce = self._renew, self._announce
         return H11ClientEngine(self._limits)

@@ -29,8 +29,10 @@ class H1Responder(Responder):
     """`Responder`, one message of which is one call of the engine where all of it is known."""
 
     def __init__(self, channel: H1Channel, method: str) -> None:
-        super().__init__(channel, method, channel)
-        self._connection = channel
+        # What `Responder` does, without the call.
+        self.stage = _EMPTY
+        self._line = self._channel = self._connection = channel
+        self._method = method
 
     def put_complete(self, status: int, headers: Headers, body: bytes) -> bool:
         if self.stage is _EMPTY:

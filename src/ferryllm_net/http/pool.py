@@ -6,7 +6,8 @@ one would carry the provider's key to a place that the configuration does not na
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
@@ -15,7 +16,7 @@ import anyio.abc
 
 from .backends.clock import clock
 from .dial import dial
-from .engine import Misuse, RequestHead, ResponseHead
+from .engine import Misuse, RequestHead
 from .faults import NEVER, UpstreamError, UpstreamFault
 from .limits import Limits, Timeouts
 from .origin import Origin
@@ -33,7 +34,6 @@ Dial: TypeAlias = Callable[[Origin], Awaitable[Transport]]
 
 _T = TypeVar("_T")
 _TIMEOUTS = Timeouts()
-_BODILESS = frozenset({204, 304})
 _TURNS = 2
 """Of a request over connections that are shared: repeated once."""
 
@@ -135,7 +135,7 @@ class Pool:
         """Only ``origins`` are of use from now on: the sweeper closes what it finds idle elsewhere."""
         self._gone = {origin for origin in (*self._groups, *self._shared) if origin not in origins}
 
-    async def open(
+    def open(
         self,
         origin: Origin,
         head: RequestHead | PreparedHead,
@@ -143,9 +143,9 @@ class Pool:
         *,
         timeouts: Timeouts | None = None,
         waiter: Waiter | None = None,
-    ) -> UpstreamResponse:
-        """Send a request and return with the head of its answer. A head that is sent often can be made once, by
-        `prepare`, which says what is added to it.
+    ) -> Coroutine[None, None, UpstreamResponse]:
+        """Send a request; awaited, it returns with the head of its answer. A head that is sent often can be made once,
+        by `prepare`, which says what is added to it.
 
         A request on a reused connection that dies at once, before any byte of its answer, is repeated once on a fresh
         one: the server closed it while we began to write. Later it may have worked on it. Where the limit of the
@@ -155,10 +155,10 @@ class Pool:
         timeouts = timeouts or _TIMEOUTS
         now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
-        request = prepare(origin, head) if isinstance(head, RequestHead) else head
+        request = head if isinstance(head, PreparedHead) else prepare(origin, head)
         if origin.http2 != "off":
-            return await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
-        return await self._open_alone(origin, request, body, timeouts, now, total_at, None, waiter)
+            return self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
+        return self._open_alone(origin, request, body, timeouts, now, total_at, None, waiter)
 
     async def _open_alone(
         self,
@@ -173,32 +173,43 @@ class Pool:
     ) -> UpstreamResponse:
         """Over a connection of its own."""
         group = self._groups.get(origin) or self._group(origin)
-        connection = await self._take(group, now) if fresh is None else None
+        connection, reused = fresh, False
         if fresh is not None:
             group.begin()
-        elif connection is None and not group.begin():
-            connection = await slowly(waiter, lambda: self._wait(group, total_at))
-            now = self.clock()
-        if connection is not None:
-            self.counts.reused += 1
+        else:
+            connection = self._take(group, now)
+            if connection is None:
+                connection = await self._find(group, now, total_at, waiter)
+                now = self.clock()
+            reused = connection is not None
+        while True:
+            if connection is None:
+                connection = await self._connect(group, origin, timeouts, total_at, waiter)
+                now = self.clock()
+            elif reused:
+                self.counts.reused += 1
+            self._running.add(connection)
+            if self._quiet is not None:
+                self._wake()
             try:
-                return await self._exchange(connection, request, body, timeouts, now, total_at, waiter)
-            except UpstreamError as exc:
-                late = self.clock() - now > self._limits.pool_stale_secs
-                if exc.kind is not UpstreamFault.CLOSED or connection.answered or late:
+                if waiter is not None:
+                    waiter.waits = connection
+                head = await connection.exchange(request, body, timeouts, now, total_at)
+                return UpstreamResponse(connection, head, self._limits, request.method)
+            except BaseException as exc:
+                self._running.discard(connection)
+                await connection.aclose()
+                if not (reused and self._was_stale(exc, connection, now)):
                     group.end()
                     raise
-            except BaseException:
-                group.end()
-                raise
             self.counts.retried += 1
-        try:
-            if fresh is None:
-                fresh = await slowly(waiter, lambda: self._connect(origin, timeouts, total_at))
-            return await self._exchange(fresh, request, body, timeouts, self.clock(), total_at, waiter)
-        except BaseException:
-            group.end()
-            raise
+            connection, reused = None, False
+
+    def _was_stale(self, exc: BaseException, connection: UpstreamConnection, begun: float) -> bool:
+        """Whether a kept connection had been closed when the exchange began."""
+        late = self.clock() - begun > self._limits.pool_stale_secs
+        closed = isinstance(exc, UpstreamError) and exc.kind is UpstreamFault.CLOSED
+        return closed and not connection.answered and not late
 
     # --- what connections tell (`Keeper`) ---
 
@@ -235,17 +246,30 @@ class Pool:
         group = self._groups[origin] = Group(origin, self._limits, self.counts)
         return group
 
-    async def _take(self, group: Group, now: float) -> UpstreamConnection | None:
-        oldest = now - self._limits.pool_idle_secs
+    def _take(self, group: Group, now: float) -> UpstreamConnection | None:
+        """The connection that was used last, where it is fit for use."""
+        idle = group.idle
+        if idle:
+            connection = idle[-1]
+            if connection.idle_since > now - self._limits.pool_idle_secs and connection.is_reusable():
+                self._idle -= 1
+                return idle.pop()
+        return None
+
+    async def _find(
+        self, group: Group, now: float, total_at: float, waiter: Waiter | None
+    ) -> UpstreamConnection | None:
+        """A connection that is fit for use, or None where one may be made: its place is taken then."""
         idle = group.idle
         while idle:
-            connection = idle.pop()
-            self._idle -= 1
-            if connection.idle_since > oldest and connection.is_reusable():
+            connection = self._take(group, now)
+            if connection is not None:
                 return connection
+            spoilt = idle.pop()
+            self._idle -= 1
             group.end()
-            await connection.aclose()
-        return None
+            await spoilt.aclose()
+        return None if group.begin() else await slowly(waiter, partial(self._wait, group, total_at))
 
     async def _wait(self, group: Group, total_at: float) -> UpstreamConnection | None:
         """A connection that another one gives back, or None where one may be made."""
@@ -255,8 +279,14 @@ class Pool:
             return None  # its place is ours
         return connection
 
-    async def _connect(self, origin: Origin, timeouts: Timeouts, total_at: float) -> UpstreamConnection:
-        transport = await self._reach(origin, timeouts, total_at)
+    async def _connect(
+        self, group: Group, origin: Origin, timeouts: Timeouts, total_at: float, waiter: Waiter | None
+    ) -> UpstreamConnection:
+        try:
+            transport = await slowly(waiter, partial(self._reach, origin, timeouts, total_at))
+        except BaseException:
+            group.end()
+            raise
         return UpstreamConnection(transport, origin, self._limits, self)
 
     async def _reach(self, origin: Origin, timeouts: Timeouts, total_at: float) -> Transport:
@@ -268,30 +298,6 @@ class Pool:
         except TimeoutError:
             text = f"upstream {origin.authority} did not accept a connection within {secs:g} s"
             raise UpstreamError(UpstreamFault.TIMEOUT_CONNECT, text) from None
-
-    async def _exchange(
-        self,
-        connection: UpstreamConnection,
-        request: PreparedHead,
-        body: bytes,
-        timeouts: Timeouts,
-        now: float,
-        total_at: float,
-        waiter: Waiter | None,
-    ) -> UpstreamResponse:
-        """Raises with the connection closed; its place is still the caller's."""
-        self._running.add(connection)
-        if self._quiet is not None:
-            self._wake()
-        try:
-            if waiter is not None:
-                waiter.waits = connection
-            head = await connection.exchange(request, body, timeouts, now, total_at)
-            return UpstreamResponse(connection, head, self._limits, has_body=has_body(request, head))
-        except BaseException:
-            self._running.discard(connection)
-            await connection.aclose()
-            raise
 
     # --- connections that many share ---
 
@@ -322,7 +328,7 @@ class Pool:
                     waiter.waits = exchange
                 head = await exchange.exchange(request, body, self.clock())
                 self.counts.reused += exchange.reused
-                return UpstreamResponse(exchange, head, self._limits, has_body=has_body(request, head))
+                return UpstreamResponse(exchange, head, self._limits, request.method)
             except UpstreamError:
                 await exchange.abandon()
                 early = self.clock() - begun <= self._limits.pool_stale_secs
@@ -435,8 +441,3 @@ class _Cancelled:
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self.interrupt = scope.cancel
-
-
-def has_body(request: PreparedHead, head: ResponseHead) -> bool:
-    """Whether content may follow (RFC 9112 section 6.3)."""
-    return request.method != "HEAD" and head.status not in _BODILESS

@@ -6,7 +6,7 @@ Apart from the connection, which knows sockets and deadlines; these two know one
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ferryllm_proto.http1 import Shape
@@ -91,35 +91,50 @@ class Request:
     """The proxy that named ``peer`` and ``scheme``, when one did: ``peer`` is then somebody's word, so that an address
     of loopback in it does not mean this machine."""
 
-    shape: Shape | None = None
-    """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out from
-    one head need not be found again; None where the next head may be any."""
+    query = ""
+    client_left = False
+    """The handler was cancelled because the client closed, broke or stalled the connection."""
+    draining = False
+    """The server is going down and its grace has passed: say the last words now."""
+    # These and those above are of the class until they are something else, which is rare: less is stored a request.
+    _first: dict[str, str] | None = None
+    _taken = False
+    _drain_callbacks: tuple[Callable[[], None], ...] = ()
 
     def __init__(
-        self, head: RequestHead, channel: Channel, *, peer: tuple[str, int], scheme: str, body_limit: int
+        self,
+        head: RequestHead,
+        channel: Channel,
+        *,
+        peer: tuple[str, int],
+        scheme: str,
+        body_limit: int,
+        shape: Shape | None = None,
     ) -> None:
         self.method = head.method
-        self.target = head.target
+        self.target = target = head.target
         """As it stood on the wire."""
-        path, _, self.query = head.target.partition("?")
-        if not path.startswith(("/", "*")):
-            # Absolute form; the guard has seen that its host is the Host field's.
-            path = "/" + path.partition("://")[2].partition("/")[2]
-        self.path = path
+        self.path = target
         """Without query, percent escapes as they came."""
+        if "?" in target or target[:1] != "/":
+            path, _, self.query = target.partition("?")
+            if not path.startswith(("/", "*")):
+                # Absolute form; the guard has seen that its host is the Host field's.
+                path = "/" + path.partition("://")[2].partition("/")[2]
+            self.path = path
         self.headers = head.headers
-        self.http_version = head.http_version
         self.peer = peer
         self.scheme = scheme
-        self.client_left = False
-        """The handler was cancelled because the client closed, broke or stalled the connection."""
-        self.draining = False
-        """The server is going down and its grace has passed: say the last words now."""
+        self.shape = shape
+        """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out
+        from one head need not be found again; None where the next head may be any."""
+        self._head = head
         self._channel = channel
         self._body_limit = body_limit
-        self._first: dict[str, str] | None = None
-        self._taken = False
-        self._drain_callbacks: list[Callable[[], None]] = []
+
+    @property
+    def http_version(self) -> str:
+        return self._head.http_version
 
     def header(self, name: str) -> str | None:
         """The first value of a field, by its name in lower case."""
@@ -185,14 +200,14 @@ class Request:
         if self.draining:
             callback()
         else:
-            self._drain_callbacks.append(callback)
+            self._drain_callbacks += (callback,)
 
     def forget_callbacks(self) -> None:
         """Its handler has ended: nobody is to be told any more, and what the callbacks hold is free.
 
         They hold what holds the request, body included; a cycle would stay until the collector looks, which is rare.
         """
-        self._drain_callbacks.clear()
+        self._drain_callbacks = ()
 
     def interrupt(self) -> None:
         """The server's side of `on_drain`."""
@@ -258,17 +273,18 @@ class Responder:
     Raises `Misuse` for calls out of order and for what is not a well-formed message.
     """
 
+    always: Sequence[tuple[str, str]] = ()
+    """Fields that every head gets beside its own."""
+    _head: ResponseHead | None = None
+    _bodyless = False
+    _after: Stage | None = None
+    """What the answer is once its end has been taken."""
+
     def __init__(self, channel: Channel, method: str, line: Line | None = None) -> None:
         self.stage = _EMPTY
         self._line = line
         self._channel = channel
         self._method = method
-        self._head: ResponseHead | None = None
-        self._bodyless = False
-        self._after: Stage | None = None
-        """What the answer is once its end has been taken."""
-        self.always: Headers = []
-        """Fields that every head gets beside its own."""
 
     @property
     def started(self) -> bool:

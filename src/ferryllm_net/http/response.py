@@ -6,6 +6,7 @@ Apart from the connections, because it is the same over HTTP/1.1 and HTTP/2.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from types import TracebackType
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from .transport import Feed, Interrupted
 _HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"})
 """Fields of one connection (RFC 9110 section 7.6.1): nobody behind us has it."""
 _CODED = ("content-encoding", "content-length")
+_NOTABLE = _HOP | {"content-encoding"}
+_NAME_OF = itemgetter(0)
+_BODILESS = (204, 304)
 
 
 class Source(Protocol):
@@ -58,25 +62,13 @@ class Source(Protocol):
 class UpstreamResponse:
     """An answer: its head, then its body by `receive` or `pump`. Close it always (``async with`` or ``finally``)."""
 
-    __slots__ = (
-        "_coded",
-        "_inflater",
-        "_limits",
-        "_pieces",
-        "_plain",
-        "_source",
-        "ended",
-        "headers",
-        "http_version",
-        "reused",
-        "status",
-        "trailers",
-    )
+    __slots__ = ("_decoding", "_source", "ended", "headers", "http_version", "reused", "status", "trailers")
 
-    def __init__(self, source: Source, head: ResponseHead, limits: Limits, *, has_body: bool) -> None:
+    def __init__(self, source: Source, head: ResponseHead, limits: Limits, method: str) -> None:
+        """``method`` of the request."""
         self.status = head.status
         self.http_version = head.http_version
-        self.headers: Headers
+        self.headers = head.headers
         """As received, without those of one connection; without content-encoding and content-length when a coding is
         undone here."""
         self.reused = source.reused
@@ -86,14 +78,15 @@ class UpstreamResponse:
         self.trailers: Headers = []
         """Fields behind the body, once it has ended."""
         self._source: Source | None = source
-        self._limits = limits
-        self._inflater: Inflater | None = None
-        self._pieces: Iterator[bytes] = iter(())
-        self._coded = self._plain = 0
-        """Bytes of the body, as they came and as they are."""
+        self._decoding: _Decoding | None = None
+        if not _NOTABLE.isdisjoint(map(_NAME_OF, head.headers)):
+            self._look_at_fields(limits, method)
+
+    def _look_at_fields(self, limits: Limits, method: str) -> None:
+        received = self.headers
         kept: Headers = []
         hop = coded = False
-        for pair in head.headers:
+        for pair in received:
             name = pair[0]
             if name in _HOP:
                 hop = hop or name == "connection"
@@ -102,25 +95,20 @@ class UpstreamResponse:
                 kept.append(pair)
         if hop:
             listed = {
-                part.strip().lower()
-                for name, value in head.headers
-                if name == "connection"
-                for part in value.split(",")
+                part.strip().lower() for name, value in received if name == "connection" for part in value.split(",")
             }
             kept = [pair for pair in kept if pair[0] not in listed]
         self.headers = kept
-        if coded and has_body:
-            self._decode()
-
-    def _decode(self) -> None:
-        codings = codings_of([value for name, value in self.headers if name == "content-encoding"])
-        try:
-            inflater = Inflater(codings)
-        except CodingError as exc:
-            raise self._coding_error(exc) from exc
-        if inflater:
-            self._inflater = inflater
-            self.headers = [pair for pair in self.headers if pair[0] not in _CODED]
+        # RFC 9112 section 6.3: what has no body has nothing to decode.
+        if coded and method != "HEAD" and self.status not in _BODILESS:
+            codings = codings_of([value for name, value in kept if name == "content-encoding"])
+            try:
+                inflater = Inflater(codings)
+            except CodingError as exc:
+                raise self._coding_error(exc) from exc
+            if inflater:
+                self._decoding = _Decoding(inflater, limits)
+                self.headers = [pair for pair in kept if pair[0] not in _CODED]
 
     async def __aenter__(self) -> UpstreamResponse:
         return self
@@ -143,7 +131,7 @@ class UpstreamResponse:
         source = self._source
         if source is None:
             return b"" if self.ended else None
-        if self._inflater is not None:
+        if self._decoding is not None:
             return None
         data = source.whole()
         if data is not None:
@@ -162,8 +150,8 @@ class UpstreamResponse:
         if self.ended:
             return b""
         try:
-            if self._inflater is not None:
-                return await self._receive_decoded()
+            if self._decoding is not None:
+                return await self._receive_decoded(self._decoding)
             source = self._open()
             data = await source.receive()
             if source.over:
@@ -185,8 +173,8 @@ class UpstreamResponse:
         if self.ended:
             return False
         try:
-            if self._inflater is not None:
-                return await self._pump_decoded(feed)
+            if self._decoding is not None:
+                return await self._pump_decoded(feed, self._decoding)
             source = self._open()
             stopped = await source.pump(feed)
             if source.over:
@@ -236,58 +224,46 @@ class UpstreamResponse:
 
     # --- codings ---
 
-    async def _receive_decoded(self) -> bytes:
+    async def _receive_decoded(self, decoding: _Decoding) -> bytes:
         while True:
-            piece = self._next_piece()
+            piece = self._next_piece(decoding)
             if piece:
                 return piece
             source = self._open()
             if source.over:
-                await self._end_decoded(source)
+                await self._end_decoded(source, decoding)
                 return b""
-            self._pieces = self._inflate(await source.receive())
+            decoding.take(await source.receive())
 
-    async def _pump_decoded(self, feed: Feed) -> bool:
+    async def _pump_decoded(self, feed: Feed, decoding: _Decoding) -> bool:
         def take(data: bytes) -> bool:
-            self._pieces = self._inflate(data)
-            return self._hand_out(feed)
+            decoding.take(data)
+            return self._hand_out(feed, decoding)
 
-        while not self._hand_out(feed):
+        while not self._hand_out(feed, decoding):
             source = self._open()
             if source.over:
-                await self._end_decoded(source)
+                await self._end_decoded(source, decoding)
                 return False
             if await source.pump(take):
                 return True
         return True
 
-    def _hand_out(self, feed: Feed) -> bool:
-        while piece := self._next_piece():
+    def _hand_out(self, feed: Feed, decoding: _Decoding) -> bool:
+        while piece := self._next_piece(decoding):
             if feed(piece):
                 return True
         return False
 
-    def _inflate(self, data: bytes) -> Iterator[bytes]:
-        """The pieces that ``data`` makes, as they are asked for."""
-        assert self._inflater is not None
-        limits = self._limits
-        self._coded += len(data)
-        for piece in self._inflater.feed(data):
-            self._plain += len(piece)
-            if self._plain > max(limits.inflate_bytes, limits.inflate_ratio * self._coded):
-                raise CodingError(400, f"it is more than {limits.inflate_ratio} times its size")
-            yield piece
-
-    def _next_piece(self) -> bytes:
+    def _next_piece(self, decoding: _Decoding) -> bytes:
         try:
-            return next(self._pieces, b"")
+            return next(decoding.pieces, b"")
         except CodingError as exc:
             raise self._coding_error(exc) from exc
 
-    async def _end_decoded(self, source: Source) -> None:
-        assert self._inflater is not None
+    async def _end_decoded(self, source: Source, decoding: _Decoding) -> None:
         try:
-            self._inflater.finish()
+            decoding.inflater.finish()
         except CodingError as exc:
             raise self._coding_error(exc) from exc
         await self._end(source)
@@ -296,3 +272,29 @@ class UpstreamResponse:
         assert self._source is not None
         what = f"upstream {self._source.origin.authority} sent a body that cannot be decoded: {exc.message}"
         return UpstreamError(UpstreamFault.PROTOCOL, what)
+
+
+class _Decoding:
+    """A body whose coding is undone, and how much larger that may make it."""
+
+    __slots__ = ("_coded", "_limits", "_plain", "inflater", "pieces")
+
+    def __init__(self, inflater: Inflater, limits: Limits) -> None:
+        self.inflater = inflater
+        self.pieces: Iterator[bytes] = iter(())
+        """Of what was taken, decoded as they are asked for. Raises `CodingError`."""
+        self._limits = limits
+        self._coded = self._plain = 0
+        """Bytes of the body, as they came and as they are."""
+
+    def take(self, data: bytes) -> None:
+        self.pieces = self._inflate(data)
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
+        limits = self._limits
+        self._coded += len(data)
+        for piece in self.inflater.feed(data):
+            self._plain += len(piece)
+            if self._plain > max(limits.inflate_bytes, limits.inflate_ratio * self._coded):
+                raise CodingError(400, f"it is more than {limits.inflate_ratio} times its size")
+            yield piece

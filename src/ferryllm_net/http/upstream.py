@@ -6,6 +6,7 @@ are fields that the pool's sweeper looks at: no read pays for a timer.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Protocol
 
 import anyio
@@ -127,32 +128,31 @@ class UpstreamConnection:
 
     # --- the request ---
 
-    async def exchange(
+    def exchange(
         self, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
-    ) -> ResponseHead:
-        """Send a request and read up to the head of its answer. ``now`` and ``total_at`` on anyio's clock.
+    ) -> Coroutine[None, None, ResponseHead]:
+        """Send a request; to be awaited at once, for the head of its answer. ``now`` and ``total_at`` on anyio's clock.
 
         Raises `UpstreamError`. An upstream that answers before it has read all of the body is heard.
         """
         self._timeouts = timeouts
-        clock, transport = self.clock, self._transport
+        clock = self.clock
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
         self._engine.announce(request.plain)
-        first = request.head_bytes(len(body))
-        rest = b""
+        first, rest = request.head_bytes(len(body)), b""
         if len(body) <= _JOIN_BYTES:
             first += body
         else:
             rest = body
         refused: UpstreamError | None = None
         try:
-            if not transport.write(first) or rest:
-                return await self._upload(rest)
+            if not self._transport.write(first) or rest:
+                return self._upload(rest)
         except TransportError as exc:
             refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
         clock.start(_HEAD, timeouts.head_secs, now)
-        return await self._read_head(refused)
+        return self._read_head(refused)
 
     async def _upload(self, rest: bytes) -> ResponseHead:
         """Send what the system did not take at once, while the answer is listened for: a refusal may come long before
@@ -177,6 +177,7 @@ class UpstreamConnection:
             interrupted = False
             try:
                 found.append(await self._read_head(None))
+                self.clock.listen(self._timeouts.idle_secs)
                 if found[0].status < 300:
                     # It goes on reading, and might wait for the rest before it says more.
                     self.clock.waiting = True
@@ -223,12 +224,12 @@ class UpstreamConnection:
     # --- the answer ---
 
     async def _read_head(self, refused: UpstreamError | None) -> ResponseHead:
-        clock, transport, engine = self.clock, self._transport, self._engine
+        clock = self.clock
         clock.waiting = True
         try:
             while True:
                 try:
-                    data = await transport.receive()
+                    data = await self._transport.receive()
                 except Interrupted:
                     self._pass_interruption()
                     continue
@@ -237,21 +238,24 @@ class UpstreamConnection:
                     raise refused or self._closed(f"{when}: {exc}") from exc
                 if data:
                     self.answered = True
-                    events = engine.receive_data(data)
+                    whole = self._engine.receive_whole(data)
+                    if whole is not None:
+                        head, self._rest = whole
+                        self._ended = True
+                        return head  # type: ignore[return-value]  # of an answer
+                    events = self._engine.receive_data(data)
                 else:
                     self._eof = True
-                    events = engine.receive_eof()
-                if not data and not events:
-                    raise refused or self._closed("before any byte of its answer")
-                for index, event in enumerate(events):
+                    events = self._engine.receive_eof()
+                    if not events or not self.answered:
+                        raise refused or self._closed("before any byte of its answer")
+                while events:
+                    event = events.pop(0)
                     if type(event) is ResponseHead:
-                        if index + 1 < len(events):
-                            self._rest = self._bytes_of(events[index + 1 :])
-                        clock.listen(self._timeouts.idle_secs)
+                        if events:
+                            self._rest = self._bytes_of(events)
                         return event
                     if type(event) is Fault:
-                        if not self.answered:
-                            raise refused or self._closed("before any byte of its answer")
                         raise self._fault_error(event)
                     assert type(event) is InformationalHead
         finally:

@@ -115,7 +115,12 @@ class Log:
         self._begun = ""
         """How lines of the millisecond from `_since` to `_until` begin."""
         self._since = self._until = 0.0
+        self._second = -1
+        """The one in which lines begin with `_before`, a dot, the millisecond and `_behind`."""
+        self._before = self._behind = ""
         self._last_id = self._last = ""
+        self.version = object()
+        """Another one whenever a line made before may look otherwise now."""
 
     @classmethod
     def from_settings(
@@ -143,7 +148,14 @@ class Log:
         # What was made before may hold a word that is a secret now, or colours.
         self._texts.clear()
         self._since = self._until = 0.0
+        self._second = -1
         self._last_id = self._last = ""
+        self.version = object()
+
+    @property
+    def plain(self) -> bool:
+        """Lines are text, not JSON."""
+        return not self._json
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -209,7 +221,7 @@ class Log:
         if level < self._level:
             return
         if level is _INFO and not self._json and done.error_kind is None:
-            self._put(self._completed_line(done))
+            self.put(self._completed_line(done))
             return
         fields: dict[str, Value | None] = {
             "entry": done.entry,
@@ -242,7 +254,7 @@ class Log:
         text = self._texts.get(who)
         if text is None:
             names = ("display_model", "backend_model", "provider", "stream")
-            pairs = [self._pair(name, value) for name, value in zip(names, who, strict=True) if value is not None]
+            pairs = [self.pair(name, value) for name, value in zip(names, who, strict=True) if value is not None]
             text = self._remember(who, "".join(f" {one}" for one in pairs))
         how: tuple[Value | None, ...] = (done.entry, done.outcome, done.status)
         begin = self._texts.get(how)
@@ -271,11 +283,11 @@ class Log:
         if done.attempts is not None:
             rest += f" attempts={done.attempts}"
         if done.key is not None:
-            rest += f" {self._pair('key', done.key)}"
+            rest += f" {self.pair('key', done.key)}"
         if done.cost is not None:
             rest += f' cost_usd="{dollars(done.cost)}"'
-        last = self._last if done.request_id is self._last_id else self._request(done.request_id)
-        return f"{self._opening()} {begin}{figures}{text}{tokens}{rest} {last}"
+        last = self._last if done.request_id is self._last_id else self.request(done.request_id)
+        return f"{self.opening()} {begin}{figures}{text}{tokens}{rest} {last}"
 
     def entry(self, level: Level, message: str, fields: Mapping[str, Value | None]) -> None:
         """One entry with any keys; those whose value is None are left out."""
@@ -294,7 +306,7 @@ class Log:
                 line = json_line(self._now(), level, message, known)
             else:
                 line = text_line(self._now(), level, message, known, ansi=self._ansi)
-        self._put(line)
+        self.put(line)
         if level > _INFO:
             self.flush()
 
@@ -311,8 +323,8 @@ class Log:
             for message, fields in notes:
                 self.entry(_INFO, message, {**_with_phrase(fields), "request_id": request_id})
             return
-        opening, texts, lines = self._opening(), self._texts, self._lines
-        last = self._last if request_id is self._last_id else self._request(request_id)
+        opening, texts, lines = self.opening(), self._texts, self._lines
+        last = self._last if request_id is self._last_id else self.request(request_id)
         for message, fields in notes:
             key = (message, *fields.values())
             text = texts.get(key)
@@ -323,43 +335,50 @@ class Log:
         if not self.held or len(lines) >= HELD_LINES:
             self.flush()
 
-    def _request(self, request_id: str) -> str:
-        """Its pair; most lines of a request come one after the other."""
+    def request(self, request_id: str) -> str:
+        """The pair of a request's id; most lines of a request come one after the other."""
         self._last_id = request_id
         self._last = last = pair("request_id", without(request_id, self._secrets))
         return last
 
     def _quick_line(self, message: str, fields: Mapping[str, Value | None]) -> str:
         """The same as `text_line`, with texts that have been made before."""
-        parts = [self._opening(), self._pair("", message)]
+        parts = [self.opening(), self.pair("", message)]
         for key, value in fields.items():
             if value is None:
                 continue
             kind = type(value)
             if kind is str:
-                parts.append(self._pair(key, value))
+                parts.append(self.pair(key, value))
             elif kind is int:
                 parts.append(f"{key}={value}")
             else:
                 parts.append(pair(key, value))
         return " ".join(parts)
 
-    def _opening(self) -> str:
+    def opening(self) -> str:
+        """How a line of now at level info begins."""
         now = self._now()
         if not self._since <= now < self._until:  # a busy gateway has many lines in one millisecond
             passed = milliseconds(now)
             self._since, self._until = passed / 1000, (passed + 1) / 1000
-            self._begun = text_begin(now, _INFO, ansi=self._ansi)
+            second, part = divmod(passed, 1000)
+            if second != self._second:
+                self._second = second
+                self._before, _, self._behind = text_begin(second, _INFO, ansi=self._ansi).rpartition(".000")
+            self._begun = f"{self._before}.{part:03d}{self._behind}"
         return self._begun
 
-    def _pair(self, key: str, value: Value) -> str:
+    def pair(self, key: str, value: Value) -> str:
+        """A key and its value as they stand in a line of text."""
         found = self._texts.get((key, value))
         if found is None:
             text = without(value, self._secrets) if isinstance(value, str) else value
             found = self._remember((key, value), pair(key, text))
         return found
 
-    def _put(self, line: str) -> None:
+    def put(self, line: str) -> None:
+        """Write a line at level info as it is; several have line ends between them alone."""
         if not self.held:
             self._write(line + "\n")
             return

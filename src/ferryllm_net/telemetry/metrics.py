@@ -47,6 +47,9 @@ class Metrics:
         self._tally = Tally(self._cells, keys=keys)
         self.observe: Callable[[Record], None] = self._tally.observe
         """Count a request that is over."""
+        self.way, self.fold, self.lost = self._tally.way, self._tally.fold, self._tally.lost
+        """The same for requests that look alike, where there are no series for `keys`; `fold` runs several times a
+        second while there are any."""
         self._events: dict[tuple[str, ...], Cell] = {}
         self._gauges: list[_Gauge] = []
 
@@ -86,6 +89,7 @@ class Metrics:
 
     async def scrape(self, accept: str | None = None) -> tuple[bytes, str]:
         """The text for a Prometheus server that sent ``accept``, and its content type."""
+        self.fold()
         numbers = self._cells.numbers()
         add(numbers, self.gauges())
         if self._folder is not None:
@@ -111,6 +115,7 @@ class Metrics:
 
     def close(self) -> None:
         """Leave shared numbers to whoever comes next."""
+        self.fold()
         self._cells.close()
 
     def _socket(self) -> Path:

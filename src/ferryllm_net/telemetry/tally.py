@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ferryllm_proto import ir
 from ferryllm_proto.actions import Attempt, Outcome, Record
+from ferryllm_proto.loss import Loss
 
 from . import families as f
 from .cells import Cell
@@ -31,6 +32,10 @@ _SECONDS = f.SECONDS
 _OK, _ERROR = Outcome.OK, Outcome.ERROR
 _NOWHERE: list[float] = []
 """The cell of what is never counted."""
+
+
+_Kind: TypeAlias = tuple[str, str, str, "int | None", "str | None"]
+"""Entry, provider ("" for none), outcome, status, route."""
 
 
 class Source(Protocol):
@@ -73,14 +78,27 @@ class _Key(NamedTuple):
     cost: Cell
 
 
+class Way:
+    """Requests that a provider answers well, whole and at once, as far as they are not in their cells yet."""
+
+    __slots__ = ("cells", "secs", "usages")
+
+    def __init__(self, row: _Row, provider: _Provider, tried: tuple[Cell, Cell]) -> None:
+        self.cells = row, provider, tried
+        self.secs: list[float] = []
+        """How long each took."""
+        self.usages: list[ir.Usage | None] = []
+
+
 class Tally:
     """Counts into the cells of ``source``; by keys too where ``keys`` is set."""
 
     def __init__(self, source: Source, *, keys: bool = False) -> None:
         self._source = source
-        self._rows: dict[tuple[object, ...], _Row] = {}
+        self._rows: dict[_Kind, _Row] = {}
         self._providers: dict[str, _Provider] = {}
         self._tries: dict[tuple[str, str], tuple[Cell, Cell]] = {}
+        self._ways: dict[tuple[str, str, str], Way] = {}
         self.keys = keys
         self._keys: dict[str, _Key] = {}
 
@@ -91,7 +109,7 @@ class Tally:
         kind = (record.entry, provider, outcome, record.status, record.route)
         row = self._rows.get(kind)
         if row is None:
-            row = self._row(record, kind)
+            row = self._row(kind)
         latency = record.latency
         requests, responses, route, cell, _ = row
         requests[0] += 1
@@ -105,8 +123,7 @@ class Tally:
         if record.tries:
             self._tried(record.tries)
         if record.losses:
-            for loss in record.losses:
-                self._source.cell(f.LOSSES, record.entry, provider, loss.disposition._value_)[0] += 1
+            self.lost(record.entry, provider, record.losses)
         if record.queued is not None:
             _put(self._source.cell(f.QUEUE_WAIT), f.WAITS, record.queued)
         if record.refused is not None:
@@ -114,11 +131,52 @@ class Tally:
         if self.keys and record.key is not None:
             self._keyed(record, record.key.id, outcome)
 
+    def way(self, entry: str, provider: str, route: str) -> Way:
+        """Where answers with 200 to generate requests of ``entry`` by ``route`` are put: how long they took and what
+        they used, one of each. `fold` counts them, many at a time; what a request lost is for `lost`."""
+        found = self._ways.get((entry, provider, route))
+        if found is None:
+            row = self._row((entry, provider, "ok", 200, route))
+            found = Way(row, self._provider_of(provider), self._tried_by(provider, "ok"))
+            self._ways[entry, provider, route] = found
+        return found
+
+    def fold(self) -> None:
+        """Count what lies in the ways: `observe` for all of it."""
+        for way in self._ways.values():
+            secs = way.secs
+            if not secs:
+                continue
+            row, provider, (tries, tried) = way.cells
+            count, total = len(secs), sum(secs)
+            row.requests[0] += count
+            row.responses[0] += count
+            if row.route is not None:
+                row.route[0] += count
+            latency = row.latency
+            latency[0] += total
+            tries[0] += count
+            tried[0] += total
+            for one in secs:
+                at = bisect_left(_SECONDS, one) + 1
+                latency[at] += 1
+                tried[at] += 1
+            for usage in way.usages:
+                if usage is None:
+                    provider.uncounted[0] += 1
+                else:
+                    _spend(provider, usage, usage.output)
+            secs.clear()
+            way.usages.clear()
+
+    def lost(self, entry: str, provider: str, losses: Sequence[Loss]) -> None:
+        """Count what a translation has lost."""
+        for loss in losses:
+            self._source.cell(f.LOSSES, entry, provider, loss.disposition._value_)[0] += 1
+
     def _provided(self, record: Record, name: str, row: _Row) -> None:
         """What a provider did for the request."""
-        provider = self._providers.get(name)
-        if provider is None:
-            provider = self._providers[name] = self._provider(name)
+        provider = self._provider_of(name)
         usage, first = record.usage, record.first_byte
         output = None if usage is None else usage.output
         if record.stream and first is not None and record.outcome is not _ERROR:  # its first byte is not the model's
@@ -141,13 +199,7 @@ class Tally:
         before: Attempt | None = None
         for one in tries:
             name = one.provider
-            found = self._tries.get((name, one.outcome))
-            if found is None:
-                found = self._tries[name, one.outcome] = (
-                    self._source.cell(f.ATTEMPTS, name, one.outcome),
-                    self._source.cell(f.ATTEMPT_LATENCY, name),
-                )
-            count, cell = found
+            count, cell = self._tried_by(name, one.outcome)
             count[0] += 1
             latency = one.latency
             cell[0] += latency
@@ -174,20 +226,35 @@ class Tally:
         if record.cost is not None and record.cost.known:
             key.cost[0] += record.cost.known * NANO
 
-    def _row(self, record: Record, kind: tuple[object, ...]) -> _Row:
-        cell, entry, provider = self._source.cell, record.entry, record.provider or ""
-        outcome = record.outcome._value_
+    def _tried_by(self, name: str, outcome: str) -> tuple[Cell, Cell]:
+        found = self._tries.get((name, outcome))
+        if found is None:
+            found = self._tries[name, outcome] = (
+                self._source.cell(f.ATTEMPTS, name, outcome),
+                self._source.cell(f.ATTEMPT_LATENCY, name),
+            )
+        return found
+
+    def _row(self, kind: _Kind) -> _Row:
+        cell = self._source.cell
+        entry, provider, outcome, status, route = kind
         row = _Row(
             cell(f.REQUESTS, entry, provider, outcome),
-            cell(f.RESPONSES, entry, _status(record.status)),
-            None if record.route is None else cell(f.ROUTES, record.route, provider, outcome),
+            cell(f.RESPONSES, entry, _status(status)),
+            None if route is None else cell(f.ROUTES, route, provider, outcome),
             cell(f.LATENCY, entry, provider),
-            _NOWHERE if record.provider is None else cell(f.FIRST_TOKEN, entry, provider),
+            cell(f.FIRST_TOKEN, entry, provider) if provider else _NOWHERE,
         )
         if len(self._rows) >= MAX_ROWS:
             self._rows.clear()
         self._rows[kind] = row
         return row
+
+    def _provider_of(self, name: str) -> _Provider:
+        found = self._providers.get(name)
+        if found is None:
+            found = self._providers[name] = self._provider(name)
+        return found
 
     def _provider(self, name: str) -> _Provider:
         cell = self._source.cell

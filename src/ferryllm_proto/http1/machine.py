@@ -32,7 +32,7 @@ _OUT_DONE = Outbound.DONE
 
 
 class _Machine:
-    """Common to both sides. `receive_data`, `receive_body` and `frame` are those of the two directions themselves:
+    """Common to both sides. `receive_data`, `receive_whole`, `receive_body` and `frame` are those of the directions:
     `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
 
     _senders: ClassVar[dict[type[Any], Callable[[Any, Any], bytes | None]]]
@@ -41,9 +41,15 @@ class _Machine:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._writer = Writer()
+        # Both directions' own, because each call less counts.
         self.receive_data = reader.receive_data
+        self.receive_whole = reader.receive_whole
         self.receive_body = reader.receive_body
         self.frame = self._writer.frame
+
+    def judge_by(self, judge: Callable[[NotMine], list[Event | NotMine]]) -> None:
+        """From here on no `NotMine` is given: ``judge`` gives the events in its place."""
+        self._reader.judge = judge
 
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
@@ -59,10 +65,17 @@ class _Machine:
 
     def turn(self) -> list[Event | NotMine] | None:
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        if not self._is_reusable():
+        reader, writer = self._reader, self._writer
+        if (
+            reader.state is not _IN_DONE
+            or writer.state is not _OUT_DONE
+            or reader.closes
+            or writer.closes
+            or reader.ended
+        ):
             return None
-        self._writer.next_message()
-        return self._reader.next_message()
+        writer.state = _OUT_HEAD
+        return reader.next_message()
 
     def send(self, event: Event) -> bytes | None:
         """Bytes to write for one event; None when such an event is not for this machine: then nothing has changed.
@@ -74,9 +87,6 @@ class _Machine:
     @property
     def reusable(self) -> bool:
         """Both messages are complete and both sides keep the connection."""
-        return self._is_reusable()
-
-    def _is_reusable(self) -> bool:
         reader, writer = self._reader, self._writer
         return (
             reader.state is _IN_DONE
@@ -105,6 +115,7 @@ class _Machine:
         sent = self._writer.sent
         self._writer.state = _OUT_DONE
         self._reader.state = Inbound.OVER
+        self._reader.shape = None
         return sent
 
     def _send_body(self, event: Body) -> bytes:
@@ -125,17 +136,17 @@ class ServerMachine(_Machine):
     """Requests in, answers out."""
 
     def __init__(self, limits: HeadLimits) -> None:
-        self._requests = RequestReader(limits)
-        super().__init__(self._requests)
+        self.requests = RequestReader(limits)
+        super().__init__(self.requests)
 
     @property
     def shape(self) -> Shape | None:
         """What the head of the current request has in common with others of the connection; None where nobody knows."""
-        return self._requests.shape
+        return self.requests.shape
 
     def _send_response(self, event: ResponseHead) -> bytes:
         self._expect_request(event)
-        reader = self._requests
+        reader = self.requests
         data, length, closes = encode_response(event.status, event.headers, reader.method, not reader.closes)
         self._writer.begin(event, length, closes)
         return data
@@ -144,14 +155,14 @@ class ServerMachine(_Machine):
         """`send` of a head with ``headers``, a content-length and ``date``, of ``body`` and of the end, in one; None,
         and nothing has changed, where one of them is not common, or the request not complete. Raises `Misuse` as `send`
         does, but for ``date``, which is the server's own."""
-        reader, writer = self._requests, self._writer
+        reader, writer = self.requests, self._writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
         head = encode_whole(status, headers, len(body), date)
         if head is None:
             return None
-        # What it was need not be known: with both messages complete nobody goes on with this one.
-        writer.state = _OUT_DONE
+        # What it was need not be known: the request is complete, and nobody goes on behind it with this answer.
+        writer.state, writer.head = _OUT_DONE, None
         return head + body
 
     def _send_informational(self, event: InformationalHead) -> bytes:
@@ -160,7 +171,7 @@ class ServerMachine(_Machine):
 
     def _expect_request(self, event: Event) -> None:
         self._expect_head(event)
-        if self._requests.state is _IN_HEAD:
+        if self.requests.state is _IN_HEAD:
             raise Misuse(f"{type(event).__name__} before a request has come")
 
 
@@ -183,13 +194,26 @@ class ClientMachine(_Machine):
 
     def renew(self) -> bool:
         """`turn` where nothing has come behind the answer; False is that nothing has changed."""
-        return self._reader.is_empty() and self.turn() is not None
+        reader, writer = self._responses, self._writer
+        if (
+            reader.state is not _IN_DONE
+            or writer.state is not _OUT_DONE
+            or reader.closes
+            or writer.closes
+            or reader.ended
+            or not reader.is_empty()
+        ):
+            return False
+        reader.state, reader.method, writer.state = _IN_HEAD, "", _OUT_HEAD
+        return True
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
-        self._expect_head(head)
+        writer = self._writer
+        if writer.state is not _OUT_HEAD:
+            self._expect_head(head)
         self._responses.method = head.method
-        self._writer.complete(head, 0, False)
+        writer.complete(head)
 
 
 _COMMON: dict[type[Any], Callable[[Any, Any], bytes | None]] = {

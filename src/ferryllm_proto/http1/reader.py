@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import enum
 import re
+from collections.abc import Callable
 
 from .events import END, Body, Event, Fault, HeadLimits, NotMine, RequestHead, ResponseHead
 from .fields import Entry
@@ -62,6 +63,11 @@ def _size(line: bytes) -> int | None:
     return size
 
 
+def _told(left: NotMine) -> list[Event | NotMine]:
+    """Whoever drives the machine hears of what is left."""
+    return [left]
+
+
 class Reader(abc.ABC):
     """Common to requests and responses; `RequestReader` and `ResponseReader` know their heads."""
 
@@ -71,6 +77,8 @@ class Reader(abc.ABC):
         """The message says that the connection ends with it."""
         self.ended = False
         """`receive_eof` has been called."""
+        self.judge: Callable[[NotMine], list[Event | NotMine]] = _told
+        """Gives the events of what is left to others, in their place."""
         self._limits = limits
         self._fault_status = fault_status
         # Of an incomplete head, of a size line that was cut, or what came behind the message. The machine bounds the
@@ -81,7 +89,7 @@ class Reader(abc.ABC):
         self._head = b""
         """Of a message with a chunked body, for whoever has to judge its chunks."""
         self.method = ""
-        """Of the request: whose head has come last, or that the next answer is for; empty while there is none."""
+        """Of the request whose head has come last, or that the next answer is for; empty while there is none."""
         self.shape: Shape | None = None
         """Of the head that has come last."""
         self._repeat: Repeat | None = None
@@ -131,6 +139,33 @@ class Reader(abc.ABC):
             return None
         return self._chunks(data, None)
 
+    def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
+        """The common case: ``data`` is one message of known length, all of it, and its head that of the one before.
+
+        Returns head and body. None: nothing was consumed, give the same bytes to `receive_data`.
+        """
+        known = self._repeat
+        if (
+            known is None
+            or self.state is not _HEAD
+            or known.method != self.method
+            or self._buffer
+            or known.place < 0
+            or not data.startswith(known.before)
+        ):
+            return None
+        start = known.size
+        stop = data.find(b"\r", start, start + MOST_DIGITS + 1)
+        digits = data[start:stop]
+        if stop < 0 or not (digits.isdigit() and data.startswith(known.behind, stop)):
+            return None
+        start = stop + known.rest
+        if int(digits) != len(data) - start:
+            return None
+        self._tries = 0
+        self.state = _DONE
+        return known.head(digits), data[start:]
+
     def receive_data(self, data: bytes) -> list[Event | NotMine]:
         """Take bytes of the peer; those behind the end of the message are held. Never raises for them."""
         if not data:
@@ -147,6 +182,7 @@ class Reader(abc.ABC):
                 return self._wait()
             data = bytes(self._buffer)
             self._buffer.clear()
+            self._scanned = 0
             return self._receive_head(data, end)
         if state is _DONE:
             self._buffer += data
@@ -175,22 +211,19 @@ class Reader(abc.ABC):
 
     def next_message(self) -> list[Event | NotMine]:
         """Go on behind the end of a message; only when it is `DONE`."""
-        assert self.state is _DONE
         self.state = _HEAD
         self.closes = False
-        self._scanned = 0
-        self._head = b""
         if not self._buffer:
             return []
         held = bytes(self._buffer)
         self._buffer.clear()
         return self.receive_data(held)
 
-    def give_up(self, data: bytes) -> NotMine:
+    def _give_up(self, data: bytes) -> list[Event | NotMine]:
         """Somebody else reads on, from ``data``."""
         self.state = _OVER
         self._buffer.clear()
-        return NotMine(b"", data)
+        return self.judge(NotMine(b"", data))
 
     def _silence(self) -> list[Event | NotMine]:
         """The peer ended its direction before a message."""
@@ -214,32 +247,21 @@ class Reader(abc.ABC):
                 len(buffer) > limits.request_line_bytes + 1 and buffer.find(_CRLF, 0, limits.request_line_bytes + 2) < 0
             )
         ):
-            return [self.give_up(bytes(buffer))]
+            return self._give_up(bytes(buffer))
         self._scanned = len(buffer)
         return []
 
     def _receive_head(self, data: bytes, end: int) -> list[Event | NotMine]:
         start = end + 4
-        head: RequestHead | ResponseHead | None = None
-        length = 0
         known = self._repeat
-        if known is not None and known.method == self.method and data.startswith(known.before):
-            stop = start - known.rest
-            if known.place < 0:
-                if stop == known.size:
-                    head, length = known.make(known.headers.copy()), known.length
-            elif 0 < stop - known.size <= MOST_DIGITS and data.startswith(known.behind, stop):
-                digits = data[known.size : stop]
-                if digits.isdigit():
-                    headers = known.headers.copy()
-                    headers[known.place] = ("content-length", digits.decode("ascii"))
-                    head, length = known.make(headers), int(digits)
-        if head is not None:
+        again = known.again(data, start) if known is not None and known.method == self.method else None
+        if again is not None:
             self._tries = 0
+            head, length = again
         else:
             found = self._read(data[:end].decode("latin-1")) if start <= self._limits.head_bytes else None
             if found is None:
-                return [self.give_up(data)]
+                return self._give_up(data)
             head, length, self.closes = found
             self._repeat = self.shape = None
             if self._tries < MOST_TRIES and not self.closes:
@@ -282,7 +304,8 @@ class Reader(abc.ABC):
             events.append(Body(payload))
         if ended:
             events.append(END)
-        events += odd
+        for left in odd:
+            events += self.judge(left)
 
     def _finish_fixed(self, data: bytes) -> bytes:
         left = self._remaining
@@ -345,6 +368,8 @@ class Reader(abc.ABC):
             return None
         self.state, self._remaining = state, remaining
         self._buffer.clear()
+        if state is _DONE:
+            self._head = b""
         if strange:
             assert odd is not None
             # A reader that is to find the end of a chunk's data has to have seen some.
@@ -402,7 +427,7 @@ class ResponseReader(Reader):
             self._repeat = repeat_of(data, head, length, self.method, whole=chunked, most=self._limits.head_bytes)
 
     def _wait(self) -> list[Event | NotMine]:
-        return super()._wait() if self.method else [self.give_up(bytes(self._buffer))]
+        return super()._wait() if self.method else self._give_up(bytes(self._buffer))
 
     def _silence(self) -> list[Event | NotMine]:
         return [Fault(self._fault_status, "the connection ended before an answer")] if self.method else []

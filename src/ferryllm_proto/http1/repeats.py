@@ -68,6 +68,24 @@ class Repeat:
             self.make = partial(ResponseHead, head.status)
         self.shape = Shape()
 
+    def again(self, data: bytes, start: int) -> tuple[RequestHead | ResponseHead, int] | None:
+        """The head that ends at ``start`` of ``data`` and the length of its body; None for another one than this."""
+        if not data.startswith(self.before):
+            return None
+        stop = start - self.rest
+        if self.place < 0:
+            return (self.make(self.headers.copy()), self.length) if stop == self.size else None
+        if not 0 < stop - self.size <= MOST_DIGITS or not data.startswith(self.behind, stop):
+            return None
+        digits = data[self.size : stop]
+        return (self.head(digits), int(digits)) if digits.isdigit() else None
+
+    def head(self, digits: bytes) -> RequestHead | ResponseHead:
+        """This head with another number."""
+        headers = self.headers.copy()
+        headers[self.place] = ("content-length", digits.decode("ascii"))
+        return self.make(headers)
+
 
 def repeat_of(
     data: bytes, head: RequestHead | ResponseHead, length: int, method: str, *, whole: bool, most: int

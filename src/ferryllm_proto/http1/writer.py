@@ -32,29 +32,25 @@ class Writer:
         self.state = _HEAD
         self.closes = False
         """The head says that the connection ends with this message."""
-        self._head: RequestHead | ResponseHead | None = None
+        self.head: RequestHead | ResponseHead | None = None
         self._length = 0
         self._remaining = 0
 
     @property
     def sent(self) -> Sent:
         """What the current message is made of so far."""
-        return Sent(self._head, self._length - self._remaining, self.state is _DONE)
-
-    def complete(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
-        """A head is out, and all ``length`` bytes of its body."""
-        self._head, self.closes = head, closes
-        self._length, self._remaining = length, 0
-        self.state = _DONE
+        if self.state is _HEAD:
+            return Sent(None, 0, False)
+        return Sent(self.head, self._length - self._remaining, self.state is _DONE)
 
     def begin(self, head: RequestHead | ResponseHead, length: int, closes: bool) -> None:
         """A head is out; ``length`` of its body or `CHUNKED`."""
-        self._head, self.closes = head, closes
+        self.head, self.closes = head, closes
         if length == CHUNKED:
-            self.state = Outbound.CHUNKED
+            self.state = _CHUNKED
             self._length = self._remaining = 0
         else:
-            self.state = Outbound.FIXED
+            self.state = _FIXED
             self._length = self._remaining = length
 
     def frame(self, data: bytes) -> bytes:
@@ -88,9 +84,13 @@ class Writer:
         self.state = _DONE
         return out
 
+    def complete(self, head: RequestHead | ResponseHead | None) -> None:
+        """A whole message is out that the writer has not framed, after which the connection stays. As if it had no
+        body: nobody asks for more of it than ``head``."""
+        self.head, self.closes = head, False
+        self._length = self._remaining = 0
+        self.state = _DONE
+
     def next_message(self) -> None:
         """Begin anew; only when it is `DONE`."""
-        assert self.state is _DONE
         self.state = _HEAD
-        self._head = None
-        self._length = self._remaining = 0

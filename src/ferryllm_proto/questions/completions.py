@@ -127,10 +127,16 @@ class Completions:
     def complete(self) -> bool:
         return self._inner.complete
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`."""
         if self._native:
-            upstream = self._inner.receive_request(body, headers, path)
+            upstream = self._inner.receive_request(body, headers, path, peeked)
             return None if upstream is None else msgspec.structs.replace(upstream, path=PATH)
         try:
             json.check_utf8(body)
@@ -159,6 +165,11 @@ class Completions:
         """As `Translator.receive_eof`."""
         out, self._out = self._out, b""
         return out + self._old(self._inner.receive_eof())
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
 
     def commit(self) -> bytes:
         """As `Translator.commit`."""

@@ -83,7 +83,13 @@ class Forwarding:
         """As `Translator.complete`."""
         return self.state is State.DONE
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`."""
         if self.state is not State.REQUEST:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
@@ -139,6 +145,11 @@ class Forwarding:
             self.state = State.DONE if self.error is None else State.FAILED
         out, self._out = self._out, b""
         return out
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
 
     def fail(self, error: ir.Error) -> bytes:
         """As `Translator.fail`: half an answer can not be mended, only cut."""

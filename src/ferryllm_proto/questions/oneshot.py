@@ -104,14 +104,20 @@ class OneShot(abc.ABC):
 
     # --- the shape of a Translator ---
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`; None also when the answer is ready without a provider."""
         if self.state is not State.REQUEST:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
         self._body, self._headers, self._path = body, headers, path
         try:
             json.check_utf8(body)
-            self.model, _ = self.entry.peek(body, path)
+            self.model, _ = self.entry.peek(body, path) if peeked is None else peeked
             json.once(body, "model")
             upstream = self._ask()
         except RemoteProtocolError as exc:
@@ -150,6 +156,11 @@ class OneShot(abc.ABC):
             self._end(b"".join(self._buffer).removeprefix(b"\xef\xbb\xbf"))
         out, self._out, self._buffer = self._out, b"", []
         return out
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`."""
+        self.receive_response_head(status, headers)
+        return self.receive_data(data) + self.receive_eof()
 
     def fail(self, error: ir.Error) -> bytes:
         """As `Translator.fail`."""

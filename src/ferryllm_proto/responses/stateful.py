@@ -25,6 +25,7 @@ from ..dialects.openai_responses.wire import NAME
 from ..errors import RemoteProtocolError
 from ..inputs import Recalled
 from ..loss import Disposition, Loss
+from ..observe import Observer
 from ..snapshot import Provider
 from ..translate import State, Translator
 from .kept import KeptResponse
@@ -204,9 +205,15 @@ class KeptTranslator(Translator):
         self.keep = memory.keep
         self.losses.extend(_losses(memory, self._known))
 
-    def receive_request(self, body: bytes, headers: Headers = (), path: str | None = None) -> UpstreamRequest | None:
+    def receive_request(
+        self,
+        body: bytes,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> UpstreamRequest | None:
         """As `Translator.receive_request`, with a body from `prepare`."""
-        upstream = super().receive_request(body, headers, path)
+        upstream = super().receive_request(body, headers, path, peeked)
         if upstream is not None:  # else it was done with the refusal
             self._place_losses()
         return upstream
@@ -300,9 +307,10 @@ class NativeTranslator(Translator):
     @property
     def answer_id(self) -> str | None:
         """The id under which the provider keeps the answer, once it has said so."""
-        if self._relay is None:  # the answer has the other form than was asked for
-            return self._seen.id
-        return getattr(self._relay.scanner, "kept_id", None)
+        watch = self._watch
+        if isinstance(watch, Observer):  # the answer has the other form than was asked for
+            return watch.id
+        return getattr(watch, "kept_id", None)
 
     def _scanner(self, name: str | None) -> dialect.Scanner:
         scanner = super()._scanner(name)

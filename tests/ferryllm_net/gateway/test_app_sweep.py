@@ -15,13 +15,14 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_without_a_running_exchange_no_timer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    go = anyio.Event()
+    gates = [anyio.Event(), anyio.Event()]
+    asked = iter(gates)
 
     async def provider(request: Request, respond: Responder) -> None:
         await request.read()
         await respond.head(200, [("content-type", "text/event-stream")])
         await respond.body(ROLE)
-        await go.wait()
+        await next(asked).wait()
         await respond.end(chunk({}, "stop") + DONE)
 
     monkeypatch.setattr(module, "SWEEP_SECS", 0.001)
@@ -29,7 +30,7 @@ async def test_without_a_running_exchange_no_timer_runs(monkeypatch: pytest.Monk
     with anyio.fail_after(20):
         async with upstream(provider) as port, gateway(port) as running:
             app = running.app
-            for _ in range(2):
+            for go in gates:
                 await anyio.wait_all_tasks_blocked()
                 assert app._quiet is not None, "it waits for an exchange, not for a time"
                 assert not app.log.held, "a line goes out at once"

@@ -9,6 +9,8 @@ import weakref
 import anyio
 import pytest
 
+from ferryllm_net.gateway.interpreter import Interpreter
+from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_net.http import ClientLeft, Origin, Request, Responder, Transport
 from support import grammar
 from support.answers import DONE, ROLE, STREAM, WHOLE, chunk
@@ -159,7 +161,7 @@ async def test_what_a_slow_client_takes_to_read_is_not_the_providers_silence() -
         far, _, _ = await w.provider()
         await far.send(SSE_HEAD + chunked(ROLE, chunk({"content": "y" * 5000}), end=False))
         await anyio.wait_all_tasks_blocked()
-        (run,) = w.app.running
+        run = w.interpreter
         before = anyio.current_time()
         run.wake(before - 100)  # seen by the sweeper a hundred seconds ago, in the middle of the write
         data = b""
@@ -358,10 +360,19 @@ async def test_an_exchange_that_is_over_is_freed_without_the_collector(stream: b
             near = await w.begin("/v1/messages", ask(stream=stream))
             far, _, _ = await w.provider()
             (running,) = w.app.running
-            alive: list[weakref.ref[object]] = [weakref.ref(running), weakref.ref(running._exchange)]
+            assert isinstance(running, UsualRun)
+            alive: list[weakref.ref[object]] = [weakref.ref(running), weakref.ref(running._opened)]
             del running
-            body = ROLE + PONG + STOP + DONE
-            await far.send(SSE_HEAD + chunked(body) if stream else whole(WHOLE["openai"]))
+            if stream:
+                await far.send(SSE_HEAD + chunked(ROLE, end=False))
+                await anyio.wait_all_tasks_blocked()
+                (going,) = w.app.running
+                assert isinstance(going, Interpreter)
+                assert [ref() for ref in alive] == [None, None]
+                alive = [weakref.ref(going), weakref.ref(going._exchange)]
+                del going
+            body = PONG + STOP + DONE
+            await far.send(chunked(body) if stream else whole(WHOLE["openai"]))
             assert (await answer(near))[0] == 200
             await w.settle()
             await anyio.wait_all_tasks_blocked()

@@ -66,7 +66,7 @@ async def test_a_fault_within_a_stream_cuts_it_and_closes_the_provider(monkeypat
         far, _, _ = await w.provider()
         await far.send(SSE_HEAD + chunked(ROLE, PONG, end=False))
         data = await near.receive_until(b"pong")
-        (run,) = w.app.running
+        run = w.interpreter
         monkeypatch.setattr(type(run._exchange), "receive", lambda self, event, now: 1 / 0)
         await far.send(chunked(PONG, end=False))
         data += await near.receive_all()

@@ -71,8 +71,7 @@ async def test_what_a_cancelled_pump_has_left_is_said_before_the_last_words(monk
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        (run,) = w.app.running
-        done = just_as_a_pump_ends(monkeypatch, run._stop)
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
         # The end of a block is no plain relay: it is left to the exchange.
         await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, end=False))
         _, _, body = await answer(near)
@@ -86,8 +85,7 @@ async def test_a_whole_answer_is_whole_though_the_server_stops_in_that_moment(mo
     async with wired() as w:
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        (run,) = w.app.running
-        done = just_as_a_pump_ends(monkeypatch, run._stop)
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
         await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, DONE))
         _, _, body = await answer(near)
         assert done == [True]
@@ -113,7 +111,7 @@ async def test_a_run_that_is_cancelled_with_its_end_in_hand_is_recorded_once(mon
 async def test_a_stop_while_the_client_does_not_read_tears_no_frame(capacity: int) -> None:
     async with wired() as w:
         near, far, data = await begun(w, capacity)
-        (run,) = w.app.running
+        run = w.interpreter
         await far.send(chunked(*[LONG] * 3, end=False))
         await anyio.wait_all_tasks_blocked()
         assert run._full, "the client has to read first"
@@ -139,7 +137,7 @@ async def test_a_stop_just_as_the_client_stops_reading_tears_no_frame(
         full = [lambda: False]
         done = just_as_a_pump_ends(monkeypatch, lambda: stop[0](), lambda: full[0]())
         near, far, data = await begun(w, 3000)
-        (run,) = w.app.running
+        run = w.interpreter
         stop[0], full[0] = run._stop, lambda: run._full
         # The larger one is written in pieces: the last words must not pass them.
         await far.send(chunked(chunk({"content": "y" * size}), end=False))

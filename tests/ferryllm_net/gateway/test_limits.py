@@ -188,7 +188,7 @@ async def test_the_end_of_the_gateway_ends_the_queue() -> None:
 async def test_a_fault_of_ours_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async with wired(more="[limits]\nmax_concurrency = 1\ntokens_per_minute = 100000") as w:
         near, far = await begun(w)
-        (run,) = w.app.running
+        run = w.interpreter
         monkeypatch.setattr(type(run._exchange), "receive", lambda self, event, now: 1 / 0)
         await far.send(chunked(PONG, end=False))
         await near.receive_all()

@@ -272,7 +272,7 @@ async def test_what_the_provider_may_take_follows_the_route() -> None:
     async with relay(route("quick", 'provider = "chat"\ntimeouts = { request_secs = 86000 }')) as w:
         await post(near := w.rig.connect(), "/v1/messages", ask("quick", stream=False))
         far, _, _ = await served(w)
-        (run,) = w.app.running
+        run = w.interpreter
         deadline = run._exchange.next_deadline()
         assert deadline is not None
         assert deadline - w.app.clock() > 80_000

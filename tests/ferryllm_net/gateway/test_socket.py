@@ -265,8 +265,7 @@ async def test_pings_are_answered_while_a_turn_runs_and_silence_gets_one() -> No
         await client.transport.send(frame(PING, b"x"))
         assert type(await client.event()).__name__ == "Pong"
         w.change(ping_secs=0.0)
-        for run in w.app.running:
-            run._exchange._ping_at = 0.0  # due
+        w.interpreter._exchange._ping_at = 0.0  # due
         await w.sweep()
         assert await client.event() == Ping(payload=b"")
 

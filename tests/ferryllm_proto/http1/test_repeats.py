@@ -78,6 +78,14 @@ def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True) if b > a]
 
 
+def _taken(machine: ServerMachine | ClientMachine, data: bytes) -> list[Event | NotMine]:
+    """The events of ``data``, which goes the short way where it can."""
+    whole = machine.receive_whole(data)
+    if whole is None:
+        return machine.receive_data(data)
+    return [whole[0], *([Body(whole[1])] if whole[1] else []), END]
+
+
 def _state(machine: ServerMachine | ClientMachine) -> tuple[bool, int, bool]:
     return machine.within_head, machine.held, machine._reader.closes
 
@@ -86,10 +94,11 @@ def _state(machine: ServerMachine | ClientMachine) -> tuple[bool, int, bool]:
 @example(_other(_POST, b"5") + b"abcde", [], 1)
 @example(_other(_POST, b"003") + b"abc", [], 1)
 def test_a_request_means_the_same_behind_one_like_it(data: bytes, cuts: list[int], before: int) -> None:
-    fresh, known = ServerMachine(LIMITS), _served(*[_POST + b"abc"] * before)
-    for piece in _cut(data, cuts):
-        assert known.receive_data(piece) == fresh.receive_data(piece)
-        assert _state(known) == _state(fresh)
+    for short in (True, False):
+        fresh, known = ServerMachine(LIMITS), _served(*[_POST + b"abc"] * before)
+        for piece in _cut(data, cuts):
+            assert (_taken(known, piece) if short else known.receive_data(piece)) == fresh.receive_data(piece)
+            assert _state(known) == _state(fresh)
 
 
 @given(
@@ -98,11 +107,16 @@ def test_a_request_means_the_same_behind_one_like_it(data: bytes, cuts: list[int
     st.sampled_from(["POST", "GET", "HEAD"]),
     st.lists(st.integers(0, 120), max_size=3),
 )
+@example(_STREAM + b"12\r\n" + b"a" * 10, _STREAM + b"0\r\n\r\n", "POST", [])
+@example(_other(_OK, b"5") + b"abcde", _OK + b"abc", "POST", [])
+@example(_other(_OK, b"0"), _OK + b"abc", "POST", [])
+@example(_other(_OK, b"5"), _OK + b"abc", "HEAD", [])
 def test_an_answer_means_the_same_behind_one_like_it(data: bytes, first: bytes, method: str, cuts: list[int]) -> None:
-    fresh, known = _asked(method=method), _asked(first, first, method=method)
-    for piece in _cut(data, cuts):
-        assert known.receive_data(piece) == fresh.receive_data(piece)
-        assert _state(known) == _state(fresh)
+    for short in (True, False):
+        fresh, known = _asked(method=method), _asked(first, first, method=method)
+        for piece in _cut(data, cuts):
+            assert (_taken(known, piece) if short else known.receive_data(piece)) == fresh.receive_data(piece)
+            assert _state(known) == _state(fresh)
 
 
 @pytest.mark.parametrize("digits", [b"1", b"003", b"0", b"999999999"])
@@ -118,6 +132,17 @@ def test_requests_that_differ_in_their_length_alone_have_one_shape(digits: bytes
     assert isinstance(head, RequestHead)
     assert ("content-length", digits.decode()) in head.headers
     assert machine.shape is shape
+
+
+def test_a_message_like_the_one_before_is_taken_whole_and_no_other() -> None:
+    machine = _served(_POST + b"abc")
+    for data in (b"", _POST, _POST + b"ab", _POST + b"abcd", _other(_POST, b"x") + b"abc", _POST[:40]):
+        assert machine.receive_whole(data) is None
+    fresh = ServerMachine(LIMITS)
+    assert fresh.receive_whole(_POST + b"abc") is None
+    assert machine.receive_whole(_POST + b"abc") == (fresh.receive_data(_POST + b"abc")[0], b"abc")
+    assert machine.receive_whole(_POST + b"abc") is None, "the message is complete"
+    assert machine.held == 0
 
 
 def test_a_head_is_the_receiver_s_own() -> None:

@@ -59,7 +59,7 @@ class Scanner:
     def receive_eof(self) -> bytes:
         """What was held."""
         if self._whole:
-            return self._end_body()
+            return self._end_body(self._body.take())
         renaming = self._renaming
         rest, self._tail = self._tail, b""
         out = self._lines(rest)
@@ -68,6 +68,13 @@ class Scanner:
                 self.missing_end = MESSAGE_STOP
             self.complete = True
         return out if renaming else b""
+
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        if not self._whole:
+            return self.receive_data(data) + self.receive_eof()
+        shown = self._end_body(data)
+        return shown if self._renaming else data
 
     # --- streams ---
 
@@ -147,8 +154,8 @@ class Scanner:
 
     # --- whole bodies ---
 
-    def _end_body(self) -> bytes:
-        body = self._body.take()
+    def _end_body(self, body: bytes) -> bytes:
+        """What leaves of a whole answer that was held."""
         if not body:
             return b""
         try:

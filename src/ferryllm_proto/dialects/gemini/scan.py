@@ -176,6 +176,10 @@ class StreamScanner(_Scan):
                 return data if self._name is None else out
         return self._lines(data) if self._cutter is None else self._array(data)
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        return self.receive_data(data) + self.receive_eof()
+
     def _array(self, data: bytes) -> bytes:
         out = self._elements(data)
         return data if self._name is None else out
@@ -238,20 +242,24 @@ class StreamScanner(_Scan):
 class BodyScanner(_Scan):
     """One JSON object, read at its end; held back only where the name must be replaced."""
 
-    def __init__(self, model: str | None) -> None:
-        super().__init__(model)
-        self._body = HeldBody()
+    _body: HeldBody | None = None
+    """Made by the first read: an answer that is there at once needs none."""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
+        if self._body is None:
+            self._body = HeldBody()
         return self._body.receive_data(data, hold=self._name is not None)
 
     def receive_eof(self) -> bytes:
         """What was held."""
-        body = self._body.take()
-        if not body:
-            return b""
-        inner = body.lstrip(_BLANK)
+        body = b"" if self._body is None else self._body.take()
+        shown = self.receive_whole(body) if body else b""
+        return b"" if self._name is None else shown
+
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        inner = data.lstrip(_BLANK)
         self._read(inner)
         if self.error is None and not self.complete:
             try:
@@ -260,9 +268,9 @@ class BodyScanner(_Scan):
                 self.complete = False
         self._over()
         if self._name is None:
-            return b""
+            return data
         try:
             json.fields(inner)
         except RemoteProtocolError:
-            return body
-        return body[: len(body) - len(inner)] + self._rename(inner)
+            return data
+        return data[: len(data) - len(inner)] + self._rename(inner)

@@ -47,6 +47,7 @@ class Ollama(Dialect):
     embedder = OllamaEmbedder()
     foreign_marks = (carrier.MARK,)
     event_ends = (b"\n",)
+    objects_are_whole = False  # so does every line begin
     sse = False
 
     def peek(self, body: bytes, path: str | None = None) -> tuple[str, bool]:

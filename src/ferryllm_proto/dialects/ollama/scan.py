@@ -68,6 +68,10 @@ class StreamScanner(_Scan):
         self._look(line)
         return b"" if self._name is None else line
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        return self.receive_data(data) + self.receive_eof()
+
     def _line(self, line: bytes, name: bytes) -> bytes:
         known = self._known
         # The lines of a stream begin alike, with the model's name; a second name in the line would win.
@@ -111,27 +115,31 @@ class StreamScanner(_Scan):
 class BodyScanner(_Scan):
     """One JSON object, read at its end; held back only where the name must be replaced."""
 
-    def __init__(self, model: str | None) -> None:
-        super().__init__(model)
-        self._body = HeldBody()
+    _body: HeldBody | None = None
+    """Made by the first read: an answer that is there at once needs none."""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
+        if self._body is None:
+            self._body = HeldBody()
         return self._body.receive_data(data, hold=self._name is not None)
 
     def receive_eof(self) -> bytes:
         """What was held."""
-        body = self._body.take()
-        if not body:
-            return b""
+        body = b"" if self._body is None else self._body.take()
+        shown = self.receive_whole(body) if body else b""
+        return b"" if self._name is None else shown
+
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
         try:
-            found = fold(body) if is_lines(body) else response.decode(body)
+            found = fold(data) if is_lines(data) else response.decode(data)
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
             self.usage, self.finish, self.model = found.usage, found.finish, found.model or None
             self.complete = True
         if self._name is None:
-            return b""
-        span = json.find(body, ("model",))
-        return body if span is None else body[: span[0]] + self._name + body[span[1] :]
+            return data
+        span = json.find(data, ("model",))
+        return data if span is None else data[: span[0]] + self._name + data[span[1] :]

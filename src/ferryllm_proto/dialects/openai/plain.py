@@ -12,6 +12,7 @@ import msgspec
 
 from ... import ir, json
 from ...json import Raw
+from .decode_parts import NAME
 from .profile import Profile
 
 _ABSENT = Raw()
@@ -144,44 +145,57 @@ _answer = json.decoder(_Answer)
 _FINISH = {"stop": ir.FinishReason.END, "length": ir.FinishReason.LENGTH}
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """An answer of words, or of none."""
-
-    id: str
-    model: str
-    text: str
-    finish: ir.FinishReason
-    usage: ir.Usage
-    created: int | None
-    ext: dict[str, bytes]
-
-
-def answer(body: bytes) -> Answer | None:
-    """A provider's whole answer."""
+def answer(body: bytes) -> ir.Response | None:
+    """A provider's whole answer of words, or of none."""
     try:
         found = _answer.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    choice, usage = found.choices[0], found.usage
-    prompt, output = usage.prompt_tokens, usage.completion_tokens
-    cached = reasoning = None
-    if usage.prompt_tokens_details is not None:
-        cached = usage.prompt_tokens_details.cached_tokens
-    if usage.completion_tokens_details is not None:
-        reasoning = usage.completion_tokens_details.reasoning_tokens
-    # Who counts something beside the two, or more as cached than there is, has ways of his own.
-    if prompt + output != usage.total_tokens or (cached or 0) > prompt:
+    usage = _counted(found.usage)
+    if usage is None:
         return None
-    ext = {}
-    if found.service_tier is not _ABSENT or found.system_fingerprint is not _ABSENT:
-        given = ("service_tier", bytes(found.service_tier)), ("system_fingerprint", bytes(found.system_fingerprint))
-        ext = {name: value for name, value in given if value not in (b"", b"null")}
-    return Answer(
+    (choice,) = found.choices
+    text, more = choice.message.content, found.service_tier is not _ABSENT or found.system_fingerprint is not _ABSENT
+    return ir.Response(
         found.id,
         found.model,
-        choice.message.content,
+        (ir.Text(text),) if text else (),
         _FINISH[choice.finish_reason],
-        ir.Usage(prompt - (cached or 0), cached, None, output=output, reasoning=reasoning),
+        None,
+        None,
         found.created,
-        ext,
+        usage,
+        None,
+        _ext(found) if more else None,
     )
+
+
+def told(body: bytes) -> tuple[ir.Usage, ir.FinishReason, str | None] | None:
+    """What `answer` tells beside its words: what it cost, why it stopped, which model answered."""
+    try:
+        found = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    usage = _counted(found.usage)
+    return None if usage is None else (usage, _FINISH[found.choices[0].finish_reason], found.model or None)
+
+
+def _counted(usage: _Usage) -> ir.Usage | None:
+    """None for who counts something beside the two, or more as cached than there is: he has ways of his own."""
+    prompt, output = usage.prompt_tokens, usage.completion_tokens
+    if prompt + output != usage.total_tokens:
+        return None
+    input_, more = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = None if input_ is None else input_.cached_tokens
+    if cached is not None:
+        if cached > prompt:
+            return None
+        prompt -= cached
+    # By position: by name costs six times as much.
+    return ir.Usage(prompt, cached, None, None, output, None if more is None else more.reasoning_tokens)
+
+
+def _ext(found: _Answer) -> ir.Ext | None:
+    given = ("service_tier", bytes(found.service_tier)), ("system_fingerprint", bytes(found.system_fingerprint))
+    ext = {name: value for name, value in given if value not in (b"", b"null")}
+    return ir.Ext(NAME, ext) if ext else None

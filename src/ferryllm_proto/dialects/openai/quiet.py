@@ -89,6 +89,10 @@ class QuietScanner:
         self._held, self._size, self._last = [], 0, b""
         return out if _is_usage(rest) else out + rest
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        return self.receive_data(data) + self.receive_eof()
+
     def _cut(self, data: bytes) -> bytes:
         if self._lost or not data:
             return data

@@ -121,15 +121,7 @@ def decode(body: bytes) -> ir.Response:
     answer at all with kind UPSTREAM.
     """
     if (plain_ := plain.answer(body)) is not None:
-        return ir.Response(
-            plain_.id,
-            plain_.model,
-            (ir.Text(plain_.text),) if plain_.text else (),
-            plain_.finish,
-            created=plain_.created,
-            usage=plain_.usage,
-            ext=ir.Ext(NAME, plain_.ext) if plain_.ext else None,
-        )
+        return plain_
     found, counted, ext = _read(body)
     if errors.has_error(found.error) or found.success is False:
         raise errors.remote(errors.in_band(body))

@@ -47,13 +47,14 @@ def _span(data: bytes) -> tuple[int, int] | None:
 class _Scan:
     """What both forms of an answer tell."""
 
+    usage: ir.Usage | None = None
+    model: str | None = None
+    finish: ir.FinishReason | None = None
+    error: ir.Error | None = None
+    complete = last = False
+    missing_end = b""
+
     def __init__(self, model: str | None) -> None:
-        self.usage: ir.Usage | None = None
-        self.model: str | None = None
-        self.finish: ir.FinishReason | None = None
-        self.error: ir.Error | None = None
-        self.complete = self.last = False
-        self.missing_end = b""
         self._name = None if model is None else json.encode_str(model)
 
 
@@ -157,6 +158,10 @@ class StreamScanner(_Scan):
         self._look(lines)
         return b"" if self._name is None else lines
 
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        return self.receive_data(data) + self.receive_eof()
+
     def _rename(self, lines: bytes) -> bytes:
         name = self._name
         if name is None or lines.find(b'"model"') < 0:
@@ -226,28 +231,39 @@ class StreamScanner(_Scan):
 class BodyScanner(_Scan):
     """One JSON object, read at its end; held back only where the name must be replaced."""
 
-    def __init__(self, model: str | None) -> None:
-        super().__init__(model)
-        self._body = HeldBody()
+    _body: HeldBody | None = None
+    """Made by the first read: an answer that is there at once needs none."""
 
     def receive_data(self, data: bytes) -> bytes:
         """Bytes to pass on."""
+        if self._body is None:
+            self._body = HeldBody()
         return self._body.receive_data(data, hold=self._name is not None)
 
     def receive_eof(self) -> bytes:
         """What was held."""
-        body = self._body.take()
-        if not body:
-            return b""
-        found: plain.Answer | ir.Response | None = plain.answer(body)
+        body = b"" if self._body is None else self._body.take()
+        shown = self.receive_whole(body) if body else b""
+        return b"" if self._name is None else shown
+
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        told = plain.told(data)
+        if told is None:
+            self._read(data)
+        else:
+            self.usage, self.finish, self.model = told
+            self.complete = True
+        if self._name is None:
+            return data
+        span = _span(data)
+        return data if span is None else b"%b%b%b" % (data[: span[0]], self._name, data[span[1] :])
+
+    def _read(self, body: bytes) -> None:
         try:
-            found = found or response.decode(body)
+            found = response.decode(body)
         except RemoteProtocolError as exc:
             self.error = exc.error
         else:
             self.usage, self.finish, self.model = found.usage, found.finish, found.model or None
             self.complete = True
-        if self._name is None:
-            return b""
-        span = _span(body)
-        return body if span is None else b"%b%b%b" % (body[: span[0]], self._name, body[span[1] :])

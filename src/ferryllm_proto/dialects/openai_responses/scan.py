@@ -92,13 +92,20 @@ class Scanner:
     def receive_eof(self) -> bytes:
         """What was held; then `complete` is final."""
         if not self._stream:
-            return self._end_whole()
+            return self._end_whole(self._whole.take())
         if not self._splices:
             self._read(self._frames.receive_eof())
             return b""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return self._event(rest) if rest else b""
+
+    def receive_whole(self, data: bytes) -> bytes:
+        """As `dialect.Scanner.receive_whole`."""
+        if self._stream:
+            return self.receive_data(data) + self.receive_eof()
+        shown = self._end_whole(data)
+        return shown if self._splices else data
 
     # --- streams ---
 
@@ -182,8 +189,8 @@ class Scanner:
 
     # --- whole answers ---
 
-    def _end_whole(self) -> bytes:
-        body = self._whole.take()
+    def _end_whole(self, body: bytes) -> bytes:
+        """What leaves of a whole answer that was held."""
         if not body:
             return b""
         try:

@@ -1,0 +1,203 @@
+"""Runs one usual request: to its provider and back, in one wait, without the steps of an `Interpreter`.
+
+Where something is not as usual (no good answer, a stream, a deadline, a client that leaves) an `Interpreter` goes on
+from there, with the exchange as it would stand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ferryllm_net.http import Interrupted, Interruptible, Request, Responder, UpstreamError, UpstreamResponse
+from ferryllm_net.telemetry.tally import Way as Counts
+from ferryllm_net.telemetry.usual_lines import UsualLines
+from ferryllm_proto.inputs import DeadlinePassed, Input, Stopping, UpstreamData, UpstreamEnd, UpstreamHead
+from ferryllm_proto.notes import cached
+from ferryllm_proto.policy.prompt_cache import observe
+from ferryllm_proto.snapshot import Gateway
+from ferryllm_proto.usual import Kind, Opened
+
+from .interpreter import Interpreter, lost
+from .upstream import Upstream
+
+if TYPE_CHECKING:
+    from .app import App
+
+
+class Run(Protocol):
+    """A request under way, as the sweeper and the gauges see it."""
+
+    @property
+    def answering(self) -> bool: ...
+
+    def wake(self, now: float) -> None: ...
+
+
+class Known(NamedTuple):
+    """What is remembered of a head: the facts of a `Shape`."""
+
+    gateway: Gateway
+    """Under another one it has to be found again."""
+    kind: Kind | None
+    """None: not usual."""
+    user_agent: str | None
+
+
+class Rest(NamedTuple):
+    """A request that is not usual any more: what `Interpreter.run` gets. The usual run is over and holds nothing."""
+
+    run: Interpreter
+    events: Sequence[Input]
+    woken: Input | None
+    failure: BaseException | None
+
+
+class _Way(NamedTuple):
+    """What a gateway makes of a way: the facts of a `Way`."""
+
+    upstreams: Mapping[str, Upstream]
+    """Those of the configuration it began with."""
+    upstream: Upstream
+    lines: UsualLines
+    counts: Counts
+
+
+def begun(app: App, known: Known, request: Request, respond: Responder, body: bytes) -> UsualRun | None:
+    """The run of a request with this ``body``; None where it is not a usual one."""
+    kind, ids = known.kind, app.ids
+    assert kind is not None
+    opened = kind.open(body, app.routing, app.clock(), time.time(), ids.seed(), ids.take())
+    if opened is None:
+        return None
+    way = opened.way.facts
+    if type(way) is not _Way:
+        way = opened.way.facts = _found(app, opened)
+    if way is None or not way.lines.usable():
+        return None
+    return UsualRun(app, request, respond, opened, way, known.user_agent)
+
+
+def _found(app: App, opened: Opened) -> _Way | None:
+    way, entry = opened.way, opened.kind.entry.dialect
+    provider, model = way.provider.name, opened.model or None
+    if provider not in app.upstreams:
+        return None
+    lines = UsualLines(app.log, way.notes, entry, provider, model, way.route.rewrite_model or opened.model)
+    return _Way(app.upstreams, app.upstreams[provider], lines, app.metrics.way(entry, provider, way.plan.route.match))
+
+
+class UsualRun:
+    """One usual request on its way."""
+
+    __slots__ = (
+        "__weakref__",
+        "_app",
+        "_deadline",
+        "_opened",
+        "_request",
+        "_respond",
+        "_user_agent",
+        "_way",
+        "_woken",
+        "waits",
+    )
+
+    answering = False
+    """As long as it runs here no answer is under way."""
+
+    def __init__(
+        self, app: App, request: Request, respond: Responder, opened: Opened, way: _Way, user_agent: str | None
+    ) -> None:
+        self._app = app
+        self._request = request
+        self._respond = respond
+        self._opened = opened
+        self._way = way
+        self._user_agent = user_agent
+        self._deadline = opened.now + opened.way.patience
+        self.waits: Interruptible | None = None
+        """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
+        self._woken: Input | None = None
+
+    def wake(self, now: float) -> None:
+        """Called by the sweeper: end the wait when the provider has had its time."""
+        if self._woken is None and self.waits is not None and now >= self._deadline:
+            self._interrupt(DeadlinePassed())
+
+    def _stop(self) -> None:
+        """Called when the server will not wait any longer."""
+        self._interrupt(Stopping())
+
+    def _interrupt(self, event: Input) -> None:
+        self._woken = event
+        if self.waits is not None:
+            self.waits.interrupt()
+
+    async def run(self) -> Rest | None:
+        """To the end of the answer: None; or what is left to do where it is no usual one any more."""
+        app, request, opened, way = self._app, self._request, self._opened, self._way
+        response: UpstreamResponse | None = None
+        events: Sequence[Input] = ()
+        failure: BaseException | None = None
+        app.begin(self)
+        try:
+            request.on_drain(self._stop)
+            way.lines.begin(opened.id)
+            response = await way.upstream.open(app.pool, opened.request, self._user_agent, self)
+            if self._woken is None:
+                answer = self._answer(response)
+                if isinstance(answer, bool):
+                    if not answer:
+                        await self._respond.drain()
+                    self._record()
+                    return None
+                events = answer
+        except UpstreamError as exc:
+            events = (lost(exc),)
+        except Interrupted:
+            pass
+        except BaseException as exc:  # the interpreter raises it, when it has done what is due
+            failure = exc
+        finally:
+            request.forget_callbacks()
+            app.running.discard(self)
+        return self._rest(response, events, failure)
+
+    def _answer(self, response: UpstreamResponse) -> bool | Sequence[Input]:
+        """Put the client's answer where all of the provider's is there, and good; whether the system has taken it.
+        Otherwise what the exchange has to be told."""
+        opened, status, headers = self._opened, response.status, tuple(response.headers)
+        data = response.whole() if status == 200 and not opened.way.stream else None
+        if data is None:
+            return (UpstreamHead(status, headers),)
+        body = opened.finish(status, headers, data)
+        if body is None:
+            said = (UpstreamData(data),) if data else ()
+            return (UpstreamHead(status, headers), *said, UpstreamEnd())
+        given, fields = opened.head
+        return self._respond.put_complete(given, list(fields), body)
+
+    def _rest(self, response: UpstreamResponse | None, events: Sequence[Input], failure: BaseException | None) -> Rest:
+        app, opened = self._app, self._opened
+        if opened.talk.head is not None:  # its answer did not get out
+            opened.begin_again()
+        exchange = opened.exchange(app.routing, app.desk, app.chance)
+        upstreams = self._way.upstreams
+        run = Interpreter(app, self._request, self._respond, exchange, upstreams=upstreams, upstream=response)
+        return Rest(run, events, self._woken, failure)
+
+    def _record(self) -> None:
+        """The client has its answer: what the log and the metrics say of it."""
+        app, opened, way = self._app, self._opened, self._way
+        key, talk, secs = opened.kind.key, opened.talk, app.clock() - opened.now
+        usage, losses, note = talk.usage, talk.losses, None
+        if usage is not None and (usage.cache_read or usage.cache_write):
+            note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))
+        way.lines.end(opened.id, secs, usage, len(losses), None if key is None else key.id, note)
+        way.counts.secs.append(secs)
+        way.counts.usages.append(usage)
+        if losses:
+            app.metrics.lost(opened.kind.entry.dialect, opened.way.provider.name, losses)
+            app.recording.tell_losses(losses, opened.id)

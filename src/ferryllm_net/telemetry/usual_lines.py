@@ -1,0 +1,114 @@
+"""The log lines of usual requests: made once for all that go one way, but for times, figures and ids.
+
+Apart from `Log`, which writes any line: this writes the same ones, as a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ferryllm_proto import ir
+from ferryllm_proto.actions import Note
+
+from .format import Level, Value, plain_text, without
+from .logs import Log, status_text
+
+_INFO = Level.INFO
+_ID_CHARS = frozenset("req_0123456789abcdef")
+"""What the gateway's own ids are made of."""
+
+
+class UsualLines:
+    """What `log` says of requests with the same three ``notes``, or none, and ids of our own that a provider answers with 200.
+
+    ``provider``, ``entry``, ``model``, ``backend_model`` are those of `RequestDone`.
+    """
+
+    __slots__ = (
+        "_answered", "_asked", "_completed", "_done", "_log", "_notes", "_routed", "_sent", "_usable", "_version", "_who",
+    )  # fmt: skip
+
+    def __init__(
+        self, log: Log, notes: Sequence[Note], entry: str, provider: str, model: str | None, backend_model: str | None
+    ) -> None:
+        self._log = log
+        self._notes = tuple((note.name, note.fields) for note in notes)
+        self._who = (entry, provider, model, backend_model)
+        self._version: object = None
+        self._usable = False
+        self._asked = self._routed = self._sent = self._answered = self._completed = self._done = ""
+
+    def usable(self) -> bool:
+        """Whether lines can be written this way now; else `Log` has to."""
+        log = self._log
+        if self._version is not log.version:
+            self._make()
+        return self._usable
+
+    def begin(self, request_id: str) -> None:
+        """The request is on its way to its provider."""
+        if self._asked:
+            log = self._log
+            opening, last = log.opening(), f" request_id={request_id}"
+            log.put(f"{opening} {self._asked}{last}\n{opening} {self._routed}{last}\n{opening} {self._sent}{last}")
+
+    def end(
+        self, request_id: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
+    ) -> None:
+        """It was answered well, whole and at once, after ``secs`` seconds. ``key`` is the id of the client's, ``note``
+        what else there is to say."""
+        if not self._done:
+            return
+        log = self._log
+        opening, last, took = log.opening(), f" request_id={request_id}", round(secs * 1000)
+        tokens = "" if usage is None else _tokens(usage)
+        answered = f"{opening} {self._answered}{took}{last}\n" if self._answered else ""
+        if note is not None:
+            answered += f"{opening} {self._text(note.name, note.fields)}{last}\n"
+        if key is not None:
+            last = f" {log.pair('key', key)}{last}"
+        log.put(f"{answered}{opening} {self._completed}{took} ttfb_ms={took}{self._done}{tokens} losses={losses}{last}")
+
+    def _text(self, message: str, fields: Mapping[str, Value | None]) -> str:
+        shown = {name: value for name, value in fields.items() if value is not None}
+        return without(plain_text(message, shown), self._log.secrets)
+
+    def _make(self) -> None:
+        """Everything that lines of this way have in common, as the log writes it now."""
+        log = self._log
+        self._version = log.version
+        # Ids are written as they are: no secret may be part of one.
+        self._usable = log.plain and not any(_ID_CHARS.issuperset(secret) for secret in log.secrets)
+        self._asked = self._answered = ""
+        if not log.enabled(_INFO):
+            self._done = ""
+            return
+        entry, provider, model, backend_model = self._who
+        status = status_text(200)
+        if self._notes:
+            self._asked, self._routed, self._sent = [self._text(name, fields) for name, fields in self._notes]
+            self._answered = (
+                self._text("backend response ok", {"provider": provider, "status": status}) + " latency_ms="
+            )
+        how = {"entry": entry, "outcome": "ok", "status": status}
+        self._completed = self._text("request completed", how) + " latency_ms="
+        who = (("display_model", model), ("backend_model", backend_model), ("provider", provider), ("stream", False))
+        self._done = "".join(f" {log.pair(name, value)}" for name, value in who if value is not None)
+
+
+def _tokens(usage: ir.Usage) -> str:
+    """The counts that are known."""
+    plain, read, written, output = usage.input, usage.cache_read, usage.cache_write, usage.output
+    if read is None and written is None and usage.reasoning is None and plain is not None and output is not None:
+        return f" input_tokens={plain} output_tokens={output}"  # as small answers have them
+    total = usage.input_total
+    tokens = "" if total is None else f" input_tokens={total}"
+    if output is not None:
+        tokens += f" output_tokens={output}"
+    if read is not None:
+        tokens += f" cache_read_tokens={read}"
+    if written is not None:
+        tokens += f" cache_write_tokens={written}"
+    if usage.reasoning is not None:
+        tokens += f" reasoning_tokens={usage.reasoning}"
+    return tokens
