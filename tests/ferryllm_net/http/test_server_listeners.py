@@ -320,7 +320,7 @@ async def test_a_server_that_is_cancelled_ends_what_it_has_accepted(sent: bytes)
                 await stream.send(sent)
             if sent == GET:
                 await held.wait()
-            while not server.connections:  # noqa: ASYNC110 - nobody tells of it
+            while not server.connections:  # nobody tells of it
                 await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
         assert not server.connections
