@@ -5,7 +5,7 @@ Apart from `translate`, which follows the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from . import ir
 from .accumulate import Accumulator
@@ -27,6 +27,9 @@ from .rules import NO_RULES, ProviderRules
 _REQUEST, _HEAD, _DONE, _FAILED = State.REQUEST, State.HEAD, State.DONE, State.FAILED
 
 
+JSON = (("content-type", "application/json"),)
+
+
 class Asked:
     """One request, until a provider has it.
 
@@ -41,6 +44,32 @@ class Asked:
         "_told", "_upstream_headers", "_watch", "backend", "cut", "entry", "error", "head", "losses", "model",
         "prepared", "request", "state", "stream",
     )  # fmt: skip
+
+    entry: Dialect
+    backend: Dialect
+    state: State
+    head: ClientHead | None
+    """The head for the client, once decided."""
+    request: ir.Request | None
+    """The client's request where it had to be understood; None on pass-through, and behind the head of a stream."""
+    prepared: Prepared | None
+    """The request as the provider got it; None behind the head of a stream."""
+    error: ir.Error | None
+    """What went wrong, once something did."""
+    losses: list[Loss]
+    model: str
+    """The client's name of the model."""
+    stream: bool
+    """Whether the client asked for a stream."""
+    cut: bool
+    """The answer can not be ended in words any more: the connection to the client must be cut."""
+    _held: list[bytes]
+    _upstream_headers: Headers
+    _watch: Observer | Scanner | ir.Response | None
+    """Who knows what the answer has told about itself; an answer read at one glance does by itself."""
+    _opening: Opening | None
+    """From the provider's head on."""
+    _relay: Relay | None
 
     # What the states behind the request need is made by the step into them: most answers need little of it.
     _body: bytes
@@ -70,34 +99,21 @@ class Asked:
         seed: int = 0,
         request_id: str | None = None,
     ) -> None:
-        self.entry: Dialect = DIALECTS[entry]
-        self.backend: Dialect = DIALECTS[backend]
+        self.entry = DIALECTS[entry]
+        self.backend = DIALECTS[backend]
         self.state = _REQUEST
-        self.head: ClientHead | None = None
-        """The head for the client, once decided."""
-        self.request: ir.Request | None = None
-        """The client's request where it had to be understood; None on pass-through, and behind the head of a stream."""
-        self.prepared: Prepared | None = None
-        """The request as the provider got it; None behind the head of a stream."""
-        self.error: ir.Error | None = None
-        """What went wrong, once something did."""
-        self.losses: list[Loss] = []
+        self.head = self.request = self.prepared = self.error = None
+        self.losses = []
         self.model = ""
-        """The client's name of the model."""
-        self.stream = False
-        """Whether the client asked for a stream."""
-        self.cut = False
-        """The answer can not be ended in words any more: the connection to the client must be cut."""
+        self.stream = self.cut = False
         self._target = Target(self.backend, model, rules, policy, policies)
-        self._now, self._seed, self._request_id = now, seed, request_id
+        self._now = now
+        self._seed = seed
+        self._request_id = request_id
         self._same = entry == backend
-        self._held: list[bytes] = []
-        self._upstream_headers: Headers = ()
-        self._watch: Observer | Scanner | ir.Response | None = None
-        """Who knows what the answer has told about itself; an answer read at one glance does by itself."""
-        self._opening: Opening | None = None
-        """From the provider's head on."""
-        self._relay: Relay | None = None
+        self._held = []
+        self._upstream_headers = ()
+        self._watch = self._opening = self._relay = None
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -150,13 +166,14 @@ class Asked:
             raise LocalProtocolError(f"receive_request is not possible in state {self.state.name}")
         self._body, self._client_headers, self._path = body, headers, path
         try:
-            if not self._same and (own := self.entry.own_answer(body, int(self._now), path)) is not None:
-                self.model, self._held, self.state = own[0], [own[1]], _DONE
-                self._decide(200, [("content-type", "application/json")])
-                return None
-            self.prepared = prepared = prepare(
-                self.entry, self._target, body, headers=headers, path=path, peeked=peeked
-            )
+            entry = self.entry
+            if entry.answers_itself and not self._same:
+                own = entry.own_answer(body, int(self._now), path)
+                if own is not None:
+                    self.model, self._held, self.state = own[0], [own[1]], _DONE
+                    self._decide(200, JSON)
+                    return None
+            self.prepared = prepared = prepare(entry, self._target, body, headers=headers, path=path, peeked=peeked)
         except RemoteProtocolError as exc:
             self.losses.extend(refusal(exc))
             self._fail_before_head(exc.error)
@@ -180,7 +197,7 @@ class Asked:
         self._held = [body]
         self.state = _FAILED
 
-    def _decide(self, status: int, headers: list[tuple[str, str]]) -> None:
+    def _decide(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         self.head = ClientHead(status, answer_headers(headers, self._upstream_headers, self.losses), len(self.losses))
 
     def _flush(self) -> bytes:

@@ -279,6 +279,9 @@ class Dialect(abc.ABC):
 
     # --- client half ---
 
+    answers_itself = False
+    """Whether there is anything that `own_answer` answers."""
+
     def own_answer(self, body: bytes, created: int, path: str | None = None) -> tuple[str, bytes] | None:
         """The model and the whole answer where ``body`` asks for nothing but the gateway's word; else None.
 
@@ -301,6 +304,11 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def encode_response(self, response: ir.Response, answer: Answer = Answer(), report: Report | None = None) -> bytes:  # noqa: B008 - frozen
         """The body of a whole answer."""
+
+    def encode_words(self, response: ir.Response, model: str, seed: int) -> bytes | None:
+        """What `encode_response` gives, without any loss, for the usual answer of one text, whose usage is known; None
+        for any other, and where the dialect has no shorter way. ``model`` and ``seed`` are those of an `Answer`."""
+        return None
 
     @abc.abstractmethod
     def stream_encoder(self, answer: Answer = Answer()) -> StreamEncoder:  # noqa: B008 - frozen

@@ -16,7 +16,7 @@ from .opaque import is_marked
 from .policy import headers as header_policy
 from .policy import prompt_cache, reasoning, transforms
 from .policy.headers import NO_HEADERS
-from .policy.prompt_cache import NOTHING, Shaped
+from .policy.prompt_cache import NO_PROMPT_CACHE, NOTHING, Shaped
 from .policy.reasoning import PRESERVE, Applied
 from .policy.route import NO_POLICIES, RoutePolicies
 from .policy.transforms import NO_TRANSFORMS
@@ -24,6 +24,7 @@ from .rules import NO_RULES, ProviderRules
 
 _MODEL = b'"model"'
 _BACKSLASH = ord("\\")
+_REPORT = LossPolicy.REPORT
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -93,28 +94,23 @@ def prepare(
                 return prepared
             return _spliced(prepared, target, headers)
     request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
-    asked, applied, shaped = _under(request, target, same=entry.name == backend.name)
-    upstream, losses = encode(
-        backend, asked, policy=target.policy, model=target.model, headers=headers, rules=target.rules
-    )
-    if target.policies.headers is not NO_HEADERS:
-        upstream = _with_headers(upstream, target, headers)
-    quiet = request.stream and not request.include_usage  # encoders of requests ask always (U6)
-    return Prepared(upstream, request.model, request.stream, request, tuple(losses), applied, shaped, quiet)
-
-
-def _under(request: ir.Request, target: Target, *, same: bool) -> tuple[ir.Request, Applied | None, Shaped]:
-    """``request`` as the route's policies have it; ``same``: its provider speaks the client's dialect."""
-    policies, applied, shaped = target.policies, None, NOTHING
-    if policies is NO_POLICIES:
-        return request, applied, shaped
-    model = target.model or request.model
+    asked, applied, shaped, rules = request, None, NOTHING, target.rules
     if policies.reasoning is not PRESERVE and not policies.reasoning.idle:
-        request, applied = reasoning.apply(policies.reasoning, request, capabilities.of(model, target.rules))
-    if not same or policies.prompt_cache.same_dialect:
-        backend = target.backend.name
-        request, shaped = prompt_cache.apply(policies.prompt_cache, request, backend, model, target.rules)
-    return request, applied, shaped
+        can = capabilities.of(target.model or request.model, rules)
+        asked, applied = reasoning.apply(policies.reasoning, asked, can)
+    cache = policies.prompt_cache
+    if cache is not NO_PROMPT_CACHE and (cache.same_dialect or entry.name != backend.name):
+        asked, shaped = prompt_cache.apply(cache, asked, backend.name, target.model or request.model, rules)
+    policy, named = target.policy, target.model
+    if policy is _REPORT:  # what it refuses is refused, what it leaves out is left out
+        upstream, losses = backend.encode_request(asked, model=named, headers=headers, rules=rules)
+    else:
+        upstream, losses = encode(backend, asked, policy=policy, model=named, headers=headers, rules=rules)
+    if policies.headers is not NO_HEADERS:
+        upstream = _with_headers(upstream, target, headers)
+    stream = request.stream
+    quiet = stream and not request.include_usage  # encoders of requests ask always (U6)
+    return Prepared(upstream, request.model, stream, request, tuple(losses), applied, shaped, quiet)
 
 
 def _spliced(prepared: Prepared, target: Target, headers: Headers) -> Prepared:
@@ -157,11 +153,13 @@ def understand(
     if not entry.checks_utf8:
         json.check_utf8(body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
     request = entry.decode_request(body, headers=headers, path=path)
-    if not request.model and not entry.model_in_body and not named:
+    if request.model:
+        return request
+    if entry.model_in_body:
+        raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
+    if not named:
         what = "the path has to name the model, as in /v1beta/models/MODEL:generateContent"
         raise RemoteProtocolError(what, param="model", code="missing_required_parameter")
-    if not request.model and entry.model_in_body:
-        raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
     return request
 
 

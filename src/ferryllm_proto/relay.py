@@ -7,7 +7,6 @@ put behind whole events when the provider is lost in the middle of one.
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Iterable, Sequence
 
 from . import ir, json
@@ -41,14 +40,13 @@ def client_headers(headers: Headers) -> list[tuple[str, str]]:
 
     The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
-    return [(shown, headers[at][1]) for at, shown in _places(tuple(map(_name, headers)))[1]]
+    return [(shown, headers[at][1]) for at, shown in _places(next(zip(*headers), ()))[1]]  # noqa: B905 - pairs
 
 
-_name = operator.itemgetter(0)
 _UPSTREAM_ID = "x-upstream-request-id"
 
 
-@functools.lru_cache(maxsize=256)  # the heads of some hundred providers' answers: each sends its fields in one order
+@functools.lru_cache(maxsize=128)  # a provider sends its fields in the same few orders; more have few gateways
 def _places(names: tuple[str, ...]) -> tuple[int | None, tuple[tuple[int, str], ...]]:
     """Where in a head with these ``names`` its type is, and the fields a client may see, with their names for it."""
     kind: int | None = None
@@ -71,10 +69,13 @@ def loss_header(losses: Iterable[Loss]) -> str:
 
 
 def answer_headers(
-    own: list[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
+    own: Sequence[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
-    theirs = client_headers(upstream)
+    shown = _places(next(zip(*upstream), ()))[1]  # noqa: B905 - pairs
+    if not shown and not losses:
+        return tuple(own)
+    theirs = [(name, upstream[at][1]) for at, name in shown]
     if theirs and len(own) > 1:  # an error says itself when to come back
         given = {name.lower() for name, _ in own}
         theirs = [header for header in theirs if header[0] not in given]
@@ -85,7 +86,7 @@ def answer_headers(
 
 def passed_headers(upstream: Headers, default: str, losses: Sequence[Loss]) -> tuple[tuple[str, str], ...]:
     """The same for an answer that passes through: its type is what the provider says, or else ``default``."""
-    kind, shown = _places(tuple(map(_name, upstream)))
+    kind, shown = _places(next(zip(*upstream), ()))  # noqa: B905 - pairs
     own = ("content-type", default) if kind is None else upstream[kind]
     if not shown and not losses:
         return (own,)

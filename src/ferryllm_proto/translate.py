@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator
-from .asked import Asked
+from .asked import JSON, Asked
 from .dialect import Answer, ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
 from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta, UsageUpdate
@@ -337,7 +337,12 @@ class Translator(Asked):
             if not response.parts or response.finish is _MALFORMED:
                 return None
             self._watch = response
-            return self._whole_answer(response, raise_tools=True)
+            body = self.entry.encode_words(response, self.model, self._seed)
+            if body is None:
+                return self._whole_answer(response, raise_tools=True)
+            self._decide(200, JSON)
+            self.state = _DONE
+            return body
         except RemoteProtocolError:
             return None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Disposition, Loss, ir
 from ferryllm_proto.loss import MAX_LOSS_HEADER
-from ferryllm_proto.relay import MAX_WHOLE, Relay, client_headers, loss_header
+from ferryllm_proto.relay import MAX_WHOLE, Relay, answer_headers, client_headers, loss_header, passed_headers
 from ferryllm_proto.sse import MAX_EVENT_SIZE
 
 
@@ -30,6 +30,9 @@ class Nothing:
 
     def receive_eof(self) -> bytes:
         return b""
+
+    def receive_whole(self, data: bytes) -> bytes:
+        return data
 
 
 def test_whole_events_leave_at_once_and_a_cut_one_waits() -> None:
@@ -87,6 +90,38 @@ def test_s6_an_end_inside_an_event_is_known(rest: bytes, torn: bool) -> None:
     relay.receive_data(b"data: 1\n\n" + rest)
     assert relay.receive_eof() == rest
     assert relay.torn is torn
+
+
+NAMES = st.sampled_from(
+    ["content-type", "Content-Type", "X-Request-Id", "request-id", "Retry-After", "x-ratelimit-a", "set-cookie", "date"]
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["a", "b"])), max_size=6), st.booleans())
+def test_a_head_is_read_by_its_names_and_shown_with_its_own_values(head: list[tuple[str, str]], lossy: bool) -> None:
+    shown: list[tuple[str, str]] = []
+    for name, value in head:
+        lower = name.lower()
+        if lower in ("x-request-id", "request-id"):
+            lower = "x-upstream-request-id"
+            if lower in dict(shown):
+                continue
+        elif lower not in ("retry-after", "x-ratelimit-a"):
+            continue
+        shown.append((lower, value))
+    losses = [Loss("a", Disposition.DROPPED, "b")] if lossy else []
+    told = [("x-ferryllm-loss", "dropped a")] if lossy else []
+    assert client_headers(head) == shown
+    kinds = [pair for pair in head if pair[0].lower() == "content-type"]
+    assert list(passed_headers(head, "text/plain", losses)) == [
+        *(kinds[:1] or [("content-type", "text/plain")]),
+        *shown,
+        *told,
+    ]
+    own = [("content-type", "x"), ("Retry-After", "7")]
+    rest = [pair for pair in shown if pair[0] != "retry-after"]
+    assert list(answer_headers(own, head, losses)) == [*own, *rest, *told]
+    assert list(answer_headers(own[:1], head, losses)) == [*own[:1], *shown, *told]
 
 
 def test_e12_only_headers_on_the_allow_list_reach_the_client() -> None:

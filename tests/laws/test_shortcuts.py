@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, schemas, tools, toolsets
+from ferryllm_proto import DIALECTS, Translator, ids, ir, json, opaque, prepare, schemas, tools, toolsets
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import decode_request as messages_request
 from ferryllm_proto.dialects.anthropic import response as messages_response
@@ -202,6 +202,15 @@ def test_a_member_is_found_where_it_is(body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json, "_only", lambda data, name: None)
         assert short is None or short == json.find(body, ("model",))
+
+
+@MANY
+@given(body=written_objects())
+@example(body=b'{"m\\u006fdel":1,"model":2}')
+@example(body=b'{"model":1,"model":2}')
+def test_a_body_that_is_not_looked_through_names_its_model_once(body: bytes) -> None:
+    if prepare._BACKSLASH not in body and body.count(prepare._MODEL) <= 1:
+        assert json.count(body, "model") <= 1
 
 
 @given(body=st.lists(st.sampled_from([b"a", b'"', b"ferry1.", b"W", b"WyJ", b"W1tb", b"ZmVycnkxL"]), max_size=5))
@@ -402,7 +411,7 @@ def test_an_answer_of_one_text_is_written_as_any_other(found: ir.Response, model
 
     short = outcome(written)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages_response, "_plain", lambda response, answer: None)
+        patch.setattr(messages_response, "plain", lambda response, model, seed: None)
         assert outcome(written) == short
 
 

@@ -31,7 +31,7 @@ MAX_KEPT_NAME = 200
 """Characters of a model's name whose bare key is kept: longer ones are no names, and clients may send any."""
 
 
-class PromptCachePolicy(msgspec.Struct, frozen=True):
+class PromptCachePolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """The policy of one route. The default does nothing."""
 
     breakpoints: bool = False
@@ -80,7 +80,17 @@ def apply(
     policy: PromptCachePolicy, request: ir.Request, backend: str, model: str, rules: ProviderRules = NO_RULES
 ) -> tuple[ir.Request, Shaped]:
     """``request`` for a provider of the dialect ``backend``; ``model`` is the provider's name of the model."""
-    if policy is NO_PROMPT_CACHE or policy.idle:
+    if policy is NO_PROMPT_CACHE:
+        return request, NOTHING
+    if (
+        request.cache_key is None
+        and not request.system
+        and not request.tools
+        and len(model) <= MAX_KEPT_NAME
+        and (bare := _bare(policy, backend, model, rules)) is not None
+    ):
+        return msgspec.structs.replace(request, cache_key=bare), _KEYED
+    if policy.idle:
         return request, NOTHING
     parted = _UNPARTED
     if policy.strip_prefixes or policy.relocate:
@@ -89,11 +99,8 @@ def apply(
     takes_key, takes_retention = key_fields(backend, model, rules)
     key, retention = request.cache_key, request.cache_retention
     if policy.key and takes_key and key is None:
-        if request.system or request.tools or len(model) > MAX_KEPT_NAME:
-            texts = [text.text for text in request.system]
-            key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
-        else:
-            key = _bare_key(policy.key, model)
+        texts = [text.text for text in request.system]
+        key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
     if policy.retention and takes_retention and retention is None:
         retention = policy.retention
     keyed = key is not request.cache_key
@@ -107,6 +114,18 @@ def apply(
     if not count and parted is _UNPARTED:
         return request, _KEYED if keyed else NOTHING
     return request, Shaped(parted.stripped, len(parted.moved.encode()), count, keyed)
+
+
+@functools.lru_cache(maxsize=512)  # as many as profiles of models are kept
+def _bare(policy: PromptCachePolicy, backend: str, model: str, rules: ProviderRules) -> str | None:
+    """The key that is all that requests with neither a key, tools nor a system prompt get; None: they get more or less.
+
+    Their lines can neither be dropped nor be moved.
+    """
+    takes_key, takes_retention = key_fields(backend, model, rules)
+    if not policy.key or not takes_key or (policy.retention and takes_retention):
+        return None
+    return None if policy.breakpoints and backend == "anthropic" else cache_key(policy.key, model, (), ())
 
 
 def key_fields(backend: str, model: str, rules: ProviderRules) -> tuple[bool, bool]:
@@ -129,12 +148,6 @@ def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[by
     for piece in (model.encode(), *tools, b"", *(text.encode("utf-8", "surrogatepass") for text in system)):
         digest.update(len(piece).to_bytes(8, "big") + piece)
     return f"{prefix[:MAX_PREFIX]}:{digest.hexdigest()[:_DIGITS]}"
-
-
-@functools.lru_cache(maxsize=512)  # as many as profiles of models are kept
-def _bare_key(prefix: str, model: str) -> str:
-    """The `cache_key` of requests with neither tools nor a system prompt."""
-    return cache_key(prefix, model, (), ())
 
 
 # --- the system prompt -----------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, ir
+from ferryllm_proto.policy import prompt_cache
 from ferryllm_proto.policy.prompt_cache import (
     MAX_BREAKPOINTS,
     MAX_KEY,
@@ -175,3 +177,35 @@ def test_the_key_of_a_request_of_words_alone_is_made_as_every_other(prefix: str,
     for _ in range(2):
         made, _ = apply(PromptCachePolicy(key=prefix), bare, "openai", model, ProviderRules("openai"))
         assert made.cache_key == cache_key(prefix, model, (), ())
+
+
+@given(
+    policy=st.builds(
+        PromptCachePolicy,
+        breakpoints=st.booleans(),
+        key=st.sampled_from([None, "", "k"]),
+        retention=st.sampled_from([None, "24h"]),
+        strip_prefixes=st.sampled_from([(), ("date:",)]),
+        relocate=st.sampled_from([None, (0, 9)]),
+    ),
+    request=st.builds(
+        lambda turns, system, tools, key, kept: msgspec.structs.replace(
+            _REQUEST, turns=turns, system=system, tools=tools, cache_key=key, cache_retention=kept
+        ),
+        st.sampled_from([_REQUEST.turns, _REQUEST.turns[:1], ()]),
+        st.sampled_from([(), (), _REQUEST.system]),
+        st.sampled_from([(), (), _REQUEST.tools]),
+        st.sampled_from([None, None, "own"]),
+        st.sampled_from([None, "in_memory"]),
+    ),
+    backend=st.sampled_from(sorted(DIALECTS)),
+    model=st.sampled_from(["gpt-5.4", "mistral-large", "x" * 300]),
+    rules=st.sampled_from([ProviderRules(), ProviderRules("openai"), ProviderRules("mistral")]),
+)
+def test_what_is_done_to_every_bare_request_is_what_is_done_to_each(
+    policy: PromptCachePolicy, request: ir.Request, backend: str, model: str, rules: ProviderRules
+) -> None:
+    short = apply(policy, request, backend, model, rules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompt_cache, "_bare", lambda *given: None)
+        assert apply(policy, request, backend, model, rules) == short

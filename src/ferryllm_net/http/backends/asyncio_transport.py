@@ -81,6 +81,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         "_paused",
         "_pieces",
         "_reason",
+        "_send_now",
         "_size",
         "_sock",
         "_streak",
@@ -118,6 +119,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self._reason: str | None = None
         """Why the connection does not work any more."""
         self._streak = 0
+        self._send_now: Callable[[bytes | memoryview], int] | None = None
 
     # What the loop calls.
 
@@ -130,6 +132,9 @@ class AsyncioTransport(asyncio.BufferedProtocol):
             self.peer = name if len(name) == 2 else name[:2]
         # Any byte left behind is told by `pause_writing`.
         self._transport.set_write_buffer_limits(high=0)
+        # uvloop keeps what it writes until the end of a turn, and Windows' loop until it is done: not to be overtaken.
+        if type(transport).__module__ == "asyncio.selector_events":
+            self._send_now = self._sock.send
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -239,6 +244,15 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def write(self, data: bytes | memoryview) -> bool:
         if self._reason is not None or self._eof_sent:
             raise TransportError(self._reason or "our direction has ended")
+        if self._send_now is not None and not self._blocked:
+            # What asyncio's own write begins with, without the rest of it: nothing is kept that could be overtaken.
+            try:
+                sent = self._send_now(data)
+            except OSError:  # not now, or never again: asyncio knows what follows
+                sent = 0
+            if sent == len(data):
+                return True
+            data = memoryview(data)[sent:]
         self._transport.write(data)
         # A write that failed is told by `connection_lost`, which `drain` waits for.
         return not self._blocked and not self._transport.is_closing()

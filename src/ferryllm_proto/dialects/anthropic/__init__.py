@@ -108,6 +108,9 @@ class Anthropic(Dialect):
     ) -> bytes:
         return answers.encode(response, answer, report if report is not None else Report())
 
+    def encode_words(self, response: ir.Response, model: str, seed: int) -> bytes | None:
+        return answers.plain(response, model, seed)
+
     def stream_decoder(self) -> StreamDecoder:
         return StreamDecoder()
 

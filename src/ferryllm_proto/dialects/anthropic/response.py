@@ -112,8 +112,8 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     """The body of a whole answer. Raises `RemoteProtocolError` for one that ended in an error."""
     if response.finish is ir.FinishReason.ERROR:
         raise RemoteProtocolError("the provider ended its answer with an error", kind=ir.ErrorKind.UPSTREAM)
-    if (plain := _plain(response, answer)) is not None:
-        return plain
+    if (words := plain(response, answer.model, answer.seed)) is not None:
+        return words
     content: list[Any] = []
     for position, item in enumerate(response.parts):
         content.extend(_blocks(item, position, answer, report))
@@ -148,6 +148,9 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
     return json.encode(out)
 
 
+_Text, _END, _LENGTH = ir.Text, ir.FinishReason.END, ir.FinishReason.LENGTH  # a member costs more than all of `plain`
+
+
 class _Words(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="text"):
     text: str
 
@@ -175,17 +178,17 @@ class _Message(msgspec.Struct, frozen=True):
     usage: _Usage
 
 
-def _plain(response: ir.Response, answer: Answer) -> bytes | None:
+def plain(response: ir.Response, model: str, seed: int) -> bytes | None:
     """The body of an answer that is one text, as nearly all small ones are; None for any other."""
-    usage, finish = response.usage, response.finish
-    if len(response.parts) != 1 or usage is None or usage.input is None or usage.cache_write_1h or usage.server_tools:
+    parts, usage, finish = response.parts, response.usage, response.finish
+    if len(parts) != 1 or usage is None or usage.input is None or usage.cache_write_1h or usage.server_tools:
         return None
-    item = response.parts[0]
-    if type(item) is not ir.Text or not item.text or item.citations:
+    item = parts[0]
+    if type(item) is not _Text or not item.text or item.citations:
         return None
-    if finish is ir.FinishReason.END:
+    if finish is _END:
         reason = "end_turn"
-    elif finish is ir.FinishReason.LENGTH:
+    elif finish is _LENGTH:
         reason = "max_tokens"
     else:
         return None
@@ -195,11 +198,10 @@ def _plain(response: ir.Response, answer: Answer) -> bytes | None:
         return None
     details = None if usage.reasoning is None else _Details(usage.reasoning)
     counted = _Usage(usage.input, usage.cache_write or 0, usage.cache_read or 0, usage.output or 0, details)
-    said = (_Words(item.text),)
-    shown = answer.model or response.model
-    return json.encode(
-        _Message(message_id(response.id, answer), "message", "assistant", shown, said, reason, None, counted)
-    )
+    said, id_ = (_Words(item.text),), response.id
+    if not id_.startswith("msg_"):
+        id_ = ids.mint("msg_", seed)
+    return json.encode(_Message(id_, "message", "assistant", model or response.model, said, reason, None, counted))
 
 
 def message_id(id_: str, answer: Answer) -> str:

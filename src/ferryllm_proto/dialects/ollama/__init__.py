@@ -49,6 +49,7 @@ class Ollama(Dialect):
     event_ends = (b"\n",)
     objects_are_whole = False  # so does every line begin
     sse = False
+    answers_itself = True
 
     def peek(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
         """As `Dialect.peek`; here a request that does not say it wants a stream gets one."""

@@ -43,8 +43,8 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
     said = []
     before = None
     for turn in request.turns:
-        role = turn.role
-        if role is before or not (text := words(turn)):
+        role, text = turn.role, words(turn)
+        if role is before or not text:
             return None
         said.append({"role": "user" if role is _USER else "assistant", "content": text})
         before = role
