@@ -70,6 +70,8 @@ class _Block:
 class Accumulator:
     """Folds the events of one stream into an `ir.Response`."""
 
+    __slots__ = ("_blocks", "_finish", "_logprobs", "_size", "_start", "_unplaced", "_usage", "ended", "failed")
+
     def __init__(self) -> None:
         self.failed: ir.Error | None = None
         """The error the stream ended with."""

@@ -51,9 +51,9 @@ class Asked:
     head: ClientHead | None
     """The head for the client, once decided."""
     request: ir.Request | None
-    """The client's request where it had to be understood; None on pass-through."""
+    """The client's request where it had to be understood; None on pass-through, and behind the head of a stream."""
     prepared: Prepared | None
-    """The request as the provider got it."""
+    """The request as the provider got it; None behind the head of a stream."""
     error: ir.Error | None
     """What went wrong, once something did."""
     losses: list[Loss]

@@ -70,6 +70,15 @@ class Answer(msgspec.Struct, frozen=True):
         """Whether a Chat client asked for the usage chunk; without a request: yes."""
         return self.request is None or bool(self.request.include_usage)
 
+    def asked(self) -> Answer:
+        """The same without the request, whose history nobody needs once its answer has begun: a stream is there for
+        minutes, among many."""
+        if self.request is None:
+            return self
+        return Answer(
+            self.model, self.created, self.seed, None, self.input_estimate, self.path, self.kept, self.kept_upstream
+        )
+
 
 class StreamDecoder(Protocol):
     """Bytes of a provider's stream to events. Never raises for what the provider sent."""

@@ -22,6 +22,8 @@ class LineDecoder:
     comes after it. What is no UTF-8 is replaced by U+FFFD (wire.md 8.9).
     """
 
+    __slots__ = ("_failed", "_first", "_max", "_tail", "lines_before_fault")
+
     def __init__(self, *, max_line: int = MAX_LINE) -> None:
         self._max = max_line
         self._tail = bytearray()

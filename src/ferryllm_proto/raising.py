@@ -32,6 +32,11 @@ class Raiser:
     provider was asked for: what it mints comes back to that name, whatever the answer calls it (deployments, aliases).
     """
 
+    __slots__ = (
+        "_calls", "_client", "_given", "_held", "_ids", "_inputs", "_known", "_made", "_model", "_next", "_rules",
+        "_seed", "_tools",
+    )  # fmt: skip
+
     def __init__(self, request: ir.Request, rules: ToolRules, client: ToolRules, seed: int, *, model: str = "") -> None:
         self._model = model
         self._tools = request.tools
@@ -39,12 +44,13 @@ class Raiser:
         self._known: ToolTable | None = None
         self._ids = ids_of(client)
         self._seed = seed
-        self._given: set[str] = set()
+        self._given: set[str] | None = None
+        """Ids of calls, from the first one on; so are the tables below: most answers call nothing."""
         self._calls = 0
-        self._inputs: dict[int, FreeformInput] = {}
+        self._inputs: dict[int, FreeformInput] | None = None
         self._made: Made | None = None
         self._client = request.dialect
-        self._held: dict[int, BlockStart] = {}
+        self._held: dict[int, BlockStart] | None = None
         self._next = _FIRST_OWN
 
     @property
@@ -71,10 +77,10 @@ class Raiser:
             return self._open(event)  # type: ignore[arg-type]  # its type was just compared
         if kind is OpaqueDelta:
             return [self._minted(event)]  # type: ignore[arg-type]  # its type was just compared
-        if kind is BlockEnd and event.ix in self._held:  # type: ignore[union-attr]  # its type was just compared
+        if kind is BlockEnd and self._held and event.ix in self._held:  # type: ignore[union-attr]  # its type was just compared
             return self._searched(event)  # type: ignore[arg-type]  # its type was just compared
         if kind is Finish:
-            return [*self._unanswered(), *(e for ix in list(self._inputs) for e in self._drain(ix)), event]
+            return [*self._unanswered(), *(e for ix in list(self._inputs or ()) for e in self._drain(ix)), event]
         if not self._inputs:
             return [event]
         if kind is ArgsDelta:
@@ -91,11 +97,14 @@ class Raiser:
 
     def _open(self, event: BlockStart) -> list[Event]:
         if event.kind is BlockKind.HOSTED and event.hosted is not None and event.hosted.dialect != self._client:
+            if self._held is None:
+                self._held = {}
             self._held[event.ix] = event
             return []
         return [self._start(event)]
 
     def _searched(self, end: BlockEnd) -> list[Event]:
+        assert self._held is not None
         start = self._held.pop(end.ix)
         found = end.hosted if end.hosted is not None else start.hosted
         blocks = self._searches.receive(found) if found is not None else None
@@ -123,7 +132,7 @@ class Raiser:
         return msgspec.structs.replace(found, model=self._model) if self._model and found.model else found
 
     def _drain(self, ix: int) -> list[Event]:
-        held = self._inputs.pop(ix, None)
+        held = self._inputs.pop(ix, None) if self._inputs else None
         rest = held.end() if held is not None else ""
         return [ArgsDelta(ix, rest)] if rest else []
 
@@ -135,6 +144,8 @@ class Raiser:
         tool = self._table.client_tool(event.name or "", event.namespace)
         custom = isinstance(tool, ir.Custom)
         if custom and event.tool_kind is ir.ToolKind.FUNCTION:
+            if self._inputs is None:
+                self._inputs = {}
             self._inputs[event.ix] = FreeformInput()
         return msgspec.structs.replace(
             event,
@@ -147,9 +158,12 @@ class Raiser:
     def _id(self, id_: str | None) -> str:
         position, self._calls = self._calls, self._calls + 1
         fitted = ids.fit(id_, self._ids) if id_ else ids.mint(self._ids.prefix, self._seed, f"tool{position}")
-        if fitted in self._given:  # some servers number calls anew in every answer, some give one id to all
+        given = self._given
+        if given is None:
+            given = self._given = set()
+        if fitted in given:  # some servers number calls anew in every answer, some give one id to all
             fitted = ids.mint(self._ids.prefix, self._seed, f"tool{position}/{id_}")
-        self._given.add(fitted)
+        given.add(fitted)
         return fitted
 
     def response(self, response: ir.Response) -> ir.Response:
@@ -173,7 +187,7 @@ class Raiser:
         start = self._start(
             BlockStart(0, BlockKind.TOOL, call.id, call.name, call.namespace, call.kind, item_id=call.item_id)
         )
-        held = self._inputs.pop(0, None)
+        held = self._inputs.pop(0, None) if self._inputs else None
         arguments = call.arguments if held is None else held.receive(call.arguments) + held.end()
         return msgspec.structs.replace(
             call,

@@ -61,16 +61,19 @@ class Sequencer:
     incomplete and is not shown as complete.
     """
 
+    __slots__ = ("_args", "_checked", "_closed", "_held", "_next", "_open", "_open_start", "_size")
+
     def __init__(self) -> None:
         self._open: int | None = None
         self._open_start: BlockStart | None = None
-        self._args: list[str] = []
+        self._args: list[str] | None = None
+        """Of the open block, once there are any."""
         self._checked = 0
         """How many of ``_args`` there were when they were last found incomplete."""
-        self._closed: dict[int, BlockStart] = {}
+        self._closed: dict[int, BlockStart] | None = None
         """Blocks closed here while the upstream had not ended them: more of them may come."""
         self._next = 0
-        self._held: dict[int, list[Event]] = {}
+        self._held: dict[int, list[Event]] | None = None
         """Blocks that wait for their turn, each from its start on."""
         self._size = 0
 
@@ -94,6 +97,8 @@ class Sequencer:
             self._close(out)
             self._flush(out)
         if self._open is not None:
+            if self._held is None:
+                self._held = {}
             self._held[event.ix] = [event]
             self._count(event)
         else:
@@ -107,23 +112,26 @@ class Sequencer:
         assert self._open_start is not None
         if self._open_start.kind is BlockKind.TOOL:
             # A freeform input is text and never known to be whole. A call is looked at again only when it has grown.
-            if self._open_start.tool_kind is ToolKind.CUSTOM or len(self._args) == self._checked:
+            args = self._args or ()
+            if self._open_start.tool_kind is ToolKind.CUSTOM or len(args) == self._checked:
                 return False
-            self._checked = len(self._args)
-            return json.is_object("".join(self._args))
+            self._checked = len(args)
+            return json.is_object("".join(args))
         return self._open_start.kind is not BlockKind.HOSTED
 
     def _begin(self, start: BlockStart, out: list[Event]) -> None:
-        self._open, self._open_start, self._args, self._checked = start.ix, start, [], 0
+        self._open, self._open_start, self._args, self._checked = start.ix, start, None, 0
         out.append(msgspec.structs.replace(start, ix=self._next) if start.ix != self._next else start)
 
     def _delta(self, event: Event, out: list[Event]) -> None:
         ix = event.ix  # type: ignore[union-attr]  # only deltas are registered here, and all have one
         if ix == self._open:
             if type(event) is ArgsDelta:
+                if self._args is None:
+                    self._args = []
                 self._args.append(event.text)
             out.append(self._renumbered(event))
-        elif ix in self._held:
+        elif self._held and ix in self._held:
             self._held[ix].append(event)
             self._count(event)
         elif self._reopen(event, out):
@@ -141,7 +149,7 @@ class Sequencer:
         behind a whole call, citations and logprobs of a text whose block is gone.
         """
         ix = event.ix  # type: ignore[union-attr]  # as in `_delta`
-        before = self._closed.get(ix)
+        before = self._closed.get(ix) if self._closed else None
         kind = _REOPENED.get(type(event))
         if kind is None and type(event) is OpaqueDelta and before is not None and before.kind is BlockKind.REASONING:
             kind = before.kind
@@ -157,17 +165,20 @@ class Sequencer:
 
     def _end(self, event: Event, out: list[Event]) -> None:
         assert type(event) is BlockEnd
-        self._closed.pop(event.ix, None)
+        if self._closed:
+            self._closed.pop(event.ix, None)
         if event.ix == self._open:
             out.append(self._renumbered(event))
             self._advance()
             self._flush(out)
-        elif event.ix in self._held:
+        elif self._held and event.ix in self._held:
             self._held[event.ix].append(event)
             self._count(event)
 
     def _close(self, out: list[Event]) -> None:
         assert self._open_start is not None
+        if self._closed is None:
+            self._closed = {}
         self._closed[self._open_start.ix] = self._open_start
         out.append(BlockEnd(self._next))
         self._advance()
@@ -178,9 +189,10 @@ class Sequencer:
 
     def _flush(self, out: list[Event]) -> None:
         """Give held blocks their turn: whole ones go out, the first unfinished one becomes the open one."""
-        while self._open is None and self._held:
-            ix = next(iter(self._held))
-            for event in self._held.pop(ix):
+        held = self._held
+        while self._open is None and held:
+            ix = next(iter(held))
+            for event in held.pop(ix):
                 self._size -= _weight(event)
                 if type(event) is BlockStart:
                     self._begin(event, out)
@@ -197,7 +209,7 @@ class Sequencer:
         out.append(event)
 
     def _failed(self, event: Event, out: list[Event]) -> None:
-        self._held.clear()
+        self._held = None
         out.append(event)
 
 
@@ -209,3 +221,5 @@ _HANDLERS: dict[type, Callable[[Sequencer, Event, list[Event]], None]] = {
     **dict.fromkeys(_Delta, Sequencer._delta),
     # Not in it: what passes untouched.
 }
+SEQUENCED = frozenset(_HANDLERS)
+"""The events that a `Sequencer` has something to do with; all others pass untouched."""

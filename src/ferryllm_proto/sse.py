@@ -6,6 +6,8 @@ end of the stream (S6), and an event needs data to be one (clients in the field 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from .errors import RemoteProtocolError
@@ -16,6 +18,7 @@ MAX_EVENT_SIZE = 16 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_NAMES = 64  # a dialect has some thirty
+_NO_NAMES: Mapping[bytes, str] = {}
 _CR, _LF = 13, 10  # `in` finds a number five times as fast as a string of one byte
 
 
@@ -43,18 +46,27 @@ class FrameDecoder:
     before it are in ``frames_before_fault``, and nothing comes after it.
     """
 
+    __slots__ = (
+        "_after_cr", "_event", "_failed", "_first", "_held", "_max", "_more", "_more_size", "_names", "_plain", "_tail",
+        "_value", "frames_before_fault", "unterminated",
+    )  # fmt: skip
+
+    frames_before_fault: list[Frame]
+    """There once `receive_data` or `receive_eof` has raised."""
+
+    # Most streams never need a buffer or a list of their own, and a stream is there for minutes, among many.
     def __init__(self, *, max_event_size: int = MAX_EVENT_SIZE) -> None:
         self._max = max_event_size
-        self._tail = bytearray()
+        self._tail: bytes | bytearray = b""
         """The line that has not ended yet."""
         self._event = ""
         self._value: bytes | None = None
-        self._more: list[bytes] = []
+        self._more: list[bytes] | None = None
         """With `_event` and `_value`, its first data line: the event that has not ended yet."""
         self._more_size = 0
         self._held = 0
         """Bytes of the data lines of that event."""
-        self._names: dict[bytes, str] = {}
+        self._names: Mapping[bytes, str] = _NO_NAMES
         """``event:`` lines seen, to their values."""
         self._plain = False
         """Whether nothing but a CR in the bytes themselves asks for `_prepared`."""
@@ -63,7 +75,6 @@ class FrameDecoder:
         self._failed = False
         self.unterminated = False
         """Whether the last event came without its blank line (S6); final after `receive_eof`."""
-        self.frames_before_fault: list[Frame] = []
 
     @property
     def idle(self) -> bool:
@@ -78,11 +89,11 @@ class FrameDecoder:
         if self._tail:
             if _LF not in data:
                 # Only more of a line: no join, so that a long line in small reads does not cost its square.
-                self._tail += data
+                self._hold(data)
                 self._check(len(self._tail), frames)
                 return frames
             data = b"".join((self._tail, data))
-            self._tail.clear()
+            self._tail = b""
         lines = data.split(b"\n")
         tail = lines.pop()
         if self._held + len(data) <= self._max:
@@ -92,7 +103,7 @@ class FrameDecoder:
                 self._check(len(line), frames)
                 self._take([line], frames)
         if tail:
-            self._tail += tail
+            self._tail = tail
             self._check(len(tail), frames)
         return frames
 
@@ -100,7 +111,7 @@ class FrameDecoder:
         """The last event when its blank line never came. Idempotent."""
         frames: list[Frame] = []
         self._take([bytes(self._tail)] if self._tail else [], frames)
-        self._tail.clear()
+        self._tail = b""
         self.unterminated = self.unterminated or self._value is not None
         self._take([b""], frames)
         return frames
@@ -111,9 +122,9 @@ class FrameDecoder:
         for line in lines:
             if not line:
                 if value is not None:
-                    if self._more:
+                    if self._more is not None:
                         value = b"\n".join((value, *self._more))
-                        self._more, self._more_size = [], 0
+                        self._more, self._more_size = None, 0
                     # What is carried undecoded (logprobs, foreign blocks) is looked at by nobody behind this.
                     frames.append(Frame(event, value if value.isascii() else _mended(value)))
                     value = None
@@ -129,18 +140,31 @@ class FrameDecoder:
                 found = found[1:] if found[:1] == b" " else found
                 if field == b"event":
                     event = found.decode("utf-8", "replace")
-                    if len(self._names) < _MAX_NAMES:
-                        self._names[line] = event
+                    self._learn(line, event)
                 if field != b"data":
                     continue  # comments (empty name), id and retry, which no dialect uses, and unknown fields
             if value is None:
                 value = found
             else:
+                if self._more is None:
+                    self._more = []
                 self._more.append(found)
                 self._more_size += len(found) + 1
         self._event, self._value = event, value
         # An empty line counts too: it costs a place in the list.
         self._held = 0 if value is None else len(value) + 1 + self._more_size
+
+    def _learn(self, line: bytes, event: str) -> None:
+        names = self._names
+        if len(names) < _MAX_NAMES:
+            self._names = {**names, line: event}
+
+    def _hold(self, data: bytes) -> None:
+        """Keep more of a line whose end has not come."""
+        tail = self._tail
+        if type(tail) is not bytearray:
+            self._tail = tail = bytearray(tail)
+        tail += data
 
     def _prepared(self, data: bytes) -> bytes:
         """``data`` with LF for every line end and without a leading BOM."""
@@ -154,9 +178,9 @@ class FrameDecoder:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self._first and data:
             data = b"".join((self._tail, data))
-            self._tail.clear()
+            self._tail = b""
             if len(data) < len(_BOM) and _BOM.startswith(data):
-                self._tail += data
+                self._tail = data
                 return b""
             self._first = False
             data = data.removeprefix(_BOM)
@@ -167,8 +191,8 @@ class FrameDecoder:
         """Fail when a line of ``size`` bytes, whole or not, is too much for its event; the chunking plays no part."""
         if self._held + size > self._max:
             self._failed, self._plain = True, False
-            self._tail.clear()
-            self._event, self._value, self._more = "", None, []
+            self._tail = b""
+            self._event, self._value, self._more = "", None, None
             self.frames_before_fault = frames
             raise RemoteProtocolError(f"one event is larger than {self._max} bytes", kind=ErrorKind.UPSTREAM)
 

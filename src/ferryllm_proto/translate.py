@@ -65,7 +65,15 @@ class Translator(Asked):
         if state is _RELAY:
             return self._relayed(data)
         if state is _STREAM:
-            return self._translated(self._decoder.receive_data(data))
+            events = self._decoder.receive_data(data)
+            if len(events) == 1 and type(events[0]) is TextDelta and self.head is not None:
+                # The usual read of a paced stream: nothing of what `_translated` looks for.
+                self._seen.empty = False
+                try:
+                    return self._send(events[0])
+                except RemoteProtocolError as exc:
+                    return self._fail(exc.error)
+            return self._translated(events)
         if state in _OVER:
             return b""
         if state is _REQUEST or state is _HEAD:
@@ -292,7 +300,13 @@ class Translator(Asked):
     def _commit(self) -> bytes:
         headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
         self._decide(200, headers)  # whatever kind of success the provider called it
+        self._forget()
         return self._flush()
+
+    def _forget(self) -> None:
+        """The head of a stream is decided, so no one is asked again: a history need not wait for the answer's end."""
+        self.request = self.prepared = self._opening = None
+        self._body = b""
 
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is _FAILED:
@@ -374,6 +388,8 @@ class Translator(Asked):
         default = self.entry.stream_type(self._path) if self.stream else "application/json"
         headers = passed_headers(self._upstream_headers, default, self.losses)
         self.head = ClientHead(self._status, headers, len(self.losses))
+        if self.stream:
+            self._forget()
 
     def _end_relay(self) -> bytes:
         relay = self._relay

@@ -49,3 +49,9 @@ def test_e12_e13_only_headers_that_mean_something_are_forwarded() -> None:
     assert set(plain) == {"content-type", *fixed}
     for name in dialect.forwarded_headers:
         assert dict(dialect.forwarded([(name.upper(), "own")]))[name] == "own"
+
+
+def test_what_is_asked_of_a_stream_goes_without_the_request() -> None:
+    request = ir.Request("m", "openai", include_usage=True)
+    answer = Answer("m", 5, 7, request, 9, "/path", kept=True, kept_upstream=True)
+    assert answer.asked() == Answer("m", 5, 7, None, 9, "/path", kept=True, kept_upstream=True)

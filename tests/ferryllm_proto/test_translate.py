@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto import LocalProtocolError, Translator, ir
 from ferryllm_proto.opaque import wrap
@@ -443,3 +446,45 @@ def test_the_providers_word_for_the_model_is_known_at_every_split(dialect: str, 
     translator = answers.ask(dialect, dialect, stream=stream, rename=rename)
     answers.tell(translator, *[data[at : at + 1] for at in range(len(data))])
     assert translator.upstream_model == "Real-1"
+
+
+@pytest.mark.parametrize(("entry", "backend"), [("anthropic", "openai"), ("openai", "openai"), ("ollama", "openai")])
+def test_behind_the_head_of_a_stream_nothing_is_kept_of_its_request(entry: str, backend: str) -> None:
+    history = "a long history " * 40_000
+    translator = Translator(entry=entry, backend=backend, model="real", now=5.0, seed=1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        asked = body(entry, stream=True, messages=[{"role": "user", "content": history}])
+        assert translator.receive_request(asked) is not None
+        del asked
+        translator.receive_response_head(200, SSE)
+        assert tracemalloc.get_traced_memory()[0] - before > len(history)
+        assert translator.receive_data(CHAT_STREAM[: CHAT_STREAM.index(b"pong") + 100])
+        assert translator.head is not None
+        assert tracemalloc.get_traced_memory()[0] - before < len(history) // 4
+    finally:
+        tracemalloc.stop()
+
+
+TEXTS = st.lists(st.one_of(st.sampled_from(["", '"', "\\", "\n", "é", "\x7f"]), st.text(max_size=5)), max_size=8)
+
+
+@pytest.mark.parametrize("entry", ["anthropic", "openai_responses", "gemini", "ollama"])
+@given(texts=TEXTS)
+def test_a_stream_that_comes_event_by_event_is_written_as_one_that_comes_at_once(entry: str, texts: list[str]) -> None:
+    pieces = [chunk({"role": "assistant", "content": "a"}), *(chunk({"content": text}) for text in texts)]
+    pieces += [chunk({}, "stop"), b"data: [DONE]\n\n"]
+
+    def written(reads: list[bytes]) -> tuple[object, ...]:
+        asked = (
+            {"contents": [{"parts": [{"text": "hi"}]}]} if entry == "gemini" else json.loads(body(entry, stream=True))
+        )
+        path = "/v1beta/models/asked:streamGenerateContent?alt=sse" if entry == "gemini" else None
+        translator = Translator(entry=entry, backend="openai", model="real", now=5.0, seed=1)
+        assert translator.receive_request(json.dumps(asked).encode(), path=path) is not None
+        translator.receive_response_head(200, SSE)
+        out = b"".join(translator.receive_data(data) for data in reads) + translator.receive_eof()
+        return out, translator.state, translator.error, translator.finish_reason
+
+    assert written(pieces) == written([b"".join(pieces)])

@@ -140,7 +140,9 @@ class App:
         )
         if self.parts.request_log is not None:
             exchange = self.parts.request_log.watched(exchange)
-        await self._run(Interpreter(self, request, respond, exchange, body=body))
+        interpreter = Interpreter(self, request, respond, exchange, body=body)
+        del body
+        await self._run(interpreter)
 
     async def _run(
         self,

@@ -223,6 +223,7 @@ class Interpreter:
                 if body is not None:
                     self._reading = None
                     actions = self._tell(self._read_whole(body))
+                    body = None  # a history is not kept for as long as its answer takes
                     continue
             if self._deaf_since is not None:
                 # How long the client takes to read is not the provider's silence.

@@ -117,11 +117,12 @@ class PulledTransport(abc.ABC):
                 self._kick_reader()
             self._wake()
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], None]) -> bool:
         if self._ended:
             on_end()
         else:
             self._on_end = on_end
+        return True
 
     async def attend(self) -> None:
         self._attended = True

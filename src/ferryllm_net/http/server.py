@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from .backends import accept, adopt
 from .backends.clock import clock
+from .backends.tasks import starter
 from .connection import Connection
 from .exchange import Handler, bare_refusal
 from .forwarded import TrustedProxies
@@ -135,6 +136,11 @@ class Server:
         self._pending = 0
         self._drain_begun = anyio.Event()
         self._changed = anyio.Event()
+        self._tasks = 0
+        """Of connections that were accepted; those somebody else accepted have their owner's."""
+        self._lives: set[anyio.CancelScope] = set()
+        """The scopes of these tasks."""
+        self._ended = False
         # Made in serve(): a server may be made before there is an event loop.
         self._grace: anyio.CancelScope | None = None
         self._grace_until = math.inf
@@ -165,31 +171,49 @@ class Server:
         """
         self.clock = clock()
         async with anyio.create_task_group() as group:
-            group.start_soon(self._sweep)
-            for listener in listeners:
-                if not isinstance(listener, Listener):
-                    listener = Listener(listener, tls=self.ssl_context is not None)
-                group.start_soon(self._accept, listener, group)
-            task_status.started()
-            await self._drain_begun.wait()
-            with anyio.CancelScope(deadline=self._grace_until) as self._grace:
-                await self.wait_closed()
-            for connection in list(self._open):
-                connection.interrupt()
-            with anyio.move_on_after(self._limits.drain_error_secs):
-                await self.wait_closed()
-            for connection in list(self._open):
-                connection.kill()
-            # Bounded, for those that are none yet: within a handshake or a PROXY header.
-            with anyio.move_on_after(self._limits.cleanup_secs):
-                await self.wait_closed()
-            group.cancel_scope.cancel()
+            try:
+                start = starter(group)
+                group.start_soon(self._sweep)
+                for listener in listeners:
+                    if not isinstance(listener, Listener):
+                        listener = Listener(listener, tls=self.ssl_context is not None)
+                    group.start_soon(self._accept, listener, group, start)
+                task_status.started()
+                await self._drain_begun.wait()
+                await self._drain()
+                group.cancel_scope.cancel()
+            finally:
+                await self._end_tasks()
+
+    async def _drain(self) -> None:
+        """Let the connections end, at the deadline with their last words, then without."""
+        with anyio.CancelScope(deadline=self._grace_until) as self._grace:
+            await self.wait_closed()
+        for connection in list(self._open):
+            connection.interrupt()
+        with anyio.move_on_after(self._limits.drain_error_secs):
+            await self.wait_closed()
+        for connection in list(self._open):
+            connection.kill()
+        # Bounded, for those that are none yet: within a handshake or a PROXY header.
+        with anyio.move_on_after(self._limits.cleanup_secs):
+            await self.wait_closed()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what still runs of accepted connections, and wait for it."""
+        self._ended = True
+        for life in list(self._lives):
+            life.cancel()
+        with anyio.CancelScope(shield=True):
+            while self._tasks:
+                await self._changed.wait()
 
     async def serve_connection(self, transport: Transport) -> None:
         """Serve one connection that somebody else accepted; `serve` has to run for its deadlines to hold."""
         self._pending += 1
         try:
-            await self._run(transport, "http", self._handler_for(transport.peer))
+            with anyio.CancelScope() as life:
+                await self._run(transport, "http", self._handler_for(transport.peer), life)
         finally:
             self._pending -= 1
             self._notify()
@@ -246,7 +270,7 @@ class Server:
             if not 0 <= now - shown < 1:
                 shown, self.date = now, _http_date()
 
-    async def _accept(self, listener: Listener, group: TaskGroup) -> None:
+    async def _accept(self, listener: Listener, group: TaskGroup, start: Callable[..., None]) -> None:
         try:
             with anyio.CancelScope() as scope:
                 group.start_soon(self._stop_accepting, scope)
@@ -260,7 +284,8 @@ class Server:
                         await anyio.sleep(_ACCEPT_PAUSE_SECS)
                         continue
                     self._pending += 1
-                    group.start_soon(self._welcome, sock, listener)
+                    self._tasks += 1
+                    start(self._welcome, sock, listener)
         finally:
             listener.socket.close()
 
@@ -269,55 +294,72 @@ class Server:
         scope.cancel()
 
     async def _welcome(self, sock: socket.socket, listener: Listener) -> None:
-        address, client = "", None
+        """One connection, in a task and a scope of its own."""
+        address = ""
+        with anyio.CancelScope() as life:
+            self._lives.add(life)
+            if self._ended:
+                life.cancel()
+            try:
+                taken = await self._take(sock, listener)
+                if taken is None:
+                    return
+                transport, client = taken
+                try:
+                    address = transport.peer[0]
+                    self._addresses[address] += 1
+                    if not address and sock.family != getattr(socket, "AF_UNIX", None):
+                        return  # reset before we looked: nobody to answer, and no socket file's client either
+                    bound = self._limits.connections_per_address
+                    exempt = client is None and (address.startswith(_LOOPBACK) or self._trusted.trusts(address))
+                    if bound and self._addresses[address] > bound and not exempt:
+                        return
+                    handler = self._handler_for(transport.peer, None if client is None else peer_of(sock))
+                    context = self.ssl_context
+                    if not listener.tls or context is None:
+                        await self._run(transport, "http", handler, life)
+                        return
+                    secured: Transport | None = None
+                    with anyio.move_on_after(self._limits.tls_handshake_secs):
+                        secured = await secure_server(transport, context)
+                    if secured is None:
+                        return
+                    transport = secured
+                    begun = b"" if transport.protocol == "h2" and self._http2 else None
+                    await self._run(transport, "https", handler, life, begun)
+                except TransportError as exc:
+                    # Gone before it was a connection, or not a TLS client.
+                    if is_plain_http(exc.__cause__):
+                        await self._answer_plain(transport)
+                finally:
+                    self._addresses[address] -= 1
+                    if not self._addresses[address]:
+                        del self._addresses[address]
+                    self._pending -= 1
+                    self._notify()
+                    with anyio.CancelScope(shield=True):
+                        await transport.aclose()
+            finally:
+                self._lives.discard(life)
+                self._tasks -= 1
+                self._notify()
+
+    async def _take(self, sock: socket.socket, listener: Listener) -> tuple[Transport, tuple[str, int] | None] | None:
+        """The transport over an accepted socket, and who a PROXY header says it comes from; None where there is none
+        to be had."""
+        client = None
         try:
             if listener.proxy_protocol:
                 client = await self._introduced(sock)
-            transport = await adopt(sock, client)
+            return await adopt(sock, client), client
         except BaseException as exc:
             sock.close()
             self._pending -= 1
             self._notify()
             if isinstance(exc, (ProxyHeaderError, OSError)):
                 self._warn_refused(exc)
-                return
+                return None
             raise
-        try:
-            address = transport.peer[0]
-            self._addresses[address] += 1
-            if not address and sock.family != getattr(socket, "AF_UNIX", None):
-                return  # reset before we looked: nobody to answer, and no socket file's client either
-            bound = self._limits.connections_per_address
-            exempt = client is None and (address.startswith(_LOOPBACK) or self._trusted.trusts(address))
-            if bound and self._addresses[address] > bound and not exempt:
-                return
-            handler = self._handler_for(transport.peer, None if client is None else peer_of(sock))
-            context = self.ssl_context
-            if not listener.tls or context is None:
-                await self._run(transport, "http", handler)
-                return
-            secured: Transport | None = None
-            with anyio.move_on_after(self._limits.tls_handshake_secs):
-                secured = await secure_server(transport, context)
-            if secured is None:
-                return
-            transport = secured
-            if transport.protocol == "h2" and self._http2:
-                await self._multiplex(transport, "https", handler)
-            else:
-                await self._run(transport, "https", handler)
-        except TransportError as exc:
-            # Gone before it was a connection, or not a TLS client.
-            if is_plain_http(exc.__cause__):
-                await self._answer_plain(transport)
-        finally:
-            self._pending -= 1
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
-            self._notify()
-            with anyio.CancelScope(shield=True):
-                await transport.aclose()
 
     def _warn_refused(self, reason: Exception) -> None:
         """Once a second at most: whoever is refused may come back without end."""
@@ -353,17 +395,41 @@ class Server:
             while left > 0 and (data := await transport.receive()):
                 left -= len(data)
 
-    async def _run(self, transport: Transport, scheme: str, handler: Handler) -> None:
-        sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
-        connection = Connection(transport, handler, self, self._limits, scheme, sniff=sniff)
-        await self._live(connection)
-        if connection.handed_over is not None:
-            await self._multiplex(transport, scheme, handler, connection.handed_over)
+    async def _run(
+        self,
+        transport: Transport,
+        scheme: str,
+        handler: Handler,
+        life: anyio.CancelScope,
+        begun: bytes | None = None,
+    ) -> None:
+        """A connection until its end, in one coroutine, which each keeps; ``life`` is the scope of its task. ``begun``:
+        it is HTTP/2's, whose first bytes these are."""
+        while True:
+            connection: Connection | None = None
+            if begun is None:
+                sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
+                connection = Connection(transport, handler, self, self._limits, scheme, life, sniff=sniff)
+                running: _Life = connection
+            else:
+                from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
 
-    async def _multiplex(self, transport: Transport, scheme: str, handler: Handler, begun: bytes = b"") -> None:
-        from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
-
-        await self._live(H2Connection(transport, handler, self, self._limits, scheme, begun))
+                running = H2Connection(transport, handler, self, self._limits, scheme, begun)
+            self._open.add(running)
+            if self._quiet is not None:
+                self._quiet.set()
+                self._quiet = None
+                self.date = _http_date()
+            try:
+                await running.run()
+            except Exception:
+                # A bug of ours must not take the other connections with it.
+                _log.exception("a connection failed")
+            finally:
+                self._open.discard(running)
+            begun = None if connection is None else connection.handed_over
+            if begun is None:
+                return
 
     def _handler_for(self, peer: tuple[str, int], via: tuple[str, int] | None = None) -> Handler:
         """The handler, for a connection from ``peer``, which ``via`` has introduced: behind one that says so, and reads
@@ -381,17 +447,3 @@ class Server:
             await self._handler(request, respond)
 
         return handle
-
-    async def _live(self, connection: _Life) -> None:
-        self._open.add(connection)
-        if self._quiet is not None:
-            self._quiet.set()
-            self._quiet = None
-            self.date = _http_date()
-        try:
-            await connection.run()
-        except Exception:
-            # A bug of ours must not take the other connections with it.
-            _log.exception("a connection failed")
-        finally:
-            self._open.discard(connection)

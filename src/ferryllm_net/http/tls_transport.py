@@ -129,12 +129,12 @@ class TLSTransport:
     def interrupt(self) -> None:
         self._transport.interrupt()
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], None]) -> bool:
         self._on_end = on_end
         if self._ended:
             self._tell()
-        else:
-            self._transport.watch(self._tell)
+            return False
+        return self._transport.watch(self._tell)
 
     async def attend(self) -> None:
         await self._transport.attend()

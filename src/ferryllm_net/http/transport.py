@@ -80,10 +80,12 @@ class Transport(Protocol):
         has to wait, with `Interrupted`."""
         ...
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], None]) -> bool:
         """Call ``on_end`` once, when the peer ends its direction or the connection breaks, also while nobody reads (but
-        not behind bytes that fill the read-ahead); at once, when it already has. Not for our own `aclose`. Needs
-        `attend` to run."""
+        not behind bytes that fill the read-ahead); at once, when it already has. Not for our own `aclose`.
+
+        Whether `attend` has to run for it, in a task of the connection's owner.
+        """
         ...
 
     async def attend(self) -> None:

@@ -293,6 +293,7 @@ class UpstreamConnection:
             if feed(rest):
                 self.over = self._ended
                 return True
+            rest = b""  # the wait may be long
         clock = self.clock
         while not self._ended and self._failure is None:
             self._feed = feed

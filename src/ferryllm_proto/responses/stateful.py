@@ -232,6 +232,11 @@ class KeptTranslator(Translator):
             request = msgspec.structs.replace(request, previous_id=self._memory.previous)
         return msgspec.structs.replace(answer, request=request, kept=self.keep)
 
+    def _forget(self) -> None:
+        body = self._body
+        super()._forget()
+        self._body = body  # it is kept with the answer
+
     # Items have their places in the body as it was prepared; clients count in the one they sent.
 
     def _place_losses(self) -> None:

@@ -300,3 +300,29 @@ async def test_a_server_without_connections_never_wakes(monkeypatch: pytest.Monk
         before = len(slept)
         await anyio.wait_all_tasks_blocked()
         assert len(slept) == before
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", GET, SIGNATURE[:4]])
+async def test_a_server_that_is_cancelled_ends_what_it_has_accepted(sent: bytes) -> None:
+    held = anyio.Event()
+
+    async def handler(request: Request, respond: Responder) -> None:
+        held.set()
+        await anyio.sleep_forever()
+
+    found, port = listener(proxy_protocol=sent == SIGNATURE[:4])
+    server = Server(handler, trusted=TrustedProxies(["127.0.0.1"]))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            await group.start(server.serve, [found])
+            stream = await anyio.connect_tcp("127.0.0.1", port)
+            if sent:
+                await stream.send(sent)
+            if sent == GET:
+                await held.wait()
+            while not server.connections:  # nobody tells of it
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        assert not server.connections
+        assert await read_all(stream) == b""
+        await stream.aclose()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -273,3 +276,16 @@ def test_a_client_is_renewed_where_nothing_came_behind_the_answer(behind: bytes,
     client.receive_data(_OK + behind)
     assert client.renew() is renewed
     assert client.held == len(behind)
+
+
+@pytest.mark.parametrize("kind", [ServerMachine, ClientMachine])
+def test_a_machine_is_gone_with_its_connection(kind: type[ServerMachine | ClientMachine]) -> None:
+    # One of them is kept for each connection: a cycle would keep what it has read until the collector comes by.
+    gc.disable()
+    try:
+        machine = kind(LIMITS)
+        gone = weakref.ref(machine)
+        del machine
+        assert gone() is None
+    finally:
+        gc.enable()

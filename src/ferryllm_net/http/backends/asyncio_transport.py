@@ -20,7 +20,6 @@ from ..transport import (
     TransportError,
     cut_on_close,
     describe,
-    peer_of,
 )
 
 # Sends in a row that the system took at once before the loop gets a turn; trio's own rule is one at every call.
@@ -31,6 +30,8 @@ _PIECE_BYTES = 256 * 1024
 
 # Of one read; a megabyte costs a fifth less than by 64 KiB, and 256 bring nothing more (measured).
 _READ_BYTES = 128 * 1024
+
+_UNNAMED = ("", 0)
 
 _thread = threading.local()
 
@@ -92,7 +93,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     _transport: asyncio.Transport
 
     def __init__(self, sock: socket.socket) -> None:
-        self.peer = peer_of(sock)
+        self.peer = _UNNAMED
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._buffer = _read_buffer()
@@ -125,6 +126,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's do not derive from it.
         self._transport = cast(asyncio.Transport, transport)
+        # The loop has asked the socket, and keeps the answer: no second one.
+        name = transport.get_extra_info("peername")
+        if type(name) is tuple and len(name) >= 2:
+            self.peer = name if len(name) == 2 else name[:2]
         # Any byte left behind is told by `pause_writing`.
         self._transport.set_write_buffer_limits(high=0)
         # uvloop keeps what it writes until the end of a turn, and Windows' loop until it is done: not to be overtaken.
@@ -184,7 +189,11 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 raise TransportError(self._reason)
             if self._ended:
                 return b""
-            await self._wait(None)
+            waiter = self._begin_wait(None)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
             if not self._pieces:
                 if self._reason is not None:
                     raise TransportError(self._reason)
@@ -199,8 +208,12 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 raise TransportError(self._reason)
             if self._ended:
                 return False
-            if await self._wait(feed):
-                return True
+            waiter = self._begin_wait(feed)
+            try:
+                if await waiter:
+                    return True
+            finally:
+                self._waiter = self._feed = None
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -218,11 +231,12 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         elif not writing:
             self._interrupted = True
 
-    def watch(self, on_end: Callable[[], None]) -> None:
+    def watch(self, on_end: Callable[[], None]) -> bool:
         if self._ended:
             on_end()
         else:
             self._on_end = on_end
+        return False
 
     async def attend(self) -> None:
         return
@@ -317,19 +331,17 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
         return data
 
-    async def _wait(self, feed: Feed | None) -> bool:
-        """For bytes, the end or, with ``feed``, its word."""
+    def _begin_wait(self, feed: Feed | None) -> asyncio.Future[bool]:
+        """What to wait on for bytes, the end or, with ``feed``, its word. No coroutine of its own: it would be there
+        for as long as the wait."""
         assert self._waiter is None, "one reader at a time"
         if self._interrupted:
             self._interrupted = False
             raise Interrupted
-        self._waiter = self._loop.create_future()
+        waiter = self._waiter = self._loop.create_future()
         self._feed = feed
         self._streak = 0
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = self._feed = None
+        return waiter
 
     def _end(self) -> None:
         self._ended = True

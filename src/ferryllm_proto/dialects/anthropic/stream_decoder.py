@@ -91,6 +91,11 @@ class _Open:
 class StreamDecoder:
     """See `ferryllm_proto.dialect.StreamDecoder`."""
 
+    __slots__ = (
+        "_body", "_called", "_frames", "_model", "_next", "_open", "_others", "_repeated", "_repeated_block",
+        "_repeats", "_started", "_state",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._frames = sse.FrameDecoder()
         self._state = _START

@@ -37,7 +37,7 @@ from ...events import (
     UsageUpdate,
 )
 from ...loss import ONLY_ITS_OWN, Disposition, Loss
-from ...sequence import Sequencer
+from ...sequence import SEQUENCED, Sequencer
 from . import carrier, errors, response
 from . import usage as usages
 from .wire import NAME
@@ -129,9 +129,15 @@ _THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
 class StreamEncoder:
     """See `ferryllm_proto.dialect.StreamEncoder`."""
 
+    __slots__ = (
+        "_after", "_answer", "_args", "_block", "_broken", "_called", "_cut", "_finish", "_index", "_live",
+        "_live_kind", "_prefix", "_refused", "_sequencer", "_signature", "_state", "_summary", "_usage", "_written",
+        "losses",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self.losses: list[Loss] = []
-        self._answer = answer
+        self._answer = answer.asked()
         self._sequencer = Sequencer()
         self._state = State.START
         self._after = _AFTER[State.START]
@@ -142,7 +148,7 @@ class StreamEncoder:
         self._block: BlockStart | None = None
         self._signature: str | None = None
         self._summary: int | None = None
-        self._args: list[str] = []
+        self._args: list[str] | None = None
         """Fragments of the open call's input."""
         self._broken = False
         """Whether a call's input is no JSON."""
@@ -168,6 +174,8 @@ class StreamEncoder:
                 return self._prefix + json.encode_str(text) + b"}}\n\n"
         if kind is not UsageUpdate:
             self._live = -1
+        if kind not in SEQUENCED:
+            return self._step(event)
         events = self._sequencer.send(event)
         out = self._step(events[0]) if len(events) == 1 else b"".join([self._step(one) for one in events])
         if kind in _LIVE and self._written and self._sequencer.open == event.ix:  # type: ignore[union-attr]  # as above
@@ -252,7 +260,7 @@ class StreamEncoder:
         self._block = event
         self._signature = self._summary = None
         if event.kind is BlockKind.TOOL:
-            self._called, self._args = True, []
+            self._called, self._args = True, None
             start = json.encode(
                 {
                     "type": "tool_use",
@@ -326,6 +334,8 @@ class StreamEncoder:
         if self._block.tool_kind is ir.ToolKind.CUSTOM:
             text = json.encode_str(text)[1:-1].decode()
         else:
+            if self._args is None:
+                self._args = []
             self._args.append(text)
         return _ARGS % (self._index, json.encode_str(text))
 

@@ -55,6 +55,11 @@ def _upstream(message: str) -> RemoteProtocolError:
 class ChunkReader:
     """Reads the chunks of one answer, in order. Raises `RemoteProtocolError` for a fault and for a reported error."""
 
+    __slots__ = (
+        "_called", "_finish", "_kind", "_known", "_logprobs", "_model", "_next", "_open", "_others", "_partial",
+        "_quoted", "_repeats", "_usage", "finished", "started",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.started = False
         self.finished = False

@@ -44,6 +44,8 @@ _CR, _LF = 13, 10
 class StreamDecoder:
     """Reads one stream. Call `receive_data` for every read and `receive_eof` when the provider has closed."""
 
+    __slots__ = ("_cutter", "_frames", "_held", "_reader", "state")
+
     def __init__(self) -> None:
         self.state = _HEAD
         self._frames = FrameDecoder()

@@ -29,12 +29,17 @@ from .response import response_id
 class StreamEncoder:
     """Writes one stream. Give every event to `send`."""
 
+    __slots__ = (
+        "_after", "_answer", "_begun", "_behind_part", "_open", "_parts", "_sequencer", "_sse", "_tail", "losses",
+        "state",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self._parts = AnswerParts(answer.seed)
         self.losses: list[Loss] = self._parts.report.losses
         self.state = State.IDLE
         self._after = AFTER[State.IDLE]
-        self._answer = answer
+        self._answer = answer.asked()
         self._sse = paths.read(answer.path).sse
         self._sequencer = Sequencer()
         self._open: set[int] = set()

@@ -53,6 +53,8 @@ _HEAD, _STREAM, _BODY, _CLOSED = State.HEAD, State.STREAM, State.BODY, State.CLO
 class StreamDecoder:
     """Reads one stream. Call `receive_data` for every read and `receive_eof` when the provider has closed."""
 
+    __slots__ = ("_body", "_calls", "_kind", "_lines", "_next", "_open", "_size", "_unplaced", "state")
+
     def __init__(self) -> None:
         self.state = _HEAD
         self._lines = LineDecoder()

@@ -79,12 +79,17 @@ class _Block:
 class StreamEncoder:
     """Writes one stream. Give every event to `send`."""
 
+    __slots__ = (
+        "_after", "_answer", "_blocks", "_calls", "_head", "_proofs", "_reason", "_report", "_text_line", "_thin",
+        "_thinking_line", "_usage", "_whole", "_written", "losses", "state",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self.state = State.IDLE
         self._after = AFTER[State.IDLE]
-        self._answer = answer
+        self._answer = answer.asked()
         self._thin = thin(answer)
         self._text_line, self._thinking_line = _GENERATE if self._thin else _CHAT
         self._head = b""

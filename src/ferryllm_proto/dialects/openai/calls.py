@@ -40,6 +40,8 @@ class _Call:
 class Calls:
     """Deltas of tool calls in, events out. ``first`` gives the next free number of a block."""
 
+    __slots__ = ("_by_index", "_calls", "_legacy")
+
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}

@@ -176,6 +176,8 @@ def _holds(part: ir.Part, found: ir.Opaque) -> bool:
 class Details:
     """Collects streamed fragments of entries into whole ones: one object per block, not one per delta."""
 
+    __slots__ = ("_entries",)
+
     def __init__(self) -> None:
         self._entries: dict[tuple[str, int], dict[str, object]] = {}
 

@@ -90,19 +90,25 @@ _BODY, _CLOSED = State.BODY, State.CLOSED
 class StreamDecoder:
     """Reads one stream. Call `receive_data` for every read and `receive_eof` when the provider has closed."""
 
+    __slots__ = (
+        "_body", "_calls", "_details", "_frames", "_kind", "_last_usage", "_model", "_next", "_open", "_others",
+        "_plain_thoughts", "_refused", "_repeats", "_started", "state",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.state = _HEAD
         self._frames = FrameDecoder()
         self._repeats = Repeats()
-        self._body = bytearray()
+        self._body: bytearray | None = None
+        """What came before it was clear what it is, then the object."""
         self._model = ""
         self._started = False
         self._next = 0
         self._open: int | None = None
         self._kind: BlockKind | None = None
         """Of the one open block that is no tool."""
-        self._calls = Calls()
-        self._details = reasoning.Details()
+        self._calls: Calls | None = None
+        self._details: reasoning.Details | None = None
         self._refused = False
         self._others = False
         """Whether there is more than one choice."""
@@ -115,9 +121,14 @@ class StreamDecoder:
     def receive_data(self, data: bytes) -> list[Event]:
         """Events completed by ``data``."""
         out: list[Event] = []
+        if self.state is _STREAM:
+            if data:
+                self._repeats.receive(data, out, self._read, self._is_steady)
+            return out
         if self.state is _HEAD:
             data = self._sniff(data)
         if self.state is _BODY:
+            assert self._body is not None
             self._body += data
             if len(self._body) > MAX_BODY:
                 self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the answer is longer than {MAX_BODY} bytes"), out)
@@ -160,8 +171,8 @@ class StreamDecoder:
         if self.state is _BODY:
             return self._whole()
         if self.state is _HEAD and self._body:
-            data, self._body = bytes(self._body), bytearray()
-            self.state = State.STREAM
+            data, self._body = bytes(self._body), None
+            self.state = _STREAM
             self._receive(self._frames.receive_data(data), out)
         if self.state is _FINISHED:
             rest: list[Event] = []
@@ -184,16 +195,21 @@ class StreamDecoder:
 
     def _sniff(self, data: bytes) -> bytes:
         """Decide what this is by the first byte that is no space."""
-        self._body += data
-        head = self._body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        blanks = self._body
+        if blanks is not None:
+            data, self._body = b"".join((blanks, data)), None
+        head = data.lstrip(b"\xef\xbb\xbf \t\r\n")
         if not head:
+            self._body = bytearray(data)
             return b""
-        data, self._body = bytes(self._body), bytearray()
-        self.state = _BODY if head[:1] == b"{" else State.STREAM
+        if head[:1] != b"{":
+            self.state = _STREAM
+            return data
+        self.state, self._body = _BODY, bytearray()
         return data
 
     def _whole(self) -> list[Event]:
-        body = bytes(self._body).lstrip(b"\xef\xbb\xbf \t\r\n")
+        body = bytes(self._body or b"").lstrip(b"\xef\xbb\xbf \t\r\n")
         self.state = _CLOSED
         try:
             return play(response.decode(body))
@@ -257,7 +273,7 @@ class StreamDecoder:
             for choice in choices:
                 if not choice.index:
                     self._choice(choice, out)
-                elif self.state is State.STREAM and not self._others:
+                elif self.state is _STREAM and not self._others:
                     # A client that asked for them gets the bytes as they are; nobody else can be given them.
                     self._others = True
                     out.append(Raw(NAME, "choices", data))
@@ -270,7 +286,7 @@ class StreamDecoder:
 
     def _start(self, chunk: _Chunk, out: list[Event]) -> None:
         self._started = True
-        self.state = State.STREAM
+        self.state = _STREAM
         self._model = chunk.model or ""
         created = chunk.created
         out.append(Start(str(chunk.id or ""), self._model, int(created) if isinstance(created, (int, float)) else None))
@@ -327,10 +343,12 @@ class StreamDecoder:
             out.append(Raw(NAME, "annotations", bytes(delta.annotations[0])))
         if delta.tool_calls:
             self._close(out)
-            self._next = self._calls.receive(delta.tool_calls, self._model, self._next, out)
+            calls = self._calls = self._calls or Calls()
+            self._next = calls.receive(delta.tool_calls, self._model, self._next, out)
         if delta.function_call is not None and (delta.function_call.name or delta.function_call.arguments):
             self._close(out)
-            self._next = self._calls.receive_legacy(delta.function_call, self._next, out)
+            calls = self._calls = self._calls or Calls()
+            self._next = calls.receive_legacy(delta.function_call, self._next, out)
         if len(delta.audio) or len(delta.images) or len(delta.executed_tools):
             for name in response.MADE:
                 value = bytes(getattr(delta, name))
@@ -366,6 +384,8 @@ class StreamDecoder:
                 out.append(ReasoningDelta(self._block(_REASONING, out), entry.summary, summary=0))
             elif entry.token:
                 self._block(_REASONING, out)
+            if self._details is None:
+                self._details = reasoning.Details()
             self._details.add(raw)
 
     # --- blocks ------------------------------------------------------------------------------------------
@@ -375,7 +395,8 @@ class StreamDecoder:
         if self._kind is kind and self._open is not None:
             return self._open
         self._close(out)
-        self._next = self._calls.start_all(self._next, out)
+        if self._calls is not None:
+            self._next = self._calls.start_all(self._next, out)
         self._open, self._kind = self._next, kind
         self._next += 1
         out.append(BlockStart(self._open, kind))
@@ -384,7 +405,7 @@ class StreamDecoder:
     def _close(self, out: list[Event]) -> None:
         if self._open is None:
             return
-        if self._kind is _REASONING:
+        if self._kind is _REASONING and self._details is not None:
             for data in self._details.take():
                 proof = ir.Opaque(reasoning.PROVIDER, self._model, ir.OpaqueKind.DETAILS, data)
                 out.append(OpaqueDelta(self._open, proof))
@@ -394,14 +415,18 @@ class StreamDecoder:
     # --- ends --------------------------------------------------------------------------------------------
 
     def _finish(self, choice: _Choice, word: str, out: list[Event]) -> None:
-        called = self._calls.any
-        stop = next((s for s in (choice.stop_reason, choice.matched_stop) if isinstance(s, str)), None)
+        calls = self._calls
+        called = calls is not None and calls.any
+        stop = choice.stop_reason if isinstance(choice.stop_reason, str) else choice.matched_stop
+        if type(stop) is not str:
+            stop = None
         reason, sequence = decode_finish(word, called=called, refused=self._refused, stop=stop)
         if reason is ir.FinishReason.ERROR:
             self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider ended its answer with {word}"), out)
             return
         if reason is ir.FinishReason.TOOL_USE and not called:
-            what = "a tool call without a name" if self._calls.nameless else "no tool call, but ended as if it had"
+            nameless = calls is not None and calls.nameless
+            what = "a tool call without a name" if nameless else "no tool call, but ended as if it had"
             self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider sent {what}"), out)
             return
         self._close_all(out)
@@ -410,7 +435,8 @@ class StreamDecoder:
 
     def _close_all(self, out: list[Event]) -> None:
         self._close(out)
-        self._next = self._calls.end_all(self._next, out)
+        if self._calls is not None:
+            self._next = self._calls.end_all(self._next, out)
 
     def _done(self, out: list[Event]) -> None:
         """``[DONE]`` is an end also where no finish reason came (T2)."""
@@ -418,7 +444,7 @@ class StreamDecoder:
             self._fail(ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended without one event"), out)
             return
         if self.state is not _FINISHED:
-            called = self._calls.any
+            called = self._calls is not None and self._calls.any
             self._close_all(out)
             out.append(Finish(ir.FinishReason.TOOL_USE if called else ir.FinishReason.END))
         self._end(out)

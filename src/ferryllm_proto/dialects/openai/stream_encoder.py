@@ -63,12 +63,17 @@ class _Block:
 class StreamEncoder:
     """Writes one stream. Give every event to `send`."""
 
+    __slots__ = (
+        "_after", "_answer", "_bare", "_blocks", "_calls", "_citations", "_content", "_counted", "_details", "_head",
+        "_length", "_refused", "_report", "_said", "_thought", "_thoughts", "_usage", "losses", "state",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
         self.state = State.IDLE
         self._after = AFTER[State.IDLE]
-        self._answer = answer
+        self._answer, self._counted = answer.asked(), answer.include_usage
         self._head = self._content = self._thought = b""
         self._usage: ir.Usage | None = None
         self._blocks: dict[int, _Block] = {}
@@ -262,7 +267,7 @@ class StreamEncoder:
         )
 
     def _end(self, event: Event) -> bytes:
-        if self._usage is None or not self._answer.include_usage:
+        if self._usage is None or not self._counted:
             return b"data: [DONE]\n\n"
         return b'%b],"usage":%b}\n\ndata: [DONE]\n\n' % (self._head, json.encode(encode_usage(self._usage)))
 

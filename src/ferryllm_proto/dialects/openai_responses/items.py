@@ -104,6 +104,8 @@ class _Open:
 class Items:
     """All items of one answer. Methods append events to ``out``; raise `RemoteProtocolError` at a limit."""
 
+    __slots__ = ("_all", "_by_id", "_by_index", "_next", "_size", "called", "model", "refused")
+
     def __init__(self) -> None:
         self.model = ""
         self.called = False

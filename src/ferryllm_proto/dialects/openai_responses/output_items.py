@@ -19,6 +19,8 @@ MAX_ANSWER = 64 << 20
 class EventWriter:
     """Numbers and frames events; holds what the answer has grown to."""
 
+    __slots__ = ("_size", "number")
+
     def __init__(self) -> None:
         self.number = 0
         self._size = 0

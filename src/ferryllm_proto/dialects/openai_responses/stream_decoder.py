@@ -70,6 +70,8 @@ def _whole(raw: bytes | msgspec.Raw) -> msgspec.Raw:
 class StreamDecoder:
     """Feed it bytes; the last event is `End` or `StreamFailed`, whatever came."""
 
+    __slots__ = ("_body", "_frames", "_items", "_seen", "_size", "state")
+
     def __init__(self) -> None:
         self.state = _SNIFF
         self._frames = sse.FrameDecoder()

@@ -84,6 +84,11 @@ _EVENT_BY_STATUS = {
 class StreamEncoder:
     """Writes one stream; `losses` grows with what it could not say."""
 
+    __slots__ = (
+        "_answer", "_begun", "_echo", "_extra", "_finals", "_finish", "_head", "_index", "_item", "_kind", "_legal",
+        "_refused", "_report", "_sequencer", "_start", "_unproven", "_usage", "_writer", "final", "losses", "state",
+    )  # fmt: skip
+
     def __init__(self, answer: Answer) -> None:
         self.state = State.BEFORE
         self._legal = _LEGAL[State.BEFORE]
@@ -91,7 +96,7 @@ class StreamEncoder:
         """The whole response object, once the answer is over."""
         self._report = Report()
         self.losses: list[Loss] = self._report.losses
-        self._answer = answer
+        self._answer = answer.asked()
         self._echo = json.one_line(echo_fields(answer.request, kept=answer.kept or answer.kept_upstream))
         request = answer.request
         # A client that keeps its reasoning itself sends it back to whoever is asked next. Should that be the API of
