@@ -53,8 +53,8 @@ class Asking(Answering):
     """The providers' side of an `Exchange`."""
 
     __slots__ = (
-        "_allowed", "_body", "_chance", "_desk", "_final", "_idle_at", "_method", "_recalled", "_routing", "_seed",
-        "_target", "_tokens", "_total_at", "_total_secs", "_words",
+        "_allowed", "_body", "_chance", "_desk", "_final", "_idle_at", "_method", "_peeked", "_recalled", "_routing",
+        "_seed", "_target", "_tokens", "_total_at", "_total_secs", "_words",
     )  # fmt: skip
 
     _routing: Routing | None
@@ -67,6 +67,8 @@ class Asking(Answering):
     """The client's, for the attempts."""
     _words: bytes
     """The end of the answer if nothing better comes: what the last attempt, which has failed, has said."""
+    _peeked: tuple[str, bool] | None
+    """What has been found in the body."""
     _recalled: Recalled | None
     _allowed: tuple[str, ...] | None
     """Providers that may answer; None is all of the plan."""
@@ -229,7 +231,8 @@ class Asking(Answering):
                 self._route, self._provider = route, provider
                 return [*notes, *self._refuse(exc.error, now)]
         talk = converse(entry, route, provider, self._method, self._created, self._seed, self.id, memory)
-        upstream = talk.receive_request(body, self._headers, self._target)
+        peeked = self._peeked if body is self._body else None
+        upstream = talk.receive_request(body, self._headers, self._target, peeked)
         if upstream is None and self._attempts and talk.error is not None:
             return [*notes, *self._unaskable(now)]  # the error of who was asked says more
         self._talk, self._route, self._provider = talk, route, provider
@@ -288,7 +291,7 @@ class Asking(Answering):
         if not self._begun:
             if talk.error is None:
                 if talk.head is not None:
-                    self._begun, self._body, routing = True, b"", self._routing
+                    self._begun, self._body, self._peeked, routing = True, b"", None, self._routing
                     if self._trying is not None or (routing is not None and routing.health.troubled):
                         notes = self._take_up(now)
             elif not self._stopping:

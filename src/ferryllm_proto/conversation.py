@@ -5,6 +5,7 @@ All of them have the shape of a `Translator`, so an `Exchange` runs any of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from . import ir
@@ -24,6 +25,7 @@ from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
 from .snapshot import Provider
 from .translate import State, Translator
+from .written import MIN_BYTES
 
 _GENERATE = Operation.GENERATE
 _EMBEDS_AS = {"openai_responses": "openai"}
@@ -94,6 +96,17 @@ def final_headers(talk: Conversation) -> tuple[tuple[str, str], ...]:
     assert talk.head is not None
     kept = tuple(pair for pair in talk.head.headers if pair[0] != LOSS_HEADER)
     return (*kept, (LOSS_HEADER, loss_header(talk.losses)))
+
+
+def look(entry: Entry, body: bytes, path: str, providers: Mapping[str, Provider]) -> tuple[str, bool]:
+    """As `peek`; where ``body`` is large and may be translated for one of ``providers``, more of it is read in the same
+    pass, for `Conversation.receive_request`."""
+    dialect, operation = entry.dialect, entry.operation
+    if len(body) >= MIN_BYTES and operation is _GENERATE:
+        for provider in providers.values():
+            if provider.dialect != dialect and DIALECTS[provider.dialect].takes_written:
+                return DIALECTS[dialect].look(body, path)
+    return DIALECTS[dialect].peek(body, path)
 
 
 def peek(entry: Entry, body: bytes, path: str) -> tuple[str, bool]:

@@ -174,6 +174,15 @@ class _Peek(msgspec.Struct, frozen=True):
 _peek_decoder = json.decoder(_Peek)
 
 
+class Peeked(tuple[str, bool]):
+    """What `Dialect.look` returns where it has tried to read more than the two."""
+
+    body: bytes
+    """Of which; what was read is of no other."""
+    message: object
+    """For `Dialect.decode_written` alone; None: it was none that can be read so."""
+
+
 class Dialect(abc.ABC):
     """One protocol, both halves. Instances hold no state."""
 
@@ -194,6 +203,8 @@ class Dialect(abc.ABC):
     """Bytes in a client's body that show what another provider left and one of this dialect would refuse."""
     checks_utf8 = False
     """Whether `decode_request` looks at every byte that it carries on."""
+    takes_written = False
+    """Whether `encode_request` writes a history on without reading it, where it is a `written.Written`."""
     wants_estimate = False
     """Whether an answer has to show input tokens before the provider has counted them."""
     event_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -216,6 +227,10 @@ class Dialect(abc.ABC):
         if not seen.model:
             raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
         return seen.model, bool(seen.stream)
+
+    def look(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
+        """As `peek`, of a large body that may be given to `decode_written` next: a `Peeked` has that half done."""
+        return self.peek(body, path)
 
     def stream_type(self, path: str | None) -> str:
         """The content type of a stream for a client that asked for ``path``."""
@@ -292,6 +307,20 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's body. Raises `RemoteProtocolError` that names the field."""
+
+    def decode_written(
+        self,
+        body: bytes,
+        *,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> ir.Request:
+        """As `decode_request`, for a provider's dialect that `takes_written`: the turns may be a `written.Written`.
+
+        ``peeked`` is what `look` has found in the body, None: nobody has looked.
+        """
+        return self.decode_request(body, headers=headers, path=path)
 
     def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's question how many tokens a request has: its body without the limits of an answer."""

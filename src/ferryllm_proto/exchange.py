@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import ir
 from .actions import Abort, Action, Outcome, ReadBody
 from .asking import Asking
-from .conversation import peek
+from .conversation import look
 from .entries import CONVERSATIONS, Entry, NoEntry, Operation, find
 from .errors import LocalProtocolError, RemoteProtocolError
 from .inputs import (
@@ -103,7 +103,9 @@ class Exchange(Asking):
         self._target, self._method = "", "POST"
         self._body = self._words = self._owed = b""
         self._key = self._model = self._plan = self._route = self._provider = self._talk = self._past = None
-        self._trying = self._upstream_head = self._recalled = self._allowed = self._tokens = self._final = None
+        self._peeked = self._trying = self._upstream_head = self._recalled = self._allowed = self._tokens = (
+            self._final
+        ) = None
         self._admission = self._standings = self._queued = self._refused = self._session = self._effort = None
         self._error = self._first_byte = self._status = self._ask = None
         self._idle_at = self._total_at = self._hold_at = self._ping_at = self._flow = None
@@ -221,7 +223,8 @@ class Exchange(Asking):
                     Route("", entry.provider), (Target(entry.provider),), alone=gateway.routes.alone
                 )
             else:
-                self._model, stream = peek(entry, event.data, self._target)
+                self._peeked = look(entry, event.data, self._target, gateway.providers)
+                self._model, stream = self._peeked
                 if gateway.notes:
                     notes.append(incoming(entry.dialect, self._model, stream=stream))
                 plan = gateway.routes.plan(self._model, self._hint)
@@ -439,7 +442,12 @@ def resumed(opened: Opened, routing: Routing, desk: Desk | None, chance: Callabl
     exchange._started, exchange._method = now, kind.method
     exchange._headers, exchange._target = kind.headers, kind.target
     exchange._entry, exchange._key, exchange._hint = kind.entry, kind.key, kind.hint
-    exchange._body, exchange._model, exchange._plan = opened.body, opened.model, way.plan
+    exchange._body, exchange._peeked, exchange._model, exchange._plan = (
+        opened.body,
+        opened.peeked,
+        opened.model,
+        way.plan,
+    )
     exchange._talk, exchange._route, exchange._provider = opened.talk, way.route, way.provider
     exchange._begin_waiting(opened.request, now)
     return exchange

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Collection
 
 import msgspec
 
@@ -51,6 +52,18 @@ class IdRules(msgspec.Struct, frozen=True):
 
 pattern = functools.lru_cache(maxsize=64)(re.compile)
 """A compiled pattern: the rules of the dialects are a dozen, and the cache of `re` costs ten times as much to ask."""
+
+
+_CHARACTERS = IdRules("", 0).pattern
+
+
+def fit_as_they_are(ids_: Collection[str], rules: IdRules) -> bool:
+    """Whether `fit` changes none of these; False may also mean that it has to be asked for each."""
+    if rules.pattern != _CHARACTERS or not all(ids_):
+        return False
+    return max(map(len, ids_), default=0) <= rules.max_length and (
+        not ids_ or pattern(_CHARACTERS).fullmatch("".join(ids_)) is not None
+    )
 
 
 def fit(id_: str, rules: IdRules) -> str:

@@ -93,7 +93,11 @@ def prepare(
             ):
                 return prepared
             return _spliced(prepared, target, headers)
-    request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
+    if backend.takes_written:
+        request = entry.decode_written(_checked(entry, body), headers=headers, path=path, peeked=peeked)
+        _require_model(entry, request, named=target.model is not None)
+    else:
+        request = understand(entry, body, headers=headers, path=path, named=target.model is not None)
     asked, applied, shaped, rules = request, None, NOTHING, target.rules
     if policies.reasoning is not PRESERVE and not policies.reasoning.idle:
         can = capabilities.of(target.model or request.model, rules)
@@ -150,17 +154,25 @@ def understand(
 ) -> ir.Request:
     """The client's body as a request. ``named``: the provider's name of the model is known, so where the path says the
     model, it may be missing with the path. Raises `RemoteProtocolError`."""
+    request = entry.decode_request(_checked(entry, body), headers=headers, path=path)
+    _require_model(entry, request, named=named)
+    return request
+
+
+def _checked(entry: Dialect, body: bytes) -> bytes:
     if not entry.checks_utf8:
         json.check_utf8(body)  # what is carried undecoded (schemas, unknown fields) is looked at by nobody else
-    request = entry.decode_request(body, headers=headers, path=path)
+    return body
+
+
+def _require_model(entry: Dialect, request: ir.Request, *, named: bool) -> None:
     if request.model:
-        return request
+        return
     if entry.model_in_body:
         raise RemoteProtocolError("model: this field is required", param="model", code="missing_required_parameter")
     if not named:
         what = "the path has to name the model, as in /v1beta/models/MODEL:generateContent"
         raise RemoteProtocolError(what, param="model", code="missing_required_parameter")
-    return request
 
 
 def refusal(exc: RemoteProtocolError) -> tuple[Loss, ...]:

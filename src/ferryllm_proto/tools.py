@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,8 +17,11 @@ from . import ids, ir, json, search
 from .dialect import ToolRules
 from .loss import Report
 from .toolsets import SETS, keep
+from .written import Call, Said, Written
 
 _Key = tuple[str | None, str]
+_FUNCTION = ir.ToolKind.FUNCTION
+_USER, _ASSISTANT = ir.Role.USER, ir.Role.ASSISTANT
 
 _SHIM_SCHEMA = json.encode(
     {
@@ -257,8 +261,11 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
     become one where the calls would be cut off from their results. An id that comes again in a later call (servers
     that number anew in every answer) gets another one there, the same in every turn of the conversation (A14).
     """
-    if _is_paired(turns):
+    written = Written.of(turns)
+    if _is_paired(turns if written is None else written.said):
         return turns
+    if written is not None:
+        turns = written.turns()
     answers, placed = _match(turns, report)
     turns = _distinct(turns, answers)
     out: list[ir.Turn] = []
@@ -292,16 +299,36 @@ def pair_results(turns: tuple[ir.Turn, ...], report: Report) -> tuple[ir.Turn, .
     return tuple(out)
 
 
-def _is_paired(turns: tuple[ir.Turn, ...]) -> bool:
+def _is_paired(turns: Sequence[ir.Turn | Said]) -> bool:
     """Whether everything is in its place already, as agents send it: one look instead of four passes."""
     ids_: set[str] = set()
-    calls: list[ir.ToolCall] = []
+    calls: Sequence[ir.ToolCall | Call] = ()
+    made: ir.ToolCall | Call
     answered = True
     for turn in turns:
-        assistant = turn.role is ir.Role.ASSISTANT
-        if (assistant and not answered) or (calls and turn.role is not ir.Role.USER):
+        if isinstance(turn, Said):
+            if turn.role is _USER:
+                results = turn.results
+                if len(results) != len(calls):
+                    return False
+                for place, result in enumerate(results):
+                    made = calls[place]
+                    if result.id != made.id or made.kind is not _FUNCTION:
+                        return False
+                answered, calls = True, ()
+                continue
+            if not answered or calls:
+                return False
+            answered, calls = False, turn.calls
+            for made in calls:
+                if made.id in ids_:
+                    return False
+                ids_.add(made.id)
+            continue
+        assistant = turn.role is _ASSISTANT
+        if (assistant and not answered) or (calls and turn.role is not _USER):
             return False
-        waiting, calls = calls, []
+        waiting, calls = calls, (found := [])
         if len(turn.parts) < len(waiting):
             return False
         for place, part in enumerate(turn.parts):
@@ -315,7 +342,7 @@ def _is_paired(turns: tuple[ir.Turn, ...]) -> bool:
                 if not assistant or part.id in ids_:
                     return False
                 ids_.add(part.id)
-                calls.append(part)
+                found.append(part)
         answered = not assistant
     return not calls
 

@@ -30,6 +30,7 @@ from .routing.keys import ClientKey, Desk
 from .routing.table import MAX_KEPT_NAME, NO_OVERRIDES, Plan, Route
 from .snapshot import Gateway, Provider
 from .translate import State
+from .written import MIN_BYTES
 
 MAX_WAYS = 256
 """Models of one entry whose ways are remembered: a gateway in use has a few dozen."""
@@ -46,9 +47,11 @@ _ODD = ("expect", "x-request-id", "te", "content-encoding")
 class Way:
     """Where the usual request for one model goes."""
 
-    __slots__ = ("facts", "notes", "patience", "plan", "provider", "route", "stream")
+    __slots__ = ("facts", "notes", "patience", "plan", "provider", "route", "stream", "translated")
 
-    def __init__(self, plan: Plan, route: Route, provider: Provider, stream: bool, notes: tuple[Note, ...]) -> None:
+    def __init__(
+        self, plan: Plan, route: Route, provider: Provider, entry: str, stream: bool, notes: tuple[Note, ...]
+    ) -> None:
         self.plan = plan
         self.route = route
         """That of the plan, with its one target as the one that answers."""
@@ -57,6 +60,8 @@ class Way:
         """Whether the client asks for a stream."""
         self.notes = notes
         """What an exchange notes up to its `Open`; none where nobody reads them."""
+        self.translated = provider.dialect != entry and DIALECTS[provider.dialect].takes_written
+        """Whether `Dialect.look` saves a pass over a long body."""
         secs, total = provider.first_byte_secs if stream else provider.request_secs, provider.total_secs
         self.patience = secs if total is None else min(secs, total)
         """How long the provider may take to begin, in seconds."""
@@ -145,13 +150,13 @@ class Usual:
                 resolved(dialect, model, route),
                 sending(provider.name, route.rewrite_model or model or None, stream=stream),
             )
-        return Way(plan, route, provider, stream, notes)
+        return Way(plan, route, provider, kind.entry.dialect, stream, notes)
 
 
 class Kind:
     """What requests with one head have in common."""
 
-    __slots__ = ("entry", "headers", "hint", "key", "method", "peek", "target", "usual", "ways")
+    __slots__ = ("entry", "headers", "hint", "key", "look", "method", "peek", "target", "translated", "usual", "ways")
 
     def __init__(
         self,
@@ -170,7 +175,9 @@ class Kind:
         self.method = method
         self.target = target
         self.headers = headers
-        self.peek = DIALECTS[entry.dialect].peek
+        self.peek, self.look = DIALECTS[entry.dialect].peek, DIALECTS[entry.dialect].look
+        self.translated = False
+        """Whether the last request was: then the next one will be, most likely."""
         self.ways = usual.ways(entry.dialect, hint)
 
     def open(self, body: bytes, routing: Routing, now: float, created: float, seed: int, id: str) -> Opened | None:  # noqa: A002
@@ -179,7 +186,8 @@ class Kind:
         if routing.bounds or routing.health.troubled:
             return None
         try:
-            peeked = self.peek(body, self.target)
+            see = self.look if self.translated and len(body) >= MIN_BYTES else self.peek
+            peeked = see(body, self.target)
         except RemoteProtocolError:
             return None
         way = self.ways.get(peeked)
@@ -190,13 +198,27 @@ class Kind:
         if request is None:
             return None
         routing.budget.request()
-        return Opened(self, way, talk, request, peeked[0], body, now, created, seed, id)
+        self.translated = way.translated
+        return Opened(self, way, talk, request, peeked[0], body, peeked, now, created, seed, id)
 
 
 class Opened:
     """A usual request that a provider is asked for an answer to."""
 
-    __slots__ = ("__weakref__", "body", "created", "id", "kind", "model", "now", "request", "seed", "talk", "way")
+    __slots__ = (
+        "__weakref__",
+        "body",
+        "created",
+        "id",
+        "kind",
+        "model",
+        "now",
+        "peeked",
+        "request",
+        "seed",
+        "talk",
+        "way",
+    )
 
     def __init__(
         self,
@@ -206,6 +228,7 @@ class Opened:
         request: UpstreamRequest,
         model: str,
         body: bytes,
+        peeked: tuple[str, bool],
         now: float,
         created: float,
         seed: int,
@@ -219,6 +242,8 @@ class Opened:
         self.model = model
         """As the client calls it."""
         self.body = body
+        self.peeked = peeked
+        """What has been found in it."""
         self.now = now
         self.created = created
         self.seed = seed
@@ -239,7 +264,7 @@ class Opened:
         """Forget the answer."""
         kind, way = self.kind, self.way
         self.talk = converse(kind.entry, way.route, way.provider, kind.method, self.created, self.seed, self.id)
-        self.talk.receive_request(self.body, kind.headers, kind.target)
+        self.talk.receive_request(self.body, kind.headers, kind.target, self.peeked)
 
     @property
     def head(self) -> tuple[int, Headers]:

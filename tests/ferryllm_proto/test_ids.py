@@ -59,3 +59,11 @@ def test_a14_two_ids_never_become_one(one: str, two: str) -> None:
 
 def test_a14_ids_equal_in_their_first_characters_stay_apart() -> None:
     assert ids.fit("x" * 50 + "1", RULES) != ids.fit("x" * 50 + "2", RULES)
+
+
+@given(st.lists(st.text("aZ9_- ä\n", max_size=5) | st.sampled_from(["a" * 40, "a" * 41]), max_size=4))
+def test_ids_that_fit_together_fit_each(found: list[str]) -> None:
+    rules = IdRules("call_", 40)
+    assert ids.fit_as_they_are(found, rules) == all(ids.fit(id_, rules) == id_ for id_ in found)
+    narrow = IdRules("", 9, "[A-Za-z0-9]{9}")
+    assert not ids.fit_as_they_are(found, narrow) or all(ids.fit(id_, narrow) == id_ for id_ in found)

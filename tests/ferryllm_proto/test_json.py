@@ -466,3 +466,37 @@ def test_the_cost_of_a_splice_grows_with_the_body_and_not_with_its_square() -> N
 )  # fmt: skip
 def test_x18_what_is_cut_is_told_from_what_is_broken(text: str, cut: bool) -> None:
     assert json.is_cut(text) is cut
+
+
+_JSON = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.sampled_from(["\x7f", '"\\', "\n\r\t\x00é"])
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(_JSON, st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_json_in_a_string_is_written_as_every_text(value: object, ascii_: bool, indent: int | str | None) -> None:
+    data = stdlib.dumps(value, ensure_ascii=ascii_, indent=indent).encode("utf-8", "replace")
+    for spaced in (data, data.replace(b"\n", b"\r\n")):
+        assert json.encode(json.quoted(spaced)) == json.encode_str(spaced.decode())
+
+
+_PIECES = [b"a", b"aaaaaaa", "é".encode(), "你".encode(), "😀".encode(), b"\x80", b"\xc3", b"\xe4\xbd", b"\xed\xa0\x80"]
+
+
+@given(st.lists(st.sampled_from(_PIECES[:5]) | st.sampled_from(_PIECES), max_size=12))
+def test_a_byte_that_is_no_text_is_found_whatever_is_looked_at_at_once(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    try:
+        data.decode()
+    except UnicodeDecodeError as exc:
+        bad: int | None = exc.start
+    else:
+        bad = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json, "_LOOK", 8)
+        assert json._bad_byte(data) == bad
+        assert json._bad_byte(memoryview(data)) == bad

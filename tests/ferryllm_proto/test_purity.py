@@ -32,6 +32,7 @@ FOUNDATION = [
     "tools",
     "toolsets",
     "vectors",
+    "written",
 ]
 
 ALLOWED = {

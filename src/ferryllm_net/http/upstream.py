@@ -19,8 +19,9 @@ from .origin import Origin
 from .prepared import PreparedHead
 from .transport import Feed, Interrupted, Transport, TransportError
 
-# Up to this size a request's body is joined with its head into one write; above it the copy costs more than the call.
-_JOIN_BYTES = 64 * 1024
+# Of a body that are sent without a task beside them that listens: what a socket of Linux holds at most (`tcp_wmem`), so
+# that an upstream that reads as fast as we write does not keep a turn of the loop for itself.
+_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
 _HEAD = UpstreamFault.TIMEOUT_HEAD
@@ -139,15 +140,17 @@ class UpstreamConnection:
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
         self._engine.announce(request.plain)
-        size = len(body)
-        first, rest, refused = request.head_bytes(size), b"", None
-        if size <= _JOIN_BYTES:
-            first += body
-        else:
-            rest = body
+        transport, size, step = self._transport, len(body), self._limits.write_piece_bytes
+        refused: UpstreamError | None = None
         try:
-            if not self._transport.write(first) or rest:
-                return self._upload(rest)
+            # With the head in one write: to copy a piece costs less than a call that wakes the peer up for a head.
+            taken = transport.write(request.head_bytes(size) + body[:step])
+            at = step
+            while taken and at < size and at < _AT_ONCE_BYTES:
+                taken = transport.write(body[at : at + step])
+                at += step
+            if not taken or at < size:
+                return self._upload(body[at:])
         except TransportError as exc:
             refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
         clock.start(_HEAD, timeouts.head_secs, now)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from .. import ir
 from ..dialects.openai.vendors import profile
 from ..rules import NO_RULES, ProviderRules
+from ..toolsets import SETS, keep
 from .prompt_system import Parted, part
 
 MAX_BREAKPOINTS = 4
@@ -71,6 +73,16 @@ class Shaped(msgspec.Struct, frozen=True):
     keyed: bool = False
 
 
+class _Hash(Protocol):
+    """One of `hashlib`."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+    def copy(self) -> _Hash: ...
+
+    def hexdigest(self) -> str: ...
+
+
 NOTHING = Shaped()
 _KEYED = Shaped(keyed=True)
 _UNPARTED = Parted(())
@@ -99,8 +111,7 @@ def apply(
     takes_key, takes_retention = key_fields(backend, model, rules)
     key, retention = request.cache_key, request.cache_retention
     if policy.key and takes_key and key is None:
-        texts = [text.text for text in request.system]
-        key = cache_key(policy.key, model, texts, [_fingerprint(tool) for tool in request.tools])
+        key = _spelled(policy.key, _tools_digest(model, request.tools), [text.text for text in request.system])
     if policy.retention and takes_retention and retention is None:
         retention = policy.retention
     keyed = key is not request.cache_key
@@ -144,9 +155,39 @@ def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[by
     Equal beginnings give equal keys in every process and on every day; nothing of the conversation itself, of the
     client or of its key is in it. OpenAI keeps the caches of different organisations apart by itself.
     """
+    return _spelled(prefix, _digest(model, tools), system)
+
+
+def _digest(model: str, tools: Iterable[bytes]) -> _Hash:
+    """What a key begins with."""
     digest = hashlib.sha256()
-    for piece in (model.encode(), *tools, b"", *(text.encode("utf-8", "surrogatepass") for text in system)):
+    for piece in (model.encode(), *tools, b""):
         digest.update(len(piece).to_bytes(8, "big") + piece)
+    return digest
+
+
+def _tools_digest(model: str, tools: tuple[ir.Tool, ...]) -> _Hash:
+    """The same, to be gone on with; what is made of a list that comes again is kept beside it."""
+    kept = SETS.derived(tools)
+    if kept is None or len(model) > MAX_KEPT_NAME:
+        return _digest(model, map(_fingerprint, tools))
+    name = ("cache key", model)
+    known: _Hash | None = kept.get(name)
+    if known is None:
+        known = _digest(model, map(_fingerprint, tools))
+        keep(kept, name, known)
+    return known.copy()
+
+
+def _spelled(prefix: str, digest: _Hash, system: Iterable[str]) -> str:
+    """The key of ``digest``, which is used up, and the system prompt."""
+    for text in system:
+        try:
+            piece = memoryview(msgspec.Raw(text))  # unlike `encode` it leaves the bytes in the string, for JSON
+        except UnicodeEncodeError:
+            piece = memoryview(text.encode("utf-8", "surrogatepass"))
+        digest.update(len(piece).to_bytes(8, "big"))
+        digest.update(piece)
     return f"{prefix[:MAX_PREFIX]}:{digest.hexdigest()[:_DIGITS]}"
 
 

@@ -279,6 +279,26 @@ async def test_a_wait_that_is_broken_off_takes_nothing_and_the_next_one_goes_on(
         assert b.pool.idle == 1, "and the connection serves again"
 
 
+@pytest.mark.parametrize("size", [0, 1, 9_999, 10_000, 10_001, 40_000, 45_000])
+async def test_body_of_any_size_arrives_behind_its_head(size: int) -> None:
+    body = random.Random(size).randbytes(size)
+    got: list[bytes] = []
+
+    async def reply() -> None:
+        far = await b.upstream.accept()
+        got.append(await far.receive_until(b"\r\n\r\n"))
+        while sum(map(len, got[1:])) < size:
+            got.append(await far.receive())
+        await far.send(FULL)
+
+    async with bench(Limits(write_piece_bytes=10_000), capacity=42_000) as b:
+        response = await b.ask(head("POST"), body, reply=reply())
+        assert await response.read(10) == b"ok"
+        assert b"content-length: %d\r\n" % size in got[0]
+        assert b"".join(got[1:]) == body
+        assert b.pool.idle == 1
+
+
 async def test_refusal_of_a_large_body_is_heard_while_it_is_sent() -> None:
     async def reply() -> None:
         far = await b.upstream.accept()

@@ -19,6 +19,7 @@ from ferryllm_proto.policy.prompt_cache import (
     observe,
 )
 from ferryllm_proto.rules import ProviderRules
+from ferryllm_proto.toolsets import SETS
 
 _MARKS = PromptCachePolicy(breakpoints=True)
 _REQUEST = ir.Request(
@@ -209,3 +210,16 @@ def test_what_is_done_to_every_bare_request_is_what_is_done_to_each(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prompt_cache, "_bare", lambda *given: None)
         assert apply(policy, request, backend, model, rules) == short
+
+
+@given(st.sampled_from(["gpt-5.2", "m" * 300, "ü"]), st.lists(st.text(max_size=3), max_size=3))
+def test_the_key_of_tools_that_came_before_is_made_as_every_other(model: str, texts: list[str]) -> None:
+    tools = SETS.read(b"tools of a test", lambda data: (ir.Function("f", "does", b"{}"), ir.Function("ü")))
+    system = tuple(map(ir.Text, texts))
+    kept = ir.Request("anthropic", "m", system=system, tools=tools)
+    own = ir.Request("anthropic", "m", system=system, tools=(tools[0], tools[1]))
+    policy = PromptCachePolicy(key="k")
+    keys = [apply(policy, one, "openai_responses", model)[0].cache_key for one in (own, kept, kept)]
+    assert SETS.derived(tools) is not None
+    assert SETS.derived(own.tools) is None
+    assert keys == [cache_key("k", model, texts, [b"f\0does\0{}", "ü\0\0".encode()])] * 3

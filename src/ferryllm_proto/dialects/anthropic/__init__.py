@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import ir
-from ...dialect import Answer, ClientHead, Dialect, Headers, UpstreamRequest
+from ...dialect import Answer, ClientHead, Dialect, Headers, Peeked, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
+from ...written import MIN_BYTES
 from . import decode_request, encode_request, errors
 from . import models as listing
 from . import response as answers
@@ -49,6 +50,29 @@ class Anthropic(Dialect):
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body)
+
+    def look(self, body: bytes, path: str | None = None) -> tuple[str, bool]:
+        message = decode_request.read_written(body)
+        if message is None or not message.model:
+            peeked = Peeked(self.peek(body, path))
+        else:
+            peeked = Peeked((message.model, message.stream is True))
+        peeked.body, peeked.message = body, message
+        return peeked
+
+    def decode_written(
+        self,
+        body: bytes,
+        *,
+        headers: Headers = (),
+        path: str | None = None,
+        peeked: tuple[str, bool] | None = None,
+    ) -> ir.Request:
+        if isinstance(peeked, Peeked) and peeked.body is body:
+            message = peeked.message
+        else:
+            message = decode_request.read_written(body) if len(body) >= MIN_BYTES else None
+        return decode_request.decode(body, written=message)  # type: ignore[arg-type]  # what `look` has put there
 
     def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A body of ``/v1/messages/count_tokens``, which has no ``max_tokens`` (A43)."""

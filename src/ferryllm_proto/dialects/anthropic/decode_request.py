@@ -6,12 +6,14 @@ under its dotted name. Nothing but `RemoteProtocolError` is raised.
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from ... import ir, json, toolsets
 from ...errors import RemoteProtocolError
 from ...json import Raw
-from . import decode_blocks, wire
+from . import decode_blocks, decode_written, wire
 from .wire import ABSENT, NAME, given
 
 NAMES = {
@@ -55,12 +57,14 @@ _THINKING = {
 }
 
 
-def decode(body: bytes, *, counting: bool = False) -> ir.Request:
+def decode(body: bytes, *, counting: bool = False, written: wire.WrittenRequest | None = None) -> ir.Request:
     """A body of ``/v1/messages``, or with ``counting`` of ``/v1/messages/count_tokens``, which has no ``max_tokens``.
 
+    ``written`` is what `read_written` has made of it, for a request whose turns may be a `Written`.
     Raises `RemoteProtocolError` that names the field.
     """
-    if (found := _whole(body, counting=counting)) is not None:
+    found = _whole(body, counting=counting) if written is None else _made(written, counting=counting)
+    if found is not None:
         return found
     _require_utf8(body)
     message, extra = json.decode_known(body, wire.request)
@@ -119,6 +123,14 @@ _UNREAD = ("thinking", "tool_choice", "metadata", "output_config", "output_forma
 """Fields of the body that are no part of the one pass: they are short, and each has its own rules."""
 
 
+def read_written(body: bytes) -> wire.WrittenRequest | None:
+    """A body without anything unusual, its words left as they are; None for any other, and for what is wrong."""
+    try:
+        return wire.written_request.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
     """A body without anything unusual, read in one pass; None for any other, and for what is wrong.
 
@@ -127,22 +139,21 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
     """
     try:
         message = wire.whole_request.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return _made(message, counting=counting)
+
+
+def _made(message: wire.WholeRequest | wire.WrittenRequest, *, counting: bool) -> ir.Request | None:
+    """The request, unless there is something unusual or wrong in what has been left undecoded."""
+    try:
         limit = message.max_tokens
         if not message.model or not 0 < len(message.messages) <= MAX_MESSAGES or (limit is None and not counting):
             return None
         if limit is not None and limit < 0:
             return None
         model = message.model
-        turns = tuple(
-            [
-                ir.Turn(
-                    _ROLES[one.role],
-                    decode_blocks.whole(one.content, f"messages[{n}].content", model),
-                    path=f"messages[{n}]",
-                )
-                for n, one in enumerate(message.messages)
-            ]
-        )
+        turns = _whole_turns(message)
         said = message.system
         if type(said) is list and any(type(one) is not wire.TextBlock for one in said):
             return None
@@ -180,6 +191,22 @@ def _whole(body: bytes, *, counting: bool) -> ir.Request | None:
         return _request(message, found, _tool_choice(message.tool_choice, ext), _output(message, ext), ext)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RemoteProtocolError, KeyError):
         return None
+
+
+def _whole_turns(message: wire.WholeRequest | wire.WrittenRequest) -> tuple[ir.Turn, ...]:
+    model = message.model
+    if isinstance(message, wire.WrittenRequest):  # a `Written` is all that a tuple is to those who read it
+        return cast("tuple[ir.Turn, ...]", decode_written.turns(message.messages, _ROLES, model))
+    return tuple(
+        [
+            ir.Turn(
+                _ROLES[one.role],
+                decode_blocks.whole(one.content, f"messages[{n}].content", model),
+                path=f"messages[{n}]",
+            )
+            for n, one in enumerate(message.messages)
+        ]
+    )
 
 
 def _require_utf8(body: bytes) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ... import json
+from ... import json, written
 from ...json import Raw
 
 NAME = "anthropic"
@@ -200,6 +200,40 @@ class WholeRequest(Request, frozen=True, kw_only=True):
     system: str | list[TextBlock | ImageBlock] | None = None  # type: ignore[assignment]  # the same
 
 
+# --- the same with words as they were written ------------------------------------------------------------
+
+
+class WrittenText(written.Words, frozen=True, gc=False, forbid_unknown_fields=True, tag="text"):
+    citations: Raw = ABSENT
+    cache_control: Raw = ABSENT
+
+
+class WrittenCall(written.Call, frozen=True, gc=False, forbid_unknown_fields=True, tag="tool_use"):
+    arguments: Raw = msgspec.field(default=ABSENT, name="input")
+    cache_control: Raw = ABSENT
+
+
+class WrittenResult(written.Result, frozen=True, gc=False, forbid_unknown_fields=True, tag="tool_result"):
+    id: str = msgspec.field(name="tool_use_id")
+    content: Raw = ABSENT
+    cache_control: Raw = ABSENT
+
+
+WrittenBlock = WrittenText | ImageBlock | ThinkingBlock | RedactedBlock | WrittenCall | WrittenResult
+
+
+class WrittenMessage(_Known, frozen=True):
+    role: str
+    content: str | list[WrittenBlock]
+
+
+class WrittenRequest(Request, frozen=True, kw_only=True):
+    """As `WholeRequest`; whether what stays undecoded is what it has to be, is for `decode_written` to look."""
+
+    messages: list[WrittenMessage]  # type: ignore[assignment]  # decoded where it is Raw above
+    system: str | list[TextBlock | ImageBlock] | None = None  # type: ignore[assignment]  # the same
+
+
 # --- answers ---------------------------------------------------------------------------------------------
 
 
@@ -287,6 +321,10 @@ class StreamEvent(msgspec.Struct, frozen=True):
 tagged = json.decoder(Tagged)
 request = json.decoder(Request)
 whole_request = json.decoder(WholeRequest)
+written_request = json.decoder(WrittenRequest)
+result_content: msgspec.json.Decoder[str | list[TextBlock | ImageBlock] | None] = msgspec.json.Decoder(
+    str | list[TextBlock | ImageBlock] | None
+)
 thinking = json.decoder(Thinking)
 output_config = json.decoder(OutputConfig)
 output_format = json.decoder(OutputFormat)

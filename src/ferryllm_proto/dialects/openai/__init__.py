@@ -23,6 +23,7 @@ class OpenAI(Dialect):
     request_path = encode_request.PATH
     tool_rules = encode_request.TOOL_RULES
     embedder = OpenAIEmbedder()
+    takes_written = True
 
     def decode_request(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         return decode_request.decode(body)

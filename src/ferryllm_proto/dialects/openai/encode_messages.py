@@ -6,10 +6,13 @@ tool message cannot hold (images) in a user message after the whole run (transla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ... import hosted, ir, json, opaque, system, tools
-from . import reasoning
+from ...written import Said, Written
+from . import encode_written, reasoning
 from .decode_messages import DEVELOPER
 from .decode_parts import NAME
 from .encode_parts import (
@@ -50,8 +53,15 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
             if isinstance(part, ir.ToolCall) and part.path.endswith(".function_call")
         )
     alone = not (scope.native or scope.profile.alternate or scope.profile.model.bridge)
-    for turn in turns:
-        if alone and (text := words(turn)):
+    written, append = Written.of(turns) if alone else None, None
+    if written is not None:
+        append = encode_written.writer(written, scope, lowered)
+    each: Sequence[ir.Turn | Said] = turns if written is None else written.said
+    for turn in each:
+        if isinstance(turn, Said):
+            assert append is not None
+            append(turn, out)
+        elif alone and (text := words(turn)):
             out.append({"role": turn.role.value, "content": text})
         else:
             _WRITERS[turn.role](turn, scope, lowered, legacy, out)
@@ -59,7 +69,7 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
         if (not out or out[-1]["role"] in _INSTRUCTING) and all(message["role"] in _INSTRUCTING for message in out):
             scope.report.degraded(scope.request.wire_name("turns"), "nobody says anything: a user message was added")
             out.append({"role": "user", "content": CONTINUE})
-        elif turns[-1].role is ir.Role.ASSISTANT and out[-1]["role"] == "assistant":
+        elif each[-1].role is ir.Role.ASSISTANT and out[-1]["role"] == "assistant":
             scope.report.degraded(turns[-1].path, "Chat answers a final assistant message and does not go on with it")
     return out
 

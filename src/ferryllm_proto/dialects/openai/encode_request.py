@@ -57,7 +57,7 @@ def encode(
     if found or choice is not None or request.parallel is not None:
         body.update(_tools(scope, lowered, found, choice))
     forced = choice is not None and choice.mode in _FORCED
-    unthought = bool(request.turns[1:]) and any(
+    unthought = len(request.turns) > 1 and any(
         "tool_calls" in message and scope.profile.reasoning_field not in message for message in said
     )
     body.update(parameters(scope, forced=forced, unthought=unthought))

@@ -12,6 +12,7 @@ import msgspec
 
 from ... import ir, json
 from ...json import Raw
+from ...written import Written
 from .decode_parts import NAME
 from .profile import Profile
 
@@ -32,6 +33,7 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
         or profile.extra
         or known.bridge
         or (key is not None and "prompt_cache_key" not in profile.fields)
+        or Written.of(request.turns) is not None
     ):
         return None
     # Whatever fields a request gets one day: all others have to be as nobody has set them.
