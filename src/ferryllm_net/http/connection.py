@@ -18,12 +18,9 @@ from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
 from .host import Host, Phase
 from .limits import Limits
+from .preface import look
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a connection of HTTP/2 begins with (RFC 9113 section 3.4); here, so that h2 is loaded for those alone."""
-
 
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IDLE = Phase.IDLE
@@ -176,7 +173,7 @@ class Connection:
                 if self._sniff and data:
                     self._sniff = False
                     self._begin_head(latest)
-                    data = await self._look(data)
+                    self.handed_over, data = await look(data, self._receive)
             except Interrupted:
                 if not self._is_meant():
                     continue
@@ -214,21 +211,6 @@ class Connection:
             self._body_done = False
             self._events.extend(events[1:])
         return head
-
-    async def _look(self, data: bytes) -> bytes:
-        """The first bytes of a connection, or b"" when they are nothing for HTTP/1.1."""
-        while len(data) < len(PREFACE) and PREFACE.startswith(data):
-            more = await self._receive()
-            if not more:
-                return b""
-            data += more
-        if data.startswith(PREFACE):
-            self.handed_over = data
-            return b""
-        # A request line in form alone may be a broken preface, and an answer in HTTP/1.1 would be read as frames.
-        words = data.partition(b"\r\n")[0].split(b" ")
-        broken = len(words) == 3 and (words[0] == b"PRI" or not words[2].startswith(b"HTTP/"))
-        return b"" if broken and b"\r\n" in data else data
 
     async def _receive(self) -> bytes:
         """Raises `Interrupted` when the deadline has passed or a drain begins between requests."""

@@ -24,10 +24,10 @@ from h2.stream import StreamState
 from hpack.exceptions import HPACKError
 from hyperframe.frame import GoAwayFrame
 
-from .connection import PREFACE
 from .engine import Fault, Headers, Misuse, RequestHead
 from .h2_frames import GOAWAY, RST_STREAM, SETTINGS, Budget, FrameFault, FrameGuard
 from .limits import Limits
+from .preface import PREFACE
 
 # hpack logs every field with its value at DEBUG: keys of clients, in whatever log the program has set up.
 logging.getLogger("hpack").setLevel(logging.INFO)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from h2.errors import ErrorCodes
 
-from .connection import PREFACE
 from .limits import Limits
+from .preface import PREFACE
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 

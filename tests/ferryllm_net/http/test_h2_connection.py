@@ -8,7 +8,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from ferryllm_net.http import Limits, Request, Responder
-from ferryllm_net.http.connection import PREFACE
+from ferryllm_net.http.preface import PREFACE
 from support.h2_client import CALM, H2Client, frame
 from support.rig import Serving
 

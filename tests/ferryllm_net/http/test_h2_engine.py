@@ -9,8 +9,8 @@ from h2.errors import ErrorCodes
 from hpack import Encoder
 
 from ferryllm_net.http import Limits, Misuse
-from ferryllm_net.http.connection import PREFACE
 from ferryllm_net.http.h2_engine import ConnectionLost, H2ServerEngine, StreamEvent, StreamOpened
+from ferryllm_net.http.preface import PREFACE
 from support.h2_client import frame
 
 GOOD = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/v1/x?y=z"), (b":authority", b"a.example:80")]

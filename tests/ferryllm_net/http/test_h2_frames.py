@@ -6,8 +6,8 @@ import pytest
 from h2.errors import ErrorCodes
 
 from ferryllm_net.http import Limits
-from ferryllm_net.http.connection import PREFACE
 from ferryllm_net.http.h2_frames import Budget, FrameFault, FrameGuard
+from ferryllm_net.http.preface import PREFACE
 from support.h2_client import frame
 
 SETTINGS = frame(0x4)
