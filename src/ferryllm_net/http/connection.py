@@ -33,20 +33,12 @@ class Connection:
     """Serves one transport until it closes. ``run`` is the whole life."""
 
     def __init__(
-        self,
-        transport: Transport,
-        handler: Handler,
-        host: Host,
-        limits: Limits,
-        scheme: str,
-        life: anyio.CancelScope,
-        *,
-        sniff: bool = False,
+        self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, life: anyio.CancelScope
     ) -> None:
         self.phase = _IDLE
         self.handed_over: bytes | None = None
-        """Set when the first bytes were HTTP/2's (``sniff``): those bytes. The transport is open then."""
-        self._sniff = sniff
+        """Set when the first bytes were HTTP/2's: those bytes. The transport is open then."""
+        self._sniff = host.http2 and scheme == "http"  # over TLS the handshake has said it
         self.deadline = math.inf
         """On the clock of the host; past it the sweeper calls `expire`."""
         self.transport = transport
@@ -55,8 +47,7 @@ class Connection:
         self._limits = limits
         self._scheme = scheme
         self._engine = ServerEngine(limits)
-        self._events: list[Event] = []
-        """Of the body of the request: come, not taken. No deque: it is 1.3 KiB while it is empty."""
+        self._events: list[Event] = []  # of the body: come, not taken; a deque is 1.3 KiB while it is empty
         self._whole: bytes | None = None
         """The body, where all of it came with the head; until it is taken."""
         self._request: Request | None = None
@@ -148,9 +139,7 @@ class Connection:
         try:
             while events is not None:
                 head = await self._next_head(events, latest)
-                if head is None:
-                    return
-                events = await self._exchange(head)
+                events = None if head is None else await self._exchange(head)
                 latest = math.inf
                 self.deadline = clock() + limits.keep_alive_secs
         except (TransportError, ClientLeft):

@@ -29,6 +29,8 @@ class Host(Protocol):
 
     draining: bool
     date: str
+    http2: bool
+    """Whether the first bytes of a connection in clear text may be HTTP/2's."""
     clock: Callable[[], float]
     """`anyio.current_time` of the running loop, without the search for it."""
 

@@ -128,7 +128,7 @@ class Server:
         self._limits = limits or Limits()
         self.ssl_context = ssl_context
         """May be replaced at any time; connections that are open keep theirs."""
-        self._http2 = http2
+        self.http2 = http2
         self._trusted = trusted or TrustedProxies()
         self._on_error = on_error
         self._open: set[_Life] = set()
@@ -325,7 +325,7 @@ class Server:
                     if secured is None:
                         return
                     transport = secured
-                    begun = b"" if transport.protocol == "h2" and self._http2 else None
+                    begun = b"" if transport.protocol == "h2" and self.http2 else None
                     await self._run(transport, "https", handler, life, begun)
                 except TransportError as exc:
                     # Gone before it was a connection, or not a TLS client.
@@ -408,8 +408,7 @@ class Server:
         while True:
             connection: Connection | None = None
             if begun is None:
-                sniff = self._http2 and scheme == "http"  # over TLS the handshake has said it
-                connection = Connection(transport, handler, self, self._limits, scheme, life, sniff=sniff)
+                connection = Connection(transport, handler, self, self._limits, scheme, life)
                 running: _Life = connection
             else:
                 from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
