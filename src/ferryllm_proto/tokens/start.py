@@ -6,10 +6,16 @@ question (``count_tokens``) reads every letter, which takes a millisecond for a 
 
 from __future__ import annotations
 
+import re
+
 from .. import ir
 from ..toolsets import SETS, keep
+from ..written import Said, Written
 from .estimate import estimate_input, json_cost, part_cost, text_cost, tool_cost
 from .weights import Weights, weights_of
+
+_Text = str | memoryview
+"""Text, or as it is written in JSON without the quotes: where a conversation is passed on as it was written."""
 
 EXACT = 4096
 """Characters up to which all are looked at."""
@@ -21,12 +27,22 @@ PROBE = 256
 
 def estimate_start(request: ir.Request, model: str | None = None, backend: str = "") -> int:
     """About what `estimate_input` says, from at most `PROBES` places of a long conversation; never 0."""
-    texts = [text.text for text in request.system]
-    calls: list[str] = []
+    texts: list[_Text] = [text.text for text in request.system]
+    calls: list[_Text] = []
     weights = weights_of(model or request.model, backend)
     total = weights.request + (weights.turn if texts else 0.0)
-    for turn in request.turns:
+    written = Written.of(request.turns)
+    for turn in request.turns if written is None else written.said:
         total += weights.turn
+        if isinstance(turn, Said):
+            if turn.text is not None:
+                texts.append(memoryview(turn.text)[1:-1])
+            texts.extend([memoryview(result.content)[1:-1] for result in turn.results])
+            for call in turn.calls:
+                texts.append(call.name)
+                calls.append(memoryview(call.arguments))
+            total += weights.call * (len(turn.results) + len(turn.calls))
+            continue
         for part in turn.parts:
             total += _gather(part, texts, calls, weights)
     if sum(map(len, texts)) + sum(map(len, calls)) <= EXACT and not request.tools:
@@ -37,11 +53,11 @@ def estimate_start(request: ir.Request, model: str | None = None, backend: str =
         total += weights.bound + weights.format * json_cost(request.format.schema)
     said, length = _sample(texts)
     total += text_cost(said) * length / max(1, len(said)) * weights.text
-    said, length = _sample(calls)
+    said, length = _sample(calls, escaped=False)
     return max(1, round(total + json_cost(said) * length / max(1, len(said)) * weights.json))
 
 
-def _gather(part: ir.Part, texts: list[str], calls: list[str], weights: Weights) -> float:
+def _gather(part: ir.Part, texts: list[_Text], calls: list[_Text], weights: Weights) -> float:
     """Put what is long to the others; what is left is the cost of the rest."""
     kind = type(part)
     if kind is ir.Text:
@@ -66,18 +82,38 @@ def _tools(tools: tuple[ir.Tool, ...], weights: Weights) -> float:
     return known
 
 
-def _sample(texts: list[str]) -> tuple[str, int]:
-    """Pieces of ``texts`` as one text, and how many characters they stand for."""
+def _sample(texts: list[_Text], *, escaped: bool = True) -> tuple[str, int]:
+    """Pieces of ``texts`` as one text, and how many characters they stand for; ``escaped``: JSON is that of strings."""
     length = sum(map(len, texts))
     if length <= EXACT:
-        return "\n".join(texts), length
+        said = "\n".join([text if isinstance(text, str) else _read(text, escaped) for text in texts])
+        return said, min(length, len(said))
     step, begun = length // PROBES, 0
     at = step // 2
     out: list[str] = []
+    seen = 0
     for text in texts:
         end = begun + len(text)
         while at < end:
-            out.append(text[at - begun : at - begun + PROBE])
+            piece = text[at - begun : at - begun + PROBE]
+            seen += len(piece)
+            out.append(piece if isinstance(piece, str) else _read(piece, escaped))
             at += step
         begun = end
-    return "".join(out), length
+    said = "".join(out)
+    return said, length if len(said) == seen else round(length * len(said) / seen)
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def _read(piece: memoryview, escaped: bool) -> str:
+    """A piece of JSON as text; what was cut at its ends is not looked for."""
+    text = str(piece, "utf-8", "ignore")
+    return _ESCAPE.sub(_character, text) if escaped and "\\" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    code, sign = found.groups()
+    return chr(int(code, 16)) if code else _ESCAPED.get(sign, sign)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.tokens import start
 from ferryllm_proto.tokens.estimate import estimate_input
 from ferryllm_proto.tokens.start import estimate_start
+from ferryllm_proto.written import Written
 
 ERROR = 0.15
 """How far the sample may be from reading everything, as a part of it."""
@@ -26,6 +28,25 @@ def test_a_long_history_is_estimated_from_a_sample(size: int, model: str) -> Non
     whole = estimate_input(request, model)
     for _ in range(2):  # the tools' part is kept
         assert abs(estimate_start(request, model) - whole) <= ERROR * whole
+
+
+@pytest.mark.parametrize("ascii_", [False, True])
+@pytest.mark.parametrize("size", [20_000, 200_000])
+@pytest.mark.parametrize("words", ["", "日本語のテキスト。", 'a \\ "b"\n'])
+def test_a_history_that_is_passed_on_unread_is_estimated_too(size: int, words: str, ascii_: bool) -> None:
+    body: Any = history(size)
+    for message in body["messages"]:
+        for block in message["content"] if isinstance(message["content"], list) else ():
+            if block["type"] == "text":
+                block["text"] += words * 40
+    data = json.dumps(body, ensure_ascii=ascii_).encode()
+    request = DIALECTS["anthropic"].decode_written(data)
+    written = Written.of(request.turns)
+    assert written is not None
+    found = estimate_start(request)
+    assert written._turns is None, "no turn was made for it"
+    whole = estimate_input(DIALECTS["anthropic"].decode_request(data))
+    assert abs(found - whole) <= ERROR * whole
 
 
 @pytest.mark.parametrize("text", ["naïve café — ", "日本語のテキスト。", "def f(x):\n    return x + 1\n", "🙂 ok "])
