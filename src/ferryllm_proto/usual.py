@@ -40,8 +40,8 @@ MAX_HINTS = 64
 _GENERATE = Operation.GENERATE
 _DONE = State.DONE
 _RESPONSES = "openai_responses"
-_ODD = ("expect", "x-request-id", "te", "content-encoding")
-"""Fields of requests that are no usual ones: they change what follows, or differ from request to request."""
+_ODD = ("expect", "te", "content-encoding")
+"""Fields of requests that are no usual ones: they change what follows."""
 
 
 class Way:

@@ -51,6 +51,7 @@ ALLOWED = {
     "itertools",
     "math",
     "msgspec",
+    "operator",
     "re",
     "struct",
     "typing",

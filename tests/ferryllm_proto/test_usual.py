@@ -171,7 +171,6 @@ def test_an_answer_that_was_finished_can_be_forgotten(backend: str) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        (("x-request-id", "mine"),),
         (("expect", "100-continue"),),
         (("te", "trailers"),),
         (("content-encoding", "gzip"),),

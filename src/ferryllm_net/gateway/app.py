@@ -108,20 +108,16 @@ class App:
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
         body: bytes | None = None
-        shape = request.shape
-        if shape is not None:
-            known = shape.facts
-            if type(known) is not Known or known.gateway is not self.gateway:
-                shape.facts = known = self._look(request)
-            if known.kind is not None and not self.observers:
-                body = request.whole(known.gateway.body_limit)
-                run = None if body is None else begun(self, known, request, respond, body)
-                if run is not None:
-                    rest = await run.run()
-                    if rest is not None:
-                        del run, body  # nothing is held of a request whose answer flows
-                        await self._run(*rest)
-                    return
+        known = self._known(request)
+        if known.kind is not None and not self.observers:
+            body = request.whole(known.gateway.body_limit)
+            run = None if body is None else begun(self, known, request, respond, body)
+            if run is not None:
+                rest = await run.run()
+                if rest is not None:
+                    del run, body  # nothing is held of a request whose answer flows
+                    await self._run(*rest)
+                return
         pages = self.gateway.access.pages
         if pages.origins:
             permission = preflight(pages, request.method, request.headers)
@@ -165,14 +161,24 @@ class App:
             self._quiet = None
             self.log.held = True
 
-    def _look(self, request: Request) -> Known:
+    def _known(self, request: Request) -> Known:
         """What there is to know of requests with the head of this one."""
-        gateway, kind = self.gateway, None
+        shape, gateway = request.shape, self.gateway
+        if shape is not None:
+            known = shape.facts
+            if type(known) is Known and known.gateway is gateway:
+                return known
         if self.usual.gateway is not gateway:
             self.usual = Usual(gateway)
-        if self.gateway_for(request) is gateway and self.parts.request_log is None and not self.metrics.keys:
+        kind = None
+        never = self.usual.none or self.parts.request_log is not None or self.metrics.keys
+        if not never and self.gateway_for(request) is gateway:
             kind = self.usual.kind(request.method, target_of(request), tuple(request.headers), request.fields())
-        return Known(gateway, kind, request.header("user-agent"))
+        own = None if kind is None else own_id(request.header("x-request-id"))
+        known = Known(gateway, kind, request.header("user-agent"), own)
+        if shape is not None:
+            shape.facts = known
+        return known
 
     def gateway_for(self, request: Request) -> Gateway:
         """The settings as they decide on ``request``: no page of a browser reaches a socket file, so that a proxy there

@@ -43,6 +43,8 @@ class Known(NamedTuple):
     kind: Kind | None
     """None: not usual."""
     user_agent: str | None
+    own_id: str | None
+    """The id that the client has given its request."""
 
 
 class Rest(NamedTuple):
@@ -68,7 +70,8 @@ def begun(app: App, known: Known, request: Request, respond: Responder, body: by
     """The run of a request with this ``body``; None where it is not a usual one."""
     kind, ids = known.kind, app.ids
     assert kind is not None
-    opened = kind.open(body, app.routing, app.clock(), time.time(), ids.seed(), ids.take())
+    request_id = known.own_id or ids.take()
+    opened = kind.open(body, app.routing, app.clock(), time.time(), ids.seed(), request_id)
     if opened is None:
         return None
     way = opened.way.facts
@@ -76,7 +79,9 @@ def begun(app: App, known: Known, request: Request, respond: Responder, body: by
         way = opened.way.facts = _found(app, opened)
     if way is None or not way.lines.usable():
         return None
-    return UsualRun(app, request, respond, opened, way, known.user_agent)
+    # Ids of our own are written as they are; those of clients may hold anything that is printed.
+    shown = f" request_id={request_id}" if known.own_id is None else f" {app.log.request(request_id)}"
+    return UsualRun(app, request, respond, opened, way, known.user_agent, shown)
 
 
 def _found(app: App, opened: Opened) -> _Way | None:
@@ -98,6 +103,7 @@ class UsualRun:
         "_opened",
         "_request",
         "_respond",
+        "_shown",
         "_user_agent",
         "_way",
         "_woken",
@@ -108,14 +114,23 @@ class UsualRun:
     """As long as it runs here no answer is under way."""
 
     def __init__(
-        self, app: App, request: Request, respond: Responder, opened: Opened, way: _Way, user_agent: str | None
+        self,
+        app: App,
+        request: Request,
+        respond: Responder,
+        opened: Opened,
+        way: _Way,
+        user_agent: str | None,
+        shown: str,
     ) -> None:
+        """``shown`` is the request's id as it stands behind its lines in the log."""
         self._app = app
         self._request = request
         self._respond = respond
         self._opened = opened
         self._way = way
         self._user_agent = user_agent
+        self._shown = shown
         self._deadline = opened.now + opened.way.patience
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
@@ -144,7 +159,7 @@ class UsualRun:
         app.begin(self)
         try:
             request.on_drain(self._stop)
-            way.lines.begin(opened.id)
+            way.lines.begin(self._shown)
             response = await way.upstream.open(app.pool, opened.request, self._user_agent, self)
             if self._woken is None:
                 answer = self._answer(response)
@@ -195,7 +210,7 @@ class UsualRun:
         usage, losses, note = talk.usage, talk.losses, None
         if usage is not None and (usage.cache_read or usage.cache_write):
             note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))
-        way.lines.end(opened.id, secs, usage, len(losses), None if key is None else key.id, note)
+        way.lines.end(self._shown, secs, usage, len(losses), None if key is None else key.id, note)
         way.counts.secs.append(secs)
         way.counts.usages.append(usage)
         if losses:

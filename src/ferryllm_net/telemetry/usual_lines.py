@@ -19,7 +19,7 @@ _ID_CHARS = frozenset("req_0123456789abcdef")
 
 
 class UsualLines:
-    """What `log` says of requests with the same three ``notes``, or none, and ids of our own, answered with 200.
+    """What `log` says of requests with the same three ``notes``, or none, that are answered with 200.
 
     ``provider``, ``entry``, ``model``, ``backend_model`` are those of `RequestDone`.
     """
@@ -46,22 +46,22 @@ class UsualLines:
             self._make()
         return self._usable
 
-    def begin(self, request_id: str) -> None:
-        """The request is on its way to its provider."""
+    def begin(self, last: str) -> None:
+        """The request is on its way to its provider. ``last`` ends every line: a space, and the request's id."""
         if self._asked:
             log = self._log
-            opening, last = log.opening(), f" request_id={request_id}"
+            opening = log.opening()
             log.put(f"{opening} {self._asked}{last}\n{opening} {self._routed}{last}\n{opening} {self._sent}{last}")
 
     def end(
-        self, request_id: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
+        self, last: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
     ) -> None:
         """It was answered well, whole and at once, after ``secs`` seconds. ``key`` is the id of the client's, ``note``
         what else there is to say."""
         if not self._done:
             return
         log = self._log
-        opening, last, took = log.opening(), f" request_id={request_id}", round(secs * 1000)
+        opening, took = log.opening(), round(secs * 1000)
         tokens = "" if usage is None else _tokens(usage)
         answered = f"{opening} {self._answered}{took}{last}\n" if self._answered else ""
         if note is not None:
@@ -78,7 +78,7 @@ class UsualLines:
         """Everything that lines of this way have in common, as the log writes it now."""
         log = self._log
         self._version = log.version
-        # Ids are written as they are: no secret may be part of one.
+        # The gateway's own ids are written as they are: no secret may be part of one.
         self._usable = log.plain and not any(_ID_CHARS.issuperset(secret) for secret in log.secrets)
         self._asked = self._answered = ""
         if not log.enabled(_INFO):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_proto.dialects import DIALECTS
 from ferryllm_proto.usual import Opened
 from support.answers import ASK, STREAM, WHOLE
+from support.planted import PROVIDER_KEY
 from support.streams import MemoryTransport
 from support.wired import SSE_HEAD, Wired, answer, chunked, gone, nothing_is_left, post, request, whole, wired
 
@@ -79,7 +81,12 @@ class Providers:
         return head + body
 
 
-async def seen(usual: bool, backend: str, model: str, entry: str, replies: list[bytes], **more: Any) -> list[Any]:
+Fields = tuple[tuple[str, str], ...]
+
+
+async def seen(
+    usual: bool, model: str, entry: str, replies: list[bytes], fields_of: Callable[[int], Fields], **more: Any
+) -> list[Any]:
     """All that anybody sees of requests that get ``replies``, one after the other on one connection."""
     found: list[Any] = []
     async with wired(more=OFF) as w:
@@ -91,8 +98,8 @@ async def seen(usual: bool, backend: str, model: str, entry: str, replies: list[
             w.app.usual.none = True
         near, providers = w.rig.connect(), Providers(w)
         path, body = asked(entry, model, **more)
-        for reply in replies:
-            await post(near, path, body)
+        for n, reply in enumerate(replies):
+            await post(near, path, body, fields_of(n))
             found.append(await providers.serve(reply))
             status, fields, data = await answer(near)
             del fields["date"]
@@ -106,11 +113,12 @@ async def seen(usual: bool, backend: str, model: str, entry: str, replies: list[
     return found
 
 
-async def compare(model: str, entry: str, replies: list[bytes], **more: Any) -> list[Any]:
-    """See both ways, and that they are the same; returns what was seen."""
-    backend = MODELS[model]
-    usual = await seen(True, backend, model, entry, replies, **more)
-    other = await seen(False, backend, model, entry, replies, **more)
+async def compare(
+    model: str, entry: str, replies: list[bytes], fields_of: Callable[[int], Fields] = lambda n: (), **more: Any
+) -> list[Any]:
+    """See both ways, and that they are the same; returns what was seen. ``fields_of`` gives each request more."""
+    usual = await seen(True, model, entry, replies, fields_of, **more)
+    other = await seen(False, model, entry, replies, fields_of, **more)
     for one, two in zip(usual[:-2], other[:-2], strict=True):
         assert one == two
     for lines in (-2, -1):
@@ -141,9 +149,25 @@ async def test_streams_are_the_same(model: str) -> None:
     await compare(model, "anthropic", replies, stream=True)
 
 
+TRACED: dict[str, Callable[[int], Fields]] = {
+    "another trace each": lambda n: (("traceparent", f"00-{n:032x}-{n:016x}-01"),),
+    "another id each": lambda n: (("x-request-id", f"mine-{n}"),),
+    "one id": lambda n: (("x-request-id", "mine"),),
+    "an id in quotes": lambda n: (("x-request-id", '"a\\b"'),),
+    "a secret as id": lambda n: (("x-request-id", PROVIDER_KEY),),
+    "no id": lambda n: (("x-request-id", "a b"),),
+}
+
+
+@pytest.mark.parametrize("kind", TRACED)
+async def test_heads_that_differ_from_request_to_request_are_usual_too(kind: str) -> None:
+    usual = await compare("chat-x", "anthropic", [whole(WHOLE["openai"])] * 3, TRACED[kind])
+    assert PROVIDER_KEY not in "\n".join(usual[-2])
+
+
 async def test_losses_are_told() -> None:
     replies = [whole(WHOLE["openai"])] * 2
-    more = {"metadata": {"user_id": "u"}, "top_k": 3}
+    more: dict[str, Any] = {"metadata": {"user_id": "u"}, "top_k": 3}
     usual = await compare("chat-x", "anthropic", replies, **more)
     assert "translation losses" in "\n".join(usual[-2])
 

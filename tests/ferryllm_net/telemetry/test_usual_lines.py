@@ -17,6 +17,7 @@ from ferryllm_proto.actions import Note
 from ferryllm_proto.notes import answered, incoming, resolved, sending
 
 ID = "req_0123456789abcdef01234567"
+LAST = f" request_id={ID}"
 NAMES = st.one_of(
     st.sampled_from(["gpt-5.4", "a b", 'say "x"', "\x1b[31m", "é", "sk-secret-key"]), st.text(max_size=20)
 )
@@ -95,8 +96,8 @@ def test_the_lines_are_those_of_the_log(
 
     lines = UsualLines(found, notes, "openai", "up", model or None, backend or model)
     assert lines.usable()
-    lines.begin(ID)
-    lines.end(ID, secs, usage, losses, key, note)
+    lines.begin(LAST)
+    lines.end(LAST, secs, usage, losses, key, note)
     assert two.getvalue() == one.getvalue()
 
 
@@ -119,18 +120,18 @@ def test_a_log_that_changes_writes_other_lines() -> None:
     made = log(stream)
     lines = UsualLines(made, notes_of("mine-is-secret", "n"), "openai", "up", "mine-is-secret", "n")
     assert lines.usable()
-    lines.begin(ID)
+    lines.begin(LAST)
     assert "mine-is-secret" in stream.getvalue()
     stream.truncate(0)
     made.change(settings(), (Secret("mine-is-secret"),))
     assert lines.usable()
-    lines.begin(ID)
-    lines.end(ID, 1.0, None, 0, None, None)
+    lines.begin(LAST)
+    lines.end(LAST, 1.0, None, 0, None, None)
     assert "mine-is-secret" not in stream.getvalue()
     assert stream.getvalue().count("***") == 4
     made.change(settings("error"), ())
     stream.truncate(0)
     assert lines.usable()
-    lines.begin(ID)
-    lines.end(ID, 1.0, None, 0, None, None)
+    lines.begin(LAST)
+    lines.end(LAST, 1.0, None, 0, None, None)
     assert stream.getvalue() == ""
