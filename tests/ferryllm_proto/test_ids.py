@@ -25,6 +25,16 @@ def test_g9_a_minted_id_is_the_same_in_every_release() -> None:
     assert ids.short_hash("a") == "Dhp9Oi1p"
 
 
+@given(st.integers(0, (1 << 96) - 1), st.integers(0, (1 << 96) - 1))
+def test_g9_answers_of_two_seeds_have_two_ids(one: int, two: int) -> None:
+    assert (ids.own("msg_", one) == ids.own("msg_", two)) is (one == two)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 1 << 63, (1 << 96) - 1, 1 << 200, -1])
+def test_the_id_of_an_answer_has_24_letters(seed: int) -> None:
+    assert re.fullmatch(r"msg_[0-9a-f]{24}", ids.own("msg_", seed))
+
+
 @pytest.mark.parametrize("length", [1, 8, 24, 40])
 def test_the_length_is_as_asked(length: int) -> None:
     assert re.fullmatch(rf"x_[0-9A-Za-z]{{{length}}}", ids.mint("x_", 1, length=length))

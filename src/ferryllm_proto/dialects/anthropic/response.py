@@ -200,13 +200,13 @@ def plain(response: ir.Response, model: str, seed: int) -> bytes | None:
     counted = _Usage(usage.input, usage.cache_write or 0, usage.cache_read or 0, usage.output or 0, details)
     said, id_ = (_Words(item.text),), response.id
     if not id_.startswith("msg_"):
-        id_ = ids.mint("msg_", seed)
+        id_ = ids.own("msg_", seed)
     return json.encode(_Message(id_, "message", "assistant", model or response.model, said, reason, None, counted))
 
 
 def message_id(id_: str, answer: Answer) -> str:
     """The provider's id where it is one of a message, else one of our own."""
-    return id_ if id_.startswith("msg_") else ids.mint("msg_", answer.seed)
+    return id_ if id_.startswith("msg_") else ids.own("msg_", answer.seed)
 
 
 def stop_reason(finish: ir.FinishReason, *, called: bool, refused: bool) -> str:
