@@ -29,7 +29,7 @@ from ferryllm_proto.usual import Usual
 from . import building
 from .changing import changed
 from .endpoints import Endpoints
-from .interpreter import Interpreter, target_of
+from .interpreter import Interpreter
 from .parts import Parts
 from .questions import Questions
 from .recording import Recording
@@ -173,7 +173,7 @@ class App:
         kind = None
         never = self.usual.none or self.parts.request_log is not None or self.metrics.keys
         if not never and self.gateway_for(request) is gateway:
-            kind = self.usual.kind(request.method, target_of(request), tuple(request.headers), request.fields())
+            kind = self.usual.kind(request.method, request.resource, tuple(request.headers), request.fields())
         own = None if kind is None else own_id(request.header("x-request-id"))
         known = Known(gateway, kind, request.header("user-agent"), own)
         if shape is not None:

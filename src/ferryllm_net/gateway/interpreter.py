@@ -73,11 +73,6 @@ if TYPE_CHECKING:
     from .app import App
 
 
-def target_of(request: Request) -> str:
-    """Path and query: the absolute form (RFC 9112, 3.2.2) means the same here, and one reader of paths is enough."""
-    return f"{request.path}?{request.query}" if request.query else request.path
-
-
 class Interpreter:
     """One request on its way."""
 
@@ -169,7 +164,7 @@ class Interpreter:
             if failure is not None:
                 raise failure
             if self._exchange.state is State.IDLE:
-                events = (ClientRequest(request.method, target_of(request), tuple(request.headers), request.fields()),)
+                events = (ClientRequest(request.method, request.resource, tuple(request.headers), request.fields()),)
             actions: list[Action] = []
             for event in events:
                 if self._exchange.state is not State.DONE:

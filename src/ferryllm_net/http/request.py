@@ -137,6 +137,12 @@ class Request:
     def http_version(self) -> str:
         return self._head.http_version
 
+    @property
+    def resource(self) -> str:
+        """Path and query: the absolute form of a target (RFC 9112 section 3.2.2) means the same, and one reader of
+        paths is enough."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
     def header(self, name: str) -> str | None:
         """The first value of a field, by its name in lower case."""
         first = self._first
