@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import pathlib
+import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -130,6 +131,14 @@ async def upstream(handler: Handler) -> AsyncIterator[int]:
         await tasks.start(server.serve, listeners)
         yield bound_port(listeners[0])
         tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that refuses every connection, and that no other program gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from ferryllm_net.http import Request, Responder
 from support import grammar
-from support.gateways import gateway, upstream
+from support.gateways import closed_port, gateway, upstream
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 from support.scripted import (
     DONE,
@@ -215,10 +215,9 @@ async def test_redirects_are_errors_and_not_followed() -> None:
 
 
 async def test_a_provider_that_is_not_there_is_a_502() -> None:
-    async with upstream(Provider()) as port:
-        pass
-    async with gateway(port) as running:
-        status, _, answer = await running.ask("POST", "/v1/responses", {"model": "chat-x", "input": "hi"})
+    with closed_port() as port:
+        async with gateway(port) as running:
+            status, _, answer = await running.ask("POST", "/v1/responses", {"model": "chat-x", "input": "hi"})
     assert status == 502
     assert "chat" in json.loads(answer)["error"]["message"]
 

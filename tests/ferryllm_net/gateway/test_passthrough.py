@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from ferryllm_net.http import Request, Responder, UpstreamError
-from support.gateways import gateway, upstream
+from support.gateways import closed_port, gateway, upstream
 from support.planted import CLIENT_KEY, PROVIDER_KEY
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
@@ -97,12 +97,11 @@ async def test_an_answer_that_breaks_off_is_cut_and_recorded() -> None:
 
 
 async def test_a_provider_that_is_not_there_is_an_error_of_the_dialect() -> None:
-    async with upstream(Echo()) as port:
-        pass
-    async with gateway(port, more=MORE) as running:
-        status, _, body = await running.ask("GET", "/v1/files")
-        assert status == 502
-        assert "chat" in json.loads(body)["error"]["message"]
+    with closed_port() as port:
+        async with gateway(port, more=MORE) as running:
+            status, _, body = await running.ask("GET", "/v1/files")
+    assert status == 502
+    assert "chat" in json.loads(body)["error"]["message"]
 
 
 async def test_many_pass_at_once() -> None:
