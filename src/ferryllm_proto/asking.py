@@ -53,8 +53,8 @@ class Asking(Answering):
     """The providers' side of an `Exchange`."""
 
     __slots__ = (
-        "_allowed", "_body", "_chance", "_desk", "_final", "_idle_at", "_method", "_peeked", "_recalled", "_routing",
-        "_seed", "_target", "_tokens", "_total_at", "_total_secs", "_words",
+        "_allowed", "_body", "_chance", "_desk", "_final", "_idle_at", "_listed", "_method", "_peeked", "_recalled",
+        "_routing", "_seed", "_target", "_tokens", "_total_at", "_total_secs", "_words",
     )  # fmt: skip
 
     _routing: Routing | None
@@ -72,6 +72,8 @@ class Asking(Answering):
     _recalled: Recalled | None
     _allowed: tuple[str, ...] | None
     """Providers that may answer; None is all of the plan."""
+    _listed: str | None
+    """The name on the key's list that lets the request in, where it is not the client's own."""
     _tokens: tuple[int, int] | None
     """Input and output that the request may take, where anybody counts them."""
     _final: str | None
@@ -101,6 +103,8 @@ class Asking(Answering):
         most = (None if key is None else key.limits.concurrency) if desk is None else desk.concurrency(key)
         model = self._model
         ask = ask_of(self._gateway, desk, key, named(self._body) if model is None else model, plan, self._tokens)
+        if self._listed is not None:
+            ask = msgspec.structs.replace(ask, model=self._listed)
         self._ask = None if self._tokens is None else ask
         return Admit(key, ask, "" if key is None else key.id, self._session, most)
 

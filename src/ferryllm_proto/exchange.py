@@ -37,8 +37,9 @@ from .responses.remembering import Remembering
 from .responses.stateful import KeptTranslator
 from .routing.balance import Target
 from .routing.choice import Routing
-from .routing.hints import hint_in
-from .routing.keys import ClientKey, Desk, Refusal, ambiguous, foreign, may_answer, provider_refusal
+from .routing.hints import ALIAS_MARK, hint_in
+from .routing.keys import ClientKey, Desk, KeyBook, Refusal, ambiguous, foreign, may_answer, provider_refusal
+from .routing.names import plainer
 from .routing.table import Plan, Route
 from .snapshot import Gateway
 from .stages import TRANSITIONS, State
@@ -107,7 +108,7 @@ class Exchange(Asking):
             self._final
         ) = None
         self._admission = self._standings = self._queued = self._refused = self._session = self._effort = None
-        self._error = self._first_byte = self._status = self._ask = None
+        self._error = self._first_byte = self._status = self._ask = self._listed = None
         self._idle_at = self._total_at = self._hold_at = self._ping_at = self._flow = None
         self._started = self._opened = self._total_secs = 0.0
         self._sent = self._attempts = 0
@@ -252,7 +253,9 @@ class Exchange(Asking):
             # A path that is handed on names its model in a body that may be of any type.
             refusal = foreign(book, key, named(self._body) if model is None else model)
             if refusal is not None:
-                return refusal
+                self._listed = None if model is None else self._listed_name(plan, key, book, model)
+                if self._listed is None:
+                    return refusal
         if key.models or key.quotas:  # a budget counts by the model's price
             refusal = ambiguous(self._body)
             if refusal is not None:
@@ -260,6 +263,15 @@ class Exchange(Asking):
         if key.providers:
             self._allowed = may_answer(key, [target.provider for target in (*plan.targets, *plan.fallbacks)])
             return None if self._allowed else provider_refusal()
+        return None
+
+    def _listed_name(self, plan: Plan, key: ClientKey, book: KeyBook, model: str) -> str | None:
+        """The name on the key's list that ``model`` is another form of, with a date or a longer context: one that goes
+        the same route, so that no list opens a route that it does not name."""
+        routes = self._gateway.routes
+        for name in plainer(model):
+            if ALIAS_MARK not in model and foreign(book, key, name) is None and routes.plan(name, self._hint) is plan:
+                return name
         return None
 
     def _on_admitted(self, event: Input, now: float) -> list[Action]:

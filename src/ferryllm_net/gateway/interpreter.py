@@ -25,7 +25,7 @@ from ferryllm_net.http import (
     UpstreamResponse,
 )
 from ferryllm_net.http.pool import slowly
-from ferryllm_proto import DIALECTS, Exchange, ir
+from ferryllm_proto import Exchange
 from ferryllm_proto.actions import (
     Abort,
     Action,
@@ -48,7 +48,6 @@ from ferryllm_proto.actions import (
     SendHead,
     Settle,
 )
-from ferryllm_proto.entries import find
 from ferryllm_proto.inputs import (
     Admitted,
     Booked,
@@ -62,9 +61,11 @@ from ferryllm_proto.inputs import (
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
+    UpstreamLost,
 )
 from ferryllm_proto.stages import State
 
+from .faults import answer_fault
 from .recording import NO_LEDGER, UNWRITTEN
 from .upstream import Upstream, lost, read_end
 from .visit import Stay, Visit, enter
@@ -87,8 +88,8 @@ class Interpreter:
         upstreams: Mapping[str, Upstream] | None = None,
         upstream: UpstreamResponse | None = None,
     ) -> None:
-        """``body`` is the request's, where somebody has read it; ``upstreams`` are those of the configuration that the
-        exchange began with, where that was before; ``upstream`` is an answer that is on its way."""
+        """``body`` is the request's, where it was read; ``upstreams`` those of the configuration that the exchange
+        began with; ``upstream`` an answer that is on its way."""
         self._app = app
         self._request = request
         self._respond = respond
@@ -97,6 +98,7 @@ class Interpreter:
         """Those of the configuration it began with."""
         self._upstream = upstream
         self._given = body
+        self._told: list[Input] = []  # what had happened before the run began
         self._opening: Open | None = None
         self._reading: ReadBody | None = None
         self._asked: Recall | Keep | Book | None = None
@@ -153,29 +155,30 @@ class Interpreter:
     async def run(
         self, events: Sequence[Input] = (), woken: Input | None = None, failure: BaseException | None = None
     ) -> None:
-        """To the end of the answer: from the request's head on, or from ``events`` on of an exchange that has begun.
-        ``woken`` is what somebody wants of that since, ``failure`` what has ended the wait for its provider: it is
-        raised here, as soon as all is done that is due then."""
+        """To the end of the answer: from the request's head on, or for an exchange that has begun from ``events`` on.
+        ``woken`` is what somebody wants of that, ``failure`` what ended its wait: raised when all is done that is due.
+        """
         request = self._request
         if self._woken is None:
             self._woken = woken
         request.on_drain(self._stop)
         try:
+            self._told = list(events)
             if failure is not None:
+                while self._told and not self._over:
+                    self._note_end(self._tell_next())
                 raise failure
+            actions: Sequence[Action] = ()
             if self._exchange.state is State.IDLE:
-                events = (ClientRequest(request.method, request.resource, tuple(request.headers), request.fields()),)
-            actions: list[Action] = []
-            for event in events:
-                if self._exchange.state is not State.DONE:
-                    actions += self._tell(event)
+                head = ClientRequest(request.method, request.resource, tuple(request.headers), request.fields())
+                actions = self._tell(head)
             await self._go_on(actions)
         except ClientLeft:
             raise  # seen at a write before our cancellation arrived
         except Exception:
             # A fault of ours: whoever runs the server hears of it.
             self._record_unfinished(Outcome.ERROR)
-            await self._answer_fault()
+            await answer_fault(request, self._respond, self._exchange.id)
             raise
         finally:
             request.forget_callbacks()
@@ -194,8 +197,7 @@ class Interpreter:
         """One thing after the other, until the exchange is over. Waits alone are broken off, by what woke us: a write
         to the client that is broken off would leave half a message behind."""
         while True:
-            # What a pump has left comes first.
-            if self._full:
+            if self._full:  # what a pump has left comes first
                 await self._respond.drain()
                 self._full = False
             if self._asks:
@@ -210,6 +212,9 @@ class Interpreter:
                     return
             if self._woken is not None:
                 actions = self._heed(self._woken)
+                continue
+            if self._told:
+                actions = self._tell_next()
                 continue
             if self._reading is not None:
                 body, self._given = self._given, None
@@ -233,19 +238,18 @@ class Interpreter:
     def _tell(self, event: Input) -> Sequence[Action]:
         return self._exchange.receive(event, self._app.clock())
 
+    def _tell_next(self) -> Sequence[Action]:
+        """The next of what had happened before, unless the exchange wants something else by now."""
+        event = self._told.pop(0)
+        if self._exchange.state is (State.WAITING if type(event) in _FIRST else State.ANSWERING):
+            return self._tell(event)
+        self._told.clear()
+        return ()
+
     def _heed(self, woken: Input) -> Sequence[Action]:
         """What to do about having been woken."""
         self._woken = None
         return self._tell(woken)
-
-    async def _answer_fault(self) -> None:
-        """Say in the client's dialect that the gateway failed, where nothing was said yet; else the server cuts."""
-        if self._respond.started:
-            return
-        request, error = self._request, ir.Error(ir.ErrorKind.SERVER, "internal error of the gateway")
-        dialect = DIALECTS[find(request.method, request.path, request.headers).dialect]
-        head, body = dialect.encode_error(error, request_id=self._exchange.id)
-        await self._respond.complete(head.status, list(head.headers), body)
 
     def _record_unfinished(self, outcome: Outcome | None) -> None:
         """The run was cancelled, or failed: its record is made all the same, once."""
@@ -483,7 +487,8 @@ class Interpreter:
         self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
-_KEPT: dict[type, str] = {
+_FIRST = (UpstreamHead, UpstreamLost)  # what can be heard of a provider first
+_KEPT: dict[type, str] = {  # where an action is kept that is due behind the others
     Open: "_opening",
     ReadBody: "_reading",
     Recall: "_asked",
@@ -493,4 +498,3 @@ _KEPT: dict[type, str] = {
     Pause: "_pause",
     SendHead: "_head",
 }
-"""Where an action is kept that is due behind the others."""

@@ -77,11 +77,7 @@ def begun(app: App, known: Known, request: Request, respond: Responder, body: by
     way = opened.way.facts
     if type(way) is not _Way:
         way = opened.way.facts = _found(app, opened)
-    if way is None or not way.lines.usable():
-        return None
-    # Ids of our own are written as they are; those of clients may hold anything that is printed.
-    shown = f" request_id={request_id}" if known.own_id is None else f" {app.log.request(request_id)}"
-    return UsualRun(app, request, respond, opened, way, known.user_agent, shown)
+    return None if way is None else UsualRun(app, request, respond, opened, way, known)
 
 
 def _found(app: App, opened: Opened) -> _Way | None:
@@ -100,11 +96,10 @@ class UsualRun:
         "__weakref__",
         "_app",
         "_deadline",
+        "_known",
         "_opened",
         "_request",
         "_respond",
-        "_shown",
-        "_user_agent",
         "_way",
         "_woken",
         "waits",
@@ -113,24 +108,13 @@ class UsualRun:
     answering = False
     """As long as it runs here no answer is under way."""
 
-    def __init__(
-        self,
-        app: App,
-        request: Request,
-        respond: Responder,
-        opened: Opened,
-        way: _Way,
-        user_agent: str | None,
-        shown: str,
-    ) -> None:
-        """``shown`` is the request's id as it stands behind its lines in the log."""
+    def __init__(self, app: App, request: Request, respond: Responder, opened: Opened, way: _Way, known: Known) -> None:
         self._app = app
         self._request = request
         self._respond = respond
         self._opened = opened
         self._way = way
-        self._user_agent = user_agent
-        self._shown = shown
+        self._known = known
         self._deadline = opened.now + opened.way.patience
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
@@ -152,23 +136,26 @@ class UsualRun:
 
     async def run(self) -> Rest | None:
         """To the end of the answer: None; or what is left to do where it is no usual one any more."""
-        app, request, opened, way = self._app, self._request, self._opened, self._way
+        app, request, opened, way, known = self._app, self._request, self._opened, self._way, self._known
         response: UpstreamResponse | None = None
         events: Sequence[Input] = ()
         failure: BaseException | None = None
         app.begin(self)
         try:
             request.on_drain(self._stop)
-            way.lines.begin(self._shown)
-            response = await way.upstream.open(app.pool, opened.request, self._user_agent, self)
+            way.lines.begin(opened.id, foreign=known.own_id is not None)
+            try:
+                response = await way.upstream.open(app.pool, opened.request, known.user_agent, self)
+            finally:
+                self.waits = None  # what it was may be another's from here on
             if self._woken is None:
-                answer = self._answer(response)
-                if isinstance(answer, bool):
-                    if not answer:
+                body, events = self._read(response)
+                if body is not None:
+                    status, fields = opened.head
+                    if not self._respond.put_complete(status, list(fields), body):
                         await self._respond.drain()
                     self._record()
                     return None
-                events = answer
         except UpstreamError as exc:
             events = (lost(exc),)
         except Interrupted:
@@ -180,19 +167,19 @@ class UsualRun:
             app.running.discard(self)
         return self._rest(response, events, failure)
 
-    def _answer(self, response: UpstreamResponse) -> bool | Sequence[Input]:
-        """Put the client's answer where all of the provider's is there, and good; whether the system has taken it.
-        Otherwise what the exchange has to be told."""
+    def _read(self, response: UpstreamResponse) -> tuple[bytes | None, Sequence[Input]]:
+        """The body of the client's answer where all of the provider's is there, and good; and what the exchange has to
+        be told where it does not come to that."""
         opened, status, headers = self._opened, response.status, tuple(response.headers)
-        data = response.whole() if status == 200 and not opened.way.stream else None
+        head = UpstreamHead(status, headers)
+        # Where a breaker counts failures, it has to hear of this one too.
+        if status != 200 or opened.way.stream or self._app.routing.health.troubled:
+            return None, (head,)
+        data = response.whole()
         if data is None:
-            return (UpstreamHead(status, headers),)
-        body = opened.finish(status, headers, data)
-        if body is None:
-            said = (UpstreamData(data),) if data else ()
-            return (UpstreamHead(status, headers), *said, UpstreamEnd())
-        given, fields = opened.head
-        return self._respond.put_complete(given, list(fields), body)
+            return None, (head,)
+        said = (head, UpstreamData(data), UpstreamEnd()) if data else (head, UpstreamEnd())
+        return opened.finish(status, headers, data), said
 
     def _rest(self, response: UpstreamResponse | None, events: Sequence[Input], failure: BaseException | None) -> Rest:
         app, opened = self._app, self._opened
@@ -210,7 +197,8 @@ class UsualRun:
         usage, losses, note = talk.usage, talk.losses, None
         if usage is not None and (usage.cache_read or usage.cache_write):
             note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))
-        way.lines.end(self._shown, secs, usage, len(losses), None if key is None else key.id, note)
+        name, foreign = None if key is None else key.id, self._known.own_id is not None
+        way.lines.end(opened.id, secs, usage, len(losses), name, note, foreign=foreign)
         way.counts.secs.append(secs)
         way.counts.usages.append(usage)
         if losses:

@@ -11,7 +11,7 @@ from ferryllm_proto import ir
 from ferryllm_proto.actions import Note
 
 from .format import Level, Value, plain_text, without
-from .logs import Log, status_text
+from .logs import Log, RequestDone, status_text
 
 _INFO = Level.INFO
 _ID_CHARS = frozenset("req_0123456789abcdef")
@@ -25,8 +25,8 @@ class UsualLines:
     """
 
     __slots__ = (
-        "_answered", "_asked", "_completed", "_done", "_log", "_notes", "_routed", "_sent", "_usable", "_version",
-        "_who",
+        "_answered", "_asked", "_bare", "_completed", "_done", "_log", "_notes", "_plain", "_routed", "_sent",
+        "_version", "_who",
     )  # fmt: skip
 
     def __init__(
@@ -36,39 +36,89 @@ class UsualLines:
         self._notes = tuple((note.name, note.fields) for note in notes)
         self._who = (entry, provider, model, backend_model)
         self._version: object = None
-        self._usable = False
+        self._plain = self._bare = False
+        """Lines are text. / An id of the gateway's own needs no look."""
         self._asked = self._routed = self._sent = self._answered = self._completed = self._done = ""
 
-    def usable(self) -> bool:
-        """Whether lines can be written this way now; else `Log` has to."""
+    def begin(self, request_id: str, *, foreign: bool) -> None:
+        """The request is on its way to its provider. ``foreign``: its id is the client's."""
         log = self._log
         if self._version is not log.version:
             self._make()
-        return self._usable
-
-    def begin(self, last: str) -> None:
-        """The request is on its way to its provider. ``last`` ends every line: a space, and the request's id."""
-        if self._asked:
-            log = self._log
+        if not self._plain:
+            if self._notes:
+                log.notes(self._notes, request_id)
+        elif self._asked:
+            last = f" request_id={request_id}" if self._bare and not foreign else f" {log.request(request_id)}"
             opening = log.opening()
             log.put(f"{opening} {self._asked}{last}\n{opening} {self._routed}{last}\n{opening} {self._sent}{last}")
 
     def end(
-        self, last: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
+        self,
+        request_id: str,
+        secs: float,
+        usage: ir.Usage | None,
+        losses: int,
+        key: str | None,
+        note: Note | None,
+        *,
+        foreign: bool,
     ) -> None:
         """It was answered well, whole and at once, after ``secs`` seconds. ``key`` is the id of the client's, ``note``
         what else there is to say."""
+        log = self._log
+        if self._version is not log.version:
+            self._make()
+        took = round(secs * 1000)
+        if not self._plain:
+            self._tell(request_id, took, usage, losses, key, note)
+            return
         if not self._done:
             return
-        log = self._log
-        opening, took = log.opening(), round(secs * 1000)
+        last = f" request_id={request_id}" if self._bare and not foreign else f" {log.request(request_id)}"
+        opening = log.opening()
         tokens = "" if usage is None else _tokens(usage)
         answered = f"{opening} {self._answered}{took}{last}\n" if self._answered else ""
-        if note is not None:
+        if note is not None and self._notes:
             answered += f"{opening} {self._text(note.name, note.fields)}{last}\n"
         if key is not None:
             last = f" {log.pair('key', key)}{last}"
         log.put(f"{answered}{opening} {self._completed}{took} ttfb_ms={took}{self._done}{tokens} losses={losses}{last}")
+
+    def _tell(
+        self, request_id: str, took: int, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
+    ) -> None:
+        """The same by the log's own ways."""
+        log = self._log
+        entry, provider, model, backend_model = self._who
+        if self._notes:
+            said: list[tuple[str, Mapping[str, Value | None]]] = [
+                ("backend response ok", {"provider": provider, "status": 200, "latency_ms": took})
+            ]
+            if note is not None:
+                said.append((note.name, note.fields))
+            log.notes(said, request_id)
+        log.request_completed(
+            RequestDone(
+                request_id,
+                entry,
+                "ok",
+                took,
+                200,
+                took,
+                model,
+                backend_model,
+                provider,
+                False,
+                None if usage is None else usage.input_total,
+                None if usage is None else usage.output,
+                None if usage is None else usage.cache_read,
+                None if usage is None else usage.cache_write,
+                None if usage is None else usage.reasoning,
+                losses=losses,
+                key=key,
+            )
+        )
 
     def _text(self, message: str, fields: Mapping[str, Value | None]) -> str:
         shown = {name: value for name, value in fields.items() if value is not None}
@@ -78,8 +128,9 @@ class UsualLines:
         """Everything that lines of this way have in common, as the log writes it now."""
         log = self._log
         self._version = log.version
-        # The gateway's own ids are written as they are: no secret may be part of one.
-        self._usable = log.plain and not any(_ID_CHARS.issuperset(secret) for secret in log.secrets)
+        self._plain = log.plain
+        # The gateway's own ids are written as they are where no secret can be part of one.
+        self._bare = not any(_ID_CHARS.issuperset(secret) for secret in log.secrets)
         self._asked = self._answered = ""
         if not log.enabled(_INFO):
             self._done = ""

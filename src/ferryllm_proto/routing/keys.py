@@ -15,7 +15,6 @@ import msgspec
 from .. import ir, json
 from .hints import ALIAS_MARK
 from .limits import Charge, Demand, Exceeded, Limits, Meter, date, standings
-from .names import plainer
 from .patterns import Pattern, glob
 from .quota import Accounts, Need, Quota, Reserved, Spent, Unit
 from .rates import Rate, Standing
@@ -241,9 +240,6 @@ def foreign(book: KeyBook, key: ClientKey, model: str) -> Refusal | None:
     # Routes find what stands before the mark; a glob that begins with a star would look at what is behind it.
     plain = model.partition(ALIAS_MARK)[0]
     if book.allows(key, model) and (plain == model or not plain or book.allows(key, plain)):
-        return None
-    # What stands for the plain name in a route stands for it in a list too: Claude Code asks for a long context so.
-    if plain == model and any(book.allows(key, name) for name in plainer(model)):
         return None
     shown = model if len(model) <= 100 else model[:100] + "..."
     error = ir.Error(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Literal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,15 +17,10 @@ from ferryllm_proto.actions import Note
 from ferryllm_proto.notes import answered, incoming, resolved, sending
 
 ID = "req_0123456789abcdef01234567"
-LAST = f" request_id={ID}"
 NAMES = st.one_of(
     st.sampled_from(["gpt-5.4", "a b", 'say "x"', "\x1b[31m", "é", "sk-secret-key"]), st.text(max_size=20)
 )
 COUNTS = st.none() | st.integers(0, 10**6)
-
-
-def log(stream: io.StringIO, level: str = "info", *, ansi: bool = False, secrets: tuple[str, ...] = ()) -> Log:
-    return Log(stream, level, now=lambda: 1_760_000_000.0625, ansi=ansi, secrets=map(Secret, secrets))
 
 
 def settings(level: Literal["info", "error"] = "info", form: Literal["text", "json"] = "text") -> LoggingSettings:
@@ -37,9 +32,11 @@ def notes_of(model: str, backend: str) -> tuple[Note, ...]:
     return incoming("openai", model, stream=False), resolved("openai", model, route), sending("up", model, stream=False)
 
 
-def done(model: str, backend: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None) -> RequestDone:
+def done(
+    request_id: str, model: str, backend: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None
+) -> RequestDone:
     return RequestDone(
-        ID,
+        request_id,
         "openai",
         "ok",
         round(secs * 1000),
@@ -61,6 +58,17 @@ def done(model: str, backend: str, secs: float, usage: ir.Usage | None, losses: 
     )
 
 
+def log(
+    stream: io.StringIO,
+    level: str = "info",
+    *,
+    form: Literal["text", "json"] = "text",
+    ansi: bool = False,
+    secrets: tuple[str, ...] = (),
+) -> Log:
+    return Log(stream, level, form, now=lambda: 1_760_000_000.0625, ansi=ansi, secrets=map(Secret, secrets))
+
+
 @given(
     model=NAMES,
     backend=NAMES,
@@ -70,7 +78,10 @@ def done(model: str, backend: str, secs: float, usage: ir.Usage | None, losses: 
     key=st.sampled_from([None, "env-1", "key_abc"]),
     extra=st.booleans(),
     level=st.sampled_from(["trace", "info", "warn"]),
+    form=st.sampled_from(["text", "text", "json"]),
     ansi=st.booleans(),
+    secrets=st.sampled_from([("sk-secret-key",), ("sk-secret-key", "abcdef01"), ()]),
+    request_id=st.sampled_from([ID, ID, "mine", 'my "own"', "my-sk-secret-key"]),
 )
 def test_the_lines_are_those_of_the_log(
     model: str,
@@ -81,57 +92,58 @@ def test_the_lines_are_those_of_the_log(
     key: str | None,
     extra: bool,
     level: str,
+    form: Literal["text", "json"],
     ansi: bool,
+    secrets: tuple[str, ...],
+    request_id: str,
 ) -> None:
     one, two = io.StringIO(), io.StringIO()
-    expected, found = (log(stream, level, ansi=ansi, secrets=("sk-secret-key",)) for stream in (one, two))
+    expected, found = (log(stream, level, form=form, ansi=ansi, secrets=secrets) for stream in (one, two))
     notes = notes_of(model, backend) if level != "warn" else ()
     note = Note("prompt cache observation", {"entry": "openai", "model": model, "cached_tokens": 5}) if extra else None
 
-    expected.notes([(each.name, each.fields) for each in notes], ID)
-    late = [answered("up", 200, secs), *([note] if note is not None else [])]
+    expected.notes([(each.name, each.fields) for each in notes], request_id)
     if level != "warn":
-        expected.notes([(each.name, each.fields) for each in late], ID)
-    expected.request_completed(done(model, backend, secs, usage, losses, key))
+        late = [answered("up", 200, secs), *([note] if note is not None else [])]
+        expected.notes([(each.name, each.fields) for each in late], request_id)
+    expected.request_completed(done(request_id, model, backend, secs, usage, losses, key))
 
     lines = UsualLines(found, notes, "openai", "up", model or None, backend or model)
-    assert lines.usable()
-    lines.begin(LAST)
-    lines.end(LAST, secs, usage, losses, key, note)
+    lines.begin(request_id, foreign=request_id is not ID)
+    lines.end(request_id, secs, usage, losses, key, note, foreign=request_id is not ID)
     assert two.getvalue() == one.getvalue()
+    if "sk-secret-key" in secrets:
+        assert "sk-secret-key" not in two.getvalue()
 
 
-@pytest.mark.parametrize("secret", ["abcdef12", "req_01"])
-def test_an_id_that_may_hold_a_secret_is_left_to_the_log(secret: str) -> None:
-    assert not UsualLines(log(io.StringIO(), secrets=(secret,)), (), "openai", "up", "m", "m").usable()
-
-
-def test_lines_of_json_are_left_to_the_log() -> None:
+def test_an_id_that_holds_a_secret_is_masked() -> None:
     stream = io.StringIO()
-    made = log(stream)
-    lines = UsualLines(made, notes_of("m", "n"), "openai", "up", "m", "n")
-    assert lines.usable()
-    made.change(settings(form="json"), ())
-    assert not lines.usable()
+    lines = UsualLines(log(stream, secrets=("abcdef01",)), notes_of("m", "n"), "openai", "up", "m", "n")
+    lines.begin(ID, foreign=False)
+    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    assert stream.getvalue().count("request_id=") == 5
+    assert "abcdef01" not in stream.getvalue()
 
 
 def test_a_log_that_changes_writes_other_lines() -> None:
     stream = io.StringIO()
     made = log(stream)
     lines = UsualLines(made, notes_of("mine-is-secret", "n"), "openai", "up", "mine-is-secret", "n")
-    assert lines.usable()
-    lines.begin(LAST)
+    lines.begin(ID, foreign=False)
     assert "mine-is-secret" in stream.getvalue()
     stream.truncate(0)
+    # In the middle of a request.
     made.change(settings(), (Secret("mine-is-secret"),))
-    assert lines.usable()
-    lines.begin(LAST)
-    lines.end(LAST, 1.0, None, 0, None, None)
+    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
     assert "mine-is-secret" not in stream.getvalue()
-    assert stream.getvalue().count("***") == 4
+    assert stream.getvalue().count("***") == 1
+    made.change(settings(form="json"), ())
+    stream.truncate(0)
+    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    for line in stream.getvalue().strip("\0").splitlines():
+        assert json.loads(line)["request_id"] == ID
     made.change(settings("error"), ())
     stream.truncate(0)
-    assert lines.usable()
-    lines.begin(LAST)
-    lines.end(LAST, 1.0, None, 0, None, None)
+    lines.begin(ID, foreign=False)
+    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
     assert stream.getvalue() == ""
