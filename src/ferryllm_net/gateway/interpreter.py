@@ -210,11 +210,11 @@ class Interpreter:
                     await rest
                 if self._over:
                     return
-            if self._woken is not None:
-                actions = self._heed(self._woken)
-                continue
             if self._told:
                 actions = self._tell_next()
+                continue
+            if self._woken is not None:
+                actions = self._heed(self._woken)
                 continue
             if self._reading is not None:
                 body, self._given = self._given, None

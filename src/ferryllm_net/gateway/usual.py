@@ -148,14 +148,13 @@ class UsualRun:
                 response = await way.upstream.open(app.pool, opened.request, known.user_agent, self)
             finally:
                 self.waits = None  # what it was may be another's from here on
-            if self._woken is None:
-                body, events = self._read(response)
-                if body is not None:
-                    status, fields = opened.head
-                    if not self._respond.put_complete(status, list(fields), body):
-                        await self._respond.drain()
-                    self._record()
-                    return None
+            body, events = self._read(response)
+            if body is not None:
+                status, fields = opened.head
+                if not self._respond.put_complete(status, list(fields), body):
+                    await self._respond.drain()
+                self._record()
+                return None
         except UpstreamError as exc:
             events = (lost(exc),)
         except Interrupted:
@@ -172,8 +171,8 @@ class UsualRun:
         be told where it does not come to that."""
         opened, status, headers = self._opened, response.status, tuple(response.headers)
         head = UpstreamHead(status, headers)
-        # Where a breaker counts failures, it has to hear of this one too.
-        if status != 200 or opened.way.stream or self._app.routing.health.troubled:
+        # Where a breaker counts failures, it has to hear of this one too; who was woken has more to say than an answer.
+        if status != 200 or opened.way.stream or self._app.routing.health.troubled or self._woken is not None:
             return None, (head,)
         data = response.whole()
         if data is None:

@@ -10,6 +10,7 @@ import pytest
 
 from ferryllm_net.config import LoggingSettings
 from ferryllm_net.gateway.usual import UsualRun
+from ferryllm_proto.inputs import DeadlinePassed
 from support.answers import WHOLE
 from support.streams import MemoryTransport
 from support.wired import Wired, answer, ask, nothing_is_left, post, request, whole, wired
@@ -101,6 +102,20 @@ async def test_a_client_that_reads_slowly_wakes_nobody_else_at_its_deadline() ->
         await w.settle()
         assert w.outcomes == ["ok", "ok"]
         assert w.rig.errors == []
+
+
+@pytest.mark.parametrize("usual", [True, False])
+async def test_an_answer_that_comes_in_the_turn_of_its_deadline_is_an_answer(usual: bool) -> None:
+    async with wired() as w:
+        w.app.usual.none = not usual
+        near = await w.begin("/v1/messages", ask(stream=False))
+        far, _, _ = await w.provider()
+        (run,) = w.app.running
+        assert isinstance(run, UsualRun) is usual
+        run._woken = DeadlinePassed()  # type: ignore[attr-defined]  # as `wake` does, when it comes a moment too late
+        await far.send(GOOD)
+        assert (await answer(near))[0] == 200
+        await nothing_is_left(w, "ok", idle=1)
 
 
 async def test_a_good_answer_in_times_of_trouble_is_told_to_the_breaker() -> None:
