@@ -83,8 +83,9 @@ class Way:
 
     __slots__ = ("cells", "secs", "usages")
 
-    def __init__(self, row: _Row, provider: _Provider, tried: tuple[Cell, Cell]) -> None:
-        self.cells = row, provider, tried
+    def __init__(self) -> None:
+        self.cells: tuple[_Row, _Provider, tuple[Cell, Cell]] | None = None
+        """Once there is something to count: a series appears with its first request."""
         self.secs: list[float] = []
         """How long each took."""
         self.usages: list[ir.Usage | None] = []
@@ -136,17 +137,18 @@ class Tally:
         they used, one of each. `fold` counts them, many at a time; what a request lost is for `lost`."""
         found = self._ways.get((entry, provider, route))
         if found is None:
-            row = self._row((entry, provider, "ok", 200, route))
-            found = Way(row, self._provider_of(provider), self._tried_by(provider, "ok"))
-            self._ways[entry, provider, route] = found
+            found = self._ways[entry, provider, route] = Way()
         return found
 
     def fold(self) -> None:
         """Count what lies in the ways: `observe` for all of it."""
-        for way in self._ways.values():
+        for (entry, name, route), way in self._ways.items():
             secs = way.secs
             if not secs:
                 continue
+            if way.cells is None:
+                row = self._row((entry, name, "ok", 200, route))
+                way.cells = row, self._provider_of(name), self._tried_by(name, "ok")
             row, provider, (tries, tried) = way.cells
             count, total = len(secs), sum(secs)
             row.requests[0] += count

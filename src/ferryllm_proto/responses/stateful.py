@@ -308,7 +308,7 @@ class NativeTranslator(Translator):
     def answer_id(self) -> str | None:
         """The id under which the provider keeps the answer, once it has said so."""
         watch = self._watch
-        if isinstance(watch, Observer):  # the answer has the other form than was asked for
+        if isinstance(watch, (Observer, ir.Response)):  # the answer has the other form than was asked for
             return watch.id
         return getattr(watch, "kept_id", None)
 

@@ -240,7 +240,7 @@ async def test_the_client_is_whom_a_trusted_proxy_names(monkeypatch: pytest.Monk
             monkeypatch.setattr(running.app, "gateway_for", spy)
             for _ in range(2):
                 await running.ask("GET", "/v1/models", headers={"x-forwarded-for": "192.0.2.1"})
-    assert seen == [("192.0.2.1", 0)] * 2
+    assert set(seen) == {("192.0.2.1", 0)}
 
 
 @pytest.mark.anyio
