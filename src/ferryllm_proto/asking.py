@@ -246,21 +246,21 @@ class Asking(Answering):
             return [*notes, *self._answer_now(talk, now)]
         if route.policies is not NO_POLICIES or provider.headers is not NO_HEADERS:
             upstream = self._under(route, provider, upstream, notes)
-        self._begin_waiting(upstream, now)
+        self._begin_waiting(now, stream=upstream.stream)
         if noted:
             model = route.rewrite_model or talk.model or None
             notes.append(sending(provider.name, model, stream=upstream.stream))
         notes.append(Open(provider.name, upstream, self._attempts))
         return notes
 
-    def _begin_waiting(self, upstream: UpstreamRequest, now: float) -> None:
-        """An attempt begins."""
+    def _begin_waiting(self, now: float, *, stream: bool) -> None:
+        """An attempt begins; ``stream``: its provider is asked for one."""
         provider = self._provider
         assert provider is not None
         self._attempts += 1
         self.state, self._opened = _WAITING, now
         self._upstream_head = None
-        self._idle_at = now + (provider.first_byte_secs if upstream.stream else provider.request_secs)
+        self._idle_at = now + (provider.first_byte_secs if stream else provider.request_secs)
         if self._total_at is None and provider.total_secs is not None:
             # Of the request and not of an attempt: its client waits for all of them.
             self._total_at, self._total_secs = now + provider.total_secs, provider.total_secs

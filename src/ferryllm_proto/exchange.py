@@ -46,6 +46,7 @@ from .stages import TRANSITIONS, State
 from .translate import State as Translation
 
 if TYPE_CHECKING:
+    from .flow import Flow
     from .usual import Opened
 
 GOODBYE_SECS = 10.0
@@ -365,7 +366,10 @@ class Exchange(Asking):
     def _on_end(self, event: Input, now: float) -> list[Action]:
         talk = self._talk
         assert talk is not None
-        out = talk.receive_eof()
+        if self._taken is None:
+            out = talk.receive_eof()
+        else:
+            out, self._taken = self._taken, None
         point = self._point() if self._past is not None else ()
         actions = self._deliver(out, now, upstream_open=False)
         return [*point, *actions] if point else actions
@@ -447,8 +451,11 @@ _DISPATCH: dict[State, dict[type, Callable[[Exchange, Input, float], list[Action
 }
 
 
-def resumed(opened: Opened, routing: Routing, desk: Desk | None, chance: Callable[[], float]) -> Exchange:
-    """The exchange that has received the head and the body of ``opened``, and returned its `Open`."""
+def resumed(
+    opened: Opened, routing: Routing, desk: Desk | None, chance: Callable[[], float], flow: Flow | None = None
+) -> Exchange:
+    """The exchange that has received the head and the body of ``opened``, and returned its `Open`; with ``flow``, that
+    is in the middle of the answer. Where `Flow.taken` is not None the next input is the one that it came of."""
     kind, way, now = opened.kind, opened.way, opened.now
     exchange = Exchange(kind.usual.gateway, opened.id, opened.seed, opened.created, routing, desk, chance)
     exchange._started, exchange._method = now, kind.method
@@ -461,5 +468,11 @@ def resumed(opened: Opened, routing: Routing, desk: Desk | None, chance: Callabl
         way.plan,
     )
     exchange._talk, exchange._route, exchange._provider = opened.talk, way.route, way.provider
-    exchange._begin_waiting(opened.request, now)
+    exchange._begin_waiting(now, stream=opened.request.stream)
+    if flow is not None:
+        exchange.state, exchange._upstream_head, exchange._taken = _ANSWERING, flow.upstream_head, flow.taken
+        exchange._idle_at, exchange._hold_at, exchange._ping_at = flow.idle_at, flow.hold_at, flow.ping_at
+        exchange._first_byte, exchange._sent = flow.first_byte, flow.sent
+        if flow.first_byte is not None:
+            exchange._status, exchange._begun, exchange._peeked = flow.head[0], True, None
     return exchange

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from .actions import Note
 from .answering import with_ids
-from .conversation import Conversation, converse
+from .conversation import Conversation, converse, late_losses
 from .dialect import Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .entries import Entry, Operation, find
@@ -39,6 +39,8 @@ MAX_HINTS = 64
 
 _GENERATE = Operation.GENERATE
 _DONE = State.DONE
+_SENT = UpstreamRequest("POST", "", "", (), b"", stream=False)
+_STREAM_SENT = UpstreamRequest("POST", "", "", (), b"", stream=True)
 _RESPONSES = "openai_responses"
 _ODD = ("expect", "te", "content-encoding")
 """Fields of requests that are no usual ones: they change what follows."""
@@ -238,7 +240,7 @@ class Opened:
         self.way = way
         self.talk = talk
         self.request = request
-        """What the provider gets."""
+        """What the provider gets; nothing of it is left once its answer has begun."""
         self.model = model
         """As the client calls it."""
         self.body = body
@@ -253,9 +255,9 @@ class Opened:
         """A provider's answer, whole: the whole body of the client's answer, whose head is `head`. None is: not a good
         one, or not a usual one; then nothing has happened, and the exchange has to be told of it."""
         talk = self.talk
-        if status == 200 and not self.way.stream:
+        if status == 200:
             out = talk.receive_whole(status, headers, data)
-            if talk.state is _DONE and talk.error is None and not talk.cut:
+            if talk.state is _DONE and talk.error is None and not talk.cut and not (talk.stream and late_losses(talk)):
                 return out
             self.begin_again()
         return None
@@ -265,6 +267,16 @@ class Opened:
         kind, way = self.kind, self.way
         self.talk = converse(kind.entry, way.route, way.provider, kind.method, self.created, self.seed, self.id)
         self.talk.receive_request(self.body, kind.headers, kind.target, self.peeked)
+
+    def forget(self) -> None:
+        """Forget the request: its answer has begun, so nobody is asked again."""
+        self.request, self.body = _STREAM_SENT if self.request.stream else _SENT, b""
+
+    @property
+    def total_at(self) -> float | None:
+        """When the request's time is up."""
+        secs = self.way.provider.total_secs
+        return None if secs is None else self.now + secs
 
     @property
     def head(self) -> tuple[int, Headers]:

@@ -18,6 +18,7 @@ import msgspec
 from ferryllm_net.config import Settings
 from ferryllm_net.gateway import App
 from ferryllm_net.gateway.interpreter import Interpreter
+from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_net.http import Limits, Pool
 from ferryllm_net.http.pool import Dial
 from ferryllm_net.telemetry import Log
@@ -54,9 +55,16 @@ class Wired:
         return [line.partition('outcome="')[2].partition('"')[0] for line in lines]
 
     @property
+    def run(self) -> Interpreter | UsualRun:
+        """The one request under way."""
+        (run,) = self.app.running
+        assert isinstance(run, (Interpreter, UsualRun))
+        return run
+
+    @property
     def interpreter(self) -> Interpreter:
         """That of the one exchange under way."""
-        (run,) = self.app.running
+        run = self.run
         assert isinstance(run, Interpreter)
         return run
 
@@ -100,6 +108,13 @@ class Wired:
         """Other limits for all providers, in seconds; zero is due as soon as it is looked at."""
         providers = self.app.gateway.providers.items()
         self.change(providers={name: msgspec.structs.replace(one, **fields) for name, one in providers})
+
+
+def is_full(run: Interpreter | UsualRun) -> bool:
+    """Whether the client has to take what was written to it."""
+    if isinstance(run, Interpreter):
+        return run._full
+    return run._flowing is not None and run._flowing.full
 
 
 async def post(near: MemoryTransport, path: str, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> None:
@@ -186,7 +201,7 @@ def ask(model: str = "chat-x", *, stream: bool = True, text: str = "hi") -> dict
 async def nothing_is_left(w: Wired, outcome: str, *, idle: int = 0) -> None:
     """One record, and no exchange, task or upstream connection of it lives on."""
     await w.settle()
-    assert w.outcomes == [outcome]
+    assert w.outcomes == [outcome], w.log
     assert w.app.pool.idle == idle
     assert w.rig.errors == []
 

@@ -113,9 +113,10 @@ class App:
             body = request.whole(known.gateway.body_limit)
             run = None if body is None else begun(self, known, request, respond, body)
             if run is not None:
+                del body  # nothing is held of a request whose answer flows
                 rest = await run.run()
                 if rest is not None:
-                    del run, body  # nothing is held of a request whose answer flows
+                    del run
                     await self._run(*rest)
                 return
         pages = self.gateway.access.pages

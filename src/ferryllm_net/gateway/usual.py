@@ -1,6 +1,6 @@
 """Runs one usual request: to its provider and back, in one wait, without the steps of an `Interpreter`.
 
-Where something is not as usual (no good answer, a stream, a deadline, a client that leaves) an `Interpreter` goes on
+Where something is not as usual (no good answer, a deadline, a client that leaves) an `Interpreter` goes on
 from there, with the exchange as it would stand.
 """
 
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ferryllm_net.http import Interrupted, Interruptible, Request, Responder, UpstreamError, UpstreamResponse
 from ferryllm_net.telemetry.tally import Way as Counts
 from ferryllm_net.telemetry.usual_lines import UsualLines
+from ferryllm_proto.flow import Flow
 from ferryllm_proto.inputs import DeadlinePassed, Input, Stopping, UpstreamData, UpstreamEnd, UpstreamHead
 from ferryllm_proto.notes import cached
 from ferryllm_proto.policy.prompt_cache import observe
 from ferryllm_proto.snapshot import Gateway
 from ferryllm_proto.usual import Kind, Opened
 
+from .flowing import Flowing
 from .interpreter import Interpreter
-from .upstream import Upstream, lost
+from .upstream import Upstream, lost, read_end
 
 if TYPE_CHECKING:
     from .app import App
@@ -85,7 +87,8 @@ def _found(app: App, opened: Opened) -> _Way | None:
     provider, model = way.provider.name, opened.model or None
     if provider not in app.upstreams:
         return None
-    lines = UsualLines(app.log, way.notes, entry, provider, model, way.route.rewrite_model or opened.model)
+    asked = way.route.rewrite_model or opened.model
+    lines = UsualLines(app.log, way.notes, entry, provider, model, asked, stream=way.stream)
     return _Way(app.upstreams, app.upstreams[provider], lines, app.metrics.way(entry, provider, way.plan.route.match))
 
 
@@ -96,6 +99,7 @@ class UsualRun:
         "__weakref__",
         "_app",
         "_deadline",
+        "_flowing",
         "_known",
         "_opened",
         "_request",
@@ -104,9 +108,6 @@ class UsualRun:
         "_woken",
         "waits",
     )
-
-    answering = False
-    """As long as it runs here no answer is under way."""
 
     def __init__(self, app: App, request: Request, respond: Responder, opened: Opened, way: _Way, known: Known) -> None:
         self._app = app
@@ -119,10 +120,21 @@ class UsualRun:
         self.waits: Interruptible | None = None
         """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
         self._woken: Input | None = None
+        self._flowing: Flowing | None = None
+        """An answer that does not come at once."""
+
+    @property
+    def answering(self) -> bool:
+        """Whether a provider's answer is under way."""
+        return self._flowing is not None
 
     def wake(self, now: float) -> None:
         """Called by the sweeper: end the wait when the provider has had its time."""
-        if self._woken is None and self.waits is not None and now >= self._deadline:
+        flowing = self._flowing
+        if self.waits is None:
+            if flowing is not None and flowing.deaf_since is None:
+                flowing.deaf_since = now
+        elif self._woken is None and now >= (self._deadline if flowing is None else flowing.flow.next_deadline()):
             self._interrupt(DeadlinePassed())
 
     def _stop(self) -> None:
@@ -136,16 +148,16 @@ class UsualRun:
 
     async def run(self) -> Rest | None:
         """To the end of the answer: None; or what is left to do where it is no usual one any more."""
-        app, request, opened, way, known = self._app, self._request, self._opened, self._way, self._known
+        app, request, opened, way = self._app, self._request, self._opened, self._way
         response: UpstreamResponse | None = None
         events: Sequence[Input] = ()
         failure: BaseException | None = None
         app.begin(self)
         try:
             request.on_drain(self._stop)
-            way.lines.begin(opened.id, foreign=known.own_id is not None)
+            way.lines.begin(opened.id, foreign=self._known.own_id is not None)
             try:
-                response = await way.upstream.open(app.pool, opened.request, known.user_agent, self)
+                response = await way.upstream.open(app.pool, opened.request, self._known.user_agent, self)
             finally:
                 self.waits = None  # what it was may be another's from here on
             body, events = self._read(response)
@@ -153,14 +165,23 @@ class UsualRun:
                 status, fields = opened.head
                 if not self._respond.put_complete(status, list(fields), body):
                     await self._respond.drain()
-                self._record()
+                self._record(None)
                 return None
+            flowing = self._flowing
+            if flowing is not None:
+                del events, body
+                rest = await self._go_on(response, flowing)
+                if rest is None:
+                    return None
+                events = rest
         except UpstreamError as exc:
             events = (lost(exc),)
         except Interrupted:
-            pass
+            events = ()
         except BaseException as exc:  # the interpreter raises it, when it has done what is due
             failure = exc
+            if self._flowing is not None:
+                events = self._flowing.said()
         finally:
             request.forget_callbacks()
             app.running.discard(self)
@@ -169,37 +190,76 @@ class UsualRun:
     def _read(self, response: UpstreamResponse) -> tuple[bytes | None, Sequence[Input]]:
         """The body of the client's answer where all of the provider's is there, and good; and what the exchange has to
         be told where it does not come to that."""
-        opened, status, headers = self._opened, response.status, tuple(response.headers)
+        app, opened, status, headers = self._app, self._opened, response.status, tuple(response.headers)
         head = UpstreamHead(status, headers)
         # Where a breaker counts failures, it has to hear of this one too; who was woken has more to say than an answer.
-        if status != 200 or opened.way.stream or self._app.routing.health.troubled or self._woken is not None:
+        if status != 200 or app.routing.health.troubled or self._woken is not None:
             return None, (head,)
         data = response.whole()
         if data is None:
-            return None, (head,)
+            now = app.clock()
+            self._way.lines.answered(opened.id, now - opened.now, foreign=self._known.own_id is not None)
+            self._flowing = Flowing(Flow(opened, head, now, app.routing), self._respond, app.clock)
+            return None, ()
         said = (head, UpstreamData(data), UpstreamEnd()) if data else (head, UpstreamEnd())
         return opened.finish(status, headers, data), said
 
+    async def _go_on(self, response: UpstreamResponse, flowing: Flowing) -> Sequence[Input] | None:
+        """To the end of the answer: None; or what an exchange has to be told of."""
+        respond = self._respond
+        while flowing.end is None:
+            if flowing.full:  # what was written comes first
+                await respond.drain()
+                flowing.full = False
+                if self._woken is not None:
+                    return ()
+            flowing.listen()
+            self.waits = response
+            try:
+                more = await response.pump(flowing.feed)
+            finally:
+                self.waits = None
+            if not more:
+                flowing.feed_end()
+            if flowing.odd:
+                return flowing.told()
+        if not flowing.finish():
+            await respond.drain()
+        if not response.ended:
+            await read_end(response)
+            await response.aclose()
+        self._record(flowing.flow)
+        return None
+
     def _rest(self, response: UpstreamResponse | None, events: Sequence[Input], failure: BaseException | None) -> Rest:
-        app, opened = self._app, self._opened
-        if opened.talk.head is not None:  # its answer did not get out
-            opened.begin_again()
-        exchange = opened.exchange(app.routing, app.desk, app.chance)
+        app, opened, flowing = self._app, self._opened, self._flowing
+        if flowing is None:
+            if opened.talk.head is not None:  # its answer did not get out
+                opened.begin_again()
+            exchange = opened.exchange(app.routing, app.desk, app.chance)
+        else:
+            exchange = flowing.flow.exchange(app.routing, app.desk, app.chance)
         upstreams = self._way.upstreams
         run = Interpreter(app, self._request, self._respond, exchange, upstreams=upstreams, upstream=response)
         return Rest(run, events, self._woken, failure)
 
-    def _record(self) -> None:
+    def _record(self, flow: Flow | None) -> None:
         """The client has its answer: what the log and the metrics say of it."""
         app, opened, way = self._app, self._opened, self._way
         key, talk, secs = opened.kind.key, opened.talk, app.clock() - opened.now
         usage, losses, note = talk.usage, talk.losses, None
         if usage is not None and (usage.cache_read or usage.cache_write):
             note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))
-        name, foreign = None if key is None else key.id, self._known.own_id is not None
-        way.lines.end(opened.id, secs, usage, len(losses), name, note, foreign=foreign)
-        way.counts.secs.append(secs)
-        way.counts.usages.append(usage)
+        name, foreign, counts = None if key is None else key.id, self._known.own_id is not None, way.counts
+        stream, first = opened.way.stream, None
+        if flow is not None:
+            first = secs if flow.first_byte is None else flow.first_byte - opened.now
+        if flow is not None or stream:
+            counts.flows.append((secs, secs if first is None else first, stream, usage))
+        else:
+            counts.secs.append(secs)
+            counts.usages.append(usage)
+        way.lines.end(opened.id, secs, first, usage, len(losses), name, note, foreign=foreign)
         if losses:
             app.metrics.lost(opened.kind.entry.dialect, opened.way.provider.name, losses)
             app.recording.tell_losses(losses, opened.id)

@@ -79,16 +79,19 @@ class _Key(NamedTuple):
 
 
 class Way:
-    """Requests that a provider answers well, whole and at once, as far as they are not in their cells yet."""
+    """Requests that a provider answers well, as far as they are not in their cells yet."""
 
-    __slots__ = ("cells", "secs", "usages")
+    __slots__ = ("cells", "flows", "secs", "usages")
 
     def __init__(self) -> None:
         self.cells: tuple[_Row, _Provider, tuple[Cell, Cell]] | None = None
         """Once there is something to count: a series appears with its first request."""
         self.secs: list[float] = []
-        """How long each took."""
+        """How long each took that was answered whole and at once."""
         self.usages: list[ir.Usage | None] = []
+        """What each of these used."""
+        self.flows: list[tuple[float, float, bool, ir.Usage | None]] = []
+        """Of each other one: how long it took, how long to its first byte, whether it was a stream, what it used."""
 
 
 class Tally:
@@ -143,21 +146,21 @@ class Tally:
     def fold(self) -> None:
         """Count what lies in the ways: `observe` for all of it."""
         for (entry, name, route), way in self._ways.items():
-            secs = way.secs
-            if not secs:
+            secs, flows = way.secs, way.flows
+            if not secs and not flows:
                 continue
             if way.cells is None:
                 row = self._row((entry, name, "ok", 200, route))
                 way.cells = row, self._provider_of(name), self._tried_by(name, "ok")
             row, provider, (tries, tried) = way.cells
             count, total = len(secs), sum(secs)
-            row.requests[0] += count
-            row.responses[0] += count
+            row.requests[0] += count + len(flows)
+            row.responses[0] += count + len(flows)
             if row.route is not None:
-                row.route[0] += count
+                row.route[0] += count + len(flows)
             latency = row.latency
             latency[0] += total
-            tries[0] += count
+            tries[0] += count + len(flows)
             tried[0] += total
             for one in secs:
                 at = bisect_left(_SECONDS, one) + 1
@@ -168,8 +171,19 @@ class Tally:
                     provider.uncounted[0] += 1
                 else:
                     _spend(provider, usage, usage.output)
+            for one, first, stream, usage in flows:
+                _put(latency, _SECONDS, one)
+                _put(tried, _SECONDS, first)
+                output = None if usage is None else usage.output
+                if stream:
+                    _flowed(row, provider, one, first, output)
+                if usage is None:
+                    provider.uncounted[0] += 1
+                else:
+                    _spend(provider, usage, output)
             secs.clear()
             way.usages.clear()
+            flows.clear()
 
     def lost(self, entry: str, provider: str, losses: Sequence[Loss]) -> None:
         """Count what a translation has lost."""
@@ -182,10 +196,7 @@ class Tally:
         usage, first = record.usage, record.first_byte
         output = None if usage is None else usage.output
         if record.stream and first is not None and record.outcome is not _ERROR:  # its first byte is not the model's
-            _put(row.first, f.SECONDS, first)
-            took = record.latency - first
-            if output and took >= MIN_FLOW_SECS and record.outcome is _OK and output <= MAX_TOKENS:
-                _put(provider.rate, f.RATES, output / took)
+            _flowed(row, provider, record.latency, first, output if record.outcome is _OK else None)
         if usage is not None:
             _spend(provider, usage, output)
         elif record.outcome is _OK and record.operation == "generate":
@@ -273,6 +284,15 @@ class Tally:
 
 
 TOKEN_KINDS = ("input", "cache_read", "cache_write", "output", "reasoning")
+
+
+def _flowed(row: _Row, provider: _Provider, secs: float, first: float, output: int | None) -> None:
+    """Count a stream that took ``secs`` seconds, ``first`` of them to its first byte. ``output`` tokens: None where it
+    did not end well."""
+    _put(row.first, _SECONDS, first)
+    took = secs - first
+    if output and took >= MIN_FLOW_SECS and output <= MAX_TOKENS:
+        _put(provider.rate, f.RATES, output / took)
 
 
 def _spend(provider: _Provider, usage: ir.Usage, output: int | None) -> None:

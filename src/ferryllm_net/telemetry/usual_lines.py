@@ -21,20 +21,29 @@ _ID_CHARS = frozenset("req_0123456789abcdef")
 class UsualLines:
     """What `log` says of requests with the same three ``notes``, or none, that are answered with 200.
 
-    ``provider``, ``entry``, ``model``, ``backend_model`` are those of `RequestDone`.
+    ``provider``, ``entry``, ``model``, ``backend_model``, ``stream`` are those of `RequestDone`.
     """
 
     __slots__ = (
         "_answered", "_asked", "_bare", "_completed", "_done", "_log", "_notes", "_plain", "_routed", "_sent",
-        "_version", "_who",
+        "_stream", "_version", "_who",
     )  # fmt: skip
 
     def __init__(
-        self, log: Log, notes: Sequence[Note], entry: str, provider: str, model: str | None, backend_model: str | None
+        self,
+        log: Log,
+        notes: Sequence[Note],
+        entry: str,
+        provider: str,
+        model: str | None,
+        backend_model: str | None,
+        *,
+        stream: bool,
     ) -> None:
         self._log = log
         self._notes = tuple((note.name, note.fields) for note in notes)
         self._who = (entry, provider, model, backend_model)
+        self._stream = stream
         self._version: object = None
         self._plain = self._bare = False
         """Lines are text. / An id of the gateway's own needs no look."""
@@ -53,10 +62,24 @@ class UsualLines:
             opening = log.opening()
             log.put(f"{opening} {self._asked}{last}\n{opening} {self._routed}{last}\n{opening} {self._sent}{last}")
 
+    def answered(self, request_id: str, secs: float, *, foreign: bool) -> None:
+        """The provider has begun to answer, after ``secs`` seconds, and has not ended yet."""
+        log = self._log
+        if self._version is not log.version:
+            self._make()
+        took = round(secs * 1000)
+        if not self._plain:
+            if self._notes:
+                log.notes([self._begun(took)], request_id)
+        elif self._answered:
+            last = f" request_id={request_id}" if self._bare and not foreign else f" {log.request(request_id)}"
+            log.put(f"{log.opening()} {self._answered}{took}{last}")
+
     def end(
         self,
         request_id: str,
         secs: float,
+        first: float | None,
         usage: ir.Usage | None,
         losses: int,
         key: str | None,
@@ -64,40 +87,52 @@ class UsualLines:
         *,
         foreign: bool,
     ) -> None:
-        """It was answered well, whole and at once, after ``secs`` seconds. ``key`` is the id of the client's, ``note``
-        what else there is to say."""
+        """It was answered well after ``secs`` seconds, the first byte after ``first``; None: all of it at once, and
+        `answered` was not called. ``key`` is the id of the client's, ``note`` what else there is to say."""
         log = self._log
         if self._version is not log.version:
             self._make()
         took = round(secs * 1000)
+        ttfb = took if first is None else round(first * 1000)
         if not self._plain:
-            self._tell(request_id, took, usage, losses, key, note)
+            self._tell(request_id, took, ttfb, usage, losses, key, note, at_once=first is None)
             return
         if not self._done:
             return
         last = f" request_id={request_id}" if self._bare and not foreign else f" {log.request(request_id)}"
         opening = log.opening()
         tokens = "" if usage is None else _tokens(usage)
-        answered = f"{opening} {self._answered}{took}{last}\n" if self._answered else ""
+        before = f"{opening} {self._answered}{took}{last}\n" if first is None and self._answered else ""
         if note is not None and self._notes:
-            answered += f"{opening} {self._text(note.name, note.fields)}{last}\n"
+            before += f"{opening} {self._text(note.name, note.fields)}{last}\n"
         if key is not None:
             last = f" {log.pair('key', key)}{last}"
-        log.put(f"{answered}{opening} {self._completed}{took} ttfb_ms={took}{self._done}{tokens} losses={losses}{last}")
+        log.put(f"{before}{opening} {self._completed}{took} ttfb_ms={ttfb}{self._done}{tokens} losses={losses}{last}")
+
+    def _begun(self, took: int) -> tuple[str, Mapping[str, Value | None]]:
+        return "backend response ok", {"provider": self._who[1], "status": 200, "latency_ms": took}
 
     def _tell(
-        self, request_id: str, took: int, usage: ir.Usage | None, losses: int, key: str | None, note: Note | None
+        self,
+        request_id: str,
+        took: int,
+        ttfb: int,
+        usage: ir.Usage | None,
+        losses: int,
+        key: str | None,
+        note: Note | None,
+        *,
+        at_once: bool,
     ) -> None:
         """The same by the log's own ways."""
         log = self._log
         entry, provider, model, backend_model = self._who
         if self._notes:
-            said: list[tuple[str, Mapping[str, Value | None]]] = [
-                ("backend response ok", {"provider": provider, "status": 200, "latency_ms": took})
-            ]
+            said = [self._begun(took)] if at_once else []
             if note is not None:
                 said.append((note.name, note.fields))
-            log.notes(said, request_id)
+            if said:
+                log.notes(said, request_id)
         log.request_completed(
             RequestDone(
                 request_id,
@@ -105,11 +140,11 @@ class UsualLines:
                 "ok",
                 took,
                 200,
-                took,
+                ttfb,
                 model,
                 backend_model,
                 provider,
-                False,
+                self._stream,
                 None if usage is None else usage.input_total,
                 None if usage is None else usage.output,
                 None if usage is None else usage.cache_read,
@@ -144,7 +179,8 @@ class UsualLines:
             )
         how = {"entry": entry, "outcome": "ok", "status": status}
         self._completed = self._text("request completed", how) + " latency_ms="
-        who = (("display_model", model), ("backend_model", backend_model), ("provider", provider), ("stream", False))
+        names = ("display_model", "backend_model", "provider", "stream")
+        who = zip(names, (model, backend_model, provider, self._stream), strict=True)
         self._done = "".join(f" {log.pair(name, value)}" for name, value in who if value is not None)
 
 

@@ -9,7 +9,6 @@ import weakref
 import anyio
 import pytest
 
-from ferryllm_net.gateway.interpreter import Interpreter
 from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_net.http import ClientLeft, Origin, Request, Responder, Transport
 from support import grammar
@@ -154,14 +153,16 @@ async def test_a_client_that_does_not_read_holds_the_provider_back() -> None:
         await nothing_is_left(w, "ok", idle=1)
 
 
-async def test_what_a_slow_client_takes_to_read_is_not_the_providers_silence() -> None:
+@pytest.mark.parametrize("usual", [True, False])
+async def test_what_a_slow_client_takes_to_read_is_not_the_providers_silence(usual: bool) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         w.provider_times(idle_secs=0.0)
         near = await w.begin("/v1/messages", ask(), capacity=2000)
         far, _, _ = await w.provider()
         await far.send(SSE_HEAD + chunked(ROLE, chunk({"content": "y" * 5000}), end=False))
         await anyio.wait_all_tasks_blocked()
-        run = w.interpreter
+        run = w.run
         before = anyio.current_time()
         run.wake(before - 100)  # seen by the sweeper a hundred seconds ago, in the middle of the write
         data = b""
@@ -170,7 +171,11 @@ async def test_what_a_slow_client_takes_to_read_is_not_the_providers_silence() -
         await anyio.wait_all_tasks_blocked()
         await w.sweep()
         assert w.outcomes == [], "the hundred seconds were the client's"
-        deadline = run._exchange.next_deadline()
+        if isinstance(run, UsualRun):
+            assert run._flowing is not None
+            deadline: float | None = run._flowing.flow.next_deadline()
+        else:
+            deadline = run._exchange.next_deadline()
         assert deadline is not None
         assert deadline >= before + 10, "ping or silence, both are far away"
         await far.send(chunked(STOP, DONE))
@@ -364,12 +369,11 @@ async def test_an_exchange_that_is_over_is_freed_without_the_collector(stream: b
             alive: list[weakref.ref[object]] = [weakref.ref(running), weakref.ref(running._opened)]
             del running
             if stream:
-                await far.send(SSE_HEAD + chunked(ROLE, end=False))
+                await far.send(SSE_HEAD + chunked(ROLE, PONG, end=False))
                 await anyio.wait_all_tasks_blocked()
                 (going,) = w.app.running
-                assert isinstance(going, Interpreter)
-                assert [ref() for ref in alive] == [None, None]
-                alive = [weakref.ref(going), weakref.ref(going._exchange)]
+                assert isinstance(going, UsualRun)
+                assert (going._opened.body, going._opened.request.body) == (b"", b"")
                 del going
             body = PONG + STOP + DONE
             await far.send(chunked(body) if stream else whole(WHOLE["openai"]))

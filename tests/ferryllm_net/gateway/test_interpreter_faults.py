@@ -12,6 +12,8 @@ import pytest
 
 from ferryllm_net.gateway import upstream as upstreams
 from ferryllm_net.http import Limits, Request, Responder
+from ferryllm_proto import Exchange
+from ferryllm_proto.flow import Flow
 from support import grammar
 from support.answers import DONE, ROLE, STREAM, WHOLE, chunk
 from support.gateways import gateway, upstream
@@ -60,14 +62,18 @@ async def test_a_fault_when_the_provider_is_opened_is_recorded_once() -> None:
         assert w.outcomes == ["error"]
 
 
-async def test_a_fault_within_a_stream_cuts_it_and_closes_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("usual", [True, False])
+async def test_a_fault_within_a_stream_cuts_it_and_closes_the_provider(
+    monkeypatch: pytest.MonkeyPatch, usual: bool
+) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         near = await w.begin("/v1/messages", ask(text=PROMPT))
         far, _, _ = await w.provider()
         await far.send(SSE_HEAD + chunked(ROLE, PONG, end=False))
         data = await near.receive_until(b"pong")
-        run = w.interpreter
-        monkeypatch.setattr(type(run._exchange), "receive", lambda self, event, now: 1 / 0)
+        machine = Flow if usual else Exchange
+        monkeypatch.setattr(machine, "receive", lambda self, data, now: 1 / 0)
         await far.send(chunked(PONG, end=False))
         data += await near.receive_all()
         assert not data.endswith(b"0\r\n\r\n"), "half an answer does not look whole"

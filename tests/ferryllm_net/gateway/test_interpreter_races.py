@@ -12,9 +12,11 @@ from ferryllm_net.http import UpstreamResponse
 from support.answers import DONE, ROLE, chunk
 from support.grammar import validate
 from support.streams import MemoryTransport
-from support.wired import SSE_HEAD, Wired, answer, ask, chunked, gone, nothing_is_left, wired
+from support.wired import SSE_HEAD, Wired, answer, ask, chunked, gone, is_full, nothing_is_left, wired
 
 pytestmark = pytest.mark.anyio
+both = pytest.mark.parametrize("usual", [True, False])
+"""As a usual request, and by an exchange from its start."""
 
 PONG, STOP = chunk({"content": "pong"}), chunk({}, "stop")
 LONG = chunk({"content": "y" * 5000})
@@ -69,9 +71,10 @@ async def body_of(near: MemoryTransport, data: bytes) -> bytes:
 
 async def test_what_a_cancelled_pump_has_left_is_said_before_the_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     async with wired() as w:
+        w.app.usual.none = True
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.run._stop())
         # The end of a block is no plain relay: it is left to the exchange.
         await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, end=False))
         _, _, body = await answer(near)
@@ -81,12 +84,18 @@ async def test_what_a_cancelled_pump_has_left_is_said_before_the_last_words(monk
         await gone(far)
 
 
-async def test_a_whole_answer_is_whole_though_the_server_stops_in_that_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+@both
+async def test_a_whole_answer_is_whole_though_the_server_stops_in_that_moment(
+    monkeypatch: pytest.MonkeyPatch, usual: bool
+) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
-        done = just_as_a_pump_ends(monkeypatch, lambda: w.interpreter._stop())
-        await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, DONE))
+        done = just_as_a_pump_ends(monkeypatch, lambda: w.run._stop())
+        await far.send(SSE_HEAD)
+        await anyio.wait_all_tasks_blocked()
+        await far.send(chunked(ROLE, PONG, STOP, DONE))
         _, _, body = await answer(near)
         assert done == [True]
         assert body.rstrip().endswith(b'{"type":"message_stop"}')
@@ -94,27 +103,35 @@ async def test_a_whole_answer_is_whole_though_the_server_stops_in_that_moment(mo
         assert w.outcomes == ["ok"]
 
 
-async def test_a_run_that_is_cancelled_with_its_end_in_hand_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@both
+async def test_a_run_that_is_cancelled_with_its_end_in_hand_is_recorded_once(
+    monkeypatch: pytest.MonkeyPatch, usual: bool
+) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         near = await w.begin("/v1/messages", ask())
         far, _, _ = await w.provider()
         (connection,) = w.rig.server._open
         done = just_as_a_pump_ends(monkeypatch, connection.kill)
-        await far.send(SSE_HEAD + chunked(ROLE, PONG, STOP, DONE))
+        await far.send(SSE_HEAD)
+        await anyio.wait_all_tasks_blocked()
+        await far.send(chunked(ROLE, PONG, STOP, DONE))
         data = await near.receive_all()
         assert done == [True]
         assert not data.endswith(b"0\r\n\r\n")
         await nothing_is_left(w, "cancelled", idle=w.app.pool.idle)
 
 
+@both
 @pytest.mark.parametrize("capacity", [300, 3000])
-async def test_a_stop_while_the_client_does_not_read_tears_no_frame(capacity: int) -> None:
+async def test_a_stop_while_the_client_does_not_read_tears_no_frame(capacity: int, usual: bool) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         near, far, data = await begun(w, capacity)
-        run = w.interpreter
+        run = w.run
         await far.send(chunked(*[LONG] * 3, end=False))
         await anyio.wait_all_tasks_blocked()
-        assert run._full, "the client has to read first"
+        assert is_full(run), "the client has to read first"
         run._stop()
         # More is there to be pumped as soon as the client has taken what was written.
         await far.send(chunked(*[LONG] * 30, end=False))
@@ -128,22 +145,24 @@ async def test_a_stop_while_the_client_does_not_read_tears_no_frame(capacity: in
         assert w.rig.errors == []
 
 
+@both
 @pytest.mark.parametrize("size", [5000, 300_000])
 async def test_a_stop_just_as_the_client_stops_reading_tears_no_frame(
-    monkeypatch: pytest.MonkeyPatch, size: int
+    monkeypatch: pytest.MonkeyPatch, size: int, usual: bool
 ) -> None:
     async with wired() as w:
+        w.app.usual.none = not usual
         stop = [lambda: None]
         full = [lambda: False]
         done = just_as_a_pump_ends(monkeypatch, lambda: stop[0](), lambda: full[0]())
         near, far, data = await begun(w, 3000)
-        run = w.interpreter
-        stop[0], full[0] = run._stop, lambda: run._full
+        run = w.run
+        stop[0], full[0] = run._stop, lambda: is_full(run)
         # The larger one is written in pieces: the last words must not pass them.
         await far.send(chunked(chunk({"content": "y" * size}), end=False))
         await anyio.wait_all_tasks_blocked()
         assert done == [True]
-        assert run._full
+        assert is_full(run)
         body = await body_of(near, data)
         validate("anthropic", body)
         assert body.index(b"y" * size) < body.index(b"event: error")

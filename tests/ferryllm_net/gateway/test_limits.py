@@ -248,6 +248,7 @@ class Book:
 async def test_the_row_is_kept_before_the_answer_ends() -> None:
     async with limited("") as w:
         book = w.app.ledger = Book()  # type: ignore[assignment]  # what an exchange needs of one
+        w.app.usual.none = True  # as it is with a ledger in the configuration
         near, far = await begun(w)
         await far.send(chunked(STOP, DONE))
         await anyio.wait_all_tasks_blocked()
@@ -265,6 +266,7 @@ async def test_the_row_is_kept_before_the_answer_ends() -> None:
 async def test_a_ledger_that_fails_lets_the_answer_go_or_cuts_it_as_it_is_told() -> None:
     async with limited("") as w:
         w.app.ledger = Book(broken=True)  # type: ignore[assignment]  # as above
+        w.app.usual.none = True
         await good(w)
         assert "the disk is full" in w.log
         assert w.app.recording.unwritten == 1

@@ -33,7 +33,15 @@ def notes_of(model: str, backend: str) -> tuple[Note, ...]:
 
 
 def done(
-    request_id: str, model: str, backend: str, secs: float, usage: ir.Usage | None, losses: int, key: str | None
+    request_id: str,
+    model: str,
+    backend: str,
+    secs: float,
+    first: float,
+    usage: ir.Usage | None,
+    losses: int,
+    key: str | None,
+    stream: bool,
 ) -> RequestDone:
     return RequestDone(
         request_id,
@@ -41,11 +49,11 @@ def done(
         "ok",
         round(secs * 1000),
         200,
-        round(secs * 1000),
+        round(first * 1000),
         model or None,
         backend or model,
         "up",
-        False,
+        stream,
         None if usage is None else usage.input_total,
         None if usage is None else usage.output,
         None if usage is None else usage.cache_read,
@@ -73,6 +81,8 @@ def log(
     model=NAMES,
     backend=NAMES,
     secs=st.floats(0, 600),
+    first=st.none() | st.floats(0, 600),
+    stream=st.booleans(),
     usage=st.none() | st.builds(ir.Usage, COUNTS, COUNTS, COUNTS, output=COUNTS, reasoning=COUNTS),
     losses=st.integers(0, 3),
     key=st.sampled_from([None, "env-1", "key_abc"]),
@@ -87,6 +97,8 @@ def test_the_lines_are_those_of_the_log(
     model: str,
     backend: str,
     secs: float,
+    first: float | None,
+    stream: bool,
     usage: ir.Usage | None,
     losses: int,
     key: str | None,
@@ -104,13 +116,17 @@ def test_the_lines_are_those_of_the_log(
 
     expected.notes([(each.name, each.fields) for each in notes], request_id)
     if level != "warn":
-        late = [answered("up", 200, secs), *([note] if note is not None else [])]
+        late = [answered("up", 200, secs if first is None else 0.25), *([note] if note is not None else [])]
         expected.notes([(each.name, each.fields) for each in late], request_id)
-    expected.request_completed(done(request_id, model, backend, secs, usage, losses, key))
+    begun = secs if first is None else first
+    expected.request_completed(done(request_id, model, backend, secs, begun, usage, losses, key, stream))
 
-    lines = UsualLines(found, notes, "openai", "up", model or None, backend or model)
-    lines.begin(request_id, foreign=request_id is not ID)
-    lines.end(request_id, secs, usage, losses, key, note, foreign=request_id is not ID)
+    lines = UsualLines(found, notes, "openai", "up", model or None, backend or model, stream=stream)
+    foreign = request_id is not ID
+    lines.begin(request_id, foreign=foreign)
+    if first is not None:
+        lines.answered(request_id, 0.25, foreign=foreign)
+    lines.end(request_id, secs, first, usage, losses, key, note, foreign=foreign)
     assert two.getvalue() == one.getvalue()
     if "sk-secret-key" in secrets:
         assert "sk-secret-key" not in two.getvalue()
@@ -118,9 +134,9 @@ def test_the_lines_are_those_of_the_log(
 
 def test_an_id_that_holds_a_secret_is_masked() -> None:
     stream = io.StringIO()
-    lines = UsualLines(log(stream, secrets=("abcdef01",)), notes_of("m", "n"), "openai", "up", "m", "n")
+    lines = UsualLines(log(stream, secrets=("abcdef01",)), notes_of("m", "n"), "openai", "up", "m", "n", stream=False)
     lines.begin(ID, foreign=False)
-    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    lines.end(ID, 1.0, None, None, 0, None, None, foreign=False)
     assert stream.getvalue().count("request_id=") == 5
     assert "abcdef01" not in stream.getvalue()
 
@@ -128,22 +144,22 @@ def test_an_id_that_holds_a_secret_is_masked() -> None:
 def test_a_log_that_changes_writes_other_lines() -> None:
     stream = io.StringIO()
     made = log(stream)
-    lines = UsualLines(made, notes_of("mine-is-secret", "n"), "openai", "up", "mine-is-secret", "n")
+    lines = UsualLines(made, notes_of("mine-is-secret", "n"), "openai", "up", "mine-is-secret", "n", stream=False)
     lines.begin(ID, foreign=False)
     assert "mine-is-secret" in stream.getvalue()
     stream.truncate(0)
     # In the middle of a request.
     made.change(settings(), (Secret("mine-is-secret"),))
-    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    lines.end(ID, 1.0, None, None, 0, None, None, foreign=False)
     assert "mine-is-secret" not in stream.getvalue()
     assert stream.getvalue().count("***") == 1
     made.change(settings(form="json"), ())
     stream.truncate(0)
-    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    lines.end(ID, 1.0, None, None, 0, None, None, foreign=False)
     for line in stream.getvalue().strip("\0").splitlines():
         assert json.loads(line)["request_id"] == ID
     made.change(settings("error"), ())
     stream.truncate(0)
     lines.begin(ID, foreign=False)
-    lines.end(ID, 1.0, None, 0, None, None, foreign=False)
+    lines.end(ID, 1.0, None, None, 0, None, None, foreign=False)
     assert stream.getvalue() == ""
