@@ -6,7 +6,7 @@ import json as stdjson
 
 from hypothesis import strategies as st
 
-from ferryllm_proto import DIALECTS
+from ferryllm_proto import DIALECTS, ir
 from ferryllm_proto.accumulate import play
 from ferryllm_proto.dialect import Answer, Headers
 from support import strategies
@@ -50,6 +50,12 @@ ODD_BODIES = st.sampled_from(
 )
 
 
+def streamed(backend: str, response: ir.Response) -> bytes:
+    """The stream in which a provider of ``backend`` says ``response``."""
+    encoder = DIALECTS[backend].stream_encoder(Answer(model="real", created=5, seed=3))
+    return b"".join(map(encoder.send, play(response)))
+
+
 @st.composite
 def bodies(draw: st.DrawFn, backend: str) -> bytes:
     """What a provider of ``backend`` may send: an answer, whole or streamed, perhaps spoilt, or none at all."""
@@ -57,8 +63,7 @@ def bodies(draw: st.DrawFn, backend: str) -> bytes:
         return draw(ODD_BODIES)
     dialect, response = DIALECTS[backend], draw(strategies.responses())
     if draw(st.booleans()) and not draw(st.booleans()):
-        encoder = dialect.stream_encoder(Answer(model="real", created=5, seed=3))
-        data = b"".join(map(encoder.send, play(response)))
+        data = streamed(backend, response)
     else:
         data = dialect.encode_response(response, Answer(model="real", created=5, seed=3))
         if draw(st.booleans()):  # as Python's servers write it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -71,21 +71,27 @@ class Providers:
         self._w = w
         self._open: MemoryTransport | None = None
 
-    async def serve(self, reply: bytes) -> bytes:
-        """Answer the next request; what it was."""
+    async def serve(self, *pieces: bytes) -> bytes:
+        """Answer the next request, piece by piece; what it was."""
         if self._open is None:
             self._open, head, body = await self._w.provider()
         else:
             head, body = await request(self._open)
-        await self._open.send(reply)
+        for piece in pieces:
+            await self._open.send(piece)
+            await anyio.wait_all_tasks_blocked()
         return head + body
 
 
 Fields = tuple[tuple[str, str], ...]
 
 
+Reply = bytes | tuple[bytes, ...]
+"""At once, or in pieces."""
+
+
 async def seen(
-    usual: bool, model: str, entry: str, replies: list[bytes], fields_of: Callable[[int], Fields], **more: Any
+    usual: bool, model: str, entry: str, replies: Sequence[Reply], fields_of: Callable[[int], Fields], **more: Any
 ) -> list[Any]:
     """All that anybody sees of requests that get ``replies``, one after the other on one connection."""
     found: list[Any] = []
@@ -100,7 +106,7 @@ async def seen(
         path, body = asked(entry, model, **more)
         for n, reply in enumerate(replies):
             await post(near, path, body, fields_of(n))
-            found.append(await providers.serve(reply))
+            found.append(await providers.serve(*([reply] if isinstance(reply, bytes) else reply)))
             status, fields, data = await answer(near)
             del fields["date"]
             if more.get("stream"):  # an answer that is all there is not cut into pieces
@@ -117,7 +123,7 @@ async def seen(
 
 
 async def compare(
-    model: str, entry: str, replies: list[bytes], fields_of: Callable[[int], Fields] = lambda n: (), **more: Any
+    model: str, entry: str, replies: Sequence[Reply], fields_of: Callable[[int], Fields] = lambda n: (), **more: Any
 ) -> list[Any]:
     """See both ways, and that they are the same; returns what was seen. ``fields_of`` gives each request more."""
     usual = await seen(True, model, entry, replies, fields_of, **more)
@@ -150,6 +156,22 @@ async def test_whole_answers_are_the_same(entry: str, model: str) -> None:
 async def test_streams_are_the_same(model: str) -> None:
     replies = [SSE_HEAD + chunked(STREAM[MODELS[model]])] * 2
     await compare(model, "anthropic", replies, stream=True)
+
+
+@pytest.mark.parametrize(("entry", "model"), [("anthropic", "chat-x"), ("anthropic", "msg-x"), ("ollama", "resp-x")])
+async def test_streams_in_pieces_are_the_same(entry: str, model: str) -> None:
+    data = STREAM[MODELS[model]]
+    size = len(data) // 2
+    good = tuple(chunked(data[at : at + size], end=False) for at in range(0, len(data), size))
+    end = b"0\r\n\r\n"
+    replies = [(SSE_HEAD, *good, end), (SSE_HEAD + good[0], *good[1:-1], good[-1] + end), (SSE_HEAD, good[0], end)]
+    await compare(model, entry, replies, stream=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_whole_answers_in_pieces_are_the_same(model: str) -> None:
+    reply = whole(WHOLE[MODELS[model]])
+    await compare(model, "anthropic", [(reply[:at], reply[at:]) for at in (30, len(reply) - 1)])
 
 
 TRACED: dict[str, Callable[[int], Fields]] = {
