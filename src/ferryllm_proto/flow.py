@@ -33,8 +33,8 @@ class Flow:
     """
 
     __slots__ = (
-        "_goodbye_secs", "_idle_secs", "_opened", "_routing", "_talk", "first_byte", "hold_at", "idle_at", "over",
-        "ping_at", "sent", "taken", "upstream_head",
+        "_began_at", "_heard_at", "_opened", "_receive", "_routing", "_said_at", "_state", "_talk", "first_byte",
+        "over", "sent", "taken", "upstream_head",
     )  # fmt: skip
 
     def __init__(self, opened: Opened, head: UpstreamHead, now: float, routing: Routing) -> None:
@@ -42,13 +42,12 @@ class Flow:
         self.upstream_head = head
         self._routing = routing
         self._talk = talk = opened.talk
-        self._idle_secs = secs = opened.way.provider.idle_secs
-        self._goodbye_secs = min(secs, GOODBYE_SECS)
-        self.idle_at = now + secs
         talk.receive_response_head(head.status, head.headers)
-        # Until there is content an error could still be a status, for as long as a client may wait for a head (T7).
-        self.hold_at = now + opened.kind.usual.gateway.hold_secs if talk.stream else None
-        self.ping_at: float | None = None
+        self._receive = talk.receive_data
+        self._began_at = self._heard_at = self._said_at = now
+        """When it began, when the provider said something last, and when something was sent to the client."""
+        self._state: State | None = None
+        """That of the conversation while its answer flows."""
         self.first_byte: float | None = None
         """When the client's head was decided."""
         self.sent = 0
@@ -61,32 +60,32 @@ class Flow:
     def receive(self, data: bytes, now: float) -> bytes | None:
         """What to send for bytes of the provider, perhaps none; before the first ones goes `head`, and behind them the
         end where it is `over`. None is: not as usual, an exchange has to receive these bytes."""
-        talk = self._talk
-        out = talk.receive_data(data)
+        talk, out = self._talk, self._receive(data)
+        self._heard_at = now
+        if talk.state is self._state:  # the usual read
+            if out:
+                self._said_at = now
+                self.sent += len(out)
+            return out
         state = talk.state
         if state is _DONE or state is _FAILED:
-            return self._end(out, now)
-        self.idle_at = now + (self._idle_secs if talk.finish_reason is None else self._goodbye_secs)
-        if self.first_byte is None:
-            if not out:
-                return out
-            if talk.error is not None or self._routing.health.troubled:
-                self.taken = out
-                return None
-            self.first_byte, self.hold_at = now, None
-            if talk.stream and state is _STREAM:
-                self.ping_at = now + self._opened.kind.usual.gateway.ping_secs
-            self._opened.forget()
-        elif out and self.ping_at is not None:
-            self.ping_at = now + self._opened.kind.usual.gateway.ping_secs
+            return self._end(out)
+        if not out:
+            return out
+        if talk.error is not None or self._routing.health.troubled:
+            self.taken = out
+            return None
+        self.first_byte = self._said_at = now
+        self._state = state
         self.sent += len(out)
+        self._opened.forget()
         return out
 
-    def receive_end(self, now: float) -> bytes | None:
+    def receive_end(self) -> bytes | None:
         """The same for the end of the provider's message."""
-        return self._end(self._talk.receive_eof(), now)
+        return self._end(self._talk.receive_eof())
 
-    def _end(self, out: bytes, now: float) -> bytes | None:
+    def _end(self, out: bytes) -> bytes | None:
         talk = self._talk
         if (
             talk.state is not _DONE
@@ -108,6 +107,28 @@ class Flow:
         assert head is not None
         return head.status, with_ids(head.headers, self._opened.kind.entry.dialect, self._opened.id)
 
+    # Times are looked at ten times a second and not with each read, so that is where they are made.
+
+    @property
+    def idle_at(self) -> float:
+        """When the provider has been silent for too long."""
+        secs = self._opened.way.provider.idle_secs
+        return self._heard_at + (secs if self._talk.finish_reason is None else min(secs, GOODBYE_SECS))
+
+    @property
+    def hold_at(self) -> float | None:
+        """Until there is content an error could still be a status, for as long as a client may wait for a head (T7)."""
+        if self.first_byte is not None or not self._talk.stream:
+            return None
+        return self._began_at + self._opened.kind.usual.gateway.hold_secs
+
+    @property
+    def ping_at(self) -> float | None:
+        """When the client has to see a sign of life."""
+        if self.first_byte is None or self._state is not _STREAM or not self._talk.stream:
+            return None
+        return self._said_at + self._opened.kind.usual.gateway.ping_secs
+
     def next_deadline(self) -> float:
         """When an exchange has to go on, if nothing else happens: there is more than one reason, and it knows them."""
         at = self.idle_at
@@ -118,7 +139,7 @@ class Flow:
 
     def postpone(self, secs: float) -> None:
         """As `Exchange.postpone`."""
-        self.idle_at += secs
+        self._heard_at += secs
 
     def exchange(self, routing: Routing, desk: Desk | None, chance: Callable[[], float]) -> Exchange:
         """The exchange as it stands in the middle of the answer."""

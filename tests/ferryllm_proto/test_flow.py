@@ -106,7 +106,7 @@ class Both:
         if isinstance(event, UpstreamData):
             out = flow.receive(event.data, now)
         elif isinstance(event, UpstreamEnd):
-            out = flow.receive_end(now)
+            out = flow.receive_end()
         if out is None:
             self.after = flow.exchange(self.routing, None, lambda: 0.5)
             usual.take(self.after.receive(event, now))

@@ -55,7 +55,7 @@ class Flowing:
 
     def feed_end(self) -> None:
         """The provider's body has ended."""
-        self.end = self.flow.receive_end(self._clock())
+        self.end = self.flow.receive_end()
         self.odd = self.end is None
 
     def finish(self) -> bool:
