@@ -310,6 +310,10 @@ class Answering:
 def with_ids(headers: tuple[tuple[str, str], ...], dialect: str, id: str) -> tuple[tuple[str, str], ...]:  # noqa: A002
     """``headers`` of an answer with the request's ``id`` under both names: OpenAI's SDKs show x-request-id, Anthropic's
     request-id."""
+    if len(headers) == 1 and headers[0][0] == "content-type":  # nearly all
+        if dialect == "anthropic":
+            return (headers[0], ("x-request-id", id), ("request-id", id))
+        return (headers[0], ("x-request-id", id))
     given = dict(headers)
     if "x-request-id" not in given:
         headers = (*headers, ("x-request-id", id))

@@ -116,7 +116,7 @@ class Log:
         """How lines of the millisecond from `_since` to `_until` begin."""
         self._since = self._until = 0.0
         self._second = -1
-        """The one in which lines begin with `_before`, a dot, the millisecond and `_behind`."""
+        """The one in which lines begin with `_before`, the millisecond and `_behind`."""
         self._before = self._behind = ""
         self._last_id = self._last = ""
         self.version = object()
@@ -362,11 +362,11 @@ class Log:
         if not self._since <= now < self._until:  # a busy gateway has many lines in one millisecond
             passed = milliseconds(now)
             self._since, self._until = passed / 1000, (passed + 1) / 1000
-            second, part = divmod(passed, 1000)
-            if second != self._second:
-                self._second = second
-                self._before, _, self._behind = text_begin(second, _INFO, ansi=self._ansi).rpartition(".000")
-            self._begun = f"{self._before}.{part:03d}{self._behind}"
+            part = passed - self._second * 1000
+            if not 0 <= part < 1000:
+                self._second, part = divmod(passed, 1000)
+                self._before, _, self._behind = text_begin(self._second, _INFO, ansi=self._ansi).rpartition("000")
+            self._begun = f"{self._before}{part:03d}{self._behind}"
         return self._begun
 
     def pair(self, key: str, value: Value) -> str:
