@@ -326,14 +326,24 @@ class Log:
         opening, texts, lines = self.opening(), self._texts, self._lines
         last = self._last if request_id is self._last_id else self.request(request_id)
         for message, fields in notes:
-            key = (message, *fields.values())
+            key, end = (message, *fields.values()), ""
+            if type(key[-1]) is int and (name := [*fields][-1]) != "status":  # a figure of this request alone
+                key, end = key[:-1], f" {name}={key[-1]}"
             text = texts.get(key)
             if text is None:
-                shown = {name: value for name, value in _with_phrase(fields).items() if value is not None}
-                text = self._remember(key, without(plain_text(message, shown), self._secrets))
-            lines.append(f"{opening} {text} {last}")
+                text = self._note_text(message, fields, key)
+            lines.append(f"{opening} {text}{end} {last}")
         if not self.held or len(lines) >= HELD_LINES:
             self.flush()
+
+    def _note_text(self, message: str, fields: Mapping[str, Value | None], key: tuple[Value | None, ...]) -> str:
+        """The text of a note, up to where ``key`` ends; the next request has the same, where it has no figures."""
+        known = [(name, value) for name, value in _with_phrase(fields).items()][: len(key) - 1]
+        shown = {name: value for name, value in known if value is not None}
+        text = without(plain_text(message, shown), self._secrets)
+        if any(type(value) is int and name != "status" for name, value in known):
+            return text
+        return self._remember(key, text)
 
     def request(self, request_id: str) -> str:
         """The pair of a request's id; most lines of a request come one after the other."""

@@ -269,6 +269,20 @@ def test_notes_of_one_moment_are_the_lines_of_each(form: Literal["text", "json"]
     assert "200 OK" in together.getvalue()
 
 
+def test_figures_of_single_requests_are_not_remembered() -> None:
+    stream = io.StringIO()
+    log = a_log(stream)
+    for n in range(500):
+        log.note("answered", {"provider": "up", "status": 200, "latency_ms": n}, "r-1")
+        log.note("observed", {"tokens": n, "ratio": f"0.{n}"}, "r-1")
+        log.note("ended", {"status": 200}, "r-1")
+    lines = stream.getvalue().splitlines()
+    assert lines[-3].endswith('answered provider="up" status="200 OK" latency_ms=499 request_id=r-1')
+    assert lines[-2].endswith('observed tokens=499 ratio="0.499" request_id=r-1')
+    assert lines[-1].endswith('ended status="200 OK" request_id=r-1')
+    assert len(log._texts) < 10
+
+
 def test_a_name_as_long_as_a_body_is_written_cut_and_not_remembered() -> None:
     stream = io.StringIO()
     log = a_log(stream)
