@@ -15,7 +15,7 @@ from .sse import MAX_EVENT_SIZE, Frame
 _MAX_MISSES = 8
 """How many events in a row may show that a stream does not repeat itself (it numbers its events, or pads them) before
 nobody looks any more."""
-_FIRST = 2048
+FIRST = 2048
 """Bytes of a long read that are read as they come, to learn from them how the rest goes on."""
 
 Delta = TextDelta | ReasoningDelta | ArgsDelta
@@ -74,8 +74,8 @@ class Repeats:
                     break
                 data = self._take(pieces, out, read, steady)
                 continue
-            cut = data.find(b"\n\n", _FIRST) + 2
-            if self._misses > _MAX_MISSES or size <= _FIRST or cut < 2 or cut == size:
+            cut = data.find(b"\n\n", FIRST) + 2
+            if self._misses > _MAX_MISSES or size <= FIRST or cut < 2 or cut == size:
                 break
             known = self._before
             read(data[:cut], out)

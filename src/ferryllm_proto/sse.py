@@ -43,7 +43,8 @@ class FrameDecoder:
 
     Lines end at LF, CRLF or CR and nowhere else: U+2028 is text. `receive_data` and `receive_eof` raise
     `RemoteProtocolError` when the lines of one event grow over ``max_event_size`` bytes; the frames of the same call
-    before it are in ``frames_before_fault``, and nothing comes after it.
+    before it are in ``frames_before_fault``, and nothing comes after it. ``begun``: whole events of the stream were
+    read before, by somebody else.
     """
 
     __slots__ = (
@@ -55,7 +56,7 @@ class FrameDecoder:
     """There once `receive_data` or `receive_eof` has raised."""
 
     # Most streams never need a buffer or a list of their own, and a stream is there for minutes, among many.
-    def __init__(self, *, max_event_size: int = MAX_EVENT_SIZE) -> None:
+    def __init__(self, *, max_event_size: int = MAX_EVENT_SIZE, begun: bool = False) -> None:
         self._max = max_event_size
         self._tail: bytes | bytearray = b""
         """The line that has not ended yet."""
@@ -68,9 +69,9 @@ class FrameDecoder:
         """Bytes of the data lines of that event."""
         self._names: Mapping[bytes, str] = _NO_NAMES
         """``event:`` lines seen, to their values."""
-        self._plain = False
+        self._plain = begun
         """Whether nothing but a CR in the bytes themselves asks for `_prepared`."""
-        self._first = True
+        self._first = not begun
         self._after_cr = False
         self._failed = False
         self.unterminated = False
@@ -195,6 +196,26 @@ class FrameDecoder:
             self._event, self._value, self._more = "", None, None
             self.frames_before_fault = frames
             raise RemoteProtocolError(f"one event is larger than {self._max} bytes", kind=ErrorKind.UPSTREAM)
+
+
+def objects(data: bytes) -> bytes | None:
+    """The data of whole events, a line for each; None where they are not all one ``data:`` line with an object.
+
+    ``data`` begins where an event does. What a `FrameDecoder` makes of it are frames without a name, of these lines.
+    """
+    if data[:7] != b"data: {" or data[-2:] != b"\n\n" or _CR in data or len(data) > MAX_EVENT_SIZE:
+        return None
+    said = data[6:-2]
+    lines = said.replace(b"\n\ndata: {", b"\n{")
+    # Every line end that is left came in the place of seven bytes more, so it is one between two events.
+    if 7 * lines.count(b"\n") != len(said) - len(lines):
+        return None
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return None
+    return lines
 
 
 def encode(event: str, data: bytes) -> bytes:

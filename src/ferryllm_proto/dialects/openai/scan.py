@@ -9,8 +9,7 @@ from ...errors import RemoteProtocolError
 from ...held import HeldBody
 from ...octets import BACKSLASH, QUOTE
 from ...sse import MAX_EVENT_SIZE
-from . import errors, plain, response
-from .stream_decoder import _chunk, _x_groq
+from . import chunks, errors, plain, response
 from .usage import decode_finish, decode_usage
 
 
@@ -200,7 +199,7 @@ class StreamScanner(_Scan):
 
     def _chunk(self, data: bytes) -> None:
         try:
-            chunk = json.decode(data, _chunk)
+            chunk = json.decode(data, chunks.chunk)
         except RemoteProtocolError:
             return  # the client sees the same bytes and is the judge of them
         if errors.has_error(chunk.error) or (chunk.choices is None and errors.is_bare(data)):
@@ -221,7 +220,7 @@ class StreamScanner(_Scan):
                 self.complete = True
         if usage is None and bytes(chunk.x_groq):
             try:
-                usage = decode_usage(json.decode(chunk.x_groq, _x_groq).usage)
+                usage = decode_usage(json.decode(chunk.x_groq, chunks.x_groq).usage)
             except RemoteProtocolError:
                 usage = None
         if usage is not None:

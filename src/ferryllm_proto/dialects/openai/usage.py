@@ -67,6 +67,8 @@ def decode_usage(raw: bytes | msgspec.Raw, before: ir.Usage | None = None) -> ir
 
 def usage_of(found: Usage, before: ir.Usage | None = None) -> ir.Usage | None:
     """The same for one that is decoded already."""
+    if (usual := _usual(found, before)) is not None:
+        return usual
     inside = found.prompt_tokens_details or _NO_PROMPT_DETAILS
     outside = found.completion_tokens_details or _NO_COMPLETION_DETAILS
     prompt, output = _whole(found.prompt_tokens), _whole(found.completion_tokens)
@@ -85,6 +87,43 @@ def usage_of(found: Usage, before: ir.Usage | None = None) -> ir.Usage | None:
     # Grok on Azure reports more cached tokens than prompt tokens.
     uncached = None if prompt is None else max(0, prompt - (read or 0) - (write or 0))
     return ir.Usage(uncached, read, write, output=output, reasoning=reasoning)
+
+
+def _usual(found: Usage, before: ir.Usage | None) -> ir.Usage | None:
+    """The same for who counts whole numbers that add up, and no tokens in places of his own; None is not known."""
+    prompt, output = found.prompt_tokens, found.completion_tokens
+    if (
+        type(prompt) is not int
+        or type(output) is not int
+        or prompt + output != found.total_tokens
+        or output < 0
+        or prompt < 0
+        or found.prompt_cache_hit_tokens is not None
+        or found.cached_tokens is not None
+        or found.num_cached_tokens is not None
+        or found.reasoning_tokens is not None
+    ):
+        return None
+    inside, outside = found.prompt_tokens_details, found.completion_tokens_details
+    read: _Count = None
+    write: _Count = None
+    if inside is not None:
+        read, write = inside.cached_tokens, inside.cache_write_tokens
+    if before is not None:
+        read, write = before.cache_read if read is None else read, before.cache_write if write is None else write
+    if read is not None:
+        if type(read) is not int or not 0 <= read <= prompt:
+            return None
+        prompt -= read
+    if write is not None:
+        if type(write) is not int or not 0 <= write <= prompt:
+            return None
+        prompt -= write
+    reasoning = None if outside is None else outside.reasoning_tokens
+    if reasoning is not None and (type(reasoning) is not int or reasoning < 0):
+        return None
+    # By position: by name costs six times as much.
+    return ir.Usage(prompt, read, write, None, output, reasoning)
 
 
 def _complete(prompt: int, output: int, total: int | None, reasoning: int | None, audio: int | None) -> tuple[int, int]:
