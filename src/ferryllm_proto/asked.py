@@ -41,7 +41,7 @@ class Asked:
     __slots__ = (
         "_accumulator", "_body", "_buffer", "_client_headers", "_decoder", "_encoder", "_held", "_now", "_opening",
         "_path", "_raiser", "_relay", "_request_id", "_same", "_seed", "_seen", "_send", "_size", "_status", "_target",
-        "_told", "_upstream_headers", "_watch", "backend", "cut", "entry", "error", "head", "losses", "model",
+        "_told", "_tools", "_upstream_headers", "_watch", "backend", "cut", "entry", "error", "head", "losses", "model",
         "prepared", "request", "state", "stream",
     )  # fmt: skip
 
@@ -83,6 +83,7 @@ class Asked:
     _encoder: StreamEncoder | None
     _accumulator: Accumulator | None
     _raiser: Raiser | None
+    _tools: tuple[ir.Tool, ...]
     _told: int
     # Never a method of our own: a cycle would keep every exchange alive until the garbage collector comes by.
     _send: Callable[[Event], bytes]

@@ -11,6 +11,8 @@ from .events import End, Event, Finish, Start, StreamFailed, UsageUpdate
 WATCHED = frozenset({Start, UsageUpdate, Finish, StreamFailed, End})
 """The events an `Observer` wants to see."""
 
+_MALFORMED = ir.FinishReason.MALFORMED_TOOL
+
 MAX_END_TOKENS = 4
 """Output tokens an empty answer may cost: its end is a token or two itself."""
 
@@ -45,22 +47,28 @@ class Observer:
     def see(self, event: Event) -> Event:
         """The event, or the failure it should have been."""
         kind = type(event)
-        if type(event) is UsageUpdate:
-            self.usage = event.usage if self.usage is None else self.usage.merge(event.usage)
+        if kind is UsageUpdate:
+            usage: ir.Usage = event.usage  # type: ignore[union-attr, assignment]  # its type was just compared
+            self.usage = usage if self.usage is None else self.usage.merge(usage)
             return event
-        if kind is End and self._is_hollow():
-            event = StreamFailed(HOLLOW)
-        if kind is Finish and self._is_malformed(event.reason):  # type: ignore[union-attr]  # its type was compared
+        if kind is Start:
+            self.id, self.model = event.id or None, event.model or None  # type: ignore[union-attr]  # the same
+            if event.usage is not None:  # type: ignore[union-attr]  # the same
+                self.usage = event.usage  # type: ignore[union-attr]  # the same
+            return event
+        if kind is Finish:
+            reason: ir.FinishReason = event.reason  # type: ignore[union-attr]  # the same
+            if reason is not _MALFORMED or not self._foreign:
+                self.finish = reason
+                return event
             event = StreamFailed(MALFORMED)
-        if isinstance(event, Start):
-            self.id, self.model = event.id or None, event.model or None
-            self.usage = event.usage if event.usage is not None else self.usage
-        elif isinstance(event, Finish):
-            self.finish = event.reason
-        elif isinstance(event, StreamFailed):
-            self.error = event.error
         elif kind is End:
-            self.ended = True
+            if not self.empty or not self._is_hollow():
+                self.ended = True
+                return event
+            event = StreamFailed(HOLLOW)
+        if type(event) is StreamFailed:
+            self.error = event.error
         return event
 
     def see_whole(self, response: ir.Response) -> None:
@@ -73,7 +81,7 @@ class Observer:
             self.error = MALFORMED
 
     def _is_malformed(self, reason: ir.FinishReason) -> bool:
-        return self._foreign and reason is ir.FinishReason.MALFORMED_TOOL
+        return self._foreign and reason is _MALFORMED
 
     def _is_hollow(self) -> bool:
         """Whether an answer without any content says that it had some (T5): its content was lost on the way.

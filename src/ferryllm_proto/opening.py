@@ -18,6 +18,8 @@ from .errors import RemoteProtocolError
 
 BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may come before an answer and says nothing; the last three are a BOM (S9)."""
+EVENTS = (b"data:", b"event:")
+"""What an answer begins with that is events and nothing else, in every dialect."""
 MAX_UNDECIDED = 16 << 10
 """Bytes of an answer that are held because its form does not show yet; then it is one value."""
 MAX_PAGE = 32 << 10
@@ -26,7 +28,7 @@ MAX_SHOWN = 300
 """Characters of what came instead of an answer that a client is shown."""
 
 _GZIP = b"\x1f\x8b"
-_EVENTS = re.compile(rb"(?:data|event|id|retry)\s*:|:|[{\[]")
+_SOME_EVENTS = re.compile(rb"(?:data|event|id|retry)\s*:|:|[{\[]")
 _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
@@ -103,7 +105,7 @@ class Opening:
 
     def explain(self, error: ir.Error) -> ir.Error:
         """``error``, with the words that came where they are of no protocol at all."""
-        if error.dialect is not None or error.kind not in _FAULTS or not self._known or _EVENTS.match(self._known):
+        if error.dialect is not None or error.kind not in _FAULTS or not self._known or _SOME_EVENTS.match(self._known):
             return error
         if any(word.startswith(self._known) for word in _BEGINNINGS):
             return error  # the first read was too short to say that

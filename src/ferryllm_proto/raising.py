@@ -21,6 +21,10 @@ _FIRST_OWN = 1 << 30
 RAISED = frozenset({BlockStart, Finish, OpaqueDelta})
 """The events a `Raiser` always wants to see."""
 
+CHANGED = frozenset({BlockStart, OpaqueDelta})
+CHANGED_BLOCKS = (BlockKind.TOOL, BlockKind.HOSTED)
+"""The events, and the kinds of blocks that start, without which a `Raiser` gives back what it got."""
+
 RAISED_PARTS = frozenset({ir.Hosted, ir.Reasoning, ir.ToolCall})
 """The parts of a whole answer that may look different to the client: without one of them it stays as it is."""
 

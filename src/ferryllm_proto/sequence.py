@@ -77,6 +77,15 @@ class Sequencer:
         """Blocks that wait for their turn, each from its start on."""
         self._size = 0
 
+    @classmethod
+    def resumed(cls, number: int, start: BlockStart | None, args: list[str] | None) -> Sequencer:
+        """One that has seen blocks in a row: that of ``number`` is open, with ``start`` and ``args``, or is next."""
+        self = cls()
+        self._next = number
+        if start is not None:
+            self._open, self._open_start, self._args = start.ix, start, None if args is None else [*args]
+        return self
+
     def send(self, event: Event) -> list[Event]:
         """The events that may go out now."""
         handler = _HANDLERS.get(type(event))

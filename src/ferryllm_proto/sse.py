@@ -43,8 +43,7 @@ class FrameDecoder:
 
     Lines end at LF, CRLF or CR and nowhere else: U+2028 is text. `receive_data` and `receive_eof` raise
     `RemoteProtocolError` when the lines of one event grow over ``max_event_size`` bytes; the frames of the same call
-    before it are in ``frames_before_fault``, and nothing comes after it. ``begun``: whole events of the stream were
-    read before, by somebody else.
+    before it are in ``frames_before_fault``, and nothing comes after it.
     """
 
     __slots__ = (
@@ -56,7 +55,7 @@ class FrameDecoder:
     """There once `receive_data` or `receive_eof` has raised."""
 
     # Most streams never need a buffer or a list of their own, and a stream is there for minutes, among many.
-    def __init__(self, *, max_event_size: int = MAX_EVENT_SIZE, begun: bool = False) -> None:
+    def __init__(self, *, max_event_size: int = MAX_EVENT_SIZE) -> None:
         self._max = max_event_size
         self._tail: bytes | bytearray = b""
         """The line that has not ended yet."""
@@ -69,9 +68,9 @@ class FrameDecoder:
         """Bytes of the data lines of that event."""
         self._names: Mapping[bytes, str] = _NO_NAMES
         """``event:`` lines seen, to their values."""
-        self._plain = begun
+        self._plain = False
         """Whether nothing but a CR in the bytes themselves asks for `_prepared`."""
-        self._first = not begun
+        self._first = True
         self._after_cr = False
         self._failed = False
         self.unterminated = False
@@ -81,6 +80,10 @@ class FrameDecoder:
     def idle(self) -> bool:
         """Whether the next byte begins an event, whatever came before it."""
         return self._plain and not self._tail and self._value is None and not self._event
+
+    def go_on(self) -> None:
+        """Whole events of the stream were read before the first `receive_data`, by somebody else."""
+        self._first, self._plain = False, True
 
     def receive_data(self, data: bytes) -> list[Frame]:
         """Frames completed by ``data``."""

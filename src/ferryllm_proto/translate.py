@@ -14,12 +14,12 @@ from .accumulate import MAX_RESPONSE, Accumulator
 from .asked import JSON, Asked
 from .dialect import Answer, ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import PREAMBLE, End, Event, Ping, ReasoningDelta, StreamFailed, TextDelta, UsageUpdate
+from .events import PREAMBLE, End, Event, OpaqueDelta, Ping, StreamFailed, TextDelta
 from .observe import WATCHED, Observer, blame_upstream
-from .opening import BLANK, Form, Opening, broken
+from .opening import BLANK, EVENTS, Form, Opening, broken
 from .prepare import understand
 from .progress import State as State
-from .raising import RAISED, RAISED_PARTS, Raiser
+from .raising import CHANGED, CHANGED_BLOCKS, RAISED, RAISED_PARTS, Raiser
 from .relay import MAX_WHOLE, Relay, loss_header, passed_headers
 from .tokens.estimate import estimate_input
 from .tokens.start import estimate_start
@@ -37,8 +37,6 @@ _UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form
 
 _MALFORMED = ir.FinishReason.MALFORMED_TOOL
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
-_PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
-"""Events that change nothing here, and nothing about tools: nearly all there are."""
 
 
 class Translator(Asked):
@@ -53,10 +51,12 @@ class Translator(Asked):
         if self.state is not _HEAD:
             raise LocalProtocolError(f"receive_response_head is not possible in state {self.state.name}")
         self._status, self._upstream_headers = status, headers
-        self._buffer, self._size = [], 0
         self._seen = self._watch = Observer(foreign=self.entry is not self.backend)
-        self.state = _SNIFF if 200 <= status < 300 else _ERROR
-        self._opening = Opening(self.backend, status, headers, stream=self.stream)
+        if 200 <= status < 300:
+            self.state = _SNIFF
+        else:
+            self.state = _ERROR
+            self._buffer, self._size = [], 0
         return self.head
 
     def receive_data(self, data: bytes) -> bytes:
@@ -94,8 +94,8 @@ class Translator(Asked):
         if state is _WHOLE:
             return self._end_whole()
         if state is _SNIFF:
-            assert self._opening is not None
-            return self._begin(self._opening.receive_eof()) + self.receive_eof()
+            opening = self._opening or self._open()
+            return self._begin(opening.receive_eof()) + self.receive_eof()
         raise LocalProtocolError(f"receive_eof is not possible in state {state.name}")
 
     def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
@@ -163,8 +163,12 @@ class Translator(Asked):
 
     def _collect(self, data: bytes) -> bytes:
         if self.state is _SNIFF:
-            assert self._opening is not None
-            return self._begin(self._opening.receive_data(data))
+            opening = self._opening
+            if opening is None:
+                if data.startswith(EVENTS):  # what nearly every stream begins with
+                    return self._go(data, whole=False)
+                opening = self._open()
+            return self._begin(opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is _ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
@@ -173,15 +177,21 @@ class Translator(Asked):
             return self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the provider's answer is larger than {limit} bytes"))
         return b""
 
+    def _open(self) -> Opening:
+        self._opening = opening = Opening(self.backend, self._status, self._upstream_headers, stream=self.stream)
+        return opening
+
     def _begin(self, form: Form) -> bytes:
-        """What a good answer is shows: choose the way. Only pass-through keeps the blanks before it."""
         if form is _UNKNOWN:
             return b""
         opening = self._opening
         assert opening is not None
         if form is _PAGE or form is _EMPTY:
             return self._fail(opening.fault())
-        data, whole = opening.take(), form is _WHOLE_FORM
+        return self._go(opening.take(), whole=form is _WHOLE_FORM)
+
+    def _go(self, data: bytes, *, whole: bool) -> bytes:
+        """What a good answer is has shown: choose the way. Only pass-through keeps the blanks before it."""
         if self._same and whole is not self.stream and self.entry.is_framed(data.lstrip(BLANK), self._path):
             name = self._shown_name()
             decoder, ends = self.backend.stream_decoder() if self.stream else None, self.backend.event_ends
@@ -204,22 +214,21 @@ class Translator(Asked):
             self._buffer = [data]
             return b""
         self.state = _STREAM
-        self._raiser = None if self._same else self._raise_tools()
-        self._decoder = self.backend.stream_decoder()
-        self._encoder = self._accumulator = None
-        self._told = 0
+        self._raiser, self._tools = None, self.request.tools
+        self._decoder = decoder = self.backend.stream_decoder()
         if self.stream:
-            self._encoder = self.entry.stream_encoder(self._answer())
-            self._send = self._encoder.send
+            self._accumulator, self._told = None, 0
+            self._encoder = machine = self.entry.stream_encoder(self._answer())
+            self._send = machine.send
         else:
+            self._encoder = None
             self._accumulator = Accumulator()
             self._send = self._accumulator.send
-        return self._translated(self._decoder.receive_data(data))
+        return self._translated(decoder.receive_data(data))
 
-    def _raise_tools(self) -> Raiser:
-        assert self.request is not None
+    def _raise_tools(self, request: ir.Request) -> Raiser:
         asked, client = self._target.model or self.model, self.entry.tool_rules
-        return Raiser(self.request, self.backend.tool_rules, client, self._seed, model=asked)
+        return Raiser(request, self.backend.tool_rules, client, self._seed, model=asked)
 
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
@@ -245,51 +254,54 @@ class Translator(Asked):
 
     def _translated(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
-        send, raiser, seen, committed = self._send, self._raiser, self._seen, self.head is not None
+        send, raiser, seen, encoder = self._send, self._raiser, self._seen, self._encoder
+        committed = self.head is not None
         try:
             for event in events:
                 kind = type(event)
-                if committed and kind in _PLAIN:
-                    seen.empty = seen.empty and kind is UsageUpdate
-                    if kind is UsageUpdate:  # some providers count with every event
-                        seen.see(event)
-                    out.append(send(event))
-                    continue
                 if kind in WATCHED:
                     event = seen.see(event)
-                    kind = type(event)
-                    if seen.error is not None and not committed:
-                        self._fail_before_head(seen.error)
-                        return b""
+                    if seen.error is not None:
+                        kind = type(event)
+                        if not committed:
+                            self._fail_before_head(seen.error)
+                            return b""
                 elif kind not in PREAMBLE:
                     seen.empty = False
-                at = len(out)
+                if raiser is None and kind in CHANGED and (kind is OpaqueDelta or event.kind in CHANGED_BLOCKS):  # type: ignore[union-attr]  # a start
+                    raiser = self._raiser = self._raise_stream()
                 if raiser is not None and (kind in RAISED or not raiser.idle):
                     out.extend([send(raised) for raised in raiser.send(event)])
                 else:
                     out.append(send(event))
-                if kind is End and self._encoder is not None:
-                    out.insert(at, self._late_losses())
-                if not committed and kind not in PREAMBLE and self._encoder is not None:
+                if not committed and kind not in PREAMBLE and encoder is not None:
                     committed = True
-                    out = [self._commit(), *out]
+                    if kind is End:
+                        self._collect_losses()
+                    out.insert(0, self._commit())
         except RemoteProtocolError as exc:  # a limit of the machines was reached
             return (b"".join(out) if committed else b"") + self._fail(exc.error)
         if seen.error is not None:
             self.state, self.error = _FAILED, seen.error
-        elif seen.ended and self._encoder is not None:
-            self.state = _DONE
-        if self.state is not _STREAM:
             self._collect_losses()
-        if not committed:
-            self._held.extend(out)
-            return b""
-        return b"".join(out)
+        elif seen.ended and encoder is not None:
+            self.state = _DONE
+            if encoder.losses:
+                out.insert(-1, self._late_losses())  # the last piece is the end
+        if committed:
+            return b"".join(out)
+        self._held.extend(out)
+        return b""
+
+    def _raise_stream(self) -> Raiser | None:
+        """Made for who needs one: most answers are words. The history may be gone by then."""
+        return None if self._same else self._raise_tools(ir.Request(self.entry.name, self.model, (), tools=self._tools))
 
     def _collect_losses(self) -> None:
-        if self._encoder is not None:
-            self.losses.extend(self._encoder.losses[self._told :])
-            self._told = len(self._encoder.losses)
+        encoder = self._encoder
+        if encoder is not None and encoder.losses:
+            self.losses.extend(encoder.losses[self._told :])
+            self._told = len(encoder.losses)
 
     def _late_losses(self) -> bytes:
         """What the stream has lost behind its head, as a comment before its end (G4); the `Exchange` has a trailer."""
@@ -348,7 +360,8 @@ class Translator(Asked):
 
     def _whole_answer(self, response: ir.Response, *, raise_tools: bool) -> bytes:
         if raise_tools and not self._same and not RAISED_PARTS.isdisjoint(map(type, response.parts)):
-            response = self._raise_tools().response(response)
+            assert self.request is not None
+            response = self._raise_tools(self.request).response(response)
         body, type_, losses = write(self.entry, response, self._answer(), stream=self.stream, path=self._path)
         self.losses.extend(losses)
         self._decide(200, [("content-type", type_)])

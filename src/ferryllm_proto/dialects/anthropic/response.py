@@ -126,7 +126,7 @@ def encode(response: ir.Response, answer: Answer, report: Report) -> bytes:
         report.degraded("stop_reason", "the last call's arguments are cut: told as max_tokens")
         finish = ir.FinishReason.LENGTH
     out: dict[str, Any] = {
-        "id": message_id(response.id, answer),
+        "id": message_id(response.id, answer.seed),
         "type": "message",
         "role": "assistant",
         "model": answer.model or response.model,
@@ -204,9 +204,9 @@ def plain(response: ir.Response, model: str, seed: int) -> bytes | None:
     return json.encode(_Message(id_, "message", "assistant", model or response.model, said, reason, None, counted))
 
 
-def message_id(id_: str, answer: Answer) -> str:
+def message_id(id_: str, seed: int) -> str:
     """The provider's id where it is one of a message, else one of our own."""
-    return id_ if id_.startswith("msg_") else ids.own("msg_", answer.seed)
+    return id_ if id_.startswith("msg_") else ids.own("msg_", seed)
 
 
 def stop_reason(finish: ir.FinishReason, *, called: bool, refused: bool) -> str:

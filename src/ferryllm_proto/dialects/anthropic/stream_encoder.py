@@ -1,8 +1,8 @@
 """Events to a client's stream.
 
-One block is open at a time (`ferryllm_proto.sequence` sees to it), and a block begins on the wire with its first
-content: clients send back what they got, and empty texts and thoughts are refused then. The closing ``message_delta``
-waits for `End`, so that the last usage is in it and there is only one (T10, U8).
+One block is open at a time (where they do not come so, `ferryllm_proto.sequence` sees to it), and a block begins on the
+wire with its first content: clients send back what they got, and empty texts and thoughts are refused then. The closing
+``message_delta`` waits for `End`, so that the last usage is in it and there is only one (T10, U8).
 """
 
 from __future__ import annotations
@@ -75,9 +75,6 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     # Not in it, so illegal: a second Start or Finish, content outside a block, End without a Finish, anything after
     # the end.
 }
-_AFTER = {state: {event: after for (at, event), after in TRANSITIONS.items() if at is state} for state in State}
-"""The same by state: hashing a member of an enum costs more than all the rest of a step."""
-
 _PING = sse.encode("ping", b'{"type":"ping"}')
 _STOP = sse.encode("message_stop", b'{"type":"message_stop"}')
 _START = b"""event: message_start
@@ -113,36 +110,53 @@ _BLOCK_STOP = b"""event: content_block_stop
 data: {"type":"content_block_stop","index":%d}
 
 """
-_MESSAGE_DELTA = b"""event: message_delta
+_MESSAGE_DELTA = (
+    b"""event: message_delta
 data: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b%b},"usage":%b}
 
 """
+    + _STOP
+)
 _LIVE: dict[type, bytes] = {
     TextDelta: _TEXT.partition(b"%b")[0],
     ReasoningDelta: _THINKING.partition(b"%b")[0],
 }
 """Deltas that come one after another, and what is before their text."""
+_LIVE_TEXT = _LIVE[TextDelta]
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
+_TEXT_BEGUN = _BLOCK_START.replace(b"%b", _TEXT_BLOCK)
+
+# Looked up once: a member of an enum costs more than all the rest of a step.
+_IS_TEXT, _IS_TOOL = BlockKind.TEXT, BlockKind.TOOL
+_ENDED, _FAILED, _CALLED = ir.FinishReason.END, ir.FinishReason.ERROR, ir.FinishReason.TOOL_USE
 
 
 class StreamEncoder:
     """See `ferryllm_proto.dialect.StreamEncoder`."""
 
     __slots__ = (
-        "_after", "_answer", "_args", "_block", "_broken", "_called", "_cut", "_finish", "_index", "_live",
-        "_live_kind", "_prefix", "_refused", "_sequencer", "_signature", "_state", "_summary", "_usage", "_written",
-        "losses",
+        "_args", "_block", "_broken", "_called", "_cut", "_estimate", "_finish", "_index", "_live", "_live_kind",
+        "_model", "_next", "_prefix", "_refused", "_seed", "_sequencer", "_signature", "_summary", "_then", "_usage",
+        "_writers", "_written", "losses",
     )  # fmt: skip
+
+    _prefix: bytes
+    """What comes before the text of a delta like the last one."""
+    _then: _Writers
+    """`_writers` while there is a sequencer."""
 
     def __init__(self, answer: Answer) -> None:
         self.losses: list[Loss] = []
-        self._answer = answer.asked()
-        self._sequencer = Sequencer()
-        self._state = State.START
-        self._after = _AFTER[State.START]
+        self._model, self._seed, self._estimate = answer.model, answer.seed, answer.input_estimate
+        self._sequencer: Sequencer | None = None
+        """Once blocks do not come one after another."""
+        self._writers = _AT_START
+        """Who writes what may come now. None may while there is a sequencer, which has to see it first."""
+        self._next = 0
+        """Number of the open block, or of the next one."""
         self._index = 0
-        """Of the block on the wire, or of the next one."""
+        """The same on the wire, where empty blocks are none."""
         self._written = False
         """Whether the open block has begun on the wire."""
         self._block: BlockStart | None = None
@@ -161,8 +175,6 @@ class StreamEncoder:
         self._live_kind: type = TextDelta
         self._live = -1
         """Of the last delta, where another of its kind and block changes nothing here; its block's number, or -1."""
-        self._prefix = b""
-        """What comes before its text."""
 
     def send(self, event: Event) -> bytes:
         """Bytes for the client. Raises `LocalProtocolError` for an event the state does not allow, and
@@ -172,35 +184,56 @@ class StreamEncoder:
             text: str = event.text  # type: ignore[union-attr]  # and a text
             if text and (kind is TextDelta or event.summary == self._summary):  # type: ignore[union-attr]  # a thought
                 return self._prefix + json.encode_str(text) + b"}}\n\n"
-        if kind is not UsageUpdate:
+        write = self._writers.get(kind)
+        return write(self, event) if write is not None else self._sequenced(event)
+
+    def _sequenced(self, event: Event) -> bytes:
+        """An event that is not the next one of blocks in a row, or comes behind one that was not."""
+        kind = type(event)
+        sequencer = self._sequencer
+        if sequencer is None:
+            if kind not in SEQUENCED:
+                return self._step(event)
+            start = self._block if self._writers is _IN_BLOCK else None
+            self._sequencer = sequencer = Sequencer.resumed(self._next, start, self._args)
+            self._then = self._writers
+        self._writers = self._then
+        try:
+            if kind not in SEQUENCED:
+                live = self._live if kind is UsageUpdate else -1
+                out = self._step(event)
+            else:
+                live = -1
+                out = b"".join([self._step(one) for one in sequencer.send(event)])
+                if kind in _LIVE and self._written and sequencer.open == event.ix:  # type: ignore[union-attr]  # as above
+                    self._live_kind, live, self._prefix = kind, event.ix, _LIVE[kind] % self._index  # type: ignore[union-attr]  # as above
+            self._live = live
+            return out
+        except BaseException:
             self._live = -1
-        if kind not in SEQUENCED:
-            return self._step(event)
-        events = self._sequencer.send(event)
-        out = self._step(events[0]) if len(events) == 1 else b"".join([self._step(one) for one in events])
-        if kind in _LIVE and self._written and self._sequencer.open == event.ix:  # type: ignore[union-attr]  # as above
-            self._live_kind, self._live, self._prefix = kind, event.ix, _LIVE[kind] % self._index  # type: ignore[union-attr]  # as above
-        return out
+            raise
+        finally:
+            self._then, self._writers = self._writers, _NOTHING
 
     def _step(self, event: Event) -> bytes:
         kind = type(event)
-        after = self._after.get(kind)
-        if after is None:
-            raise LocalProtocolError(f"{kind.__name__} is not possible in state {self._state.name}")
-        # The state first: _on_finish may go to another one than the table says.
-        if after is not self._state:
-            self._state, self._after = after, _AFTER[after]
-        return _WRITERS[kind](self, event)
+        write = self._writers.get(kind)
+        if write is None:
+            state = next(state for state, writers in _BY_STATE.items() if writers is self._writers)
+            raise LocalProtocolError(f"{kind.__name__} is not possible in state {state.name}")
+        return write(self, event)
 
     # --- message ---
 
     def _on_start(self, event: Start) -> bytes:
-        answer = self._answer
-        self._usage = event.usage
+        self._writers = _BETWEEN
+        self._usage = usage = event.usage
+        # A count of nothing means that nothing is counted yet (U8).
+        known = None if usage is None or not usage.input_total else usage
         return _START % (
-            json.encode_str(response.message_id(event.id, answer)),
-            json.encode_str(answer.model or event.model),
-            usages.encode(_known_input(event.usage), answer.input_estimate),
+            json.encode_str(response.message_id(event.id, self._seed)),
+            json.encode_str(self._model or event.model),
+            usages.encode(known, self._estimate),
         )
 
     def _on_usage(self, event: UsageUpdate) -> bytes:
@@ -208,14 +241,15 @@ class StreamEncoder:
         return b""
 
     def _on_finish(self, event: Finish) -> bytes:
-        if event.reason is ir.FinishReason.ERROR:
-            self._state, self._after = State.OVER, _AFTER[State.OVER]
+        reason = event.reason
+        self._writers = _FINISHED if reason is not _FAILED else _OVER
+        if reason is _FAILED:
             return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
-        if self._broken and event.reason is ir.FinishReason.TOOL_USE:
+        if self._broken and reason is _CALLED:
             # Clients parse the input, and raise in the middle of it: better an error that says so (X18, Z12).
             what = "the model called a tool with arguments that are no JSON"
             raise RemoteProtocolError(what, kind=ir.ErrorKind.UPSTREAM)
-        if self._cut and event.reason is ir.FinishReason.TOOL_USE:
+        if self._cut and reason is _CALLED:
             # Some servers say that a call is ready although a limit has cut it (X18).
             self._lose("stop_reason", "the last call's arguments are cut: told as max_tokens", Disposition.DEGRADED)
             event = msgspec.structs.replace(event, reason=ir.FinishReason.LENGTH)
@@ -223,30 +257,33 @@ class StreamEncoder:
         return b""
 
     def _on_end(self, event: End) -> bytes:
-        finish = self._finish
+        self._writers = _OVER
+        finish, usage = self._finish, self._usage
         assert finish is not None  # the table allows End after Finish only
-        if self._usage is None or self._usage.input is None:
+        if usage is None or usage.input is None:
             self._lose("usage", "the provider has not told it: input_tokens is an estimate", Disposition.DEGRADED)
-        details = response.stop_details(finish.reason, finish.details)
-        reason = response.stop_reason(finish.reason, called=self._called, refused=self._refused)
-        return (
-            _MESSAGE_DELTA
-            % (
-                json.encode_str(reason),
-                json.encode(finish.stop_sequence),
-                b"" if details is None else b',"stop_details":%b' % json.one_line(details),
-                usages.encode(self._usage, self._answer.input_estimate),
-            )
-            + _STOP
+        reason, stop, details = b'"end_turn"', b"null", None
+        if finish.reason is not _ENDED or self._called or self._refused:
+            details = response.stop_details(finish.reason, finish.details)
+            word = response.stop_reason(finish.reason, called=self._called, refused=self._refused)
+            reason = json.encode_str(word)
+        if finish.stop_sequence is not None:
+            stop = json.encode_str(finish.stop_sequence)
+        return _MESSAGE_DELTA % (
+            reason,
+            stop,
+            b"" if details is None else b',"stop_details":%b' % json.one_line(details),
+            usages.encode(usage, self._estimate),
         )
 
     def _on_failed(self, event: StreamFailed) -> bytes:
+        self._writers, self._live = _OVER, -1
         stop = _BLOCK_STOP % self._index if self._written else b""
         self._written = False
         return stop + errors.event(event.error)
 
     def _on_ping(self, event: Ping) -> bytes:
-        return b"" if self._state is State.START else _PING  # nothing may come before message_start (S18)
+        return b"" if self._writers is _AT_START else _PING  # nothing may come before message_start (S18)
 
     def _on_raw(self, event: Raw) -> bytes:
         if event.dialect == NAME:
@@ -257,14 +294,20 @@ class StreamEncoder:
     # --- blocks ---
 
     def _on_block_start(self, event: BlockStart) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
+        self._writers = _IN_BLOCK
         self._block = event
-        self._signature = self._summary = None
-        if event.kind is BlockKind.TOOL:
+        self._summary = None
+        kind = event.kind
+        if kind is _IS_TEXT:
+            return b""
+        if kind is _IS_TOOL:
             self._called, self._args = True, None
             start = json.encode(
                 {
                     "type": "tool_use",
-                    "id": event.id or ids.mint("toolu_", self._answer.seed, self._index),
+                    "id": event.id or ids.mint("toolu_", self._seed, self._index),
                     "name": event.name or "",
                     "input": {},
                 }
@@ -273,7 +316,7 @@ class StreamEncoder:
             if event.tool_kind is ir.ToolKind.CUSTOM:
                 out += _ARGS % (self._index, b'"{\\"input\\":\\""')
             return out
-        if event.kind is BlockKind.REFUSAL:
+        if kind is BlockKind.REFUSAL:
             self._refused = True
         return b""
 
@@ -293,25 +336,48 @@ class StreamEncoder:
         self._index += 1
         return out
 
-    def _on_text(self, event: TextDelta | RefusalDelta) -> bytes:
+    def _on_text(self, event: TextDelta) -> bytes:
+        ix = event.ix
+        if ix != self._next:
+            return self._sequenced(event)
+        if not event.text:
+            return b""
+        index = self._index
+        self._prefix = prefix = _LIVE_TEXT % index
+        self._live_kind, self._live = TextDelta, ix
+        if self._written:
+            return prefix + json.encode_str(event.text) + b"}}\n\n"
+        self._written = True
+        return b"%b%b%b}}\n\n" % (_TEXT_BEGUN % index, prefix, json.encode_str(event.text))
+
+    def _on_refusal(self, event: RefusalDelta) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
         if not event.text:
             return b""
         out = _TEXT % (self._index, json.encode_str(event.text))
         return out if self._written else self._begin(_TEXT_BLOCK) + out
 
     def _on_reasoning(self, event: ReasoningDelta) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
         text = event.text
         if not text:
             return b""
+        start = b""
         if not self._written:
             self._summary = event.summary
-            return self._begin(_THINKING_BLOCK) + _THINKING % (self._index, json.encode_str(text))
-        if event.summary != self._summary:
+            start = self._begin(_THINKING_BLOCK)
+        elif event.summary != self._summary:
             self._summary = event.summary
             text = "\n\n" + text
-        return _THINKING % (self._index, json.encode_str(text))
+        self._live_kind, self._live, self._prefix = ReasoningDelta, event.ix, _LIVE[ReasoningDelta] % self._index
+        return start + self._prefix + json.encode_str(text) + b"}}\n\n"
 
     def _on_opaque(self, event: OpaqueDelta) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
+        self._live = -1
         material = event.opaque
         assert self._block is not None
         if self._block.kind is not BlockKind.REASONING:
@@ -327,6 +393,8 @@ class StreamEncoder:
         return out
 
     def _on_args(self, event: ArgsDelta) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
         if not event.text:
             return b""
         assert self._block is not None
@@ -340,6 +408,8 @@ class StreamEncoder:
         return _ARGS % (self._index, json.encode_str(text))
 
     def _on_citation(self, event: Citation) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
         cited = response.citation(event.dialect, event.raw)
         if cited is None:
             self._lose("citations", f"{NAME} can not say these citations")
@@ -348,18 +418,28 @@ class StreamEncoder:
         return out + _DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % json.one_line(cited))
 
     def _on_logprobs(self, event: Logprobs) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
         self._lose("logprobs", f"{NAME} has no token probabilities")
         return b""
 
     def _on_block_end(self, event: BlockEnd) -> bytes:
+        if event.ix != self._next:
+            return self._sequenced(event)
+        self._writers = _BETWEEN
+        self._next += 1
+        self._live = -1
         block = self._block
         assert block is not None
-        if block.kind is BlockKind.HOSTED:
+        kind = block.kind
+        if kind is _IS_TEXT:
+            return self._stop()
+        if kind is BlockKind.HOSTED:
             hosted = event.hosted if event.hosted is not None else block.hosted
             return self._hosted(hosted) if hosted is not None else b""
-        if block.kind is BlockKind.TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
+        if kind is _IS_TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
             return _ARGS % (self._index, b'"\\"}"') + self._stop()
-        if block.kind is BlockKind.TOOL and self._args:
+        if kind is _IS_TOOL and self._args:
             text = "".join(self._args)
             if not _is_json(text):
                 self._cut, self._broken = json.is_cut(text), self._broken or not json.is_cut(text)
@@ -384,11 +464,13 @@ class StreamEncoder:
             self.losses.append(loss)
 
 
-_WRITERS: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
+_Writers = dict[type, Callable[[StreamEncoder, Any], bytes]]
+
+_WRITERS: _Writers = {
     Start: StreamEncoder._on_start,
     BlockStart: StreamEncoder._on_block_start,
     TextDelta: StreamEncoder._on_text,
-    RefusalDelta: StreamEncoder._on_text,
+    RefusalDelta: StreamEncoder._on_refusal,
     ReasoningDelta: StreamEncoder._on_reasoning,
     ArgsDelta: StreamEncoder._on_args,
     OpaqueDelta: StreamEncoder._on_opaque,
@@ -402,6 +484,13 @@ _WRITERS: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
     Ping: StreamEncoder._on_ping,
     Raw: StreamEncoder._on_raw,
 }
+_BY_STATE: dict[State, _Writers] = {
+    state: {kind: _WRITERS[kind] for at, kind in TRANSITIONS if at is state} for state in State
+}
+"""Who writes what is possible in a state, and goes to the one behind it."""
+_AT_START, _BETWEEN, _IN_BLOCK = _BY_STATE[State.START], _BY_STATE[State.BETWEEN], _BY_STATE[State.BLOCK]
+_FINISHED, _OVER = _BY_STATE[State.FINISHED], _BY_STATE[State.OVER]
+_NOTHING: _Writers = {}
 
 
 def _is_json(text: str) -> bool:
@@ -410,8 +499,3 @@ def _is_json(text: str) -> bool:
     except RemoteProtocolError:
         return False
     return True
-
-
-def _known_input(usage: ir.Usage | None) -> ir.Usage | None:
-    """``usage`` for the beginning of a message: a count of nothing there means that nothing is counted yet (U8)."""
-    return None if usage is None or not usage.input_total else usage

@@ -71,9 +71,23 @@ def _count(found: int | None) -> int | None:
     return None if found is None else max(0, found)
 
 
+_USUAL = b'{"input_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d%b}'
+
+
 def encode(usage: ir.Usage | None, estimate: int) -> bytes:
     """A ``usage`` object; the wire wants integers, so an unknown input is the estimate (U8, U11)."""
-    return json.encode(fields(usage, estimate))
+    if usage is None:
+        return _USUAL % (estimate, 0, 0, 0, b"")
+    if usage.server_tools or usage.cache_write_1h:
+        return json.encode(fields(usage, estimate))
+    input_, reasoning = usage.input, usage.reasoning
+    return _USUAL % (
+        estimate if input_ is None else input_,
+        usage.cache_write or 0,
+        usage.cache_read or 0,
+        usage.output or 0,
+        b"" if reasoning is None else b',"output_tokens_details":{"thinking_tokens":%d}' % reasoning,
+    )
 
 
 def fields(usage: ir.Usage | None, estimate: int) -> dict[str, object]:

@@ -114,7 +114,9 @@ class StreamDecoder(StreamBlocks):
                 self._glance(lines, done, out)
                 return
         if frames is None:
-            self._frames = frames = FrameDecoder(begun=self._begun)
+            self._frames = frames = FrameDecoder()
+            if self._begun:
+                frames.go_on()
         fault = None
         try:
             found = frames.receive_data(data)
