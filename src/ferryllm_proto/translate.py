@@ -9,12 +9,28 @@ before that becomes a true HTTP status (T7). `Translator.commit` ends the wait.
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator
 from .asked import JSON, Asked
 from .dialect import Answer, ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import PREAMBLE, End, Event, OpaqueDelta, Ping, StreamFailed, TextDelta
+from .events import (
+    PREAMBLE,
+    BlockEnd,
+    BlockStart,
+    End,
+    Event,
+    Finish,
+    OpaqueDelta,
+    Ping,
+    ReasoningDelta,
+    Start,
+    StreamFailed,
+    TextDelta,
+    UsageUpdate,
+)
 from .observe import WATCHED, Observer, blame_upstream
 from .opening import BLANK, EVENTS, Form, Opening, broken
 from .prepare import understand
@@ -35,6 +51,12 @@ _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.F
 _OVER = (_DONE, _FAILED)
 _UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form.EMPTY
 
+_PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
+"""Events that change nothing here, and nothing about tools: nearly all there are."""
+_CONTENT = frozenset({TextDelta, ReasoningDelta, BlockEnd})
+_WORDS = frozenset({Start, BlockStart, UsageUpdate, Finish, End, *_CONTENT})
+"""The events of an answer in words."""
+_NOT_KEPT = ("cache-control", "no-cache")
 _MALFORMED = ir.FinishReason.MALFORMED_TOOL
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 
@@ -74,6 +96,13 @@ class Translator(Asked):
                 except RemoteProtocolError as exc:
                     return self._fail(exc.error)
             return self._translated(events)
+        if state is _SNIFF:
+            opening = self._opening
+            if opening is None:
+                if data.startswith(EVENTS):  # what nearly every stream begins with
+                    return self._go(data, whole=False)
+                opening = self._open()
+            return self._begin(opening.receive_data(data))
         if state in _OVER:
             return b""
         if state is _REQUEST or state is _HEAD:
@@ -162,13 +191,6 @@ class Translator(Asked):
     # --- collecting ---
 
     def _collect(self, data: bytes) -> bytes:
-        if self.state is _SNIFF:
-            opening = self._opening
-            if opening is None:
-                if data.startswith(EVENTS):  # what nearly every stream begins with
-                    return self._go(data, whole=False)
-                opening = self._open()
-            return self._begin(opening.receive_data(data))
         limit = MAX_ERROR_BODY if self.state is _ERROR else MAX_RESPONSE
         self._size += len(data)
         if self._size <= limit:
@@ -218,8 +240,8 @@ class Translator(Asked):
         self._decoder = decoder = self.backend.stream_decoder()
         if self.stream:
             self._accumulator, self._told = None, 0
-            self._encoder = machine = self.entry.stream_encoder(self._answer())
-            self._send = machine.send
+            self._encoder = encoder = self.entry.stream_encoder(self._answer())
+            self._send = encoder.send
         else:
             self._encoder = None
             self._accumulator = Accumulator()
@@ -242,23 +264,35 @@ class Translator(Asked):
         return self.model if asked is not None and asked != self.model else None
 
     def _answer(self) -> Answer:
-        estimate, usage = 0, self.usage
+        estimate, usage = 0, None if self.stream else self.usage
         # A stream has to begin with a number before the provider has told one; a whole answer only if it never did.
-        unknown = self.stream or usage is None or usage.input is None
-        if unknown and self.request is not None and self.entry.wants_estimate:
-            estimated = estimate_start if self.stream else estimate_input
-            estimate = estimated(self.request, self._target.model, self.backend.name)
-        return Answer(self.model, int(self._now), self._seed, self.request, estimate, self._path)
+        request = self.request
+        if self.entry.wants_estimate and request is not None:
+            if self.stream:
+                estimate = estimate_start(request, self._target.model, self.backend.name)
+            elif usage is None or usage.input is None:
+                estimate = estimate_input(request, self._target.model, self.backend.name)
+        return Answer(self.model, int(self._now), self._seed, request, estimate, self._path)
 
     # --- streams ---
 
     def _translated(self, events: list[Event]) -> bytes:
+        """What the client gets for ``events``, whatever they are."""
+        if self._raiser is None and self._encoder is not None and (words := self._words(events)) is not None:
+            return words
         out: list[bytes] = []
         send, raiser, seen, encoder = self._send, self._raiser, self._seen, self._encoder
         committed = self.head is not None
         try:
             for event in events:
                 kind = type(event)
+                if committed and kind in _PLAIN:
+                    if kind is UsageUpdate:  # some providers count with every event
+                        seen.see(event)
+                    else:
+                        seen.empty = False
+                    out.append(send(event))
+                    continue
                 if kind in WATCHED:
                     event = seen.see(event)
                     if seen.error is not None:
@@ -293,6 +327,59 @@ class Translator(Asked):
         self._held.extend(out)
         return b""
 
+    def _words(self, events: list[Event]) -> bytes | None:
+        """The same for the events of an answer in words, at one glance; None: something else is among them."""
+        kinds = [*map(type, events)]
+        found: dict[type, Any] = dict(zip(kinds, events, strict=True))
+        if not found.keys() <= _WORDS:
+            return None
+        seen, encoder = self._seen, self._encoder
+        usage, empty, ended = seen.usage, seen.empty and found.keys().isdisjoint(_CONTENT), End in found
+        start, finish = found.get(Start), found.get(Finish)
+        if (ended and empty) or (finish is not None and finish.reason is _MALFORMED):
+            return None
+        if BlockStart in found:
+            for event in events if kinds.count(BlockStart) > 1 else (found[BlockStart],):
+                if type(event) is BlockStart and event.kind in CHANGED_BLOCKS:
+                    return None
+        if start is not None and start.usage is not None:
+            usage = start.usage
+        if UsageUpdate in found:
+            for event in events if kinds.count(UsageUpdate) > 1 else (found[UsageUpdate],):
+                if type(event) is UsageUpdate:
+                    usage = event.usage if usage is None else usage.merge(event.usage)
+        out: list[bytes] = []
+        try:
+            out.extend(map(self._send, events))
+        except RemoteProtocolError as exc:  # a limit of the machines was reached
+            return self._words_until(events[: len(out) + 1], out, exc.error)
+        seen.usage, seen.empty = usage, empty
+        if finish is not None:
+            seen.finish = finish.reason
+        if start is not None:
+            seen.id, seen.model = start.id or None, start.model or None
+        if self.head is None:
+            if empty:
+                self._held.extend(out)
+                return b""
+            out.insert(0, self._commit())
+        if ended:
+            seen.ended, self.state = True, _DONE
+            if encoder is not None and encoder.losses:
+                out.insert(-1, self._late_losses())  # the last piece is the end
+        return b"".join(out)
+
+    def _words_until(self, events: list[Event], out: list[bytes], error: ir.Error) -> bytes:
+        """The last of ``events`` could not be written; ``out`` has the others."""
+        for event in events:
+            if type(event) in WATCHED:
+                self._seen.see(event)
+            elif type(event) not in PREAMBLE:
+                self._seen.empty = False
+        if self.head is None and any(type(event) not in PREAMBLE for event in events[:-1]):
+            out.insert(0, self._commit())
+        return (b"" if self.head is None else b"".join(out)) + self._fail(error)
+
     def _raise_stream(self) -> Raiser | None:
         """Made for who needs one: most answers are words. The history may be gone by then."""
         return None if self._same else self._raise_tools(ir.Request(self.entry.name, self.model, (), tools=self._tools))
@@ -310,10 +397,10 @@ class Translator(Asked):
         return f": x-ferryllm-loss: {late}\n\n".encode() if late else b""
 
     def _commit(self) -> bytes:
-        headers = [("content-type", self.entry.stream_type(self._path)), ("cache-control", "no-cache")]
-        self._decide(200, headers)  # whatever kind of success the provider called it
+        # Whatever kind of success the provider called it.
+        self._decide(200, (("content-type", self.entry.stream_type(self._path)), _NOT_KEPT))
         self._forget()
-        return self._flush()
+        return self._flush() if self._held else b""
 
     def _forget(self) -> None:
         """The head of a stream is decided, so no one is asked again: a history need not wait for the answer's end."""

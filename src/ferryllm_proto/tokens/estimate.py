@@ -78,22 +78,28 @@ def estimate_text(text: str, model: str = "") -> int:
 def text_cost(text: str) -> float:
     """Tokens of ``text`` for a family whose scale is 1."""
     data = text.encode("utf-8", "surrogatepass")
-    letters = len(data) - len(data.translate(None, _ALNUM))
+    size = len(data)
+    letters = size - len(data.translate(None, _ALNUM))
     words = len(data.split())
-    blanks = data.count(b" ") + data.count(b"\n")
-    lines = data.count(b"\n")
+    blanks = data.count(b" ")
+    total = letters * LETTER + words * WORD
+    if lines := data.count(b"\n"):
+        blanks += lines
+        total += lines * LINE
+        total += data.count(b"\n ") * INDENT
     chars = len(text)
-    total = letters * LETTER + words * WORD + lines * LINE + data.count(b"\n ") * INDENT
-    if len(data) == chars:
-        signs = chars - letters - blanks
+    if size == chars:
+        signs = size - letters - blanks
     else:
         ascii_ = len(text.encode("ascii", "ignore"))
         astral = len(text.encode("utf-16-le", "surrogatepass")) // 2 - chars
         rest = chars - ascii_ - astral
-        wide = len(data) - ascii_ - 4 * astral - 2 * rest
+        wide = size - ascii_ - 4 * astral - 2 * rest
         signs = ascii_ - letters - blanks
         total += (rest - wide) * NARROW + wide * WIDE + astral * ASTRAL
-    return total + signs * SIGN + max(0, letters - LONG * (words + signs)) * BEYOND
+    total += signs * SIGN
+    beyond = letters - LONG * (words + signs)
+    return total + beyond * BEYOND if beyond > 0 else total
 
 
 def json_cost(data: bytes | str | None) -> float:

@@ -27,9 +27,14 @@ PROBE = 256
 
 def estimate_start(request: ir.Request, model: str | None = None, backend: str = "") -> int:
     """About what `estimate_input` says, from at most `PROBES` places of a long conversation; never 0."""
+    weights = weights_of(model or request.model, backend)
+    if len(request.turns) == 1 and not (request.system or request.tools or request.format):
+        parts = request.turns[0].parts
+        # What `estimate_input` says, of a short text that is all there is.
+        if len(parts) == 1 and type(part := parts[0]) is ir.Text and len(part.text) <= EXACT:
+            return max(1, round(weights.request + weights.turn + text_cost(part.text) * weights.text))
     texts: list[_Text] = [text.text for text in request.system]
     calls: list[_Text] = []
-    weights = weights_of(model or request.model, backend)
     total = weights.request + (weights.turn if texts else 0.0)
     written = Written.of(request.turns)
     for turn in request.turns if written is None else written.said:

@@ -141,6 +141,13 @@ class StreamEncoder:
         "_writers", "_written", "losses",
     )  # fmt: skip
 
+    # What the states behind others need is made by the step into them.
+    _usage: ir.Usage | None
+    _block: BlockStart
+    """The last one."""
+    _summary: int | None
+    """Of the last thought."""
+    _finish: Finish
     _prefix: bytes
     """What comes before the text of a delta like the last one."""
     _then: _Writers
@@ -159,9 +166,7 @@ class StreamEncoder:
         """The same on the wire, where empty blocks are none."""
         self._written = False
         """Whether the open block has begun on the wire."""
-        self._block: BlockStart | None = None
         self._signature: str | None = None
-        self._summary: int | None = None
         self._args: list[str] | None = None
         """Fragments of the open call's input."""
         self._broken = False
@@ -170,8 +175,6 @@ class StreamEncoder:
         """Whether the last call's input is JSON that ends too early."""
         self._called = False
         self._refused = False
-        self._usage: ir.Usage | None = None
-        self._finish: Finish | None = None
         self._live_kind: type = TextDelta
         self._live = -1
         """Of the last delta, where another of its kind and block changes nothing here; its block's number, or -1."""
@@ -184,8 +187,7 @@ class StreamEncoder:
             text: str = event.text  # type: ignore[union-attr]  # and a text
             if text and (kind is TextDelta or event.summary == self._summary):  # type: ignore[union-attr]  # a thought
                 return self._prefix + json.encode_str(text) + b"}}\n\n"
-        write = self._writers.get(kind)
-        return write(self, event) if write is not None else self._sequenced(event)
+        return self._writers[kind](self, event)
 
     def _sequenced(self, event: Event) -> bytes:
         """An event that is not the next one of blocks in a row, or comes behind one that was not."""
@@ -258,8 +260,7 @@ class StreamEncoder:
 
     def _on_end(self, event: End) -> bytes:
         self._writers = _OVER
-        finish, usage = self._finish, self._usage
-        assert finish is not None  # the table allows End after Finish only
+        finish, usage = self._finish, self._usage  # the table allows End after Finish only
         if usage is None or usage.input is None:
             self._lose("usage", "the provider has not told it: input_tokens is an estimate", Disposition.DEGRADED)
         reason, stop, details = b'"end_turn"', b"null", None
@@ -379,7 +380,6 @@ class StreamEncoder:
             return self._sequenced(event)
         self._live = -1
         material = event.opaque
-        assert self._block is not None
         if self._block.kind is not BlockKind.REASONING:
             self._lose("opaque", "a call carries no other provider's material here")
             return b""
@@ -397,7 +397,6 @@ class StreamEncoder:
             return self._sequenced(event)
         if not event.text:
             return b""
-        assert self._block is not None
         text = event.text
         if self._block.tool_kind is ir.ToolKind.CUSTOM:
             text = json.encode_str(text)[1:-1].decode()
@@ -430,10 +429,13 @@ class StreamEncoder:
         self._next += 1
         self._live = -1
         block = self._block
-        assert block is not None
         kind = block.kind
         if kind is _IS_TEXT:
-            return self._stop()
+            if not self._written:
+                return b""
+            index, self._written = self._index, False
+            self._index = index + 1
+            return _BLOCK_STOP % index
         if kind is BlockKind.HOSTED:
             hosted = event.hosted if event.hosted is not None else block.hosted
             return self._hosted(hosted) if hosted is not None else b""
@@ -464,9 +466,14 @@ class StreamEncoder:
             self.losses.append(loss)
 
 
-_Writers = dict[type, Callable[[StreamEncoder, Any], bytes]]
+class _Writers(dict[type, Callable[[StreamEncoder, Any], bytes]]):
+    """Who writes which event; for all others `StreamEncoder._sequenced` finds out whether they are possible."""
 
-_WRITERS: _Writers = {
+    def __missing__(self, kind: type) -> Callable[[StreamEncoder, Any], bytes]:
+        return StreamEncoder._sequenced
+
+
+_WRITERS: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
     Start: StreamEncoder._on_start,
     BlockStart: StreamEncoder._on_block_start,
     TextDelta: StreamEncoder._on_text,
@@ -485,12 +492,12 @@ _WRITERS: _Writers = {
     Raw: StreamEncoder._on_raw,
 }
 _BY_STATE: dict[State, _Writers] = {
-    state: {kind: _WRITERS[kind] for at, kind in TRANSITIONS if at is state} for state in State
+    state: _Writers({kind: _WRITERS[kind] for at, kind in TRANSITIONS if at is state}) for state in State
 }
 """Who writes what is possible in a state, and goes to the one behind it."""
 _AT_START, _BETWEEN, _IN_BLOCK = _BY_STATE[State.START], _BY_STATE[State.BETWEEN], _BY_STATE[State.BLOCK]
 _FINISHED, _OVER = _BY_STATE[State.FINISHED], _BY_STATE[State.OVER]
-_NOTHING: _Writers = {}
+_NOTHING = _Writers()
 
 
 def _is_json(text: str) -> bool:

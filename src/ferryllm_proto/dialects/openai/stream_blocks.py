@@ -21,12 +21,11 @@ from ...events import (
     Start,
     StreamFailed,
     TextDelta,
-    UsageUpdate,
 )
 from . import chunks, reasoning, response
 from .calls import Calls
 from .decode_parts import NAME
-from .usage import Usage, decode_finish, usage_of
+from .usage import decode_finish
 
 
 class State(enum.Enum):
@@ -44,7 +43,7 @@ class State(enum.Enum):
 _TEXT, _REASONING = BlockKind.TEXT, BlockKind.REASONING
 _HEAD, _STREAM, _FINISHED, _CLOSED = State.HEAD, State.STREAM, State.FINISHED, State.CLOSED
 _ERROR, _TOOL_USE = ir.FinishReason.ERROR, ir.FinishReason.TOOL_USE
-_ENDED, _OVER = Finish(ir.FinishReason.END), End()
+_OVER = End()
 
 
 class StreamBlocks:
@@ -70,49 +69,11 @@ class StreamBlocks:
         self._plain_thoughts = False
         """Thoughts come as plain text: entries of ``reasoning_details`` repeat it."""
 
-    def _start(self, chunk: chunks.Chunk | chunks.UsualChunk, out: list[Event]) -> None:
+    def _start(self, id_: str, model: str, created: int | None, out: list[Event]) -> None:
         self._started = True
         self.state = _STREAM
-        self._model = model = chunk.model or ""
-        created, id_ = chunk.created, chunk.id or ""
-        if type(created) is not int and created is not None:
-            created = int(created) if type(created) is float else None
-        out.append(Start(id_ if type(id_) is str else str(id_), model, created))
-
-    def _usual(self, chunk: chunks.UsualChunk, out: list[Event]) -> None:
-        """All that a chunk of the usual form says."""
-        if chunk.choices:
-            if not self._started:
-                self._start(chunk, out)
-            if self.state is _STREAM:  # what follows a finish reason is a repetition of it
-                choice = chunk.choices[0]
-                delta = choice.delta
-                if delta is not None:
-                    if thought := delta.reasoning_content or delta.reasoning:
-                        self._plain_thoughts = True
-                        out.append(ReasoningDelta(self._block(_REASONING, out), thought))
-                    if text := delta.content:
-                        ix = self._open if self._kind is _TEXT else None
-                        out.append(TextDelta(self._block(_TEXT, out) if ix is None else ix, text))
-                    if delta.tool_calls:
-                        self._call(delta.tool_calls, out)
-                if word := choice.finish_reason:
-                    if word == "stop" and self._calls is None and not self._refused:
-                        self._close(out)
-                        out.append(_ENDED)
-                        self.state = _FINISHED
-                    else:
-                        self._finish(choice, word, out)
-        elif not self._started and chunk.model and chunk.id:
-            self._start(chunk, out)
-        if chunk.usage is not None and self._started and self.state is not _CLOSED:
-            self._count(chunk.usage, out)
-
-    def _count(self, found: Usage, out: list[Event]) -> None:
-        usage = usage_of(found, self._last_usage)
-        if usage is not None:
-            self._last_usage = usage
-            out.append(UsageUpdate(usage))
+        self._model = model
+        out.append(Start(id_, model, created))
 
     # --- what deltas say ---------------------------------------------------------------------------------
 
@@ -216,7 +177,8 @@ class StreamBlocks:
             called = self._calls is not None and self._calls.any
             self._close_all(out)
             out.append(Finish(ir.FinishReason.TOOL_USE if called else ir.FinishReason.END))
-        self._end(out)
+        self.state = _CLOSED
+        out.append(_OVER)
 
     def _end(self, out: list[Event]) -> None:
         self.state = _CLOSED

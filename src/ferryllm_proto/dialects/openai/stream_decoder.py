@@ -17,6 +17,7 @@ from ...events import (
     Citation,
     End,
     Event,
+    Finish,
     Logprobs,
     Raw,
     ReasoningDelta,
@@ -33,12 +34,16 @@ from .calls import Calls
 from .decode_parts import NAME
 from .stream_blocks import State as State
 from .stream_blocks import StreamBlocks
-from .usage import decode_usage
+from .usage import decode_usage, usage_of
 
 # Looked up once: a member of an enum costs more than a comparison with it.
 _TEXT, _REASONING = BlockKind.TEXT, BlockKind.REASONING
 _HEAD, _STREAM, _FINISHED = State.HEAD, State.STREAM, State.FINISHED
 _BODY, _CLOSED = State.BODY, State.CLOSED
+
+_EVENTS = (_STREAM, _FINISHED)
+_ENDED = Finish(ir.FinishReason.END)
+_REPEATED = (TextDelta, ReasoningDelta)
 
 _read_usual = chunks.usual.decode
 _NOT_USUAL = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -78,22 +83,20 @@ class StreamDecoder(StreamBlocks):
                 repeats.receive(data, out, self._read, self._is_steady)
             return out
         if self.state is _HEAD:
-            if self._body is None and data.startswith(b"data: "):
+            if data.startswith(b"data: ") and self._body is None:
                 self.state = _STREAM
             else:
                 data = self._sniff(data)
-        if self.state is _BODY:
+        if repeats is None and data and len(data) <= FIRST and self.state in _EVENTS:
+            self._read(data, out)
+        elif self.state is _BODY:
             assert self._body is not None
             self._body += data
             if len(self._body) > MAX_BODY:
                 self._fail(ir.Error(ir.ErrorKind.UPSTREAM, f"the answer is longer than {MAX_BODY} bytes"), out)
-            return out
-        if data and self.state is not _CLOSED:
-            if repeats is None and len(data) <= FIRST:
-                self._read(data, out)
-            else:  # so much at once that it may repeat itself
-                self._repeats = repeats = repeats or Repeats()
-                repeats.receive(data, out, self._read, self._is_steady)
+        elif data and self.state in _EVENTS:  # so much at once that it may repeat itself
+            self._repeats = repeats = repeats or Repeats()
+            repeats.receive(data, out, self._read, self._is_steady)
         return out
 
     def _is_steady(self) -> bool:
@@ -228,29 +231,83 @@ class StreamDecoder(StreamBlocks):
 
     def _glance(self, lines: bytes, done: bool, out: list[Event]) -> None:
         """Whole chunks, one in a line; ``done``: ``[DONE]`` comes behind them. What `_chunk` does, in one pass."""
-        line, before = b"", 0
+        chunk: chunks.UsualChunk | None = None
+        line, started, talks = b"", self._started, self.state is _STREAM
         for line in lines.split(b"\n"):
             try:
                 chunk = _read_usual(line)
             except _NOT_USUAL:
                 self._odd += 1
+                chunk = None
                 self._receive([Frame("", line)], out)
-                before = len(out)
-            else:
-                before = len(out)
-                try:
-                    self._usual(chunk, out)
-                except RemoteProtocolError as exc:
-                    self._fail(msgspec.structs.replace(exc.error, kind=ir.ErrorKind.UPSTREAM, param=None), out)
-            if self.state is _CLOSED:
-                return
+                if self.state is _CLOSED:
+                    return
+                started, talks = self._started, self.state is _STREAM
+                continue
+            if chunk.choices:
+                if not started:
+                    started = True
+                    self._start(chunk.id or "", chunk.model or "", chunk.created, out)
+                if talks:  # what follows a finish reason is a repetition of it
+                    choice = chunk.choices[0]
+                    delta = choice.delta
+                    if delta is not None:
+                        if thought := delta.reasoning_content or delta.reasoning:
+                            self._plain_thoughts = True
+                            out.append(ReasoningDelta(self._block(_REASONING, out), thought))
+                        if text := delta.content:
+                            ix = self._open if self._kind is _TEXT else None
+                            out.append(TextDelta(self._block(_TEXT, out) if ix is None else ix, text))
+                        if delta.tool_calls and not self._called(delta.tool_calls, out):
+                            return
+                    if word := choice.finish_reason:
+                        if word == "stop" and self._calls is None and not self._refused:
+                            self._close(out)
+                            out.append(_ENDED)
+                            self.state = _FINISHED
+                        elif not self._finished(choice, word, out):
+                            return
+                        talks = False
+            elif not started and chunk.model and chunk.id:
+                started = True
+                self._start(chunk.id, chunk.model, chunk.created, out)
+            if chunk.usage is not None and started:
+                usage = usage_of(chunk.usage, self._last_usage)
+                if usage is not None:
+                    self._last_usage = usage
+                    out.append(UsageUpdate(usage))
         if done:
             try:
                 self._done(out)
             except RemoteProtocolError as exc:  # a call that never got a name
                 self._fail(exc.error, out)
-        elif len(out) == before + 1:  # of many that may repeat one is enough to learn from
-            self._learn(Frame("", line), out[before])
+        elif chunk is not None and out and type(out[-1]) in _REPEATED:
+            self._learn_usual(chunk, line, out[-1])
+
+    def _called(self, found: list[response.CallAnswer], out: list[Event]) -> bool:
+        """Whether the stream goes on behind these calls."""
+        try:
+            self._call(found, out)
+        except RemoteProtocolError as exc:
+            self._fail(msgspec.structs.replace(exc.error, kind=ir.ErrorKind.UPSTREAM, param=None), out)
+        return self.state is not _CLOSED
+
+    def _finished(self, choice: chunks.UsualChoice, word: str, out: list[Event]) -> bool:
+        """Whether the stream goes on behind this reason to stop."""
+        try:
+            self._finish(choice, word, out)
+        except RemoteProtocolError as exc:
+            self._fail(msgspec.structs.replace(exc.error, kind=ir.ErrorKind.UPSTREAM, param=None), out)
+        return self.state is not _CLOSED
+
+    def _learn_usual(self, chunk: chunks.UsualChunk, line: bytes, event: Event) -> None:
+        """Learn from the last line, where ``event`` is what it says and, once its block is open, all it says."""
+        delta = chunk.choices[0].delta if chunk.choices else None
+        if delta is None:
+            return
+        thought = delta.reasoning_content or delta.reasoning
+        if not (thought and delta.content) and (delta.content or thought) == event.text:  # type: ignore[union-attr]  # deltas have one
+            self._learn(Frame("", line), event)
 
     # --- chunks ------------------------------------------------------------------------------------------
 
@@ -273,7 +330,10 @@ class StreamDecoder(StreamBlocks):
             self._fail(errors.in_band(data), out)
             return
         if not self._started and (choices or (chunk.model and chunk.id)):
-            self._start(chunk, out)
+            created = chunk.created
+            if type(created) is not int and created is not None:
+                created = int(created) if type(created) is float else None
+            self._start(str(chunk.id or ""), chunk.model or "", created, out)
         if choices:
             for choice in choices:
                 if not choice.index:
