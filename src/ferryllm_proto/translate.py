@@ -9,36 +9,19 @@ before that becomes a true HTTP status (T7). `Translator.commit` ends the wait.
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import ir, json
 from .accumulate import MAX_RESPONSE, Accumulator
-from .asked import JSON, Asked
-from .dialect import Answer, ClientHead, Headers, Scanner
+from .asked import JSON
+from .dialect import ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import (
-    PREAMBLE,
-    BlockEnd,
-    BlockStart,
-    End,
-    Event,
-    Finish,
-    OpaqueDelta,
-    Ping,
-    ReasoningDelta,
-    Start,
-    StreamFailed,
-    TextDelta,
-    UsageUpdate,
-)
-from .observe import WATCHED, Observer, blame_upstream
+from .events import Ping, TextDelta
+from .observe import Observer, blame_upstream
 from .opening import BLANK, EVENTS, Form, Opening, broken
 from .prepare import understand
 from .progress import State as State
-from .raising import CHANGED, CHANGED_BLOCKS, RAISED, RAISED_PARTS, Raiser
-from .relay import MAX_WHOLE, Relay, loss_header, passed_headers
-from .tokens.estimate import estimate_input
-from .tokens.start import estimate_start
+from .raising import RAISED_PARTS
+from .relay import MAX_WHOLE, Relay, passed_headers
+from .streamed import Streamed
 from .whole_answers import read, read_error, write
 
 MAX_ERROR_BODY = 1 << 20
@@ -51,17 +34,11 @@ _RELAY, _STREAM, _DONE, _FAILED = State.RELAY, State.STREAM, State.DONE, State.F
 _OVER = (_DONE, _FAILED)
 _UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form.EMPTY
 
-_PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
-"""Events that change nothing here, and nothing about tools: nearly all there are."""
-_CONTENT = frozenset({TextDelta, ReasoningDelta, BlockEnd})
-_WORDS = frozenset({Start, BlockStart, UsageUpdate, Finish, End, *_CONTENT})
-"""The events of an answer in words."""
-_NOT_KEPT = ("cache-control", "no-cache")
 _MALFORMED = ir.FinishReason.MALFORMED_TOOL
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 
 
-class Translator(Asked):
+class Translator(Streamed):
     """One request and its answer. Parameters: as of `Asked`, which has its first half."""
 
     __slots__ = ()
@@ -174,20 +151,6 @@ class Translator(Asked):
             return self.receive_eof()
         return self._fail(error)
 
-    def _fail(self, error: ir.Error) -> bytes:
-        if self.state in _OVER:
-            return self._flush()
-        if self.head is None:
-            self._fail_before_head(error)
-            return self._flush()
-        if self.state is _STREAM:
-            return self._translated([StreamFailed(error)])
-        self.state, self.error = _FAILED, error
-        if self._relay is not None and self._relay.stream:
-            return self.entry.late_error(error, self._answer(), self._relay.last_shown)
-        self.cut = True
-        return b""
-
     # --- collecting ---
 
     def _collect(self, data: bytes) -> bytes:
@@ -248,10 +211,6 @@ class Translator(Asked):
             self._send = self._accumulator.send
         return self._translated(decoder.receive_data(data))
 
-    def _raise_tools(self, request: ir.Request) -> Raiser:
-        asked, client = self._target.model or self.model, self.entry.tool_rules
-        return Raiser(request, self.backend.tool_rules, client, self._seed, model=asked)
-
     def _scanner(self, name: str | None) -> Scanner:
         """What watches an answer that passes through and puts ``name`` in the place of its model's."""
         if self.stream and self.prepared is not None and self.prepared.quiet:
@@ -263,149 +222,7 @@ class Translator(Asked):
         asked = self._target.model
         return self.model if asked is not None and asked != self.model else None
 
-    def _answer(self) -> Answer:
-        estimate, usage = 0, None if self.stream else self.usage
-        # A stream has to begin with a number before the provider has told one; a whole answer only if it never did.
-        request = self.request
-        if self.entry.wants_estimate and request is not None:
-            if self.stream:
-                estimate = estimate_start(request, self._target.model, self.backend.name)
-            elif usage is None or usage.input is None:
-                estimate = estimate_input(request, self._target.model, self.backend.name)
-        return Answer(self.model, int(self._now), self._seed, request, estimate, self._path)
-
     # --- streams ---
-
-    def _translated(self, events: list[Event]) -> bytes:
-        """What the client gets for ``events``, whatever they are."""
-        if self._raiser is None and self._encoder is not None and (words := self._words(events)) is not None:
-            return words
-        out: list[bytes] = []
-        send, raiser, seen, encoder = self._send, self._raiser, self._seen, self._encoder
-        committed = self.head is not None
-        try:
-            for event in events:
-                kind = type(event)
-                if committed and kind in _PLAIN:
-                    if kind is UsageUpdate:  # some providers count with every event
-                        seen.see(event)
-                    else:
-                        seen.empty = False
-                    out.append(send(event))
-                    continue
-                if kind in WATCHED:
-                    event = seen.see(event)
-                    if seen.error is not None:
-                        kind = type(event)
-                        if not committed:
-                            self._fail_before_head(seen.error)
-                            return b""
-                elif kind not in PREAMBLE:
-                    seen.empty = False
-                if raiser is None and kind in CHANGED and (kind is OpaqueDelta or event.kind in CHANGED_BLOCKS):  # type: ignore[union-attr]  # a start
-                    raiser = self._raiser = self._raise_stream()
-                if raiser is not None and (kind in RAISED or not raiser.idle):
-                    out.extend([send(raised) for raised in raiser.send(event)])
-                else:
-                    out.append(send(event))
-                if not committed and kind not in PREAMBLE and encoder is not None:
-                    committed = True
-                    if kind is End:
-                        self._collect_losses()
-                    out.insert(0, self._commit())
-        except RemoteProtocolError as exc:  # a limit of the machines was reached
-            return (b"".join(out) if committed else b"") + self._fail(exc.error)
-        if seen.error is not None:
-            self.state, self.error = _FAILED, seen.error
-            self._collect_losses()
-        elif seen.ended and encoder is not None:
-            self.state = _DONE
-            if encoder.losses:
-                out.insert(-1, self._late_losses())  # the last piece is the end
-        if committed:
-            return b"".join(out)
-        self._held.extend(out)
-        return b""
-
-    def _words(self, events: list[Event]) -> bytes | None:
-        """The same for the events of an answer in words, at one glance; None: something else is among them."""
-        kinds = [*map(type, events)]
-        found: dict[type, Any] = dict(zip(kinds, events, strict=True))
-        if not found.keys() <= _WORDS:
-            return None
-        seen, encoder = self._seen, self._encoder
-        usage, empty, ended = seen.usage, seen.empty and found.keys().isdisjoint(_CONTENT), End in found
-        start, finish = found.get(Start), found.get(Finish)
-        if (ended and empty) or (finish is not None and finish.reason is _MALFORMED):
-            return None
-        if BlockStart in found:
-            for event in events if kinds.count(BlockStart) > 1 else (found[BlockStart],):
-                if type(event) is BlockStart and event.kind in CHANGED_BLOCKS:
-                    return None
-        if start is not None and start.usage is not None:
-            usage = start.usage
-        if UsageUpdate in found:
-            for event in events if kinds.count(UsageUpdate) > 1 else (found[UsageUpdate],):
-                if type(event) is UsageUpdate:
-                    usage = event.usage if usage is None else usage.merge(event.usage)
-        out: list[bytes] = []
-        try:
-            out.extend(map(self._send, events))
-        except RemoteProtocolError as exc:  # a limit of the machines was reached
-            return self._words_until(events[: len(out) + 1], out, exc.error)
-        seen.usage, seen.empty = usage, empty
-        if finish is not None:
-            seen.finish = finish.reason
-        if start is not None:
-            seen.id, seen.model = start.id or None, start.model or None
-        if self.head is None:
-            if empty:
-                self._held.extend(out)
-                return b""
-            out.insert(0, self._commit())
-        if ended:
-            seen.ended, self.state = True, _DONE
-            if encoder is not None and encoder.losses:
-                out.insert(-1, self._late_losses())  # the last piece is the end
-        return b"".join(out)
-
-    def _words_until(self, events: list[Event], out: list[bytes], error: ir.Error) -> bytes:
-        """The last of ``events`` could not be written; ``out`` has the others."""
-        for event in events:
-            if type(event) in WATCHED:
-                self._seen.see(event)
-            elif type(event) not in PREAMBLE:
-                self._seen.empty = False
-        if self.head is None and any(type(event) not in PREAMBLE for event in events[:-1]):
-            out.insert(0, self._commit())
-        return (b"" if self.head is None else b"".join(out)) + self._fail(error)
-
-    def _raise_stream(self) -> Raiser | None:
-        """Made for who needs one: most answers are words. The history may be gone by then."""
-        return None if self._same else self._raise_tools(ir.Request(self.entry.name, self.model, (), tools=self._tools))
-
-    def _collect_losses(self) -> None:
-        encoder = self._encoder
-        if encoder is not None and encoder.losses:
-            self.losses.extend(encoder.losses[self._told :])
-            self._told = len(encoder.losses)
-
-    def _late_losses(self) -> bytes:
-        """What the stream has lost behind its head, as a comment before its end (G4); the `Exchange` has a trailer."""
-        self._collect_losses()
-        late = loss_header(self.losses[self.head.told :]) if self.entry.sse and self.head is not None else ""
-        return f": x-ferryllm-loss: {late}\n\n".encode() if late else b""
-
-    def _commit(self) -> bytes:
-        # Whatever kind of success the provider called it.
-        self._decide(200, (("content-type", self.entry.stream_type(self._path)), _NOT_KEPT))
-        self._forget()
-        return self._flush() if self._held else b""
-
-    def _forget(self) -> None:
-        """The head of a stream is decided, so no one is asked again: a history need not wait for the answer's end."""
-        self.request = self.prepared = self._opening = None
-        self._body = b""
 
     def _end_stream(self) -> bytes:
         if self._accumulator is None or self.state is _FAILED:

@@ -40,6 +40,21 @@ from ...loss import ONLY_ITS_OWN, Disposition, Loss
 from ...sequence import SEQUENCED, Sequencer
 from . import carrier, errors, response
 from . import usage as usages
+from .pieces import (
+    ARGS,
+    BLOCK_START,
+    BLOCK_STOP,
+    DELTA,
+    MESSAGE_DELTA,
+    PING,
+    SIGNATURE,
+    START,
+    TEXT,
+    TEXT_BEGUN,
+    TEXT_BLOCK,
+    THINKING,
+    THINKING_BLOCK,
+)
 from .wire import NAME
 
 
@@ -75,57 +90,13 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     # Not in it, so illegal: a second Start or Finish, content outside a block, End without a Finish, anything after
     # the end.
 }
-_PING = sse.encode("ping", b'{"type":"ping"}')
-_STOP = sse.encode("message_stop", b'{"type":"message_stop"}')
-_START = b"""event: message_start
-data: {"type":"message_start","message":{"id":%b,"type":"message","role":"assistant","model":%b,"content":[],\
-"stop_reason":null,"stop_sequence":null,"usage":%b}}
 
-"""
-_BLOCK_START = b"""event: content_block_start
-data: {"type":"content_block_start","index":%d,"content_block":%b}
-
-"""
-_DELTA = b"""event: content_block_delta
-data: {"type":"content_block_delta","index":%d,"delta":%b}
-
-"""
-_TEXT = b"""event: content_block_delta
-data: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}
-
-"""
-_ARGS = b"""event: content_block_delta
-data: {"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%b}}
-
-"""
-_THINKING = b"""event: content_block_delta
-data: {"type":"content_block_delta","index":%d,"delta":{"type":"thinking_delta","thinking":%b}}
-
-"""
-_SIGNATURE = b"""event: content_block_delta
-data: {"type":"content_block_delta","index":%d,"delta":{"type":"signature_delta","signature":%b}}
-
-"""
-_BLOCK_STOP = b"""event: content_block_stop
-data: {"type":"content_block_stop","index":%d}
-
-"""
-_MESSAGE_DELTA = (
-    b"""event: message_delta
-data: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b%b},"usage":%b}
-
-"""
-    + _STOP
-)
 _LIVE: dict[type, bytes] = {
-    TextDelta: _TEXT.partition(b"%b")[0],
-    ReasoningDelta: _THINKING.partition(b"%b")[0],
+    TextDelta: TEXT.partition(b"%b")[0],
+    ReasoningDelta: THINKING.partition(b"%b")[0],
 }
 """Deltas that come one after another, and what is before their text."""
 _LIVE_TEXT = _LIVE[TextDelta]
-_TEXT_BLOCK = b'{"type":"text","text":""}'
-_THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
-_TEXT_BEGUN = _BLOCK_START.replace(b"%b", _TEXT_BLOCK)
 
 # Looked up once: a member of an enum costs more than all the rest of a step.
 _IS_TEXT, _IS_TOOL = BlockKind.TEXT, BlockKind.TOOL
@@ -232,7 +203,7 @@ class StreamEncoder:
         self._usage = usage = event.usage
         # A count of nothing means that nothing is counted yet (U8).
         known = None if usage is None or not usage.input_total else usage
-        return _START % (
+        return START % (
             json.encode_str(response.message_id(event.id, self._seed)),
             json.encode_str(self._model or event.model),
             usages.encode(known, self._estimate),
@@ -270,7 +241,7 @@ class StreamEncoder:
             reason = json.encode_str(word)
         if finish.stop_sequence is not None:
             stop = json.encode_str(finish.stop_sequence)
-        return _MESSAGE_DELTA % (
+        return MESSAGE_DELTA % (
             reason,
             stop,
             b"" if details is None else b',"stop_details":%b' % json.one_line(details),
@@ -279,12 +250,12 @@ class StreamEncoder:
 
     def _on_failed(self, event: StreamFailed) -> bytes:
         self._writers, self._live = _OVER, -1
-        stop = _BLOCK_STOP % self._index if self._written else b""
+        stop = BLOCK_STOP % self._index if self._written else b""
         self._written = False
         return stop + errors.event(event.error)
 
     def _on_ping(self, event: Ping) -> bytes:
-        return b"" if self._writers is _AT_START else _PING  # nothing may come before message_start (S18)
+        return b"" if self._writers is _AT_START else PING  # nothing may come before message_start (S18)
 
     def _on_raw(self, event: Raw) -> bytes:
         if event.dialect == NAME:
@@ -315,7 +286,7 @@ class StreamEncoder:
             )
             out = self._begin(start)
             if event.tool_kind is ir.ToolKind.CUSTOM:
-                out += _ARGS % (self._index, b'"{\\"input\\":\\""')
+                out += ARGS % (self._index, b'"{\\"input\\":\\""')
             return out
         if kind is BlockKind.REFUSAL:
             self._refused = True
@@ -323,15 +294,15 @@ class StreamEncoder:
 
     def _begin(self, start: bytes) -> bytes:
         self._written = True
-        return _BLOCK_START % (self._index, start)
+        return BLOCK_START % (self._index, start)
 
     def _stop(self) -> bytes:
         """End the block on the wire, if one has begun there; its signature comes right before (X12)."""
         if not self._written:
             return b""
-        out = _BLOCK_STOP % self._index
+        out = BLOCK_STOP % self._index
         if self._signature is not None:
-            out = _SIGNATURE % (self._index, json.encode_str(self._signature)) + out
+            out = SIGNATURE % (self._index, json.encode_str(self._signature)) + out
             self._signature = None
         self._written = False
         self._index += 1
@@ -349,15 +320,15 @@ class StreamEncoder:
         if self._written:
             return prefix + json.encode_str(event.text) + b"}}\n\n"
         self._written = True
-        return b"%b%b%b}}\n\n" % (_TEXT_BEGUN % index, prefix, json.encode_str(event.text))
+        return b"%b%b%b}}\n\n" % (TEXT_BEGUN % index, prefix, json.encode_str(event.text))
 
     def _on_refusal(self, event: RefusalDelta) -> bytes:
         if event.ix != self._next:
             return self._sequenced(event)
         if not event.text:
             return b""
-        out = _TEXT % (self._index, json.encode_str(event.text))
-        return out if self._written else self._begin(_TEXT_BLOCK) + out
+        out = TEXT % (self._index, json.encode_str(event.text))
+        return out if self._written else self._begin(TEXT_BLOCK) + out
 
     def _on_reasoning(self, event: ReasoningDelta) -> bytes:
         if event.ix != self._next:
@@ -368,7 +339,7 @@ class StreamEncoder:
         start = b""
         if not self._written:
             self._summary = event.summary
-            start = self._begin(_THINKING_BLOCK)
+            start = self._begin(THINKING_BLOCK)
         elif event.summary != self._summary:
             self._summary = event.summary
             text = "\n\n" + text
@@ -388,7 +359,7 @@ class StreamEncoder:
             return self._stop() + self._begin(block) + self._stop()
         out = self._stop() if self._signature is not None else b""
         if not self._written:
-            out += self._begin(_THINKING_BLOCK)
+            out += self._begin(THINKING_BLOCK)
         self._signature = carrier.written(material)
         return out
 
@@ -404,7 +375,7 @@ class StreamEncoder:
             if self._args is None:
                 self._args = []
             self._args.append(text)
-        return _ARGS % (self._index, json.encode_str(text))
+        return ARGS % (self._index, json.encode_str(text))
 
     def _on_citation(self, event: Citation) -> bytes:
         if event.ix != self._next:
@@ -413,8 +384,8 @@ class StreamEncoder:
         if cited is None:
             self._lose("citations", f"{NAME} can not say these citations")
             return b""
-        out = b"" if self._written else self._begin(_TEXT_BLOCK)
-        return out + _DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % json.one_line(cited))
+        out = b"" if self._written else self._begin(TEXT_BLOCK)
+        return out + DELTA % (self._index, b'{"type":"citations_delta","citation":%b}' % json.one_line(cited))
 
     def _on_logprobs(self, event: Logprobs) -> bytes:
         if event.ix != self._next:
@@ -435,12 +406,12 @@ class StreamEncoder:
                 return b""
             index, self._written = self._index, False
             self._index = index + 1
-            return _BLOCK_STOP % index
+            return BLOCK_STOP % index
         if kind is BlockKind.HOSTED:
             hosted = event.hosted if event.hosted is not None else block.hosted
             return self._hosted(hosted) if hosted is not None else b""
         if kind is _IS_TOOL and block.tool_kind is ir.ToolKind.CUSTOM:
-            return _ARGS % (self._index, b'"\\"}"') + self._stop()
+            return ARGS % (self._index, b'"\\"}"') + self._stop()
         if kind is _IS_TOOL and self._args:
             text = "".join(self._args)
             if not _is_json(text):
@@ -457,7 +428,7 @@ class StreamEncoder:
         input_ = json.fields(hosted.raw).get("input")
         start = self._begin(json.splice(json.one_line(hosted.raw), ("input",), b"{}"))
         if input_ is not None and bytes(input_) != b"{}":
-            start += _ARGS % (self._index, json.encode_str(bytes(input_).decode()))
+            start += ARGS % (self._index, json.encode_str(bytes(input_).decode()))
         return start + self._stop()
 
     def _lose(self, path: str, reason: str, disposition: Disposition = Disposition.DROPPED) -> None:
