@@ -206,7 +206,7 @@ def objects(data: bytes) -> bytes | None:
 
     ``data`` begins where an event does. What a `FrameDecoder` makes of it are frames without a name, of these lines.
     """
-    if data[:7] != b"data: {" or data[-2:] != b"\n\n" or _CR in data or len(data) > MAX_EVENT_SIZE:
+    if not data.startswith(b"data: {") or not data.endswith(b"\n\n") or _CR in data or len(data) > MAX_EVENT_SIZE:
         return None
     said = data[6:-2]
     lines = said.replace(b"\n\ndata: {", b"\n{")

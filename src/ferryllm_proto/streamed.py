@@ -104,24 +104,29 @@ class Streamed(Asked):
     def _words(self, events: list[Event]) -> bytes | None:
         """The same for the events of an answer in words, at one glance; None: something else is among them."""
         kinds = [*map(type, events)]
-        found: dict[type, Any] = dict(zip(kinds, events, strict=True))
+        found: dict[type, Any] = dict(zip(kinds, events))  # noqa: B905 - of one length
         if not found.keys() <= _WORDS:
             return None
-        seen, encoder = self._seen, self._encoder
-        usage, empty, ended = seen.usage, seen.empty and found.keys().isdisjoint(_CONTENT), End in found
-        start, finish = found.get(Start), found.get(Finish)
-        if (ended and empty) or (finish is not None and finish.reason is _MALFORMED):
+        seen = self._seen
+        usage, start, finish = seen.usage, found.get(Start), found.get(Finish)
+        empty = seen.empty and found.keys().isdisjoint(_CONTENT)
+        if (empty and End in found) or (finish is not None and finish.reason is _MALFORMED):
             return None
-        if BlockStart in found:
-            for event in events if kinds.count(BlockStart) > 1 else (found[BlockStart],):
-                if type(event) is BlockStart and event.kind in CHANGED_BLOCKS:
-                    return None
+        if BlockStart in found and (
+            found[BlockStart].kind in CHANGED_BLOCKS
+            or (kinds.count(BlockStart) > 1 and any(type(e) is BlockStart and e.kind in CHANGED_BLOCKS for e in events))
+        ):
+            return None
         if start is not None and start.usage is not None:
             usage = start.usage
         if UsageUpdate in found:
-            for event in events if kinds.count(UsageUpdate) > 1 else (found[UsageUpdate],):
-                if type(event) is UsageUpdate:
-                    usage = event.usage if usage is None else usage.merge(event.usage)
+            if kinds.count(UsageUpdate) == 1:
+                counted = found[UsageUpdate].usage
+                usage = counted if usage is None else usage.merge(counted)
+            else:
+                for event in events:
+                    if type(event) is UsageUpdate:
+                        usage = event.usage if usage is None else usage.merge(event.usage)
         out: list[bytes] = []
         try:
             out.extend(map(self._send, events))
@@ -137,9 +142,9 @@ class Streamed(Asked):
                 self._held.extend(out)
                 return b""
             out.insert(0, self._commit())
-        if ended:
+        if End in found:
             seen.ended, self.state = True, _DONE
-            if encoder is not None and encoder.losses:
+            if self._encoder.losses:  # type: ignore[union-attr]  # there is one, or nobody asks here
                 out.insert(-1, self._late_losses())  # the last piece is the end
         return b"".join(out)
 

@@ -48,6 +48,7 @@ _REPEATED = (TextDelta, ReasoningDelta)
 _read_usual = chunks.usual.decode
 _NOT_USUAL = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _DONE = b"data: [DONE]\n\n"
+_BEFORE_DONE = -len(_DONE)
 _MAX_ODD = 8
 """How many chunks that are not of the usual form a stream may have before nobody looks at a glance any more: to look in
 vain costs as much as to read."""
@@ -111,7 +112,7 @@ class StreamDecoder(StreamBlocks):
         frames = self._frames
         if (frames is None or frames.idle) and self._odd <= _MAX_ODD:
             done = data.endswith(_DONE)
-            lines = objects(data[: -len(_DONE)] if done else data)
+            lines = objects(data[:_BEFORE_DONE] if done else data)
             if lines is not None:
                 self._begun = True
                 self._glance(lines, done, out)

@@ -119,10 +119,11 @@ def _usual(found: Usage, before: ir.Usage | None) -> ir.Usage | None:
         if type(write) is not int or not 0 <= write <= prompt:
             return None
         prompt -= write
-    reasoning = None if outside is None else outside.reasoning_tokens
+    if outside is None:
+        return ir.Usage(prompt, read, write, None, output)  # by position: by name costs six times as much
+    reasoning = outside.reasoning_tokens
     if reasoning is not None and (type(reasoning) is not int or reasoning < 0):
         return None
-    # By position: by name costs six times as much.
     return ir.Usage(prompt, read, write, None, output, reasoning)
 
 
