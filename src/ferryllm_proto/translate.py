@@ -14,7 +14,7 @@ from .accumulate import MAX_RESPONSE, Accumulator
 from .asked import JSON
 from .dialect import ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import Ping, TextDelta
+from .events import Ping, ReasoningDelta, TextDelta
 from .observe import Observer, blame_upstream
 from .opening import BLANK, EVENTS, Form, Opening, broken
 from .prepare import understand
@@ -35,6 +35,7 @@ _OVER = (_DONE, _FAILED)
 _UNKNOWN, _WHOLE_FORM, _PAGE, _EMPTY = Form.UNKNOWN, Form.WHOLE, Form.PAGE, Form.EMPTY
 
 _MALFORMED = ir.FinishReason.MALFORMED_TOOL
+_DELTAS = (TextDelta, ReasoningDelta)
 _CUT = ir.Error(ir.ErrorKind.TRUNCATED, "the provider's stream ended before its end")
 
 
@@ -65,7 +66,7 @@ class Translator(Streamed):
             return self._relayed(data)
         if state is _STREAM:
             events = self._decoder.receive_data(data)
-            if len(events) == 1 and type(events[0]) is TextDelta and self.head is not None:
+            if len(events) == 1 and type(events[0]) in _DELTAS and self.head is not None:
                 # The usual read of a paced stream: nothing of what `_translated` looks for.
                 self._seen.empty = False
                 try:
