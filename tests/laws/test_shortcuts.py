@@ -436,7 +436,7 @@ def test_input_is_estimated_only_where_the_provider_has_not_counted_it(
         asked.append(request.model)
         return 41
 
-    monkeypatch.setattr("ferryllm_proto.translate.estimate_input", estimate)
+    monkeypatch.setattr("ferryllm_proto.streamed.estimate_input", estimate)
     translator = Translator(entry="anthropic", backend="openai", model="real")
     translator.receive_request(b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}')
     translator.receive_response_head(200, [("content-type", "application/json")])

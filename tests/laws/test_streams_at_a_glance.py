@@ -359,6 +359,30 @@ def test_blocks_in_a_row_are_written_as_by_a_sequencer(seed: int) -> None:
         assert written(events) == written(events, in_order=False), events
 
 
+_REACHED: dict[messages_encoder.State, list[Event]] = {
+    messages_encoder.State.START: [],
+    messages_encoder.State.BETWEEN: [Start("i", "m")],
+    messages_encoder.State.BLOCK: [Start("i", "m"), BlockStart(0, BlockKind.REASONING)],
+    messages_encoder.State.FINISHED: [Start("i", "m"), Finish(ir.FinishReason.END)],
+}
+_SAMPLES: list[Event] = [
+    *(Start("i", "m"), BlockStart(0, BlockKind.TEXT), BlockEnd(0), Finish(ir.FinishReason.END), End(), *_BESIDE),
+    *(TextDelta(0, "x"), RefusalDelta(0, "x"), ReasoningDelta(0, "x"), ArgsDelta(0, "x"), OpaqueDelta(0, _PROOF)),
+    *(Citation(0, "x", b"{}"), Logprobs(0, b"[]"), StreamFailed(ir.Error(ir.ErrorKind.SERVER, "x"))),
+]
+
+
+@pytest.mark.parametrize("state", list(_REACHED))
+def test_every_event_leads_where_the_table_says(state: messages_encoder.State) -> None:
+    for sample in _SAMPLES:
+        after = messages_encoder.TRANSITIONS.get((state, type(sample)))
+        if after is not None:
+            encoder = messages_encoder.StreamEncoder(Answer())
+            for one in [*_REACHED[state], sample]:
+                encoder.send(one)
+            assert encoder._writers is messages_encoder._BY_STATE[after], sample
+
+
 @given(
     st.builds(
         ir.Usage,
