@@ -13,6 +13,7 @@ from .dialect import Answer
 from .errors import RemoteProtocolError
 from .events import (
     PREAMBLE,
+    ArgsDelta,
     BlockEnd,
     BlockStart,
     End,
@@ -39,9 +40,9 @@ _MALFORMED = ir.FinishReason.MALFORMED_TOOL
 
 _PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
 """Events that change nothing here, and nothing about tools: nearly all there are."""
-_CONTENT = frozenset({TextDelta, ReasoningDelta, BlockEnd})
+_CONTENT = frozenset({TextDelta, ReasoningDelta, ArgsDelta, BlockEnd})
 _WORDS = frozenset({Start, BlockStart, UsageUpdate, Finish, End, *_CONTENT})
-"""The events of an answer in words."""
+"""The events of an answer in words, and how calls go on."""
 _NOT_KEPT = ("cache-control", "no-cache")
 
 
@@ -52,7 +53,7 @@ class Streamed(Asked):
 
     def _translated(self, events: list[Event]) -> bytes:
         """What the client gets for ``events``, whatever they are."""
-        if self._raiser is None and self._encoder is not None and (words := self._words(events)) is not None:
+        if self._encoder is not None and self._passes_calls() and (words := self._words(events)) is not None:
             return words
         out: list[bytes] = []
         send, raiser, seen, encoder = self._send, self._raiser, self._seen, self._encoder
@@ -101,11 +102,15 @@ class Streamed(Asked):
         self._held.extend(out)
         return b""
 
+    def _passes_calls(self) -> bool:
+        """Whether pieces of calls, as they come, are for the client."""
+        return self._raiser is None or self._raiser.idle
+
     def _words(self, events: list[Event]) -> bytes | None:
-        """The same for the events of an answer in words, at one glance; None: something else is among them."""
+        """The same for events that a `Raiser` leaves as they are, at one glance; None: something else is among them."""
         kinds = [*map(type, events)]
         found: dict[type, Any] = dict(zip(kinds, events))  # noqa: B905 - of one length
-        if not found.keys() <= _WORDS:
+        if not found.keys() <= _WORDS or (self._raiser is not None and not found.keys().isdisjoint(RAISED)):
             return None
         seen = self._seen
         usage, start, finish = seen.usage, found.get(Start), found.get(Finish)

@@ -14,7 +14,7 @@ from .accumulate import MAX_RESPONSE, Accumulator
 from .asked import JSON
 from .dialect import ClientHead, Headers, Scanner
 from .errors import LocalProtocolError, RemoteProtocolError
-from .events import Ping, ReasoningDelta, TextDelta
+from .events import ArgsDelta, Ping, ReasoningDelta, TextDelta
 from .observe import Observer, blame_upstream
 from .opening import BLANK, EVENTS, Form, Opening, broken
 from .prepare import understand
@@ -66,7 +66,11 @@ class Translator(Streamed):
             return self._relayed(data)
         if state is _STREAM:
             events = self._decoder.receive_data(data)
-            if len(events) == 1 and type(events[0]) in _DELTAS and self.head is not None:
+            if (
+                len(events) == 1
+                and self.head is not None
+                and (type(events[0]) in _DELTAS or (type(events[0]) is ArgsDelta and self._passes_calls()))
+            ):
                 # The usual read of a paced stream: nothing of what `_translated` looks for.
                 self._seen.empty = False
                 try:

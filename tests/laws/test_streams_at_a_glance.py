@@ -20,6 +20,7 @@ from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import stream_encoder as messages_encoder
 from ferryllm_proto.dialects.anthropic import usage as messages_usage
 from ferryllm_proto.dialects.openai import usage as chat_usage
+from ferryllm_proto.dialects.openai.calls import Calls
 from ferryllm_proto.dialects.openai.stream_decoder import StreamDecoder
 from ferryllm_proto.dialects.openai_responses import output_items
 from ferryllm_proto.errors import LocalProtocolError, RemoteProtocolError
@@ -118,6 +119,14 @@ def call(**fields: Any) -> bytes:
 
 _COUNTED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 _LOGPROBS = {"content": [{"token": "x"}]}
+CALLS = [
+    call(index=0, id="c1", function={"name": "f", "arguments": ""}),
+    *[call(index=0, function={"arguments": text}) for text in ("{", "}", '{"a":1}', '{"a"', ":1", '{"a":1}}')],
+    *[call(index=1, id=id_, function={"name": "g"}) for id_ in ("c2", "c4")],
+    *[call(index=1, function={"arguments": text}) for text in ("{", "x")],
+    *[call(function={"arguments": "}"}), call(function={"name": "h", "arguments": "{}"})],
+]
+WHOLE_CALL = [CALLS[0], *[call(index=0, function={"arguments": text}) for text in ("{", '"a"', ":1", "}")]]
 USUAL = [
     chunk({"role": "assistant", "content": ""}),
     *[chunk({"content": text}) for text in ("x", "yé", "\n", '"', "\u2028", "data: z\n\n")],
@@ -126,9 +135,7 @@ USUAL = [
     *[chunk({"reasoning": "t"}), chunk({"reasoning": "u", "reasoning_content": "v"})],
     *[chunk({"reasoning_content": "t", "content": text}) for text in ("x", "y")],
     *[chunk({"content": text}, usage=_COUNTED) for text in ("x", "y")],
-    call(index=0, id="c1", function={"name": "f", "arguments": ""}),
-    *[call(index=0, function={"arguments": text}) for text in ("{", "}", '{"a":1}')],
-    call(index=1, id="c2", function={"name": "g"}),
+    *CALLS,
     chunk({"content": "x", "tool_calls": [{"id": "c3", "function": {"name": "f", "arguments": {}}}]}),
     event({"id": "i", "choices": [], "usage": _COUNTED}),
     event({"id": "i", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2.0}}),
@@ -185,8 +192,9 @@ FINISHES = [
 def pieces(chance: random.Random) -> list[bytes]:
     """The events of a stream: of the usual form nearly all, in some streams."""
     odd = chance.choice([0.0, 0.05, 0.3])
-    few = chance.sample(USUAL, chance.randint(1, len(USUAL))) if chance.random() < 0.8 else USUAL[1:3]
-    out = [chance.choice(ODD if chance.random() < odd else few) for _ in range(chance.randint(0, 12))]
+    few = chance.choice([chance.sample(USUAL, chance.randint(1, len(USUAL))), USUAL, USUAL[1:3], CALLS, CALLS])
+    begun = chance.choice([CALLS[:1], WHOLE_CALL]) if few is CALLS else []
+    out = [*begun, *(chance.choice(ODD if chance.random() < odd else few) for _ in range(chance.randint(0, 12)))]
     if chance.random() < 0.8:
         out.append(chance.choice(FINISHES))
         out += [chance.choice(USUAL) for _ in range(chance.randint(0, 2))]
@@ -202,10 +210,12 @@ def grouped(chance: random.Random, items: list[Any]) -> list[list[Any]]:
 
 def decoded(reads: list[bytes], *, glance: bool = True) -> list[list[Event]]:
     decoder = StreamDecoder()
-    if not glance:
-        decoder._odd = 1 << 20  # as many unusual chunks as nobody looks behind
-    out = [decoder.receive_data(data) for data in reads]
-    return [*out, decoder.receive_eof()]
+    with pytest.MonkeyPatch.context() as patch:
+        if not glance:
+            patch.setattr(Calls, "_goes_on", lambda *_: None)
+            decoder._odd = 1 << 20  # as many unusual chunks as nobody looks behind
+        out = [decoder.receive_data(data) for data in reads]
+        return [*out, decoder.receive_eof()]
 
 
 @given(SEEDS)
@@ -287,7 +297,18 @@ _SAID: dict[BlockKind, tuple[Callable[[int, str], Event], tuple[str, ...]]] = {
     BlockKind.REASONING: (ReasoningDelta, ("t", "uu", "")),
     BlockKind.TOOL: (ArgsDelta, ("{}", "{}", '{"a":', "1}", "")),
 }
-_HOSTED = [None, ir.Hosted("anthropic", "server_tool_use", b'{"input":{"a":1}}'), ir.Hosted("openai", "images", b"[]")]
+_HOSTED = [
+    None,
+    ir.Hosted(
+        "anthropic", "server_tool_use", b'{"type":"server_tool_use","id":"s","name":"web_search","input":{"a":1}}'
+    ),
+    ir.Hosted(
+        "openai_responses",
+        "web_search_call",
+        b'{"type":"web_search_call","id":"w","status":"completed","action":{"type":"search","query":"q"}}',
+    ),
+    ir.Hosted("openai", "images", b"[]"),
+]
 
 
 def deltas(chance: random.Random, ix: int, kind: BlockKind) -> list[Event]:
@@ -431,8 +452,8 @@ class _Stepwise(Translator):
             self._raiser = self._raise_tools(self.request)
         return super()._translated(events)
 
-    def _words(self, events: list[Event]) -> bytes | None:
-        return None
+    def _passes_calls(self) -> bool:
+        return False
 
 
 def translated(kind: type[Translator], entry: str, reads: list[list[Event]]) -> list[Any]:
@@ -446,6 +467,8 @@ def translated(kind: type[Translator], entry: str, reads: list[list[Event]]) -> 
     out: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(DIALECTS[backend]), "stream_decoder", lambda _: _Fed(reads))
+        if kind is _Stepwise:
+            patch.setattr("ferryllm_proto.translate._DELTAS", ())
         try:
             for _ in reads:
                 out.append(translator.receive_data(b"data: x"))

@@ -62,6 +62,9 @@ class Calls:
 
         Raises `RemoteProtocolError` when a call outgrows `MAX_ARGUMENTS`.
         """
+        if len(deltas) == 1 and (piece := self._goes_on(deltas[0])) is not None:
+            out.append(piece)
+            return next_ix
         taken: list[_Call] = []
         for delta in deltas:
             call = self._find(delta, taken)
@@ -69,6 +72,24 @@ class Calls:
             next_ix = self._start_others(call, next_ix, out)
             next_ix = self._apply(call, delta, model, next_ix, out)
         return next_ix
+
+    def _goes_on(self, delta: CallAnswer) -> ArgsDelta | None:
+        """What nearly every delta is, the next piece of a call's arguments; None: it may be more than that."""
+        index, function = delta.index, delta.function
+        if index is None or function is None or function.name or delta.id or delta.extra_content:
+            return None
+        call, text = self._by_index.get(index), function.arguments
+        if call is None or not call.started or call.cumulative is not None or type(text) is not str or not text:
+            return None
+        # The second piece shows whether the server sends snapshots; other calls may wait for their turn.
+        if len(call.args) < 2 or (len(self._calls) > 1 and [one for one in self._calls if not one.started]):
+            return None
+        call.size += len(text)
+        if call.size > MAX_ARGUMENTS:
+            call.size -= len(text)
+            return None
+        call.args.append(text)
+        return ArgsDelta(call.ix, text)
 
     def receive_legacy(self, delta: FunctionAnswer, next_ix: int, out: list[Event]) -> int:
         """Take a ``function_call`` delta. The empty stub some servers send is nothing (D5)."""
