@@ -107,9 +107,9 @@ class StreamEncoder:
     """See `ferryllm_proto.dialect.StreamEncoder`."""
 
     __slots__ = (
-        "_args", "_block", "_broken", "_called", "_cut", "_estimate", "_finish", "_index", "_live", "_live_kind",
-        "_model", "_next", "_prefix", "_refused", "_seed", "_sequencer", "_signature", "_summary", "_then", "_usage",
-        "_writers", "_written", "losses",
+        "_args", "_block", "_damage", "_estimate", "_finish", "_index", "_live", "_live_kind",
+        "_model", "_next", "_prefix", "_seed", "_sequencer", "_signature", "_summary", "_then", "_usage",
+        "_word", "_writers", "_written", "losses",
     )  # fmt: skip
 
     # What the states behind others need is made by the step into them.
@@ -140,12 +140,10 @@ class StreamEncoder:
         self._signature: str | None = None
         self._args: list[str] | None = None
         """Fragments of the open call's input."""
-        self._broken = False
-        """Whether a call's input is no JSON."""
-        self._cut = False
-        """Whether the last call's input is JSON that ends too early."""
-        self._called = False
-        self._refused = False
+        self._damage: str | None = None
+        """What a call's input is that is no JSON: ``cut``, where it ends too early, or worse, ``broken``."""
+        self._word = b'"end_turn"'
+        """The reason to stop of an ordinary end: whoever sees a call must be told to answer it (X14)."""
         self._live_kind: type = TextDelta
         self._live = -1
         """Of the last delta, where another of its kind and block changes nothing here; its block's number, or -1."""
@@ -218,11 +216,11 @@ class StreamEncoder:
         self._writers = _FINISHED if reason is not _FAILED else _OVER
         if reason is _FAILED:
             return errors.event(ir.Error(ir.ErrorKind.UPSTREAM, "the provider ended its answer with an error"))
-        if self._broken and reason is _CALLED:
+        if self._damage == "broken" and reason is _CALLED:
             # Clients parse the input, and raise in the middle of it: better an error that says so (X18, Z12).
             what = "the model called a tool with arguments that are no JSON"
             raise RemoteProtocolError(what, kind=ir.ErrorKind.UPSTREAM)
-        if self._cut and reason is _CALLED:
+        if self._damage is not None and reason is _CALLED:
             # Some servers say that a call is ready although a limit has cut it (X18).
             self._lose("stop_reason", "the last call's arguments are cut: told as max_tokens", Disposition.DEGRADED)
             event = msgspec.structs.replace(event, reason=ir.FinishReason.LENGTH)
@@ -234,11 +232,10 @@ class StreamEncoder:
         finish, usage = self._finish, self._usage  # the table allows End after Finish only
         if usage is None or usage.input is None:
             self._lose("usage", "the provider has not told it: input_tokens is an estimate", Disposition.DEGRADED)
-        reason, stop, details = b'"end_turn"', b"null", None
-        if finish.reason is not _ENDED or self._called or self._refused:
+        reason, stop, details = self._word, b"null", None
+        if finish.reason is not _ENDED:
             details = response.stop_details(finish.reason, finish.details)
-            word = response.stop_reason(finish.reason, called=self._called, refused=self._refused)
-            reason = json.encode_str(word)
+            reason = json.encode_str(response.stop_reason(finish.reason, called=False, refused=False))
         if finish.stop_sequence is not None:
             stop = json.encode_str(finish.stop_sequence)
         return MESSAGE_DELTA % (
@@ -275,7 +272,7 @@ class StreamEncoder:
         if kind is _IS_TEXT:
             return b""
         if kind is _IS_TOOL:
-            self._called, self._args = True, None
+            self._word, self._args = b'"tool_use"', None
             start = json.encode(
                 {
                     "type": "tool_use",
@@ -288,8 +285,8 @@ class StreamEncoder:
             if event.tool_kind is ir.ToolKind.CUSTOM:
                 out += ARGS % (self._index, b'"{\\"input\\":\\""')
             return out
-        if kind is BlockKind.REFUSAL:
-            self._refused = True
+        if kind is BlockKind.REFUSAL and self._word != b'"tool_use"':
+            self._word = b'"refusal"'
         return b""
 
     def _begin(self, start: bytes) -> bytes:
@@ -415,7 +412,7 @@ class StreamEncoder:
         if kind is _IS_TOOL and self._args:
             text = "".join(self._args)
             if not _is_json(text):
-                self._cut, self._broken = json.is_cut(text), self._broken or not json.is_cut(text)
+                self._damage = "cut" if self._damage != "broken" and json.is_cut(text) else "broken"
         return self._stop()
 
     def _hosted(self, hosted: ir.Hosted) -> bytes:
