@@ -126,8 +126,11 @@ class Repeats:
             at, start = data.find(needle), start + 1
             if at < 0:
                 return False
-        self._misses += 1
         line = b"event: %b\ndata: " % frame.event.encode() if frame.event else b"data: "
-        self._before, self._behind = line + data[: at + start], data[at + len(needle) - 1 :] + b"\n\n"
+        before, behind = line + data[: at + start], data[at + len(needle) - 1 :] + b"\n\n"
+        if before == self._before and behind == self._behind and type(delta) is self._kind and delta.ix == self.ix:
+            return True  # so it does repeat itself
+        self._misses += 1
+        self._before, self._behind = before, behind
         self._size, self._kind, self.ix = len(self._before), type(delta), delta.ix
         return True

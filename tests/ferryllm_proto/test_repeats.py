@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ferryllm_proto import Translator
 from ferryllm_proto.dialects import DIALECTS
+from ferryllm_proto.dialects.anthropic.stream_decoder import StreamDecoder
 from ferryllm_proto.events import Event, ReasoningDelta, TextDelta
 from ferryllm_proto.repeats import Repeats
 from ferryllm_proto.sse import Frame
@@ -179,6 +180,21 @@ def test_a_gemini_stream_that_passes_is_the_same_however_it_is_cut(
     assert scanned([stream] if stream else []) == slow
     assert scanned(_cut(stream, places)) == slow
     assert scanned(found) == slow
+
+
+def test_a_long_first_read_of_short_events_shows_that_they_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _START + _opened(0, b'"type":"text"')
+    stream += b"".join(_messages("text_delta", f" {n}") for n in range(100))
+    read = []
+    whole = StreamDecoder._read
+
+    def watched(decoder: StreamDecoder, data: bytes, out: list[Event]) -> None:
+        read.append(data)
+        whole(decoder, data, out)
+
+    monkeypatch.setattr(StreamDecoder, "_read", watched)
+    assert len(StreamDecoder().receive_data(stream)) == 102
+    assert len(b"".join(read)) < len(stream) / 4
 
 
 def test_the_shortcut_is_taken() -> None:
