@@ -15,11 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Translator, ir
-from ferryllm_proto import json as wire_json
 from ferryllm_proto.dialect import Answer
 from ferryllm_proto.dialects.anthropic import stream_encoder as messages_encoder
-from ferryllm_proto.dialects.anthropic import usage as messages_usage
-from ferryllm_proto.dialects.openai import usage as chat_usage
 from ferryllm_proto.dialects.openai.calls import Calls
 from ferryllm_proto.dialects.openai.stream_decoder import StreamDecoder
 from ferryllm_proto.dialects.openai_responses import output_items
@@ -47,11 +44,8 @@ from ferryllm_proto.events import (
 from ferryllm_proto.opening import EVENTS, Form, Opening
 from ferryllm_proto.sequence import Sequencer
 from ferryllm_proto.sse import Frame, FrameDecoder, objects
-from ferryllm_proto.tokens.estimate import estimate_input
-from ferryllm_proto.tokens.start import estimate_start
 
 MANY = settings(max_examples=settings().max_examples * 4)
-_COUNTS = st.sampled_from([None, 0, 1, 3, 7, 10, 12, -2, 3.0, 2.5, 1 << 70])
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -249,35 +243,6 @@ def test_a_usual_chat_stream_is_read_at_a_glance(monkeypatch: pytest.MonkeyPatch
     assert decoder._frames is None
 
 
-@MANY
-@given(
-    st.builds(
-        chat_usage.Usage,
-        prompt_tokens=_COUNTS,
-        completion_tokens=_COUNTS,
-        total_tokens=st.one_of(_COUNTS, st.sampled_from([2, 4, 6, 8, 11, 13])),
-        prompt_tokens_details=st.one_of(
-            st.none(),
-            st.builds(
-                chat_usage._PromptDetails, cached_tokens=_COUNTS, cache_write_tokens=_COUNTS, audio_tokens=_COUNTS
-            ),
-        ),
-        completion_tokens_details=st.one_of(
-            st.none(), st.builds(chat_usage._CompletionDetails, reasoning_tokens=_COUNTS)
-        ),
-        prompt_cache_hit_tokens=st.sampled_from([None, None, 1]),
-        reasoning_tokens=st.sampled_from([None, None, 1]),
-    ),
-    st.sampled_from([None, None, ir.Usage(1, 2, 3, None, 4), ir.Usage(1, None, 0)]),
-)
-def test_usage_that_adds_up_is_counted_as_any(found: chat_usage.Usage, before: ir.Usage | None) -> None:
-    fast = chat_usage._usual(found, before)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat_usage, "_usual", lambda *_: None)
-        slow = chat_usage.usage_of(found, before)
-    assert fast is None or fast == slow
-
-
 # --- streams of Messages ---------------------------------------------------------------------------------
 
 _PROOF = ir.Opaque("anthropic", "m", ir.OpaqueKind.SIGNATURE, "c2ln")
@@ -404,19 +369,6 @@ def test_every_event_leads_where_the_table_says(state: messages_encoder.State) -
             assert encoder._writers is messages_encoder._BY_STATE[after], sample
 
 
-@given(
-    st.builds(
-        ir.Usage,
-        *([st.sampled_from([None, 0, 1, 1 << 40])] * 6),
-        st.sampled_from([None, {}, {"web_search_requests": 2}]),
-    ),
-    st.integers(0, 9),
-)
-def test_usage_is_written_as_json(usage: ir.Usage, estimate: int) -> None:
-    assert messages_usage.encode(usage, estimate) == wire_json.encode(messages_usage.fields(usage, estimate))
-    assert messages_usage.encode(None, estimate) == wire_json.encode(messages_usage.fields(None, estimate))
-
-
 # --- from one to the other -------------------------------------------------------------------------------
 
 _ASK: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -505,13 +457,3 @@ def test_an_answer_that_begins_with_an_event_is_a_stream_everywhere(
     assert opening.receive_data(beginning + b" x") is Form.STREAM
     error = ir.Error(ir.ErrorKind.UPSTREAM, "broken")
     assert opening.explain(error) is error, "an `Opening` has nothing to say that a translator would miss"
-
-
-# --- the number it begins with ---------------------------------------------------------------------------
-
-
-@given(st.text(max_size=300), st.sampled_from(["claude-sonnet-4-5", "gpt-5", "nobody"]))
-def test_a_short_text_alone_is_estimated_as_any(text: str, model: str) -> None:
-    turns = (ir.Turn(ir.Role.USER, (ir.Text(text),)),)
-    request = ir.Request("anthropic", model, turns)
-    assert estimate_start(request, model, "openai") == estimate_input(request, model, "openai")

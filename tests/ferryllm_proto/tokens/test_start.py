@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.whole import history
 from ferryllm_proto import DIALECTS, ir
@@ -73,3 +75,10 @@ def test_images_and_thoughts_cost_what_they_do() -> None:
     parts = (ir.Text("word " * 2_000), ir.Reasoning("hm " * 100), image)
     request = ir.Request("anthropic", "claude-sonnet-4-5", (ir.Turn(ir.Role.USER, parts),))
     assert abs(estimate_start(request) - estimate_input(request)) <= ERROR * estimate_input(request)
+
+
+@given(st.text(max_size=300), st.sampled_from(["claude-sonnet-4-5", "gpt-5", "nobody"]))
+def test_a_short_text_alone_is_estimated_as_any(text: str, model: str) -> None:
+    turns = (ir.Turn(ir.Role.USER, (ir.Text(text),)),)
+    request = ir.Request("anthropic", model, turns)
+    assert estimate_start(request, model, "openai") == estimate_input(request, model, "openai")

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_proto import ir
+from ferryllm_proto import json as wire_json
 from ferryllm_proto.dialects.anthropic import usage
 from ferryllm_proto.json import raw
 
@@ -58,3 +61,16 @@ def test_every_reason_but_an_error_has_a_word() -> None:
     for reason, word in usage.STOP_REASON.items():
         if reason is not ir.FinishReason.MALFORMED_TOOL:
             assert usage.finish(word) is reason
+
+
+@given(
+    st.builds(
+        ir.Usage,
+        *([st.sampled_from([None, 0, 1, 1 << 40])] * 6),
+        st.sampled_from([None, {}, {"web_search_requests": 2}]),
+    ),
+    st.integers(0, 9),
+)
+def test_it_is_written_as_json(counted: ir.Usage, estimate: int) -> None:
+    assert usage.encode(counted, estimate) == wire_json.encode(usage.fields(counted, estimate))
+    assert usage.encode(None, estimate) == wire_json.encode(usage.fields(None, estimate))

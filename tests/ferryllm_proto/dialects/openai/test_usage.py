@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types import CompletionUsage
 
 from ferryllm_proto import ir
+from ferryllm_proto.dialects.openai import usage as chat_usage
 from ferryllm_proto.dialects.openai.usage import FINISH, decode_finish, decode_usage, encode_finish, encode_usage
 
 
@@ -120,3 +123,35 @@ def test_y3_y8_every_reason_has_a_word_of_the_sdk() -> None:
     assert encode_finish(ir.FinishReason.END, called=True, refused=False) == "tool_calls"
     assert encode_finish(ir.FinishReason.REFUSAL, called=False, refused=True) == "stop"
     assert encode_finish(ir.FinishReason.REFUSAL, called=False, refused=False) == "content_filter"
+
+
+_COUNTS = st.sampled_from([None, 0, 1, 3, 7, 10, 12, -2, 3.0, 2.5, 1 << 70])
+
+
+@settings(max_examples=settings().max_examples * 4)
+@given(
+    st.builds(
+        chat_usage.Usage,
+        prompt_tokens=_COUNTS,
+        completion_tokens=_COUNTS,
+        total_tokens=st.one_of(_COUNTS, st.sampled_from([2, 4, 6, 8, 11, 13])),
+        prompt_tokens_details=st.one_of(
+            st.none(),
+            st.builds(
+                chat_usage._PromptDetails, cached_tokens=_COUNTS, cache_write_tokens=_COUNTS, audio_tokens=_COUNTS
+            ),
+        ),
+        completion_tokens_details=st.one_of(
+            st.none(), st.builds(chat_usage._CompletionDetails, reasoning_tokens=_COUNTS)
+        ),
+        prompt_cache_hit_tokens=st.sampled_from([None, None, 1]),
+        reasoning_tokens=st.sampled_from([None, None, 1]),
+    ),
+    st.sampled_from([None, None, ir.Usage(1, 2, 3, None, 4), ir.Usage(1, None, 0)]),
+)
+def test_usage_that_adds_up_is_counted_as_any(found: chat_usage.Usage, before: ir.Usage | None) -> None:
+    fast = chat_usage._usual(found, before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_usage, "_usual", lambda *_: None)
+        slow = chat_usage.usage_of(found, before)
+    assert fast is None or fast == slow
