@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from ferryllm_net.http import Interrupted, Interruptible, Request, Responder, UpstreamError, UpstreamResponse
 from ferryllm_net.telemetry.tally import Way as Counts
 from ferryllm_net.telemetry.usual_lines import UsualLines
@@ -72,8 +74,7 @@ def begun(app: App, known: Known, request: Request, respond: Responder, body: by
     """The run of a request with this ``body``; None where it is not a usual one."""
     kind, ids = known.kind, app.ids
     assert kind is not None
-    request_id = known.own_id or ids.take()
-    opened = kind.open(body, app.routing, app.clock(), time.time(), ids.seed(), request_id)
+    opened = kind.open(body, app.routing, app.clock(), time.time(), ids.seed(), known.own_id or ids.take())
     if opened is None:
         return None
     way = opened.way.facts
@@ -92,36 +93,20 @@ def _found(app: App, opened: Opened) -> _Way | None:
     return _Way(app.upstreams, app.upstreams[provider], lines, app.metrics.way(entry, provider, way.plan.route.match))
 
 
-class UsualRun:
-    """One usual request on its way."""
+class UsualRun(msgspec.Struct, eq=False, weakref=True):
+    """One usual request on its way. A struct: less to make than another object."""
 
-    __slots__ = (
-        "__weakref__",
-        "_app",
-        "_deadline",
-        "_flowing",
-        "_known",
-        "_opened",
-        "_request",
-        "_respond",
-        "_way",
-        "_woken",
-        "waits",
-    )
-
-    def __init__(self, app: App, request: Request, respond: Responder, opened: Opened, way: _Way, known: Known) -> None:
-        self._app = app
-        self._request = request
-        self._respond = respond
-        self._opened = opened
-        self._way = way
-        self._known = known
-        self._deadline = opened.now + opened.way.patience
-        self.waits: Interruptible | None = None
-        """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
-        self._woken: Input | None = None
-        self._flowing: Flowing | None = None
-        """An answer that does not come at once."""
+    _app: App
+    _request: Request
+    _respond: Responder
+    _opened: Opened
+    _way: _Way
+    _known: Known
+    waits: Interruptible | None = None
+    """What can be ended of the wait for the provider (`Waiter`); None while it is not waited for."""
+    _woken: Input | None = None
+    _flowing: Flowing | None = None
+    """An answer that does not come at once."""
 
     @property
     def answering(self) -> bool:
@@ -130,11 +115,13 @@ class UsualRun:
 
     def wake(self, now: float) -> None:
         """Called by the sweeper: end the wait when the provider has had its time."""
-        flowing = self._flowing
+        flowing, opened = self._flowing, self._opened
         if self.waits is None:
             if flowing is not None and flowing.deaf_since is None:
                 flowing.deaf_since = now
-        elif self._woken is None and now >= (self._deadline if flowing is None else flowing.flow.next_deadline()):
+        elif self._woken is None and now >= (
+            opened.now + opened.way.patience if flowing is None else flowing.flow.next_deadline()
+        ):
             self._interrupt(DeadlinePassed())
 
     def _stop(self) -> None:
@@ -150,6 +137,7 @@ class UsualRun:
         """To the end of the answer: None; or what is left to do where it is no usual one any more."""
         app, request, opened, way = self._app, self._request, self._opened, self._way
         response: UpstreamResponse | None = None
+        data: bytes | None = None
         events: Sequence[Input] = ()
         failure: BaseException | None = None
         app.begin(self)
@@ -160,24 +148,26 @@ class UsualRun:
                 response = await way.upstream.open(app.pool, opened.request, self._known.user_agent, self)
             finally:
                 self.waits = None  # what it was may be another's from here on
-            body, events = self._read(response)
-            if body is not None:
-                status, fields = opened.head
-                if not self._respond.put_complete(status, list(fields), body):
-                    await self._respond.drain()
-                self._record(None)
-                return None
-            flowing = self._flowing
-            if flowing is not None:
-                del events, body
-                rest = await self._go_on(response, flowing)
-                if rest is None:
-                    return None
-                events = rest
+            # Where a breaker counts failures, it has to hear of this one too; who was woken has more to say.
+            if response.status == 200 and self._woken is None and not app.routing.health.troubled:
+                data = response.whole()
+                if data is None:
+                    told = await self._go_on(response)
+                    if told is None:
+                        return None
+                    events = told
+                else:
+                    body = opened.finish(200, tuple(response.headers), data)
+                    if body is not None:
+                        status, fields = opened.head
+                        if not self._respond.put_complete(status, list(fields), body):
+                            await self._respond.drain()
+                        self._record(None)
+                        return None
         except UpstreamError as exc:
             events = (lost(exc),)
         except Interrupted:
-            events = ()
+            pass
         except BaseException as exc:  # the interpreter raises it, when it has done what is due
             failure = exc
             if self._flowing is not None:
@@ -185,28 +175,18 @@ class UsualRun:
         finally:
             request.forget_callbacks()
             app.running.discard(self)
+        if response is not None and self._flowing is None and (failure is None or opened.talk.head is not None):
+            events = (UpstreamHead(response.status, tuple(response.headers)),)
+            if data is not None:
+                events += (UpstreamData(data), UpstreamEnd()) if data else (UpstreamEnd(),)
         return self._rest(response, events, failure)
 
-    def _read(self, response: UpstreamResponse) -> tuple[bytes | None, Sequence[Input]]:
-        """The body of the client's answer where all of the provider's is there, and good; and what the exchange has to
-        be told where it does not come to that."""
-        app, opened, status, headers = self._app, self._opened, response.status, tuple(response.headers)
-        head = UpstreamHead(status, headers)
-        # Where a breaker counts failures, it has to hear of this one too; who was woken has more to say than an answer.
-        if status != 200 or app.routing.health.troubled or self._woken is not None:
-            return None, (head,)
-        data = response.whole()
-        if data is None:
-            now = app.clock()
-            self._way.lines.answered(opened.id, now - opened.now, foreign=self._known.own_id is not None)
-            self._flowing = Flowing(Flow(opened, head, now, app.routing), self._respond, app.clock)
-            return None, ()
-        said = (head, UpstreamData(data), UpstreamEnd()) if data else (head, UpstreamEnd())
-        return opened.finish(status, headers, data), said
-
-    async def _go_on(self, response: UpstreamResponse, flowing: Flowing) -> Sequence[Input] | None:
-        """To the end of the answer: None; or what an exchange has to be told of."""
-        respond = self._respond
+    async def _go_on(self, response: UpstreamResponse) -> Sequence[Input] | None:
+        """To the end of an answer that is not all there: None; or what an exchange has to be told of."""
+        app, opened, respond = self._app, self._opened, self._respond
+        now, head = app.clock(), UpstreamHead(response.status, tuple(response.headers))
+        self._way.lines.answered(opened.id, now - opened.now, foreign=self._known.own_id is not None)
+        self._flowing = flowing = Flowing(Flow(opened, head, now, app.routing), respond, app.clock)
         while flowing.end is None:
             if flowing.full:  # what was written comes first
                 await respond.drain()
