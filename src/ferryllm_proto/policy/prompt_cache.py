@@ -19,6 +19,7 @@ from .. import ir
 from ..dialects.openai.vendors import profile
 from ..rules import NO_RULES, ProviderRules
 from ..toolsets import SETS, keep
+from ..words import NO_KEYS, CacheKeys
 from .prompt_system import Parted, part
 
 MAX_BREAKPOINTS = 4
@@ -137,6 +138,21 @@ def _bare(policy: PromptCachePolicy, backend: str, model: str, rules: ProviderRu
     if not policy.key or not takes_key or (policy.retention and takes_retention):
         return None
     return None if policy.breakpoints and backend == "anthropic" else cache_key(policy.key, model, (), ())
+
+
+def keys_of(policy: PromptCachePolicy, backend: str, model: str, rules: ProviderRules = NO_RULES) -> CacheKeys | None:
+    """What `apply` gives to requests that are words and nothing else; None: more than a key."""
+    if policy.idle:
+        return NO_KEYS
+    if policy.strip_prefixes or policy.relocate or (policy.breakpoints and backend == "anthropic"):
+        return None
+    takes_key, takes_retention = key_fields(backend, model, rules)
+    if policy.retention and takes_retention:
+        return None
+    if not policy.key or not takes_key:
+        return NO_KEYS
+    prefix, begun = policy.key, _digest(model, ())
+    return CacheKeys(cache_key(prefix, model, (), ()), lambda system: _spelled(prefix, begun.copy(), (system,)))
 
 
 def key_fields(backend: str, model: str, rules: ProviderRules) -> tuple[bool, bool]:

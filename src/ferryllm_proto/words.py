@@ -1,0 +1,110 @@
+"""Requests and answers that are words and nothing else, as nearly all small ones are.
+
+Apart from `ir`, which holds everything there is: what is said here needs no look at what is not there. A dialect reads
+a body as a `Question` or a `Reply` where it is one, and only then; what it is in `ir`, `request` and `response` say.
+Where both sides of a way know them, nothing else is made (`crossing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from . import ir
+
+if TYPE_CHECKING:
+    from .dialect import UpstreamRequest
+
+_ROLES = {"user": ir.Role.USER, "assistant": ir.Role.ASSISTANT}
+
+Spoken = Annotated[str, msgspec.Meta(min_length=1)]
+"""What is not nothing."""
+Number = int | float
+"""Kept apart: 1 stays 1 and 1.0 stays 1.0 (G7)."""
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One turn, in the form that Messages and Chat have in common."""
+
+    role: Literal["user", "assistant"]
+    content: Spoken
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request of words."""
+
+    model: str
+    """As the client calls it."""
+    messages: Sequence[Message]
+    limit: int | None
+    """Tokens, at least 1."""
+    system: str | None
+    """Not empty."""
+    temperature: Number | None
+    stream: bool | None
+
+    def request(self, dialect: str, names: Mapping[str, str]) -> ir.Request:
+        """The same in `ir`, as ``dialect`` reads it: its messages are ``messages``, their words ``content``, and
+        ``system`` is. ``names`` are those of `ir.Request`."""
+        turns = []
+        for n, message in enumerate(self.messages):
+            path = _PATHS[n] if n < MAX_PATHS else f"messages[{n}]"
+            said = ir.Text(message.content, path=path + ".content")
+            turns.append(ir.Turn(_ROLES[message.role], (said,), path=path))
+        return ir.Request(
+            dialect,
+            self.model,
+            tuple(turns),
+            () if self.system is None else (ir.Text(self.system, path="system"),),
+            max_output=self.limit,
+            temperature=self.temperature,
+            stream=self.stream is True,
+            names=names,  # type: ignore[arg-type]  # nobody changes them
+        )
+
+
+MAX_PATHS = 64
+"""Turns whose paths are made once: small requests have fewer."""
+_PATHS = tuple([f"messages[{n}]" for n in range(MAX_PATHS)])
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A whole answer of words."""
+
+    id: str
+    model: str
+    """The provider's word for it."""
+    text: str
+    """Not empty."""
+    finish: ir.FinishReason
+    """END or LENGTH."""
+    created: int | None
+    """Unix seconds."""
+    usage: ir.Usage
+    """Input and output are known; nothing was written to a cache, and no tool of the provider's was called."""
+
+    def response(self) -> ir.Response:
+        """The same in `ir`, but for what only the provider's own dialect could say (`ir.Response.ext`)."""
+        return ir.Response(
+            self.id, self.model, (ir.Text(self.text),), self.finish, None, None, self.created, self.usage
+        )
+
+
+AskWriter = Callable[[Question], "UpstreamRequest | None"]
+"""What a provider gets; None for a question that is not that plain for him."""
+ReplyWriter = Callable[[Reply, int], bytes]
+"""The body for a client, with the seed of the ids."""
+
+
+class CacheKeys(msgspec.Struct, frozen=True):
+    """What requests of words get for the provider's prompt cache."""
+
+    bare: str | None
+    """The ``prompt_cache_key`` of those without a system prompt."""
+    of: Callable[[str], str] | None
+    """The one for a system prompt."""
+
+
+NO_KEYS = CacheKeys(None, None)
