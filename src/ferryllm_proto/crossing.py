@@ -1,12 +1,13 @@
 """The shortest way of a small request and its whole answer: what depends only on who asks whom is found once.
 
-A `Crossing` is what a route, a provider and a model make of an entry, for requests that are not streams. What it begins
-has as much of a `Translator`'s shape as an answer that is there at once needs; where an answer is anything but usual
-its `state` stays HEAD, nothing has happened, and a `Translator` has to do the whole again.
+`cross` makes what a route, a provider and a model make of an entry: `Passing` within a dialect, `Words` between two.
+What these begin has as much of a `Translator`'s shape as an answer that is there at once needs; where an answer is
+anything but usual its `state` stays HEAD, nothing has happened, and a `Translator` has to do the whole again.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import ClassVar
 
 import msgspec
@@ -23,14 +24,16 @@ from .policy.reasoning import PRESERVE
 from .policy.route import NO_POLICIES, RoutePolicies
 from .policy.transforms import NO_TRANSFORMS
 from .progress import State
-from .relay import MAX_WHOLE, answer_headers, passed_headers
+from .relay import MAX_WHOLE, answer_headers, passed_headers, places
 from .rules import NO_RULES, ProviderRules
 from .words import NO_KEYS, AskWriter, Question, Reply, ReplyWriter
 
 _HEAD, _DONE = State.HEAD, State.DONE
 _BACKSLASH = ord("\\")
 _MODEL = b'"model"'
+_NAME_OF = operator.itemgetter(0)
 _OWN = (("content-type", "application/json"),)
+_BARE = ClientHead(200, _OWN)
 
 
 def cross(
@@ -40,10 +43,13 @@ def cross(
     model: str | None = None,
     rules: ProviderRules = NO_RULES,
     policies: RoutePolicies = NO_POLICIES,
+    *,
+    stream: bool = False,
 ) -> Words | Passing | None:
-    """What requests for the model that clients call ``shown`` have in common, but for streams; None: too little.
+    """What requests for the model that clients call ``shown`` have in common; None: too little.
 
-    The other parameters are those of `Translator`, but for its policy of losses: here nothing is lost.
+    ``stream`` is whether they ask for one: then only the way of the request is here (`Words.ask`). The other parameters
+    are those of `Translator`, but for its policy of losses: here nothing is lost.
     """
     client, provider = DIALECTS[entry], DIALECTS[backend]
     if (
@@ -55,28 +61,33 @@ def cross(
         return None
     cache = policies.prompt_cache
     if entry == backend:
-        return None if cache.same_dialect else Passing(client, shown, model if model != shown else None)
+        return None if cache.same_dialect or stream else Passing(client, shown, model if model != shown else None)
     name = shown if model is None else model
     keys = NO_KEYS if cache is NO_PROMPT_CACHE else keys_of(cache, backend, name, rules)
     if keys is None or not shown or client.answers_itself:
         return None
-    ask, write = provider.ask_writer(name, rules, keys, stream=False), client.reply_writer(shown)
+    ask, write = provider.ask_writer(name, rules, keys, stream=stream), client.reply_writer(shown)
     return None if ask is None or write is None else Words(provider, ask, write)
 
 
 class Passing:
     """From a client to a provider of the same dialect."""
 
-    __slots__ = ("_head", "_headers", "_named", "_shown", "dialect")
+    __slots__ = ("_named", "_names", "_sent", "_shown", "_type", "dialect")
 
     def __init__(self, dialect: Dialect, shown: str, named: str | None) -> None:
         self.dialect = dialect
         self._named = named
         """The provider's name of the model, where it is another than the client's."""
         self._shown = None if named is None else shown
-        # Of the answer before: a provider's heads come again, and what comes again is the same object.
-        self._headers: Headers = ()
-        self._head = ClientHead(200, _OWN)
+        made = type(dialect).pass_request is Dialect.pass_request and not dialect.query_names
+        plain = made and not dialect.forwarded_headers and not dialect.fixed_headers
+        self._sent = dialect.forwarded(()) if plain and named is None else None
+        """The fields of requests of which nothing but the body differs; None: they differ in more."""
+        # Of the answer before, as a provider's heads have the same fields: their names, and where the type is in a head
+        # of which clients are shown nothing else.
+        self._names: list[str] | None = None
+        self._type: int | None = None
 
     def begin(self, body: bytes, headers: Headers, path: str | None) -> Passed | None:
         """The request as it is sent; None: more of it has to be looked at. ``body`` has been peeked into."""
@@ -91,6 +102,8 @@ class Passing:
         marks = dialect.foreign_marks
         if is_marked(body) or (marks and any(mark in body for mark in marks)):
             return None
+        if self._sent is not None:
+            return Passed(self, UpstreamRequest("POST", dialect.request_path, "", self._sent, body, False))
         return Passed(self, dialect.pass_request(body, stream=False, model=self._named, headers=headers, path=path))
 
     def scanner(self) -> Scanner:
@@ -99,10 +112,13 @@ class Passing:
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
-        if headers is not self._headers:
-            self._head = ClientHead(200, passed_headers(headers, "application/json", ()))
-            self._headers = headers
-        return self._head
+        names = [*map(_NAME_OF, headers)]
+        if names != self._names:
+            kind, shown = places(tuple(names))
+            self._names, self._type = names, None if shown else kind
+        if self._type is None:
+            return ClientHead(200, passed_headers(headers, "application/json", ()))
+        return ClientHead(200, (headers[self._type],))
 
 
 class Passed(msgspec.Struct, gc=False):
@@ -139,15 +155,15 @@ class Passed(msgspec.Struct, gc=False):
 class Words:
     """From one client's dialect to a provider of another."""
 
-    __slots__ = ("_headers", "_shown", "ask", "backend", "write")
+    __slots__ = ("_names", "_shows", "ask", "backend", "write")
 
     def __init__(self, backend: Dialect, ask: AskWriter, write: ReplyWriter) -> None:
         self.backend = backend
         self.ask = ask
         self.write = write
-        # Of the answer before: a provider's heads come again, and what comes again is the same object.
-        self._headers: Headers = ()
-        self._shown = ClientHead(200, _OWN)
+        # Of the answer before, as a provider's heads have the same fields: their names, and whether one is shown.
+        self._names: list[str] | None = None
+        self._shows = True
 
     def begin(self, question: Question, seed: int) -> Worded | None:
         """The request as it is sent; None: it is not that plain for this provider."""
@@ -156,10 +172,10 @@ class Words:
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
-        if headers is not self._headers:
-            self._shown = ClientHead(200, answer_headers(_OWN, headers, ()))
-            self._headers = headers
-        return self._shown
+        names = [*map(_NAME_OF, headers)]
+        if names != self._names:
+            self._names, self._shows = names, bool(places(tuple(names))[1])
+        return ClientHead(200, answer_headers(_OWN, headers, ())) if self._shows else _BARE
 
 
 class Worded(msgspec.Struct, gc=False):

@@ -1,14 +1,14 @@
 """Requests and answers that are words and nothing else, as nearly all small ones are.
 
 Apart from `ir`, which holds everything there is: what is said here needs no look at what is not there. A dialect reads
-a body as a `Question` or a `Reply` where it is one, and only then; what it is in `ir`, `request` and `response` say.
-Where both sides of a way know them, nothing else is made (`crossing`).
+a body as a `Question` or a `Reply` where it is one, and only then. Where both sides know them, nothing else is made
+(`crossing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -45,23 +45,27 @@ class Question(msgspec.Struct, frozen=True):
     temperature: Number | None
     stream: bool | None
 
-    def request(self, dialect: str, names: Mapping[str, str]) -> ir.Request:
-        """The same in `ir`, as ``dialect`` reads it: its messages are ``messages``, their words ``content``, and
-        ``system`` is. ``names`` are those of `ir.Request`."""
+    dialect: ClassVar[str]
+    """Who reads it. Its messages are under ``messages``, their words under ``content``, ``system`` is itself."""
+    names: ClassVar[dict[str, str]]
+    """As of `ir.Request`."""
+
+    def request(self) -> ir.Request:
+        """The same in `ir`."""
         turns = []
         for n, message in enumerate(self.messages):
             path = _PATHS[n] if n < MAX_PATHS else f"messages[{n}]"
             said = ir.Text(message.content, path=path + ".content")
             turns.append(ir.Turn(_ROLES[message.role], (said,), path=path))
         return ir.Request(
-            dialect,
+            self.dialect,
             self.model,
             tuple(turns),
             () if self.system is None else (ir.Text(self.system, path="system"),),
             max_output=self.limit,
             temperature=self.temperature,
             stream=self.stream is True,
-            names=names,  # type: ignore[arg-type]  # nobody changes them
+            names=self.names,
         )
 
 
@@ -84,12 +88,6 @@ class Reply(msgspec.Struct, frozen=True):
     """Unix seconds."""
     usage: ir.Usage
     """Input and output are known; nothing was written to a cache, and no tool of the provider's was called."""
-
-    def response(self) -> ir.Response:
-        """The same in `ir`, but for what only the provider's own dialect could say (`ir.Response.ext`)."""
-        return ir.Response(
-            self.id, self.model, (ir.Text(self.text),), self.finish, None, None, self.created, self.usage
-        )
 
 
 AskWriter = Callable[[Question], "UpstreamRequest | None"]

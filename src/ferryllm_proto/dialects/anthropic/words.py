@@ -12,6 +12,8 @@ import msgspec
 
 from ... import ids, ir, json
 from ...words import Message, Number, Question, Reply, ReplyWriter, Spoken
+from .decode_request import NAMES
+from .wire import NAME
 
 _LENGTH = ir.FinishReason.LENGTH
 
@@ -24,6 +26,9 @@ class _Question(Question, frozen=True, forbid_unknown_fields=True):
     system: Spoken | None = None
     temperature: Number | None = None
     stream: bool | None = None
+
+    dialect = NAME
+    names = NAMES
 
 
 _question = json.decoder(_Question)
