@@ -133,6 +133,7 @@ class Passed(msgspec.Struct, gc=False):
     watch: Scanner | None = None
     error: ClassVar[ir.Error | None] = None
     cut: ClassVar[bool] = False
+    stream: ClassVar[bool] = False
 
     @property
     def usage(self) -> ir.Usage | None:
@@ -168,7 +169,7 @@ class Words:
     def begin(self, question: Question, seed: int) -> Worded | None:
         """The request as it is sent; None: it is not that plain for this provider."""
         request = self.ask(question)
-        return None if request is None else Worded(self, seed, request)
+        return None if request is None else Worded(self, seed, question, request)
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
@@ -183,6 +184,7 @@ class Worded(msgspec.Struct, gc=False):
 
     way: Words
     seed: int
+    question: Question
     request: UpstreamRequest
     """What the provider gets."""
     state: State = _HEAD
@@ -191,6 +193,7 @@ class Worded(msgspec.Struct, gc=False):
     reply: Reply | None = None
     error: ClassVar[ir.Error | None] = None
     cut: ClassVar[bool] = False
+    stream: ClassVar[bool] = False
 
     @property
     def usage(self) -> ir.Usage | None:
