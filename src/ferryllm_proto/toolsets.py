@@ -1,8 +1,9 @@
 """Lists of tools and system prompts that come again: what was read from them, and what was made of them for a provider.
 
 An agent sends the same dozens of tools with every turn, and to take them apart and put them together again costs as
-much as a long conversation; so does its system prompt, of which a digest is made. Kept are values that nobody changes, by the bytes they were read from; whoever makes
-something of a list keeps it beside that (`derived`), and has to name everything else it depends on.
+much as a long conversation; so does its system prompt, of which a digest is made. Kept are values that nobody changes,
+by the bytes they were read from; whoever makes something of a list keeps it beside that (`derived`), and has to name
+everything else it depends on.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[by
 
 
 def _key(prefix: str, model: str, request: ir.Request) -> str:
-    """The key of ``request``; that of a system prompt that comes again is kept beside it, for the tools it came with."""
+    """The key of ``request``; a system prompt that comes again has it beside it, for the tools it came with."""
     system, tools = request.system, request.tools
     kept = PROMPTS.derived(system) if len(model) <= MAX_KEPT_NAME else None
     name = ("cache key", prefix, model)
