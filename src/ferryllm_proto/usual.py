@@ -286,7 +286,8 @@ class Opened:
         talk = self.talk
         if status == 200:
             out = talk.receive_whole(status, headers, data)
-            if talk.state is _DONE and talk.error is None and not talk.cut and not (talk.stream and late_losses(talk)):
+            late = talk.stream and late_losses(talk)  # type: ignore[arg-type]  # only whole machines have streams
+            if talk.state is _DONE and talk.error is None and not talk.cut and not late:
                 return out
             self.begin_again()
         return None
