@@ -31,6 +31,15 @@ class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     role: Literal["user", "assistant"]
     content: Spoken
 
+    at: ClassVar[str] = ".content"
+    """Where in the message the client wrote its words."""
+
+
+class Listed(Message, frozen=True, gc=False):
+    """One whose client wrote them as a list of one block."""
+
+    at = ".content[0]"
+
 
 class Question(msgspec.Struct, frozen=True):
     """A request of words."""
@@ -46,7 +55,7 @@ class Question(msgspec.Struct, frozen=True):
     stream: bool | None
 
     dialect: ClassVar[str]
-    """Who reads it. Its messages are under ``messages``, their words under ``content``, ``system`` is itself."""
+    """Who reads it. Its messages are under ``messages``, their words at `Message.at`, ``system`` is itself."""
     names: ClassVar[dict[str, str]]
     """As of `ir.Request`."""
 
@@ -54,9 +63,9 @@ class Question(msgspec.Struct, frozen=True):
         """The same in `ir`."""
         turns = []
         for n, message in enumerate(self.messages):
-            path = _PATHS[n] if n < MAX_PATHS else f"messages[{n}]"
-            said = ir.Text(message.content, path=path + ".content")
-            turns.append(ir.Turn(_ROLES[message.role], (said,), path=path))
+            path = place(n)
+            said = ir.Text(message.content, (), "", None, None, path + message.at)
+            turns.append(ir.Turn(_ROLES[message.role], (said,), None, None, None, path))
         return ir.Request(
             self.dialect,
             self.model,
@@ -69,9 +78,12 @@ class Question(msgspec.Struct, frozen=True):
         )
 
 
-MAX_PATHS = 64
-"""Turns whose paths are made once: small requests have fewer."""
-_PATHS = tuple([f"messages[{n}]" for n in range(MAX_PATHS)])
+_PLACES = tuple([f"messages[{n}]" for n in range(64)])  # small requests have fewer
+
+
+def place(n: int) -> str:
+    """Where the message of a number is; most are made once, because text is put together at the cost of a struct."""
+    return _PLACES[n] if n < len(_PLACES) else f"messages[{n}]"
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -37,7 +37,11 @@ def asked(draw: st.DrawFn) -> bytes:
     roles = draw(
         st.sampled_from([("user",), ("user",), ("user", "assistant", "user"), ("user", "user"), ("assistant",)])
     )
-    said = [{"role": role, "content": draw(TEXT.filter(bool) | st.just("a"))} for role in roles]
+    texts = TEXT.filter(bool) | st.just("a")
+    said: list[Any] = [{"role": role, "content": draw(texts)} for role in roles]
+    for message in said:
+        if not draw(st.integers(0, 3)):
+            message["content"] = [{"type": "text", "text": message["content"]}]
     body: dict[str, Any] = {
         "model": draw(st.sampled_from(["asked", "claude %d", "é"])),
         "max_tokens": draw(st.sampled_from([1, 64, 64, 200_000])),
@@ -121,8 +125,11 @@ def test_a_question_is_asked_as_a_translator_asks_it(
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("system", [{}, {"system": "be brief"}])
 @pytest.mark.parametrize("heat", [{}, {"temperature": 0.5}])
-def test_small_requests_go_the_shortest_way(stream: bool, system: dict[str, Any], heat: dict[str, Any]) -> None:
-    said = [{"role": role, "content": "a"} for role in ("user", "assistant", "user")]
+@pytest.mark.parametrize("content", ["a", [{"type": "text", "text": "a"}]], ids=["string", "list"])
+def test_small_requests_go_the_shortest_way(
+    stream: bool, system: dict[str, Any], heat: dict[str, Any], content: Any
+) -> None:
+    said = [{"role": role, "content": content} for role in ("user", "assistant", "user")]
     body = stdjson.dumps({"model": "m", "max_tokens": 9, "messages": said, "stream": stream, **system, **heat}).encode()
     question = DIALECTS["anthropic"].question(body)
     way = cross("anthropic", "openai", "m", "gpt-4.1-mini", policies=POLICIES, stream=stream)

@@ -6,12 +6,12 @@ writes as they do, and it takes nothing of which that is not plain to see. `None
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from ... import ids, ir, json
-from ...words import Message, Number, Question, Reply, ReplyWriter, Spoken
+from ...words import Listed, Message, Number, Question, Reply, ReplyWriter, Spoken
 from .decode_request import NAMES
 from .wire import NAME
 
@@ -31,7 +31,23 @@ class _Question(Question, frozen=True, forbid_unknown_fields=True):
     names = NAMES
 
 
+class _Block(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    type: Literal["text"]
+    text: Spoken
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    role: Literal["user", "assistant"]
+    content: Spoken | Annotated[list[_Block], msgspec.Meta(min_length=1, max_length=1)]
+
+
+class _Listed(_Question, frozen=True, forbid_unknown_fields=True):
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]  # type: ignore[assignment]  # `question` makes them
+
+
 _question = json.decoder(_Question)
+_listed = json.decoder(_Listed)
+_LIST, _SPACED_LIST = b'"content":[', b'"content": ['
 
 
 def question(body: bytes) -> Question | None:
@@ -39,7 +55,19 @@ def question(body: bytes) -> Question | None:
     try:
         return _question.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        if body.find(_LIST) < 0 and body.find(_SPACED_LIST) < 0:
+            return None
+    try:
+        found = _listed.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    messages = [_message(one) for one in found.messages]
+    return _Question(found.model, messages, found.limit, found.system, found.temperature, found.stream)
+
+
+def _message(one: _Message) -> Message:
+    content = one.content
+    return Message(one.role, content) if isinstance(content, str) else Listed(one.role, content[0].text)
 
 
 _ID = len(b'{"id":"msg_000000000000000000000000"')
