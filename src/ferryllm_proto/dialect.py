@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -20,7 +20,9 @@ from .grammar import Grammar
 from .loss import Loss, Report
 from .rules import NO_RULES, ProviderRules
 from .vectors import Embedder
-from .words import AskWriter, CacheKeys, Question, Reply, ReplyWriter
+
+if TYPE_CHECKING:
+    from .words import AskWriter, CacheKeys, Question, Reply, ReplyWriter
 
 Headers = Sequence[tuple[str, str]]
 """Pairs of name and value."""
