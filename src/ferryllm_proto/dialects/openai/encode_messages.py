@@ -30,7 +30,7 @@ from .encode_parts import (
 )
 from .encode_results import tool_message
 from .plain import words
-from .profile import CallContent, Later, Replay
+from .profile import Cache, CallContent, Later, Replay
 
 CONTINUE = "Continue."
 """The user's words where nobody else said any: instructions alone are answered by no provider (A6)."""
@@ -58,10 +58,15 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
     if written is not None:
         append = encode_written.writer(written, scope, lowered)
     each: Sequence[ir.Turn | Said] = turns if written is None else written.said
-    for turn in each:
+    marks = scope.profile.cache is not Cache.NONE
+    for n, turn in enumerate(each):
         if isinstance(turn, Said):
             assert append is not None
-            append(turn, out)
+            assert written is not None
+            if turn.mark is None or not marks:
+                append(turn, out)
+            else:
+                _WRITERS[turn.role](written.turn(n), scope, lowered, legacy, out)
         elif alone and (text := words(turn)):
             out.append({"role": turn.role.value, "content": text})
         else:
