@@ -67,8 +67,13 @@ def _assistant(blocks: list[wire.WrittenBlock], seen: list[memoryview]) -> Said 
             if view[0] != _BRACE:
                 return None
             calls.append(block)
-        elif type(block) is _Text and text is None and not calls and (found := _words(block)) is not None:
-            text, view = block.text, found
+        elif type(block) is _Text and text is None and not calls:
+            if block.cache_control is not ABSENT or block.citations is not ABSENT:
+                return None
+            text = block.text
+            view = memoryview(text)
+            if view[0] != _QUOTE or len(view) <= _EMPTY:
+                return None
         else:
             return None
         seen.append(view)
@@ -102,14 +107,6 @@ def _user(blocks: list[wire.WrittenBlock], seen: list[memoryview]) -> Said | Non
             return None
         seen.append(view)
     return Said(_USER, text, (), results, mark)
-
-
-def _words(block: wire.WrittenText) -> memoryview | None:
-    """The text of a plain block."""
-    if block.cache_control is not ABSENT or block.citations is not ABSENT:
-        return None
-    view = memoryview(block.text)
-    return view if view[0] == _QUOTE and len(view) > _EMPTY else None
 
 
 def _check_utf8(values: list[memoryview]) -> None:
