@@ -22,6 +22,7 @@ from .progress import State
 from .raising import Raiser
 from .relay import Relay, answer_headers
 from .rules import NO_RULES, ProviderRules
+from .words import Question
 
 # Members are read from the module: through their class they cost twenty times as much.
 _REQUEST, _HEAD, _DONE, _FAILED = State.REQUEST, State.HEAD, State.DONE, State.FAILED
@@ -184,6 +185,19 @@ class Asked:
             self.losses.extend(prepared.losses)
         self.state = _HEAD
         return prepared.upstream
+
+    def receive_question(
+        self, question: Question, upstream: UpstreamRequest, body: bytes, headers: Headers = (), path: str | None = None
+    ) -> None:
+        """As `receive_request`, of a ``body`` that `Dialect.question` has read as ``question``; ``upstream`` is what
+        the `Words` between the same two have made of that."""
+        if self.state is not _REQUEST:
+            raise LocalProtocolError(f"receive_question is not possible in state {self.state.name}")
+        self._body, self._client_headers, self._path = body, headers, path
+        self.request = request = question.request()
+        self.model, self.stream = request.model, request.stream
+        self.prepared = Prepared(upstream, request.model, request.stream, request, quiet=request.stream)
+        self.state = _HEAD
 
     # --- the head for the client ---
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -20,6 +20,9 @@ from .grammar import Grammar
 from .loss import Loss, Report
 from .rules import NO_RULES, ProviderRules
 from .vectors import Embedder
+
+if TYPE_CHECKING:
+    from .words import AskWriter, CacheKeys, Question, Reply, ReplyWriter
 
 Headers = Sequence[tuple[str, str]]
 """Pairs of name and value."""
@@ -322,6 +325,11 @@ class Dialect(abc.ABC):
         """
         return self.decode_request(body, headers=headers, path=path)
 
+    def question(self, body: bytes) -> Question | None:
+        """As `decode_request`, for a request that is words and nothing else; None for any other, and where the dialect
+        has no shorter way. A fault is for `decode_request` to name."""
+        return None
+
     def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A client's question how many tokens a request has: its body without the limits of an answer."""
         return self.decode_request(body, headers=headers, path=path)
@@ -337,6 +345,12 @@ class Dialect(abc.ABC):
     def encode_words(self, response: ir.Response, model: str, seed: int) -> bytes | None:
         """What `encode_response` gives, without any loss, for the usual answer of one text, whose usage is known; None
         for any other, and where the dialect has no shorter way. ``model`` and ``seed`` are those of an `Answer`."""
+        return None
+
+    def reply_writer(self, model: str) -> ReplyWriter | None:
+        """Writes what `encode_response` writes, without any loss, for answers that are words and nothing else.
+
+        ``model`` is the client's name of it. None where the dialect has no shorter way."""
         return None
 
     @abc.abstractmethod
@@ -378,6 +392,13 @@ class Dialect(abc.ABC):
         (translation.md G5).
         """
 
+    def ask_writer(self, model: str, rules: ProviderRules, keys: CacheKeys, *, stream: bool) -> AskWriter | None:
+        """Writes what `encode_request` writes, without any loss, for other dialects' requests of words.
+
+        ``model`` is the provider's name of it, ``keys`` what they get for the prompt cache. None where the dialect has
+        no shorter way, or this model of this provider none."""
+        return None
+
     def encode_count_request(
         self,
         request: ir.Request,
@@ -396,6 +417,11 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def decode_response(self, body: bytes) -> ir.Response:
         """A provider's whole answer. Raises `RemoteProtocolError`, also for an error inside a 200 (E8)."""
+
+    def reply(self, body: bytes) -> Reply | None:
+        """As `decode_response`, for an answer that is words and nothing else, whose usage is known; None for any other,
+        and where the dialect has no shorter way."""
+        return None
 
     @abc.abstractmethod
     def stream_decoder(self) -> StreamDecoder:

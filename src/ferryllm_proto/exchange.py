@@ -467,7 +467,7 @@ def resumed(
         opened.model,
         way.plan,
     )
-    exchange._talk, exchange._route, exchange._provider = opened.talk, way.route, way.provider
+    exchange._talk, exchange._route, exchange._provider = opened.conversation(), way.route, way.provider
     exchange._begin_waiting(now, stream=opened.request.stream)
     if flow is not None:
         exchange.state, exchange._upstream_head, exchange._taken = _ANSWERING, flow.upstream_head, flow.taken

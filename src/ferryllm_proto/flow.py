@@ -41,7 +41,7 @@ class Flow:
         self._opened = opened
         self.upstream_head = head
         self._routing = routing
-        self._talk = talk = opened.talk
+        self._talk = talk = opened.conversation()
         talk.receive_response_head(head.status, head.headers)
         self._receive = talk.receive_data
         self._began_at = self._heard_at = self._said_at = now

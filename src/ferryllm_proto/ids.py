@@ -36,7 +36,8 @@ def mint(prefix: str, seed: int, position: int | str = 0, *, length: int = 24) -
     return prefix + hashlib.sha256(f"{seed}/{prefix}/{position}".encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
-_FRESH = (1 << 96) - 1
+FRESH = (1 << 96) - 1
+"""The bits of a seed that are an answer's own id."""
 
 
 def own(prefix: str, seed: int) -> str:
@@ -44,7 +45,8 @@ def own(prefix: str, seed: int) -> str:
 
     A hash of them is no better, and cost a tenth of translating a small answer.
     """
-    return f"{prefix}{seed & _FRESH:024x}"
+    # Bytes of its own kind: a format costs twice as much.
+    return prefix + (seed & FRESH).to_bytes(12, "big").hex()
 
 
 def short_hash(text: str, length: int = 8) -> str:

@@ -60,6 +60,15 @@ def quoted(data: bytes) -> msgspec.Raw:
     return msgspec.Raw(b'"%b"' % data)
 
 
+draft = _encoder.encode
+"""As `encode`, of a part: what is put together of such parts goes through `finished`."""
+
+
+def finished(data: bytes) -> bytes:
+    """JSON with parts of `draft` in it, as it leaves."""
+    return _restore(data) if _RARE in data else data
+
+
 def raw(data: bytes) -> msgspec.Raw:
     """JSON bytes to be written as they are inside a larger value."""
     return msgspec.Raw(data)

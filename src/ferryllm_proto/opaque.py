@@ -25,11 +25,15 @@ MARKS: tuple[bytes, ...] = (b'"ferry1.', b"ferry1.WyJ", b"ferry1.W1tb", b"ZmVycn
 """One of these is in every body that holds an envelope: as a whole string, behind something else, in base64."""
 
 _IN_CLEAR, _IN_BASE64 = b"ferry1.", b"ZmVycnkxL"
+_Z = ord("Z")
+"""Many small bodies have none, and one byte is found at a tenth of the cost of several."""
 
 
 def is_marked(body: bytes) -> bool:
     """Whether one of `MARKS` is in ``body``; two looks at it where there is none, which is nearly always."""
-    return body.find(_IN_BASE64) >= 0 or (body.find(_IN_CLEAR) >= 0 and any(mark in body for mark in MARKS))
+    if _Z in body and body.find(_IN_BASE64) >= 0:
+        return True
+    return body.find(_IN_CLEAR) >= 0 and any(mark in body for mark in MARKS)
 
 
 MAX_CARRIER = 16 << 10

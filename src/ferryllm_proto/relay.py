@@ -40,14 +40,14 @@ def client_headers(headers: Headers) -> list[tuple[str, str]]:
 
     The provider's request id is renamed: the names clients look for belong to the gateway's own id (E11).
     """
-    return [(shown, headers[at][1]) for at, shown in _places(next(zip(*headers), ()))[1]]  # noqa: B905 - pairs
+    return [(shown, headers[at][1]) for at, shown in places(next(zip(*headers), ()))[1]]  # noqa: B905 - pairs
 
 
 _UPSTREAM_ID = "x-upstream-request-id"
 
 
 @functools.lru_cache(maxsize=128)  # a provider sends its fields in the same few orders; more have few gateways
-def _places(names: tuple[str, ...]) -> tuple[int | None, tuple[tuple[int, str], ...]]:
+def places(names: tuple[str, ...]) -> tuple[int | None, tuple[tuple[int, str], ...]]:
     """Where in a head with these ``names`` its type is, and the fields a client may see, with their names for it."""
     kind: int | None = None
     out: list[tuple[int, str]] = []
@@ -72,7 +72,7 @@ def answer_headers(
     own: Sequence[tuple[str, str]], upstream: Headers, losses: Sequence[Loss]
 ) -> tuple[tuple[str, str], ...]:
     """The headers of an answer: ``own`` first, then what a client may see of the provider's, then the losses."""
-    shown = _places(next(zip(*upstream), ()))[1]  # noqa: B905 - pairs
+    shown = places(next(zip(*upstream), ()))[1]  # noqa: B905 - pairs
     if not shown and not losses:
         return tuple(own)
     theirs = [(name, upstream[at][1]) for at, name in shown]
@@ -86,7 +86,7 @@ def answer_headers(
 
 def passed_headers(upstream: Headers, default: str, losses: Sequence[Loss]) -> tuple[tuple[str, str], ...]:
     """The same for an answer that passes through: its type is what the provider says, or else ``default``."""
-    kind, shown = _places(next(zip(*upstream), ()))  # noqa: B905 - pairs
+    kind, shown = places(next(zip(*upstream), ()))  # noqa: B905 - pairs
     own = ("content-type", default) if kind is None else upstream[kind]
     if not shown and not losses:
         return (own,)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from .actions import Note
 from .answering import with_ids
 from .conversation import Conversation, converse, late_losses
+from .crossing import Passed, Passing, Worded, Words, cross
 from .dialect import Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .entries import Entry, Operation, find
@@ -29,7 +30,7 @@ from .routing.hints import hint_in
 from .routing.keys import ClientKey, Desk
 from .routing.table import MAX_KEPT_NAME, NO_OVERRIDES, Plan, Route
 from .snapshot import Gateway, Provider
-from .translate import State
+from .translate import State, Translator
 from .written import MIN_BYTES
 
 MAX_WAYS = 256
@@ -49,7 +50,7 @@ _ODD = ("expect", "te", "content-encoding")
 class Way:
     """Where the usual request for one model goes."""
 
-    __slots__ = ("facts", "notes", "patience", "plan", "provider", "route", "stream", "translated")
+    __slots__ = ("crossing", "facts", "notes", "patience", "plan", "provider", "route", "stream", "translated")
 
     def __init__(
         self, plan: Plan, route: Route, provider: Provider, entry: str, stream: bool, notes: tuple[Note, ...]
@@ -67,6 +68,8 @@ class Way:
         secs, total = provider.first_byte_secs if stream else provider.request_secs, provider.total_secs
         self.patience = secs if total is None else min(secs, total)
         """How long the provider may take to begin, in seconds."""
+        self.crossing: Passing | Words | None = None
+        """The shortest way of a small request and a whole answer."""
         self.facts: object | None = None
         """For whoever runs the request: what it makes of the way once."""
 
@@ -152,13 +155,19 @@ class Usual:
                 resolved(dialect, model, route),
                 sending(provider.name, route.rewrite_model or model or None, stream=stream),
             )
-        return Way(plan, route, provider, kind.entry.dialect, stream, notes)
+        way = Way(plan, route, provider, kind.entry.dialect, stream, notes)
+        name, rewritten, rules = kind.entry.dialect, route.rewrite_model, provider.rules
+        way.crossing = cross(name, provider.dialect, model, rewritten, rules, policies, stream=stream)
+        return way
 
 
 class Kind:
     """What requests with one head have in common."""
 
-    __slots__ = ("entry", "headers", "hint", "key", "look", "method", "peek", "target", "translated", "usual", "ways")
+    __slots__ = (
+        "entry", "headers", "hint", "key", "look", "method", "peek", "question", "target", "translated", "usual",
+        "ways",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -177,7 +186,8 @@ class Kind:
         self.method = method
         self.target = target
         self.headers = headers
-        self.peek, self.look = DIALECTS[entry.dialect].peek, DIALECTS[entry.dialect].look
+        dialect = DIALECTS[entry.dialect]
+        self.peek, self.look, self.question = dialect.peek, dialect.look, dialect.question
         self.translated = False
         """Whether the last request was: then the next one will be, most likely."""
         self.ways = usual.ways(entry.dialect, hint)
@@ -187,18 +197,37 @@ class Kind:
         do it. ``now``, ``created``, ``seed``, ``id`` and ``routing`` are those of an exchange."""
         if routing.bounds or routing.health.troubled:
             return None
-        try:
-            see = self.look if self.translated and len(body) >= MIN_BYTES else self.peek
-            peeked = see(body, self.target)
-        except RemoteProtocolError:
-            return None
+        question = self.question(body) if self.translated and len(body) < MIN_BYTES else None
+        if question is not None:
+            peeked = question.model, question.stream is True
+        else:
+            try:
+                see = self.look if self.translated and len(body) >= MIN_BYTES else self.peek
+                peeked = see(body, self.target)
+            except RemoteProtocolError:
+                return None
         way = self.ways.get(peeked)
         if way is None and (peeked in self.ways or (way := self.usual.find(self, *peeked)) is None):
             return None
-        talk = converse(self.entry, way.route, way.provider, self.method, created, seed, id)
-        request = talk.receive_request(body, self.headers, self.target, peeked)
-        if request is None:
-            return None
+        talk: Conversation | Passed | Worded | None = None
+        request: UpstreamRequest | None = None
+        crossing = way.crossing
+        if type(crossing) is Passing:
+            if (passed := crossing.begin(body, self.headers, self.target)) is not None:
+                talk, request = passed, passed.request
+        elif question is not None and type(crossing) is Words:
+            if not way.stream:
+                if (worded := crossing.begin(question, seed)) is not None:
+                    talk, request = worded, worded.request
+            elif (request := crossing.ask(question)) is not None:
+                talk = converse(self.entry, way.route, way.provider, self.method, created, seed, id)
+                assert isinstance(talk, Translator)
+                talk.receive_question(question, request, body, self.headers, self.target)
+        if talk is None or request is None:
+            talk = converse(self.entry, way.route, way.provider, self.method, created, seed, id)
+            request = talk.receive_request(body, self.headers, self.target, peeked)
+            if request is None:
+                return None
         routing.budget.request()
         self.translated = way.translated
         return Opened(self, way, talk, request, peeked[0], body, peeked, now, created, seed, id)
@@ -226,7 +255,7 @@ class Opened:
         self,
         kind: Kind,
         way: Way,
-        talk: Conversation,
+        talk: Conversation | Passed | Worded,
         request: UpstreamRequest,
         model: str,
         body: bytes,
@@ -257,16 +286,27 @@ class Opened:
         talk = self.talk
         if status == 200:
             out = talk.receive_whole(status, headers, data)
-            if talk.state is _DONE and talk.error is None and not talk.cut and not (talk.stream and late_losses(talk)):
+            late = talk.stream and late_losses(talk)  # type: ignore[arg-type]  # only whole machines have streams
+            if talk.state is _DONE and talk.error is None and not talk.cut and not late:
                 return out
             self.begin_again()
         return None
 
-    def begin_again(self) -> None:
+    def conversation(self) -> Conversation:
+        """The whole machine, that can be told of any answer."""
+        talk = self.talk
+        return self.begin_again() if isinstance(talk, (Passed, Worded)) else talk
+
+    def begin_again(self) -> Conversation:
         """Forget the answer."""
-        kind, way = self.kind, self.way
-        self.talk = converse(kind.entry, way.route, way.provider, kind.method, self.created, self.seed, self.id)
-        self.talk.receive_request(self.body, kind.headers, kind.target, self.peeked)
+        kind, way, old = self.kind, self.way, self.talk
+        talk = converse(kind.entry, way.route, way.provider, kind.method, self.created, self.seed, self.id)
+        if isinstance(old, Worded) and isinstance(talk, Translator):
+            talk.receive_question(old.question, old.request, self.body, kind.headers, kind.target)
+        else:
+            talk.receive_request(self.body, kind.headers, kind.target, self.peeked)
+        self.talk = talk
+        return talk
 
     def forget(self) -> None:
         """Forget the request: its answer has begun, so nobody is asked again."""

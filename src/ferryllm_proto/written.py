@@ -51,7 +51,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A turn of words, calls of functions and their results, without anything about them that could get lost.
+    """A turn of words, calls of functions and their results. Nothing about them but ``mark`` could get lost.
 
     A user's has results, then a text; an assistant's a text, then calls. At least one of them.
     """
@@ -62,6 +62,8 @@ class Said(msgspec.Struct, frozen=True):
     """A JSON string that is not empty."""
     calls: Sequence[Call] = ()
     results: Sequence[Result] = ()
+    mark: ir.CacheMark | None = None
+    """The breakpoint behind the last part of a user's turn, where agents set one with each request."""
 
 
 class Written(Sequence[ir.Turn]):
@@ -91,6 +93,11 @@ class Written(Sequence[ir.Turn]):
                 [build(n, one) if type(one) is Said else one for n, one in enumerate(self.said)]  # type: ignore[misc]
             )
         return self._turns
+
+    def turn(self, n: int) -> ir.Turn:
+        """One of them, and the others are not made."""
+        one = self.said[n]
+        return self._build(n, one) if isinstance(one, Said) else one
 
     def __len__(self) -> int:
         return len(self.said)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Exchange, Gateway, Route, RouteTable
 from ferryllm_proto.actions import Action, Finish, Note, Open, Outcome, ReadBody, Record, Release, SendBody, SendHead
+from ferryllm_proto.crossing import Worded
 from ferryllm_proto.dialect import Headers
 from ferryllm_proto.inputs import ClientBody, ClientLost, ClientRequest, UpstreamData, UpstreamEnd, UpstreamHead
 from ferryllm_proto.policy.access import AccessRules, by_name, key_digest
@@ -143,6 +144,53 @@ def test_it_ends_as_an_exchange_does(data: st.DataObject, entry: str, backend: s
     assert (record.stream, record.status, record.attempts) == (False, given, 1)
     again = opened.exchange(calm(), None, lambda: 0.5)
     assert again.state is State.WAITING
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("backend", NAMES)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_what_was_learnt_from_the_first_changes_nothing(entry: str, backend: str, stream: bool) -> None:
+    one = gateway(backend, Route("*", "up", rewrite_model="real", policies=RoutePolicies(prompt_cache=CACHE)))
+    kind = kind_of(one, entry, stream=stream)
+    assert kind is not None
+    for body in (body_of(entry, stream=stream), words_for(entry, stream=stream)):
+        exchange, actions = driven(one, entry, body, stream=stream)
+        for _ in range(2):
+            opened = kind.open(body, calm(), NOW, CREATED, SEED, ID)
+            assert opened is not None
+            assert actions[1:] == [*opened.way.notes, Open("up", opened.request, 1)]
+            assert slots(opened.exchange(calm_after_one(), None, lambda: 0.5)) == slots(exchange)
+
+
+def words_for(entry: str, *, stream: bool = False) -> bytes:
+    """A small request of ``entry``'s, in words where it knows them."""
+    said = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "system": "be brief"}
+    return body_of(entry, stream=stream) if entry != "anthropic" else body_of(entry, stream=stream, **said)
+
+
+@given(data=st.data())
+def test_the_answer_to_words_ends_as_an_exchange_does(data: st.DataObject) -> None:
+    one = gateway("openai")
+    kind, body = kind_of(one, "anthropic"), words_for("anthropic")
+    assert kind is not None
+    kind.open(body, calm(), NOW, CREATED, SEED, ID)
+    opened = kind.open(body, calm(), NOW, CREATED, SEED, ID)
+    assert opened is not None
+    assert isinstance(opened.talk, Worded)
+    status, headers = data.draw(spoilt.STATUSES), data.draw(spoilt.HEADS)
+    answer = data.draw(st.one_of(st.just(WHOLE["openai"]), spoilt.bodies("openai")))
+    exchange, _ = driven(one, "anthropic", body)
+    expected = told(exchange, status, headers, answer)
+    found = opened.finish(status, headers, answer)
+    if found is None:
+        assert told(opened.exchange(calm(), None, lambda: 0.5), status, headers, answer) == expected
+        return
+    record = expected[-1]
+    assert isinstance(record, Record)
+    given, fields = opened.head
+    shown = [action for action in expected if not isinstance(action, Note)]
+    assert shown == [SendHead(given, tuple(fields)), SendBody(found), Finish(), record]
+    assert (record.usage, list(record.losses)) == (opened.talk.usage, opened.talk.losses)
 
 
 def told(exchange: Exchange, status: int, headers: Headers, answer: bytes) -> list[Action]:

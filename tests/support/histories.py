@@ -76,6 +76,8 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     messages = [{"role": "user", "content": draw(st.one_of(TEXTS, st.just([_text("do it", {})])))}]
     for number in range(draw(st.integers(0, 4))):
         messages += draw(_round(number))
+    if draw(_often(True, False)) and isinstance(content := messages[-1]["content"], list) and content:
+        content[-1] = {**content[-1], **draw(_often({}, _CACHE, {"cache_control": {"type": "ephemeral", "ttl": "1h"}}))}
     for message in draw(st.lists(MESSAGES, max_size=draw(st.sampled_from([0, 0, 1, 2])))):
         messages.insert(draw(st.integers(0, len(messages))), message)
     return messages

@@ -18,7 +18,8 @@ import msgspec
 from .. import ir
 from ..dialects.openai.vendors import profile
 from ..rules import NO_RULES, ProviderRules
-from ..toolsets import SETS, keep
+from ..toolsets import PROMPTS, SETS, keep
+from ..words import NO_KEYS, CacheKeys
 from .prompt_system import Parted, part
 
 MAX_BREAKPOINTS = 4
@@ -111,7 +112,7 @@ def apply(
     takes_key, takes_retention = key_fields(backend, model, rules)
     key, retention = request.cache_key, request.cache_retention
     if policy.key and takes_key and key is None:
-        key = _spelled(policy.key, _tools_digest(model, request.tools), [text.text for text in request.system])
+        key = _key(policy.key, model, request)
     if policy.retention and takes_retention and retention is None:
         retention = policy.retention
     keyed = key is not request.cache_key
@@ -139,6 +140,21 @@ def _bare(policy: PromptCachePolicy, backend: str, model: str, rules: ProviderRu
     return None if policy.breakpoints and backend == "anthropic" else cache_key(policy.key, model, (), ())
 
 
+def keys_of(policy: PromptCachePolicy, backend: str, model: str, rules: ProviderRules = NO_RULES) -> CacheKeys | None:
+    """What `apply` gives to requests that are words and nothing else; None: more than a key."""
+    if policy.idle:
+        return NO_KEYS
+    if policy.strip_prefixes or policy.relocate or (policy.breakpoints and backend == "anthropic"):
+        return None
+    takes_key, takes_retention = key_fields(backend, model, rules)
+    if policy.retention and takes_retention:
+        return None
+    if not policy.key or not takes_key:
+        return NO_KEYS
+    prefix, begun = policy.key, _digest(model, ())
+    return CacheKeys(cache_key(prefix, model, (), ()), lambda system: _spelled(prefix, begun.copy(), (system,)))
+
+
 def key_fields(backend: str, model: str, rules: ProviderRules) -> tuple[bool, bool]:
     """Whether a provider takes ``prompt_cache_key`` and ``prompt_cache_retention``."""
     if backend == "openai_responses":
@@ -156,6 +172,18 @@ def cache_key(prefix: str, model: str, system: Sequence[str], tools: Iterable[by
     client or of its key is in it. OpenAI keeps the caches of different organisations apart by itself.
     """
     return _spelled(prefix, _digest(model, tools), system)
+
+
+def _key(prefix: str, model: str, request: ir.Request) -> str:
+    """The key of ``request``; a system prompt that comes again has it beside it, for the tools it came with."""
+    system, tools = request.system, request.tools
+    kept = PROMPTS.derived(system) if len(model) <= MAX_KEPT_NAME else None
+    name = ("cache key", prefix, model)
+    if kept is not None and (known := kept.get(name)) is not None and known[0] is tools:
+        return str(known[1])
+    key = _spelled(prefix, _tools_digest(model, tools), [text.text for text in system])
+    keep(kept, name, (tools, key))
+    return key
 
 
 def _digest(model: str, tools: Iterable[bytes]) -> _Hash:

@@ -2,7 +2,8 @@
 
 Files: `wire` the JSON as types; `decode_request` and `decode_blocks` read clients, `encode_request`, `encode_params`,
 `encode_turns` and `encode_blocks` write to providers; `response`, `stream_decoder`, `stream_encoder` and `usage` the
-answers; `errors`; `models` the models list; `carrier` opaque material; `scan` pass-through.
+answers; `words` the shortest way of small ones; `errors`; `models` the models list; `carrier` opaque material; `scan`
+pass-through.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, Peeked, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
+from ...words import Question, ReplyWriter
 from ...written import MIN_BYTES
-from . import decode_request, encode_request, errors
+from . import decode_request, encode_request, errors, words
 from . import models as listing
 from . import response as answers
 from .encode_request import COUNT_PATH, PATH, TOOL_RULES
@@ -73,6 +75,9 @@ class Anthropic(Dialect):
         else:
             message = decode_request.read_written(body) if len(body) >= MIN_BYTES else None
         return decode_request.decode(body, written=message)  # type: ignore[arg-type]  # what `look` has put there
+
+    def question(self, body: bytes) -> Question | None:
+        return words.question(body)
 
     def decode_count(self, body: bytes, *, headers: Headers = (), path: str | None = None) -> ir.Request:
         """A body of ``/v1/messages/count_tokens``, which has no ``max_tokens`` (A43)."""
@@ -134,6 +139,9 @@ class Anthropic(Dialect):
 
     def encode_words(self, response: ir.Response, model: str, seed: int) -> bytes | None:
         return answers.plain(response, model, seed)
+
+    def reply_writer(self, model: str) -> ReplyWriter | None:
+        return words.reply_writer(model)
 
     def stream_decoder(self) -> StreamDecoder:
         return StreamDecoder()

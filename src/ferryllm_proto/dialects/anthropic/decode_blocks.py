@@ -50,14 +50,14 @@ def block(raw: Raw, path: str, model: str) -> ir.Part:
 def whole(blocks: str | Sequence[wire.WholeBlock], path: str, model: str) -> tuple[ir.Part, ...]:
     """The same as `content`, for what was decoded in one pass. Raises `RemoteProtocolError` for what it is not for."""
     if type(blocks) is str:
-        return (ir.Text(blocks, path=path),)
+        return (ir.Text(blocks, (), "", None, None, path),)
     return tuple([_whole(block_, f"{path}[{n}]", model) for n, block_ in enumerate(blocks)])
 
 
 def _whole(block_: Any, path: str, model: str) -> ir.Part:
     kind = type(block_)
     if kind is wire.TextBlock and block_.cache_control is ABSENT and block_.citations is ABSENT:
-        return ir.Text(block_.text, path=path)
+        return ir.Text(block_.text, (), "", None, None, path)
     read, carried = _WHOLE[kind]
     for name in carried:  # nobody has looked into what stays as it was written
         if (raw := getattr(block_, name)) is not ABSENT:

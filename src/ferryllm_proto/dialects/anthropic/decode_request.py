@@ -13,6 +13,7 @@ import msgspec
 from ... import ir, json, toolsets
 from ...errors import RemoteProtocolError
 from ...json import Raw
+from ...words import place
 from . import decode_blocks, decode_written, wire
 from .wire import ABSENT, NAME, given
 
@@ -154,12 +155,12 @@ def _made(message: wire.WholeRequest | wire.WrittenRequest, *, counting: bool) -
             return None
         model = message.model
         turns = _whole_turns(message)
-        said = message.system
-        if type(said) is list and any(type(one) is not wire.TextBlock for one in said):
-            return None
-        system = () if said is None else decode_blocks.whole(said, "system", "")
+        if type(message) is wire.WrittenRequest:
+            system = _prompt(bytes(message.system))
+        else:
+            system = _whole_system(message.system)  # type: ignore[arg-type]  # it is decoded there
         offered = () if message.tools is ABSENT else toolsets.SETS.read(bytes(message.tools), _whole_tools)
-        found: _Said = turns, system, offered  # type: ignore[assignment]  # of the system only texts are decoded
+        found: _Said = turns, system, offered
         if (
             message.thinking is ABSENT
             and message.tool_choice is ABSENT
@@ -171,7 +172,7 @@ def _made(message: wire.WholeRequest | wire.WrittenRequest, *, counting: bool) -
                 NAME,
                 model,
                 turns,
-                found[1],
+                system,
                 offered,
                 None,
                 None,
@@ -193,20 +194,37 @@ def _made(message: wire.WholeRequest | wire.WrittenRequest, *, counting: bool) -
         return None
 
 
+def _prompt(data: bytes) -> tuple[ir.Text, ...]:
+    """A system prompt; a long one comes again, and is the same object then."""
+    if not data or data == b"null":
+        return ()
+    if len(data) < toolsets.MIN_PROMPT:
+        return _read_prompt(data)
+    return toolsets.PROMPTS.read(data, _read_prompt)
+
+
+def _read_prompt(data: bytes) -> tuple[ir.Text, ...]:
+    return _whole_system(wire.prompt.decode(data))
+
+
+def _whole_system(said: str | list[wire.TextBlock | wire.ImageBlock] | None) -> tuple[ir.Text, ...]:
+    if said is None:
+        return ()
+    if type(said) is list and any(type(one) is not wire.TextBlock for one in said):
+        raise json.bad_field("system", "texts", "a block of another type")
+    return cast("tuple[ir.Text, ...]", decode_blocks.whole(said, "system", ""))
+
+
 def _whole_turns(message: wire.WholeRequest | wire.WrittenRequest) -> tuple[ir.Turn, ...]:
     model = message.model
     if isinstance(message, wire.WrittenRequest):  # a `Written` is all that a tuple is to those who read it
         return cast("tuple[ir.Turn, ...]", decode_written.turns(message.messages, _ROLES, model))
-    return tuple(
-        [
-            ir.Turn(
-                _ROLES[one.role],
-                decode_blocks.whole(one.content, f"messages[{n}].content", model),
-                path=f"messages[{n}]",
-            )
-            for n, one in enumerate(message.messages)
-        ]
-    )
+    out = []
+    for n, one in enumerate(message.messages):
+        path = place(n)
+        parts = decode_blocks.whole(one.content, path + ".content", model)
+        out.append(ir.Turn(_ROLES[one.role], parts, None, None, None, path))  # by name it costs six times as much
+    return tuple(out)
 
 
 def _require_utf8(body: bytes) -> None:

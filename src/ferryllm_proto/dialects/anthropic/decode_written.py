@@ -19,6 +19,13 @@ _JOINED = 1 << 16
 _LONG = 1 << 12
 """Bytes of a value that costs less where it is."""
 
+_MARKS = {
+    form % (b"" if ttl is None else life % ttl.encode()): ir.CacheMark(ttl)
+    for form, life in ((b'{"type":"ephemeral"%b}', b',"ttl":"%b"'), (b'{"type": "ephemeral"%b}', b', "ttl": "%b"'))
+    for ttl in (None, "5m", "1h")
+}
+"""Breakpoints as they are usually written."""
+
 _USER, _ASSISTANT = ir.Role.USER, ir.Role.ASSISTANT
 # Names of this module: each is looked up for every block.
 _Text, _Call, _Result = wire.WrittenText, wire.WrittenCall, wire.WrittenResult
@@ -60,8 +67,13 @@ def _assistant(blocks: list[wire.WrittenBlock], seen: list[memoryview]) -> Said 
             if view[0] != _BRACE:
                 return None
             calls.append(block)
-        elif type(block) is _Text and text is None and not calls and (found := _words(block)) is not None:
-            text, view = block.text, found
+        elif type(block) is _Text and text is None and not calls:
+            if block.cache_control is not ABSENT or block.citations is not ABSENT:
+                return None
+            text = block.text
+            view = memoryview(text)
+            if view[0] != _QUOTE or len(view) <= _EMPTY:
+                return None
         else:
             return None
         seen.append(view)
@@ -69,31 +81,32 @@ def _assistant(blocks: list[wire.WrittenBlock], seen: list[memoryview]) -> Said 
 
 
 def _user(blocks: list[wire.WrittenBlock], seen: list[memoryview]) -> Said | None:
-    text = None
+    text = mark = None
     results: list[Result] = []
     for block in blocks:
+        if mark is not None:  # it is not behind all that is said
+            return None
         if type(block) is _Result:
             content = block.content
-            if block.cache_control is not ABSENT or block.is_error or text is not None or content is ABSENT:
+            if block.is_error or text is not None or content is ABSENT:
+                return None
+            if block.cache_control is not ABSENT and (mark := _MARKS.get(bytes(block.cache_control))) is None:
                 return None
             view = memoryview(content)
             if view[0] != _QUOTE:
                 return None
             results.append(block)
-        elif type(block) is _Text and text is None and (found := _words(block)) is not None:
-            text, view = block.text, found
+        elif type(block) is _Text and text is None and block.citations is ABSENT:
+            text = block.text
+            if block.cache_control is not ABSENT and (mark := _MARKS.get(bytes(block.cache_control))) is None:
+                return None
+            view = memoryview(text)
+            if view[0] != _QUOTE or len(view) <= _EMPTY:
+                return None
         else:
             return None
         seen.append(view)
-    return Said(_USER, text, (), results)
-
-
-def _words(block: wire.WrittenText) -> memoryview | None:
-    """The text of a plain block."""
-    if block.cache_control is not ABSENT or block.citations is not ABSENT:
-        return None
-    view = memoryview(block.text)
-    return view if view[0] == _QUOTE and len(view) > _EMPTY else None
+    return Said(_USER, text, (), results, mark)
 
 
 def _check_utf8(values: list[memoryview]) -> None:
@@ -140,14 +153,15 @@ def _read(block: wire.WrittenBlock) -> wire.WholeBlock:
 
 def _turn(n: int, said: Said) -> ir.Turn:
     """What `decode_blocks` makes of the same message."""
-    at = f"messages[{n}]"
+    at, last = f"messages[{n}]", len(said.results) - (said.text is None)
     parts: list[ir.Part] = []
     for result in said.results:
-        path = f"{at}.content[{len(parts)}]"
+        path, mark = f"{at}.content[{len(parts)}]", said.mark if len(parts) == last else None
         text = ir.Text(wire.string.decode(result.content), path=f"{path}.content")
-        parts.append(ir.ToolResult(result.id, (text,), is_error=result.is_error, path=path))
+        parts.append(ir.ToolResult(result.id, (text,), is_error=result.is_error, cache=mark, path=path))
     if said.text is not None:
-        parts.append(ir.Text(wire.string.decode(said.text), path=f"{at}.content[{len(parts)}]"))
+        words = wire.string.decode(said.text)
+        parts.append(ir.Text(words, cache=said.mark, path=f"{at}.content[{len(parts)}]"))
     for call in said.calls:
         arguments = bytes(call.arguments).decode()
         parts.append(ir.ToolCall(call.id, call.name, arguments, path=f"{at}.content[{len(parts)}]"))

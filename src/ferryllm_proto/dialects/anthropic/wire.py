@@ -231,7 +231,6 @@ class WrittenRequest(Request, frozen=True, kw_only=True):
     """As `WholeRequest`; whether what stays undecoded is what it has to be, is for `decode_written` to look."""
 
     messages: list[WrittenMessage]  # type: ignore[assignment]  # decoded where it is Raw above
-    system: str | list[TextBlock | ImageBlock] | None = None  # type: ignore[assignment]  # the same
 
 
 # --- answers ---------------------------------------------------------------------------------------------
@@ -325,6 +324,8 @@ written_request = json.decoder(WrittenRequest)
 result_content: msgspec.json.Decoder[str | list[TextBlock | ImageBlock] | None] = msgspec.json.Decoder(
     str | list[TextBlock | ImageBlock] | None
 )
+prompt = result_content
+"""Of a system prompt the same may be in one pass."""
 thinking = json.decoder(Thinking)
 output_config = json.decoder(OutputConfig)
 output_format = json.decoder(OutputFormat)

@@ -9,7 +9,8 @@ from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDeco
 from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from . import decode_request, encode_request, encode_response, errors, models, response, scan
+from ...words import AskWriter, CacheKeys, Reply
+from . import decode_request, encode_request, encode_response, errors, models, plain, response, scan
 from .embeddings import OpenAIEmbedder
 from .grammar import Grammar as _Grammar
 from .quiet import QuietScanner
@@ -52,6 +53,12 @@ class OpenAI(Dialect):
         rules: ProviderRules = NO_RULES,
     ) -> tuple[UpstreamRequest, list[Loss]]:
         return encode_request.encode(request, model, headers, rules)
+
+    def ask_writer(self, model: str, rules: ProviderRules, keys: CacheKeys, *, stream: bool) -> AskWriter | None:
+        return encode_request.ask_writer(model, rules, keys, stream=stream)
+
+    def reply(self, body: bytes) -> Reply | None:
+        return plain.reply(body)
 
     def decode_response(self, body: bytes) -> ir.Response:
         return response.decode(body)

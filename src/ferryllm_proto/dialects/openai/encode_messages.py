@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ... import hosted, ir, json, opaque, system, tools
+from ...toolsets import PROMPTS, keep
 from ...written import Said, Written
 from . import encode_written, reasoning
 from .decode_messages import DEVELOPER
@@ -29,7 +30,7 @@ from .encode_parts import (
 )
 from .encode_results import tool_message
 from .plain import words
-from .profile import CallContent, Later, Replay
+from .profile import Cache, CallContent, Later, Replay
 
 CONTINUE = "Continue."
 """The user's words where nobody else said any: instructions alone are answered by no provider (A6)."""
@@ -57,10 +58,15 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
     if written is not None:
         append = encode_written.writer(written, scope, lowered)
     each: Sequence[ir.Turn | Said] = turns if written is None else written.said
-    for turn in each:
+    marks = scope.profile.cache is not Cache.NONE
+    for n, turn in enumerate(each):
         if isinstance(turn, Said):
             assert append is not None
-            append(turn, out)
+            assert written is not None
+            if turn.mark is None or not marks:
+                append(turn, out)
+            else:
+                _WRITERS[turn.role](written.turn(n), scope, lowered, legacy, out)
         elif alone and (text := words(turn)):
             out.append({"role": turn.role.value, "content": text})
         else:
@@ -87,8 +93,7 @@ def _system(scope: Scope) -> list[Wire]:
     if not texts:
         return []
     if not scope.native:
-        texts = [text for text in system.for_foreign(scope.request, scope.report) if text.text]
-        return [_instructions(texts, scope)] if texts else []
+        return _told(scope)
     out: list[Wire] = []
     group: list[ir.Text] = []
     for text in texts:
@@ -97,6 +102,32 @@ def _system(scope: Scope) -> list[Wire]:
             group = []
         group.append(text)
     return [*out, _instructions(group, scope)] if group else out
+
+
+def _told(scope: Scope) -> list[Wire]:
+    """The instructions of another dialect's client, as one message; what is made of a long text that comes again is
+    kept, with what gets lost of it."""
+    request, report, profile = scope.request, scope.report, scope.profile
+    # A message of instructions behind it may have to be put to it, part by part.
+    first = request.turns if (written := Written.of(request.turns)) is None else written.said
+    apart = bool(first) and first[0].role is not ir.Role.SYSTEM
+    kept = PROMPTS.derived(request.system) if apart else None
+    key = ("chat", request.dialect, profile.system_role, profile.cache, report.at("", "cache"))
+    if kept is not None and (known := kept.get(key)) is not None:
+        content, losses = known
+        for loss in losses:
+            report.add(loss)
+        return [] if content is None else [{"role": profile.system_role, "content": content}]
+    told = len(report.losses)
+    texts = [text for text in system.for_foreign(request, report) if text.text]
+    out = [_instructions(texts, scope)] if texts else []
+    if kept is not None and (not out or out[0].keys() == _BARE):
+        content = json.raw(json.encode(out[0]["content"])) if out else None
+        keep(kept, key, (content, tuple(report.losses[told:])))
+    return out
+
+
+_BARE = {"role", "content"}
 
 
 def _role(ext: ir.Ext | None, scope: Scope) -> str:

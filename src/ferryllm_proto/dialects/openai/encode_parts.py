@@ -36,6 +36,11 @@ _OPENAI = (NAME, "openai_responses")
 """Dialects whose file ids mean the same to this provider."""
 
 
+OWN_CACHE = "this provider caches prompts on its own"
+NOT_HERE = "this provider takes no breakpoint here"
+"""Why a breakpoint is lost."""
+
+
 class Scope:
     """What every function of one encoding needs to know."""
 
@@ -83,14 +88,14 @@ def mark(part: ir.Text | ir.Image | ir.Document | ir.ToolCall | ir.ToolResult | 
                 f"{scope.report.at(part.path, 'cache')}.ttl", "the breakpoint is set without its lifetime"
             )
         return {"prompt_cache_breakpoint": {"mode": "explicit"}}
-    scope.report.dropped(scope.report.at(part.path, "cache"), "this provider caches prompts on its own")
+    scope.report.dropped(scope.report.at(part.path, "cache"), OWN_CACHE)
     return {}
 
 
 def unmarked(part: ir.Text | ir.ToolResult, scope: Scope) -> None:
     """Report the breakpoint of a part that is written where none can stand."""
     if part.cache is not None:
-        scope.report.dropped(scope.report.at(part.path, "cache"), "this provider takes no breakpoint here")
+        scope.report.dropped(scope.report.at(part.path, "cache"), NOT_HERE)
 
 
 def _ttl(fields: Wire, found: ir.CacheMark) -> Wire:

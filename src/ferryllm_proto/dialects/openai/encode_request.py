@@ -9,6 +9,7 @@ from ...dialect import Headers, ToolRules, UpstreamRequest
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from ...toolsets import SETS, keep
+from ...words import AskWriter, CacheKeys
 from . import plain
 from .decode_parts import NAME
 from .encode_messages import messages
@@ -70,6 +71,11 @@ def encode(
     if scope.native:
         sent = (*sent, *((n, v) for n, v in headers if n.lower() in _FORWARDED))
     return UpstreamRequest("POST", PATH, "", sent, json.encode(body), request.stream), report.losses
+
+
+def ask_writer(model: str, rules: ProviderRules, keys: CacheKeys, *, stream: bool) -> AskWriter | None:
+    """As `encode` for questions of words; None where this provider's ``model`` wants more to be looked at."""
+    return plain.ask_writer(model, profile(model, rules), keys, PATH, _STREAMED if stream else _WHOLE, stream=stream)
 
 
 _SHARED = frozenset({"moderation", "prompt_cache_options", "stream_options.include_obfuscation"})

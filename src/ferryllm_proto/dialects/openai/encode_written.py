@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ... import ids, ir, json, tools
 from ...written import Said, Written
-from .encode_parts import Scope, Wire
+from .encode_parts import NOT_HERE, OWN_CACHE, Scope, Wire
 from .profile import CallContent
 
 _USER = ir.Role.USER
@@ -21,8 +21,19 @@ Append = Callable[[Said, list[Wire]], None]
 """Puts the messages of a turn to the others."""
 
 
+def _unmarked(turn: Said, turns: Written, scope: Scope) -> None:
+    """Report the breakpoint of a turn for a provider that takes none (`Cache.NONE`)."""
+    n = next(n for n, one in enumerate(turns.said) if one is turn)
+    last = len(turn.results) - (turn.text is None)
+    path = scope.report.at(f"messages[{n}].content[{last}]", "cache")
+    scope.report.dropped(path, OWN_CACHE if turn.text is not None else NOT_HERE)
+
+
 def writer(turns: Written, scope: Scope, lowered: tools.Lowered) -> Append:
-    """For the turns of a conversation in which every call is answered where it should be (`tools.pair_results`)."""
+    """For the turns of a conversation in which every call is answered where it should be (`tools.pair_results`).
+
+    Those with a mark are for providers that take none.
+    """
     rules = tools.ids_of(lowered.table.rules)
     # Of calls and of results: the other one may be in a turn that is not written here.
     found = {one.id for turn in turns.said if type(turn) is Said for one in (turn.calls or turn.results)}
@@ -38,6 +49,8 @@ def writer(turns: Written, scope: Scope, lowered: tools.Lowered) -> Append:
                 out.append({"role": "tool", "tool_call_id": id_, "content": result.content})
             if text is not None:
                 out.append({"role": "user", "content": text})
+            if turn.mark is not None:
+                _unmarked(turn, turns, scope)
             return
         message: Wire = {"role": "assistant", "content": text}
         calls: list[Wire] = []

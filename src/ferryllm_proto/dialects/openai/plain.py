@@ -11,7 +11,10 @@ import typing
 import msgspec
 
 from ... import ir, json
+from ...dialect import UpstreamRequest
 from ...json import Raw
+from ...system import BILLING
+from ...words import AskWriter, CacheKeys, Question, Reply
 from ...written import Written
 from .decode_parts import NAME
 from .profile import Profile
@@ -57,13 +60,75 @@ def request_body(request: ir.Request, model: str, profile: Profile) -> bytes | N
         if limit == 0 or (known.max_output_tokens is not None and limit > known.max_output_tokens):
             return None
         body[profile.max_tokens_field] = limit
+    if key is not None:
+        body["prompt_cache_key"] = key
     if stream:
         body["stream"] = True
         if "stream_options" in profile.fields:
             body["stream_options"] = {"include_usage": True}
-    if key is not None:
-        body["prompt_cache_key"] = key
     return json.encode(body)
+
+
+def ask_writer(
+    model: str, profile: Profile, keys: CacheKeys, path: str, headers: tuple[tuple[str, str], ...], *, stream: bool
+) -> AskWriter | None:
+    """Writes questions for ``model``, the provider's name of it; None where there is more to look at.
+
+    ``path`` and ``headers`` are those of all such requests.
+    """
+    known = profile.model
+    if profile.alternate or profile.extra or known.bridge:
+        return None
+    most, own = known.max_output_tokens, known.temperature
+    end = b""
+    if stream:
+        end = b',"stream":true'
+        if "stream_options" in profile.fields:
+            end += b',"stream_options":{"include_usage":true}'
+    end += b"}"
+    before = b'{"model":%b,"messages":%%b,"%b":%%d' % (_literal(model), profile.max_tokens_field.encode())
+    usual = before + _keyed(keys.bare).replace(b"%", b"%%") + end
+    system = b'[{"role":%b,"content":%%b},%%b' % _literal(profile.system_role)
+
+    def write(question: Question) -> UpstreamRequest | None:
+        last = None
+        for message in question.messages:
+            role = message.role
+            if role == last:
+                return None
+            last = role
+        limit, told, heat = question.limit, question.system, question.temperature
+        if last != "user" or limit is None or (most is not None and limit > most):
+            return None
+        said = json.draft(question.messages)
+        if told is None and heat is None:
+            body = usual % (said, limit)
+            return UpstreamRequest("POST", path, "", headers, json.finished(body), stream)
+        key = keys.bare
+        if told is not None:
+            if told.startswith(BILLING):
+                return None
+            key = None if keys.of is None else keys.of(told)
+            said = system % (json.draft(told), said[1:])
+        if heat is None:
+            sampling = b""
+        elif own or heat == 1:
+            sampling = b',"temperature":' + json.draft(heat)
+        else:
+            return None
+        body = before % (said, limit) + sampling + _keyed(key) + end
+        return UpstreamRequest("POST", path, "", headers, json.finished(body), stream)
+
+    return write
+
+
+def _literal(text: str) -> bytes:
+    """``text`` as a JSON string inside a form."""
+    return json.draft(text).replace(b"%", b"%%")
+
+
+def _keyed(key: str | None) -> bytes:
+    return b"" if key is None else b',"prompt_cache_key":' + json.draft(key)
 
 
 def words(turn: ir.Turn) -> str | None:
@@ -84,7 +149,7 @@ _NoWords = typing.Annotated[str, msgspec.Meta(max_length=0)] | None
 _Count = typing.Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Message(msgspec.Struct, frozen=True):
+class _Message(msgspec.Struct, frozen=True, gc=False):
     """Everything beside the words is empty; fields that nobody reads may be there."""
 
     content: str
@@ -100,7 +165,7 @@ class _Message(msgspec.Struct, frozen=True):
     executed_tools: _Nothing = None
 
 
-class _Choice(msgspec.Struct, frozen=True):
+class _Choice(msgspec.Struct, frozen=True, gc=False):
     message: _Message
     finish_reason: typing.Literal["stop", "length"]
     index: typing.Literal[0] | None = None
@@ -120,7 +185,7 @@ class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: _Count | None = None
 
 
-class _Usage(msgspec.Struct, frozen=True):
+class _Usage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: _Count
     completion_tokens: _Count
     total_tokens: _Count
@@ -132,7 +197,7 @@ class _Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: None = None
 
 
-class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Answer(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     choices: typing.Annotated[list[_Choice], msgspec.Meta(min_length=1, max_length=1)]
     usage: _Usage
     model: str
@@ -170,6 +235,20 @@ def answer(body: bytes) -> ir.Response | None:
         None,
         _ext(found) if more else None,
     )
+
+
+def reply(body: bytes) -> Reply | None:
+    """The same of a provider whose client speaks another dialect, where there are words."""
+    try:
+        found = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    usage = _counted(found.usage)
+    choice = found.choices[0]
+    text = choice.message.content
+    if usage is None or not text:
+        return None
+    return Reply(found.id, found.model, text, _FINISH[choice.finish_reason], found.created, usage)
 
 
 def told(body: bytes) -> tuple[ir.Usage, ir.FinishReason, str | None] | None:

@@ -49,6 +49,24 @@ RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "r"}
 CALL = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
 
 
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize("ttl", [{}, {"ttl": "5m"}, {"ttl": "1h"}])
+@pytest.mark.parametrize("spaces", [None, (",", ":")])
+def test_a_breakpoint_behind_all_of_a_user_s_turn_is_plain(ttl: dict[str, str], spaces: tuple[str, str] | None) -> None:
+    marked = {"cache_control": {"type": "ephemeral", **ttl}}
+    for content in ([{**text("a"), **marked}], [RESULT, {**RESULT, **marked}], [RESULT, {**text("a"), **marked}]):
+        body = json.dumps(json.loads(body_of(*content)), separators=spaces).encode()
+        assert kept(body) == [True]
+        assert read(body, written=True) == read(body, written=False)
+
+
+def test_a_breakpoint_of_the_assistant_is_not() -> None:
+    assert kept(body_of({**text("a"), **MARK}, role="assistant")) == [False]
+    assert kept(body_of({**CALL, **MARK}, role="assistant")) == [False]
+
+
 def test_words_calls_and_results_are_plain() -> None:
     assert kept(body_of(text("hi"))) == [True]
     assert kept(body_of(RESULT, {**RESULT, "is_error": False}, text("go on"))) == [True]
@@ -66,8 +84,11 @@ def test_words_calls_and_results_are_plain() -> None:
         [{**RESULT, "content": [text("a")]}],
         [{**RESULT, "content": None}],
         [{"type": "tool_result", "tool_use_id": "t"}],
-        [{**text("a"), "cache_control": {"type": "ephemeral"}}],
-        [{**RESULT, "cache_control": {"type": "ephemeral"}}],
+        [{**RESULT, **MARK}, text("a")],
+        [{**RESULT, **MARK}, RESULT],
+        [{**text("a"), "cache_control": {"type": "ephemeral", "new": 1}}],
+        [{**RESULT, "cache_control": {"type": "other"}}],
+        [{**RESULT, "cache_control": None}],
         [CALL],
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from ferryllm_proto.dialects.openai import DIALECT
 from ferryllm_proto.dialects.openai.vendors import VENDORS
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.rules import ProviderRules
-from ferryllm_proto.written import Written
+from ferryllm_proto.written import Said, Written
 from support.histories import bodies
 
 
@@ -41,6 +42,34 @@ def test_the_request_of_a_provider_is_the_same(body: bytes, model: str, vendor: 
     if written is not None:
         usual = msgspec.structs.replace(request, turns=written.turns())
         assert sent(request, model, vendor) == sent(usual, model, vendor)
+
+
+MARK = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+TEXT, RESULT = {"type": "text", "text": "go on"}, {"type": "tool_result", "tool_use_id": "toolu_1", "content": "r"}
+
+
+@pytest.mark.parametrize("vendor", ["openai", "openrouter", "mistral", "generic"])
+@pytest.mark.parametrize("model", ["gpt-4.1-mini", "gpt-5.6", "any"])
+@pytest.mark.parametrize(
+    "content", [[{**RESULT, **MARK}], [RESULT, {**TEXT, **MARK}]], ids=["behind a result", "behind a text"]
+)
+def test_the_breakpoint_of_a_turn_is_written_or_reported_as_any_other(
+    content: list[object], model: str, vendor: str
+) -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    messages = [
+        {"role": "user", "content": [{**TEXT, **MARK}]},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": content},
+    ]
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": messages}).encode()
+    request = decode_request.decode(body, written=decode_request.read_written(body))
+    written = Written.of(request.turns)
+    assert written is not None
+    assert all(type(one) is Said for one in written.said)
+    found = sent(request, model, vendor)
+    assert found == sent(msgspec.structs.replace(request, turns=written.turns()), model, vendor)
+    assert "cache" in str(found)
 
 
 def test_nothing_is_made_of_what_is_passed_on() -> None:

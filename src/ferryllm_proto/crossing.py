@@ -1,0 +1,212 @@
+"""The shortest way of a small request and its whole answer: what depends only on who asks whom is found once.
+
+`cross` makes what a route, a provider and a model make of an entry: `Passing` within a dialect, `Words` between two.
+What these begin has as much of a `Translator`'s shape as an answer that is there at once needs; where an answer is
+anything but usual its `state` stays HEAD, nothing has happened, and a `Translator` has to do the whole again.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import ClassVar
+
+import msgspec
+
+from . import ir, json
+from .dialect import ClientHead, Dialect, Headers, Scanner, UpstreamRequest
+from .dialects import DIALECTS
+from .errors import RemoteProtocolError
+from .loss import Loss
+from .opaque import is_marked
+from .policy.headers import NO_HEADERS
+from .policy.prompt_cache import NO_PROMPT_CACHE, keys_of
+from .policy.reasoning import PRESERVE
+from .policy.route import NO_POLICIES, RoutePolicies
+from .policy.transforms import NO_TRANSFORMS
+from .progress import State
+from .relay import MAX_WHOLE, answer_headers, passed_headers, places
+from .rules import NO_RULES, ProviderRules
+from .words import NO_KEYS, AskWriter, Question, Reply, ReplyWriter
+
+_HEAD, _DONE = State.HEAD, State.DONE
+_BACKSLASH = ord("\\")
+_MODEL = b'"model"'
+_NAME_OF = operator.itemgetter(0)
+_OWN = (("content-type", "application/json"),)
+_BARE = ClientHead(200, _OWN)
+
+
+def cross(
+    entry: str,
+    backend: str,
+    shown: str,
+    model: str | None = None,
+    rules: ProviderRules = NO_RULES,
+    policies: RoutePolicies = NO_POLICIES,
+    *,
+    stream: bool = False,
+) -> Words | Passing | None:
+    """What requests for the model that clients call ``shown`` have in common; None: too little.
+
+    ``stream`` is whether they ask for one: then only the way of the request is here (`Words.ask`). The other parameters
+    are those of `Translator`, but for its policy of losses: here nothing is lost.
+    """
+    client, provider = DIALECTS[entry], DIALECTS[backend]
+    if (
+        not provider.objects_are_whole
+        or policies.reasoning is not PRESERVE
+        or policies.transforms is not NO_TRANSFORMS
+        or policies.headers is not NO_HEADERS
+    ):
+        return None
+    cache = policies.prompt_cache
+    if entry == backend:
+        return None if cache.same_dialect or stream else Passing(client, shown, model if model != shown else None)
+    name = shown if model is None else model
+    keys = NO_KEYS if cache is NO_PROMPT_CACHE else keys_of(cache, backend, name, rules)
+    if keys is None or not shown or client.answers_itself:
+        return None
+    ask, write = provider.ask_writer(name, rules, keys, stream=stream), client.reply_writer(shown)
+    return None if ask is None or write is None else Words(provider, ask, write)
+
+
+class Passing:
+    """From a client to a provider of the same dialect."""
+
+    __slots__ = ("_named", "_names", "_sent", "_shown", "_type", "dialect")
+
+    def __init__(self, dialect: Dialect, shown: str, named: str | None) -> None:
+        self.dialect = dialect
+        self._named = named
+        """The provider's name of the model, where it is another than the client's."""
+        self._shown = None if named is None else shown
+        made = type(dialect).pass_request is Dialect.pass_request and not dialect.query_names
+        plain = made and not dialect.forwarded_headers and not dialect.fixed_headers
+        self._sent = dialect.forwarded(()) if plain and named is None else None
+        """The fields of requests of which nothing but the body differs; None: they differ in more."""
+        # Of the answer before, as a provider's heads have the same fields: their names, and where the type is in a head
+        # of which clients are shown nothing else.
+        self._names: list[str] | None = None
+        self._type: int | None = None
+
+    def begin(self, body: bytes, headers: Headers, path: str | None) -> Passed | None:
+        """The request as it is sent; None: more of it has to be looked at. ``body`` has been peeked into."""
+        dialect = self.dialect
+        try:
+            if not body.isascii():
+                json.check_utf8(body)
+            if _BACKSLASH in body or body.count(_MODEL) > 1:  # an escape may hide a letter of a key
+                json.once(body, "model")
+        except RemoteProtocolError:
+            return None
+        marks = dialect.foreign_marks
+        if is_marked(body) or (marks and any(mark in body for mark in marks)):
+            return None
+        if self._sent is not None:
+            return Passed(self, UpstreamRequest("POST", dialect.request_path, "", self._sent, body, False))
+        return Passed(self, dialect.pass_request(body, stream=False, model=self._named, headers=headers, path=path))
+
+    def scanner(self) -> Scanner:
+        """What watches an answer."""
+        return self.dialect.scanner(stream=False, model=self._shown)
+
+    def head(self, headers: Headers) -> ClientHead:
+        """The client's head of an answer that came with ``headers``."""
+        names = [*map(_NAME_OF, headers)]
+        if names != self._names:
+            kind, shown = places(tuple(names))
+            self._names, self._type = names, None if shown else kind
+        if self._type is None:
+            return ClientHead(200, passed_headers(headers, "application/json", ()))
+        return ClientHead(200, (headers[self._type],))
+
+
+class Passed(msgspec.Struct, gc=False):
+    """One request that passes, and its answer."""
+
+    way: Passing
+    request: UpstreamRequest
+    """What the provider gets."""
+    state: State = _HEAD
+    head: ClientHead | None = None
+    losses: list[Loss] = []
+    watch: Scanner | None = None
+    error: ClassVar[ir.Error | None] = None
+    cut: ClassVar[bool] = False
+    stream: ClassVar[bool] = False
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The tokens counted."""
+        return None if self.watch is None else self.watch.usage
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`, of a good answer; b"" and no other `state` for any other."""
+        if status != 200 or len(data) > MAX_WHOLE or not data.startswith(b"{"):
+            return b""
+        scanner = self.way.scanner()
+        out = scanner.receive_whole(data)
+        if scanner.error is not None or not scanner.complete or not (out.endswith(b"}") or out.rstrip().endswith(b"}")):
+            return b""
+        self.watch, self.state = scanner, _DONE
+        self.head = self.way.head(headers)
+        return out
+
+
+class Words:
+    """From one client's dialect to a provider of another."""
+
+    __slots__ = ("_names", "_shows", "ask", "backend", "write")
+
+    def __init__(self, backend: Dialect, ask: AskWriter, write: ReplyWriter) -> None:
+        self.backend = backend
+        self.ask = ask
+        self.write = write
+        # Of the answer before, as a provider's heads have the same fields: their names, and whether one is shown.
+        self._names: list[str] | None = None
+        self._shows = True
+
+    def begin(self, question: Question, seed: int) -> Worded | None:
+        """The request as it is sent; None: it is not that plain for this provider."""
+        request = self.ask(question)
+        return None if request is None else Worded(self, seed, question, request)
+
+    def head(self, headers: Headers) -> ClientHead:
+        """The client's head of an answer that came with ``headers``."""
+        names = [*map(_NAME_OF, headers)]
+        if names != self._names:
+            self._names, self._shows = names, bool(places(tuple(names))[1])
+        return ClientHead(200, answer_headers(_OWN, headers, ())) if self._shows else _BARE
+
+
+class Worded(msgspec.Struct, gc=False):
+    """One request of words, and its answer."""
+
+    way: Words
+    seed: int
+    question: Question
+    request: UpstreamRequest
+    """What the provider gets."""
+    state: State = _HEAD
+    head: ClientHead | None = None
+    losses: list[Loss] = []
+    reply: Reply | None = None
+    error: ClassVar[ir.Error | None] = None
+    cut: ClassVar[bool] = False
+    stream: ClassVar[bool] = False
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The tokens counted."""
+        return None if self.reply is None else self.reply.usage
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`, of an answer of words; b"" and no other `state` for any other."""
+        way = self.way
+        reply = way.backend.reply(data) if status == 200 and data.startswith(b"{") else None
+        if reply is None:
+            return b""
+        self.reply = reply
+        self.head = way.head(headers)
+        self.state = _DONE
+        return way.write(reply, self.seed)
