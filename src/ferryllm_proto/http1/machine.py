@@ -34,8 +34,9 @@ _OUT_DONE = Outbound.DONE
 
 
 class _Machine:
-    """Common to both sides. `receive_data`, `receive_whole`, `receive_body` and `frame` are those of the directions:
-    `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
+    """Common to both sides."""
+
+    __slots__ = ("__weakref__", "_reader", "_writer")
 
     _senders: ClassVar[_Senders]
     """How each event is sent that may be: of the class, since a machine that held its own methods would stay until the
@@ -44,15 +45,24 @@ class _Machine:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._writer = Writer()
-        # Both directions' own, because each call less counts.
-        self.receive_data = reader.receive_data
-        self.receive_whole = reader.receive_whole
-        self.receive_body = reader.receive_body
-        self.frame = self._writer.frame
 
-    def judge_by(self, judge: Callable[[NotMine], list[Event | NotMine]]) -> None:
-        """From here on no `NotMine` is given: ``judge`` gives the events in its place."""
-        self._reader.judge = judge
+    # Of the directions: who has no call to spare asks those.
+
+    def receive_data(self, data: bytes) -> list[Event | NotMine]:
+        """Take bytes of the peer. The events never go beyond the current message, and a `NotMine` is the last one."""
+        return self._reader.receive_data(data)
+
+    def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
+        """See `Reader.receive_whole`."""
+        return self._reader.receive_whole(data)
+
+    def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
+        """See `Reader.receive_body`."""
+        return self._reader.receive_body(data)
+
+    def frame(self, data: bytes) -> bytes:
+        """See `Writer.frame`."""
+        return self._writer.frame(data)
 
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
@@ -138,10 +148,30 @@ class _Machine:
 class ServerMachine(_Machine):
     """Requests in, answers out."""
 
+    __slots__ = ("requests",)
+
     def __init__(self, limits: HeadLimits) -> None:
         self.requests = RequestReader(limits)
         super().__init__(self.requests)
-        self.finish = self._writer.finish
+
+    def finish(self, data: bytes) -> bytes | None:
+        """See `Writer.finish`."""
+        return self._writer.finish(data)
+
+    def turn(self) -> list[Event | NotMine] | None:
+        reader, writer = self.requests, self._writer
+        if (
+            reader.buffer
+            or reader.state is not _IN_DONE
+            or writer.state is not _OUT_DONE
+            or reader.closes
+            or writer.closes
+            or reader.ended
+        ):
+            return super().turn()
+        # Nothing has come behind the request, which is what nearly always is.
+        reader.state, writer.state = _IN_HEAD, _OUT_HEAD
+        return []
 
     @property
     def shape(self) -> Shape | None:
@@ -200,9 +230,11 @@ class ServerMachine(_Machine):
 class ClientMachine(_Machine):
     """Requests out, answers in."""
 
+    __slots__ = ("responses",)
+
     def __init__(self, limits: HeadLimits) -> None:
-        self._responses = ResponseReader(limits)
-        super().__init__(self._responses)
+        self.responses = ResponseReader(limits)
+        super().__init__(self.responses)
 
     def _send_request(self, event: RequestHead) -> bytes | None:
         self._expect_head(event)
@@ -210,20 +242,20 @@ class ClientMachine(_Machine):
         if found is None:
             return None
         data, length, closes = found
-        self._responses.method = event.method
+        self.responses.method = event.method
         self._writer.begin(event, length, closes)
         return data
 
     def renew(self) -> bool:
         """`turn` where nothing has come behind the answer; False is that nothing has changed."""
-        reader, writer = self._responses, self._writer
+        reader, writer = self.responses, self._writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
             or reader.closes
             or writer.closes
             or reader.ended
-            or not reader.is_empty()
+            or reader.buffer
         ):
             return False
         reader.state, reader.method, writer.state = _IN_HEAD, "", _OUT_HEAD
@@ -234,7 +266,7 @@ class ClientMachine(_Machine):
         writer = self._writer
         if writer.state is not _OUT_HEAD:
             self._expect_head(head)
-        self._responses.method = head.method
+        self.responses.method = head.method
         writer.state, writer.head, writer.whole = _OUT_DONE, head, True
 
     _senders: ClassVar[_Senders] = {
