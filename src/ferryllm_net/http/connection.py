@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import anyio
 import anyio.lowlevel
 
 from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation
+from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation, own_fields
 from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
 from .host import Host, Phase
@@ -27,6 +27,7 @@ _IDLE = Phase.IDLE
 _HANDLER = Phase.HANDLER
 _STARTED = Stage.STARTED
 _ENDED = Stage.ENDED
+_NEVER = math.inf
 
 
 class Connection:
@@ -47,17 +48,17 @@ class Connection:
         self._limits = limits
         self._scheme = scheme
         self._engine = ServerEngine(limits)
+        self._machine = self._engine.machine
+        self._piece = limits.write_piece_bytes
         self._events: list[Event] = []  # of the body: come, not taken; a deque is 1.3 KiB while it is empty
         self._whole: bytes | None = None
-        """The body, where all of it came with the head; until it is taken."""
+        """The body, where all of it came with the head, on its way to the request."""
         self._request: Request | None = None
         self._responder: Responder | None = None
         self._life = life
         """The scope in which `run` is called; a client that leaves takes its running handler with it."""
         self._closing = False
         self._head: RequestHead | None = None
-        self._short = False
-        """One read brought the request and nothing else."""
         self._body_done = True
         """All of it has come."""
         self._body_read = False
@@ -76,23 +77,29 @@ class Connection:
     @property
     def active(self) -> int:
         """Exchanges that run now."""
-        return 0 if self._head is None else 1
+        return 0 if self._head is None and self._responder is None else 1
 
-    async def run(self) -> None:
-        """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
+    def run(self) -> Coroutine[None, None, None]:
+        """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport. To
+        be awaited at once."""
+        attended = self.transport.watch(self._client_ended)
+        return self._serve_attended() if attended else self._serve(closes=True)
+
+    async def _serve_attended(self) -> None:
+        """With somebody beside it who sees the client leave while nobody reads."""
         try:
-            if self.transport.watch(self._client_ended):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self.transport.attend)
-                    await self._serve()
-                    group.cancel_scope.cancel()
-            else:
-                await self._serve()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.transport.attend)
+                await self._serve(closes=False)
+                group.cancel_scope.cancel()
         finally:
-            self.phase, self.deadline = Phase.CLOSED, math.inf
-            if self.handed_over is None:
-                with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
-                    await self.transport.aclose()
+            await self._close()
+
+    async def _close(self) -> None:
+        self.phase, self.deadline = Phase.CLOSED, math.inf
+        if self.handed_over is None:
+            with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
+                await self.transport.aclose()
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -131,28 +138,93 @@ class Connection:
             self._request.client_left = True
         self._life.cancel()
 
-    async def _serve(self) -> None:
-        clock, limits = self._host.clock, self._limits
-        latest = clock() + limits.accept_head_secs
+    async def _serve(self, *, closes: bool) -> None:
+        """One request after the other. All in one coroutine, because each costs every request and every stream."""
+        host, limits, transport, engine = self._host, self._limits, self.transport, self._engine
+        machine, handler = engine.machine, self._handler
+        reader = machine.requests
+        latest = host.clock() + limits.accept_head_secs
         self.deadline = latest
         events: list[Event] | None = []
+        head: RequestHead
+        again = False  # a request has been served, and nothing has come behind it
         try:
-            while events is not None:
-                head = await self._next_head(events, latest)
-                events = None if head is None else await self._exchange(head)
-                latest = math.inf
-                self.deadline = clock() + limits.keep_alive_secs
+            while True:
+                if again:
+                    if host.draining:
+                        return
+                    try:
+                        data = await transport.receive()
+                    except Interrupted:
+                        if self._is_meant():
+                            return
+                        continue
+                    if not data:
+                        return
+                    whole = reader.receive_whole(data)
+                    if whole is not None:
+                        # One message, and nothing behind it.
+                        head, body = whole  # type: ignore[assignment]  # of a request
+                        self.deadline = _NEVER
+                    else:
+                        events = engine.receive_data(data)
+                        if not events:
+                            self._begin_head(latest)
+                        body, again = None, False
+                    del data, whole  # nothing is held of a request whose answer flows
+                if not again:
+                    found = None if events is None else await self._next_head(events, latest)
+                    if found is None:
+                        return
+                    self._head = head = found
+                    events = found = None
+                    body, self._whole = self._whole, None
+                    handler = self._handler if engine.common else self._handle_uncommon
+                self.phase = _HANDLER
+                shape = reader.shape
+                request = Request(head, self, transport.peer, self._scheme, limits.body_bytes, shape, body)
+                responder = H1Responder(self, head.method)
+                del body
+                self._request, self._responder = request, responder
+                if self._ended:
+                    self._leave()
+                try:
+                    try:
+                        await handler(request, responder)
+                        if responder.stage is not _ENDED:
+                            check_answered(responder)
+                    except Exception as exc:
+                        await answer_failure(exc, request, responder, host.report)
+                    if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
+                        again = machine.renew()
+                    else:
+                        again = False
+                    if not again:
+                        self._request = self._responder = None
+                        events = await self._after(responder)
+                finally:
+                    if responder.stage is _STARTED:
+                        self._make_visible()
+                    self._request = self._responder = self._head = None
+                del head, request, responder
+                latest = _NEVER
+                self.phase = _IDLE
+                self.deadline = host.clock() + limits.keep_alive_secs
         except (TransportError, ClientLeft):
             return
+        finally:
+            if closes:
+                await self._close()
+
+    async def _handle_uncommon(self, request: Request, responder: Responder) -> None:
+        """The fast gear takes no request that expects anything."""
+        check_expectation(request)
+        await self._handler(request, responder)
 
     async def _next_head(self, events: list[Event], latest: float) -> RequestHead | None:
         """The next request, which ``events`` may have begun; None when there is none to serve."""
         engine, host = self._engine, self._host
-        self.phase = _IDLE
-        if self._short:
-            # Nothing came behind the request before.
-            self._short = False
-        elif not events and engine.within_head:
+        if not events and engine.within_head:
             self._begin_head(latest)
         while not events:
             if host.draining and self.phase is _IDLE:
@@ -171,12 +243,6 @@ class Connection:
                 return None
             if not data:
                 return None
-            whole = engine.receive_whole(data)
-            if whole is not None:
-                self.deadline = math.inf
-                self._body_read, self._body_done, self._short = False, True, True
-                head, self._whole = whole
-                return head  # type: ignore[return-value]  # of a request
             events = engine.receive_data(data)
             if not events and self.phase is _IDLE:
                 self._begin_head(latest)
@@ -218,36 +284,6 @@ class Connection:
     def _begin_head(self, latest: float) -> None:
         self.phase = Phase.HEAD
         self.deadline = min(self._host.clock() + self._limits.head_secs, latest)
-
-    async def _exchange(self, head: RequestHead) -> list[Event] | None:
-        """Serve one request; what has come of the next one, None where there is none on this connection."""
-        host, engine = self._host, self._engine
-        self.phase, self._head = _HANDLER, head
-        peer, limit = self.transport.peer, self._limits.body_bytes
-        request = Request(head, self, peer=peer, scheme=self._scheme, body_limit=limit, shape=engine.shape)
-        responder = H1Responder(self, head.method)
-        try:
-            self._request, self._responder = request, responder
-            if self._ended:
-                self._leave()
-            try:
-                if not engine.common:  # the fast gear takes no request that expects anything
-                    check_expectation(request)
-                await self._handler(request, responder)
-                if responder.stage is not _ENDED:
-                    check_answered(responder)
-            except Exception as exc:
-                await answer_failure(exc, request, responder, host.report)
-            if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
-                events = engine.turn()
-                if events is not None:
-                    return events
-            self._request = self._responder = None
-            return await self._after(responder)
-        finally:
-            if responder.stage is _STARTED:
-                self._make_visible()
-            self._request = self._responder = self._whole = self._head = None
 
     async def _after(self, responder: Responder) -> list[Event] | None:
         """Between an answer and the next request, which is begun where it may follow."""
@@ -298,16 +334,9 @@ class Connection:
     # What the request and the responder ask for (`request.Channel`).
 
     def whole_body(self, limit: int) -> bytes | None:
-        data = self._whole
-        if data is None or len(data) > limit:
-            return None
-        self._whole = None
-        return data
+        return None  # the request has got it
 
     async def body_data(self, received: int) -> bytes | None:
-        if self._whole:
-            data, self._whole = self._whole, None
-            return data
         if self._body_done:
             return None
         now = self._host.clock()
@@ -367,35 +396,30 @@ class Connection:
         host = self._host
         if not self._body_done or host.draining:
             return None
-        data = self._engine.answer(status, headers, body, host.date)
-        return None if data is None else self.put(data)
+        data = self._machine.answer(status, headers, body, host.date)
+        if data is None:
+            return None
+        if self._broken or self._unwritten or len(data) > self._piece:
+            return self.put(data)
+        try:
+            return self.transport.write(data)
+        except TransportError as exc:
+            raise self._lost() from exc
 
     def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
         host = self._host
         if not self._body_done or host.draining:
             return None
-        out = self._engine.begin(status, headers, data, host.date)
+        out = self._machine.begin(status, headers, data, host.date)
         return None if out is None else self.put(out)
 
     def put_finish(self, data: bytes) -> bool | None:
-        out = self._engine.finish(data)
+        out = self._machine.finish(data)
         return None if out is None else self.put(out)
 
     def finish_head(self, headers: Headers) -> Headers:
-        dated = connected = False
-        for name, _ in headers:
-            # Most names are of other lengths; to fold their case is what would cost.
-            if len(name) == 4:
-                dated = dated or name.lower() == "date"
-            elif len(name) == 10:
-                connected = connected or name.lower() == "connection"
-        fields = [*headers]
-        if not dated:
-            fields.append(("date", self._host.date))
         self._closing = self._must_close()
-        if self._closing and not connected:
-            fields.append(("connection", "close"))
-        return fields
+        return own_fields(headers, self._host.date, closing=self._closing)
 
     def _must_close(self) -> bool:
         if self._host.draining or self._fault is not None:
@@ -412,14 +436,17 @@ class Connection:
     def put(self, data: bytes) -> bool:
         if self._broken:
             raise ClientLeft("the client left")
-        if len(data) > self._limits.write_piece_bytes or self._unwritten:
+        if len(data) > self._piece or self._unwritten:
             self._unwritten += data
             return False
         try:
             return self.transport.write(data)
         except TransportError as exc:
-            self._leave()
-            raise ClientLeft("the client left") from exc
+            raise self._lost() from exc
+
+    def _lost(self) -> ClientLeft:
+        self._leave()
+        return ClientLeft("the client left")
 
     async def drain(self) -> None:
         if self._broken:

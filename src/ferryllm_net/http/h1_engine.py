@@ -56,7 +56,7 @@ class _Engine(abc.ABC):
     def receive_data(self, data: bytes) -> list[Event]:
         if self._slow is not None:
             return self._slow.receive_data(data)
-        return self._judged(self._machine.receive_data(data))
+        return self.judged(self._machine.receive_data(data))
 
     def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
         """`receive_data` of a message like the one before, without events: its head, which is not to be changed, and
@@ -72,14 +72,14 @@ class _Engine(abc.ABC):
     def next_message(self) -> list[Event]:
         if self._slow is not None:
             return self._slow.next_message()
-        return self._judged(self._machine.next_message())
+        return self.judged(self._machine.next_message())
 
     def turn(self) -> list[Event] | None:
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
         if self._slow is not None:
             return self._slow.turn()
         events = self._machine.turn()
-        return None if events is None else self._judged(events)
+        return None if events is None else self.judged(events)
 
     def send(self, event: Event) -> bytes:
         if self._slow is None:
@@ -113,7 +113,7 @@ class _Engine(abc.ABC):
         slow.take_over(before, self._machine.retire())
         return slow
 
-    def _judged(self, events: list[Event | NotMine]) -> list[Event]:
+    def judged(self, events: list[Event | NotMine]) -> list[Event]:
         """``events`` of the machine; what the slow gear says to bytes that it does not judge."""
         if events and type(events[-1]) is NotMine:
             left = events.pop()

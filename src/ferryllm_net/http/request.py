@@ -99,6 +99,8 @@ class Request(msgspec.Struct, eq=False):
     shape: Shape | None = None
     """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out
     from one head need not be found again; None where the next head may be any."""
+    _body: bytes | None = None
+    """Where all of it came with the head, until it is taken."""
     via: tuple[str, int] | None = None
     """The proxy that named ``peer`` and ``scheme``, when one did: ``peer`` is then somebody's word, so that an address
     of loopback in it does not mean this machine."""
@@ -173,8 +175,15 @@ class Request(msgspec.Struct, eq=False):
         shape = self.shape
         if self._taken or (self.header("content-encoding") is not None if shape is None else shape.coded):
             return None
-        data = self._channel.whole_body(self.body_limit if limit is None else limit)
-        self._taken = data is not None
+        bound = self.body_limit if limit is None else limit
+        data = self._body
+        if data is None:
+            data = self._channel.whole_body(bound)
+            self._taken = data is not None
+        elif len(data) > bound:
+            return None
+        else:
+            self._taken, self._body = True, None
         return data
 
     async def read(self, limit: int | None = None) -> bytes:
@@ -194,7 +203,8 @@ class Request(msgspec.Struct, eq=False):
         received = size = 0
         try:
             inflater = Inflater(codings_of(self.values("content-encoding")))
-            while (data := await self._channel.body_data(received)) is not None:
+            data, self._body = self._body, None
+            while data or (data := await self._channel.body_data(received)) is not None:
                 received += len(data)
                 if received > bound:
                     raise _too_large(bound)
@@ -203,6 +213,7 @@ class Request(msgspec.Struct, eq=False):
                     if size > bound:
                         raise _too_large(bound)
                     pieces.append(piece)
+                data = None
             inflater.finish()
         except CodingError as exc:
             # RFC 9110 section 12.5.3: a 415 for a coding says which ones are read.

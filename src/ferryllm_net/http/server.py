@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
 import anyio
@@ -88,7 +88,7 @@ class _Life(Protocol):
     @property
     def active(self) -> int: ...
 
-    async def run(self) -> None: ...
+    def run(self) -> Coroutine[None, None, None]: ...
 
     def expire(self) -> None: ...
 

@@ -158,20 +158,20 @@ class ServerMachine(_Machine):
         """See `Writer.finish`."""
         return self._writer.finish(data)
 
-    def turn(self) -> list[Event | NotMine] | None:
+    def renew(self) -> bool:
+        """`turn` where nothing has come behind the request; False is that nothing has changed."""
         reader, writer = self.requests, self._writer
         if (
-            reader.buffer
-            or reader.state is not _IN_DONE
+            reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
             or reader.closes
             or writer.closes
             or reader.ended
+            or reader.buffer
         ):
-            return super().turn()
-        # Nothing has come behind the request, which is what nearly always is.
+            return False
         reader.state, writer.state = _IN_HEAD, _OUT_HEAD
-        return []
+        return True
 
     @property
     def shape(self) -> Shape | None:

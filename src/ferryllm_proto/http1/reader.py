@@ -174,13 +174,11 @@ class Reader(abc.ABC):
             or not (data.startswith(known.tail, known.size) or known.renumber(data))
         ):
             return None
-        start = known.end
-        # How a body without a number ends (`CHUNKED`) is no length of any.
-        if len(data) - start != known.length:
+        if len(data) != known.whole:
             return None
         self._tries = 0
         self.state = _DONE
-        return known.head, data[start:]
+        return known.head, data[known.end :]
 
     def receive_data(self, data: bytes) -> list[Event | NotMine]:
         """Take bytes of the peer; those behind the end of the message are held. Never raises for them."""

@@ -40,7 +40,7 @@ class Repeat:
     """A head that was read, as the bytes around the number of its content-length, and as it came last: most come again
     with the same number too."""
 
-    __slots__ = ("_limit", "_place", "_rest", "before", "behind", "end", "head", "length", "method", "size", "tail")
+    __slots__ = ("_limit", "_place", "_rest", "before", "behind", "end", "head", "length", "method", "size", "tail", "whole")
 
     def __init__(
         self, before: bytes, behind: bytes, digits: bytes, head: RequestHead | ResponseHead, length: int, method: str
@@ -59,6 +59,8 @@ class Repeat:
         self.tail = digits + behind
         """What stood behind `before`."""
         self.end = self.size + len(self.tail)
+        self.whole = self.end + length if behind else -1
+        """Bytes of the whole message; -1 where no number says how long its body is."""
         self._place = -1
         """Of content-length among the fields; -1 where there is none."""
         self._limit = 0
@@ -93,6 +95,7 @@ class Repeat:
         self.length = int(digits)
         self.tail = digits + self.behind
         self.end = stop + self._rest
+        self.whole = self.end + self.length
         return True
 
 
