@@ -6,8 +6,7 @@ are fields that the pool's sweeper looks at: no read pays for a timer.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -19,12 +18,16 @@ from .origin import Origin
 from .prepared import PreparedHead
 from .transport import Feed, Interrupted, Transport, TransportError
 
+if TYPE_CHECKING:
+    from .places import Group
+
 # Of a body that are sent without a task beside them that listens: what a socket of Linux holds at most (`tcp_wmem`), so
 # that an upstream that reads as fast as we write does not keep a turn of the loop for itself.
 _AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
 _HEAD = UpstreamFault.TIMEOUT_HEAD
+_TIMEOUTS = Timeouts()
 
 
 class Keeper(Protocol):
@@ -50,6 +53,9 @@ class UpstreamConnection:
         "_feed",
         "_keeper",
         "_limits",
+        "_machine",
+        "_piece",
+        "_reader",
         "_rest",
         "_sending",
         "_stopped",
@@ -59,6 +65,7 @@ class UpstreamConnection:
         "_wanted",
         "answered",
         "clock",
+        "group",
         "idle_since",
         "is_reusable",
         "origin",
@@ -67,8 +74,12 @@ class UpstreamConnection:
         "trailers",
     )
 
-    def __init__(self, transport: Transport, origin: Origin, limits: Limits, keeper: Keeper) -> None:
+    def __init__(
+        self, transport: Transport, origin: Origin, limits: Limits, keeper: Keeper, group: Group | None = None
+    ) -> None:
         self.origin = origin
+        self.group = group
+        """Where the keeper keeps it."""
         self.clock = Clock()
         self.reused = False
         self.idle_since = 0.0
@@ -83,8 +94,12 @@ class UpstreamConnection:
         self._transport = transport
         self._keeper = keeper
         self._limits = limits
+        self._piece = limits.write_piece_bytes
         self._engine = ClientEngine(limits)
-        self._timeouts = Timeouts()
+        # Those of the common messages, which have nothing to say of others: two calls less each.
+        self._machine = self._engine.machine
+        self._reader = self._machine.responses
+        self._timeouts = _TIMEOUTS
         # The engine has framed all of the request; the upstream has not got all of it.
         self._unsent = False
         self._sending = False
@@ -108,7 +123,7 @@ class UpstreamConnection:
     def renew(self) -> bool:
         """Make it ready for another exchange; False where the last one has not ended so that one may follow. What
         comes from then on, `is_reusable` sees."""
-        if self._unsent or not self._engine.renew():
+        if self._unsent or not (self._machine.renew() or self._engine.renew()):
             return False
         self.reused = True
         self.answered = self.over = self._ended = self._wanted = False
@@ -128,33 +143,59 @@ class UpstreamConnection:
 
     # --- the request ---
 
-    def exchange(
+    async def exchange(
         self, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
-    ) -> Coroutine[None, None, ResponseHead]:
-        """Send a request; to be awaited at once, for the head of its answer. ``now`` and ``total_at`` on anyio's clock.
+    ) -> ResponseHead:
+        """Send a request; the head of its answer. ``now`` and ``total_at`` on anyio's clock.
 
         Raises `UpstreamError`. An upstream that answers before it has read all of the body is heard.
         """
         self._timeouts = timeouts
-        clock = self.clock
+        clock, transport, size, step = self.clock, self._transport, len(body), self._piece
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
-        self._engine.announce(request.plain)
-        transport, size, step = self._transport, len(body), self._limits.write_piece_bytes
-        refused: UpstreamError | None = None
+        if self._engine.common:
+            self._machine.announce(request.plain)
+        else:
+            self._engine.announce(request.plain)
+        rest: bytes | None = None
         try:
             # With the head in one write: to copy a piece costs less than a call that wakes the peer up for a head.
             taken = transport.write(request.head_bytes(size) + body[:step])
-            at = step
-            while taken and at < size and at < _AT_ONCE_BYTES:
-                taken = transport.write(body[at : at + step])
-                at += step
-            if not taken or at < size:
-                return self._upload(body[at:])
+            if not taken or step < size:
+                rest = self._write_on(body, taken)
         except TransportError as exc:
-            refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
-        clock.start(_HEAD, timeouts.head_secs, now)
-        return self._read_head(refused)
+            self._unsent = True
+            clock.start(_HEAD, timeouts.head_secs, now)
+            return await self._read_head(self._closed(f"while the request was sent: {exc}"))
+        if rest is not None:
+            del body
+            return await self._upload(rest)
+        # `Clock.start`, without the call.
+        clock.kind, clock.secs, clock.due = _HEAD, timeouts.head_secs, now + timeouts.head_secs
+        clock.late = clock.stirred = False
+        clock.waiting = True
+        try:
+            data = await transport.receive()
+        except (Interrupted, TransportError) as exc:
+            return await self._read_head(None, exc)
+        finally:
+            clock.waiting = False
+        whole = self._reader.receive_whole(data)
+        if whole is None:
+            return await self._read_head(None, data)
+        self.answered = self._ended = True
+        head, self._rest = whole
+        return head  # type: ignore[return-value]  # of an answer
+
+    def _write_on(self, body: bytes, taken: bool) -> bytes | None:
+        """Write what follows the first piece of ``body``, as far as the system takes it at once; what is left of it,
+        None where the system has got all."""
+        at = step = self._piece
+        while taken and at < len(body) and at < _AT_ONCE_BYTES:
+            taken = self._transport.write(body[at : at + step])
+            at += step
+        return None if taken and at >= len(body) else body[at:]
 
     async def _upload(self, rest: bytes) -> ResponseHead:
         """Send what the system did not take at once, while the answer is listened for: a refusal may come long before
@@ -225,13 +266,22 @@ class UpstreamConnection:
 
     # --- the answer ---
 
-    async def _read_head(self, refused: UpstreamError | None) -> ResponseHead:
+    async def _read_head(
+        self, refused: UpstreamError | None, first: bytes | Interrupted | TransportError | None = None
+    ) -> ResponseHead:
+        """``first`` is what the first read came to, where that has been read."""
         clock = self.clock
         clock.waiting = True
         try:
             while True:
                 try:
-                    data = await self._transport.receive()
+                    if first is None:
+                        data = await self._transport.receive()
+                    elif isinstance(first, bytes):
+                        data, first = first, None
+                    else:
+                        failure, first = first, None
+                        raise failure
                 except Interrupted:
                     self._pass_interruption()
                     continue
@@ -240,11 +290,6 @@ class UpstreamConnection:
                     raise refused or self._closed(f"{when}: {exc}") from exc
                 if data:
                     self.answered = True
-                    whole = self._engine.receive_whole(data)
-                    if whole is not None:
-                        head, self._rest = whole
-                        self._ended = True
-                        return head  # type: ignore[return-value]  # of an answer
                     events = self._engine.receive_data(data)
                 else:
                     self._eof = True
