@@ -142,8 +142,8 @@ class Connection:
         """One request after the other. All in one coroutine, because each costs every request and every stream."""
         host, limits, transport, engine = self._host, self._limits, self.transport, self._engine
         machine, handler = engine.machine, self._handler
-        reader = machine.requests
-        latest = host.clock() + limits.accept_head_secs
+        reader, clock, body_limit, keep_secs = machine.requests, host.clock, limits.body_bytes, limits.keep_alive_secs
+        latest = clock() + limits.accept_head_secs
         self.deadline = latest
         events: list[Event] | None = []
         head: RequestHead
@@ -177,12 +177,11 @@ class Connection:
                     if found is None:
                         return
                     self._head = head = found
-                    events = found = None
+                    events, latest = None, _NEVER
                     body, self._whole = self._whole, None
                     handler = self._handler if engine.common else self._handle_uncommon
                 self.phase = _HANDLER
-                shape = reader.shape
-                request = Request(head, self, transport.peer, self._scheme, limits.body_bytes, shape, body)
+                request = Request(head, self, transport.peer, self._scheme, body_limit, reader.shape, body)
                 responder = H1Responder(self, head.method)
                 del body
                 self._request, self._responder = request, responder
@@ -203,13 +202,12 @@ class Connection:
                         self._request = self._responder = None
                         events = await self._after(responder)
                 finally:
-                    if responder.stage is _STARTED:
+                    if not again and responder.stage is _STARTED:
                         self._make_visible()
                     self._request = self._responder = self._head = None
                 del head, request, responder
-                latest = _NEVER
                 self.phase = _IDLE
-                self.deadline = host.clock() + limits.keep_alive_secs
+                self.deadline = clock() + keep_secs
         except (TransportError, ClientLeft):
             return
         finally:

@@ -162,26 +162,35 @@ class Pool:
         now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
         request = head if isinstance(head, PreparedHead) else prepare(origin, head)
-        connection: UpstreamConnection | None = None
-        if origin.http2 != "off":
-            found = await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
-            if isinstance(found, UpstreamResponse):
-                return found
-            origin, connection = found
-            now = self.clock()
-        group = self._groups.get(origin) or self._group(origin)
-        reused = connection is None
-        if connection is None:
-            if (idle := group.idle) and idle[-1].idle_since > now - self._idle_secs and idle[-1].is_reusable():
-                connection = idle.pop()
-                self._idle -= 1
-            else:
+        group = self._groups.get(origin)
+        connection: UpstreamConnection | None
+        if (
+            group is not None
+            and (idle := group.idle)
+            and idle[-1].idle_since > now - self._idle_secs
+            and idle[-1].is_reusable()
+        ):
+            # What nearly all have: the connection that was used last.
+            connection = idle.pop()
+            self._idle -= 1
+            reused = True
+        else:
+            fresh: UpstreamConnection | None = None
+            if origin.http2 != "off":
+                found = await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
+                if isinstance(found, UpstreamResponse):
+                    return found
+                origin, fresh = found
+                now = self.clock()
+            group = self._groups.get(origin) or self._group(origin)
+            if fresh is None:
                 connection = await self._find(group, now, total_at, waiter)
                 now = self.clock()
                 reused = connection is not None
-        else:
-            group.begin()
-            connection.group = group
+            else:
+                group.begin()
+                fresh.group = group
+                connection, reused = fresh, False
         while True:
             if connection is None:
                 connection = await self._connect(group, origin, timeouts, total_at, waiter)
