@@ -48,7 +48,9 @@ class Connection:
         self._limits = limits
         self._scheme = scheme
         self._engine = ServerEngine(limits)
+        # Of the common messages: for others they do nothing, or the engine is asked.
         self._machine = self._engine.machine
+        self._writer = self._machine.writer
         self._piece = limits.write_piece_bytes
         self._events: list[Event] = []  # of the body: come, not taken; a deque is 1.3 KiB while it is empty
         self._whole: bytes | None = None
@@ -388,7 +390,7 @@ class Connection:
         return self._engine.send(event)
 
     def frame(self, data: bytes) -> bytes:
-        return self._engine.frame(data)
+        return self._writer.frame(data) if self._engine.common else self._engine.frame(data)
 
     def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
         host = self._host
@@ -412,7 +414,7 @@ class Connection:
         return None if out is None else self.put(out)
 
     def put_finish(self, data: bytes) -> bool | None:
-        out = self._machine.finish(data)
+        out = self._writer.finish(data)
         return None if out is None else self.put(out)
 
     def finish_head(self, headers: Headers) -> Headers:

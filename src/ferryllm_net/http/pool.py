@@ -232,7 +232,9 @@ class Pool:
                 return False
             self._running.discard(connection)
             return group.hand_over(connection)
-        if self._idle >= self._few_idle and (len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all):
+        if self._idle >= self._few_idle and (
+            len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all
+        ):
             return False
         if not connection.renew():
             return False

@@ -183,7 +183,7 @@ class UpstreamConnection:
             clock.waiting = False
         whole = self._reader.receive_whole(data)
         if whole is None:
-            return await self._read_head(None, data)
+            return self._head_in(data, None) or await self._read_head(None)
         self.answered = self._ended = True
         head, self._rest = whole
         return head  # type: ignore[return-value]  # of an answer
@@ -267,46 +267,50 @@ class UpstreamConnection:
     # --- the answer ---
 
     async def _read_head(
-        self, refused: UpstreamError | None, first: bytes | Interrupted | TransportError | None = None
+        self, refused: UpstreamError | None, failure: Interrupted | TransportError | None = None
     ) -> ResponseHead:
-        """``first`` is what the first read came to, where that has been read."""
+        """``failure`` is what the first read came to, where it has been tried."""
         clock = self.clock
         clock.waiting = True
         try:
             while True:
                 try:
-                    if first is None:
-                        data = await self._transport.receive()
-                    elif isinstance(first, bytes):
-                        data, first = first, None
-                    else:
-                        failure, first = first, None
+                    if failure is not None:
                         raise failure
+                    data = await self._transport.receive()
                 except Interrupted:
+                    failure = None
                     self._pass_interruption()
                     continue
                 except TransportError as exc:
                     when = "within its answer" if self.answered else "before any byte of its answer"
                     raise refused or self._closed(f"{when}: {exc}") from exc
-                if data:
-                    self.answered = True
-                    events = self._engine.receive_data(data)
-                else:
-                    self._eof = True
-                    events = self._engine.receive_eof()
-                    if not events or not self.answered:
-                        raise refused or self._closed("before any byte of its answer")
-                while events:
-                    event = events.pop(0)
-                    if type(event) is ResponseHead:
-                        if events:
-                            self._rest = self._bytes_of(events)
-                        return event
-                    if type(event) is Fault:
-                        raise self._fault_error(event)
-                    assert type(event) is InformationalHead
+                head = self._head_in(data, refused)
+                if head is not None:
+                    return head
         finally:
             clock.waiting = False
+
+    def _head_in(self, data: bytes, refused: UpstreamError | None) -> ResponseHead | None:
+        """The head that ``data``, what one read brought, ends; None where more has to come."""
+        if data:
+            self.answered = True
+            events = self._engine.receive_data(data)
+        else:
+            self._eof = True
+            events = self._engine.receive_eof()
+            if not events or not self.answered:
+                raise refused or self._closed("before any byte of its answer")
+        while events:
+            event = events.pop(0)
+            if type(event) is ResponseHead:
+                if events:
+                    self._rest = self._bytes_of(events)
+                return event
+            if type(event) is Fault:
+                raise self._fault_error(event)
+            assert type(event) is InformationalHead
+        return None
 
     async def receive(self) -> bytes:
         """What the next read brought of the body, b"" at its end. Raises `UpstreamError`, `Interrupted`."""
@@ -397,7 +401,7 @@ class UpstreamConnection:
 
     def _take_in(self, data: bytes) -> bool:
         self.clock.stirred = True
-        found = self._engine.receive_body(data)
+        found = self._reader.receive_body(data)
         if found is not None:
             body, self._ended = found
         else:
@@ -411,7 +415,7 @@ class UpstreamConnection:
     def _take(self, data: bytes) -> bytes:
         """The body's bytes in what one read brought; b"" is the end of the connection."""
         if data:
-            found = self._engine.receive_body(data)
+            found = self._reader.receive_body(data)
             if found is None:
                 return self._bytes_of(self._engine.receive_data(data))
             self._ended = found[1]

@@ -36,7 +36,7 @@ _OUT_DONE = Outbound.DONE
 class _Machine:
     """Common to both sides."""
 
-    __slots__ = ("__weakref__", "_reader", "_writer")
+    __slots__ = ("__weakref__", "_reader", "writer")
 
     _senders: ClassVar[_Senders]
     """How each event is sent that may be: of the class, since a machine that held its own methods would stay until the
@@ -44,7 +44,7 @@ class _Machine:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._writer = Writer()
+        self.writer = Writer()
 
     # Of the directions: who has no call to spare asks those.
 
@@ -62,7 +62,7 @@ class _Machine:
 
     def frame(self, data: bytes) -> bytes:
         """See `Writer.frame`."""
-        return self._writer.frame(data)
+        return self.writer.frame(data)
 
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
@@ -78,7 +78,7 @@ class _Machine:
 
     def turn(self) -> list[Event | NotMine] | None:
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        reader, writer = self._reader, self._writer
+        reader, writer = self._reader, self.writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
@@ -103,7 +103,7 @@ class _Machine:
     @property
     def reusable(self) -> bool:
         """Both messages are complete and both sides keep the connection."""
-        reader, writer = self._reader, self._writer
+        reader, writer = self._reader, self.writer
         return (
             reader.state is _IN_DONE
             and writer.state is _OUT_DONE
@@ -128,21 +128,21 @@ class _Machine:
     def retire(self) -> Sent:
         """Somebody else goes on with the connection, from what has been sent of the current message. Whoever still
         holds a method of this machine gets nothing from it but `Misuse`, None and no events."""
-        sent = self._writer.sent
-        self._writer.state = _OUT_DONE
+        sent = self.writer.sent
+        self.writer.state = _OUT_DONE
         self._reader.state = Inbound.OVER
         self._reader.shape = None
         return sent
 
     def _send_body(self, event: Body) -> bytes:
-        return self._writer.frame(event.data)
+        return self.writer.frame(event.data)
 
     def _send_end(self, event: EndOfMessage) -> bytes:
-        return self._writer.end(event.trailers)
+        return self.writer.end(event.trailers)
 
     def _expect_head(self, event: Event) -> None:
-        if self._writer.state is not _OUT_HEAD:
-            raise Misuse(f"{type(event).__name__} when the message is at: {self._writer.state.value}")
+        if self.writer.state is not _OUT_HEAD:
+            raise Misuse(f"{type(event).__name__} when the message is at: {self.writer.state.value}")
 
 
 class ServerMachine(_Machine):
@@ -156,11 +156,11 @@ class ServerMachine(_Machine):
 
     def finish(self, data: bytes) -> bytes | None:
         """See `Writer.finish`."""
-        return self._writer.finish(data)
+        return self.writer.finish(data)
 
     def renew(self) -> bool:
         """`turn` where nothing has come behind the request; False is that nothing has changed."""
-        reader, writer = self.requests, self._writer
+        reader, writer = self.requests, self.writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
@@ -182,14 +182,14 @@ class ServerMachine(_Machine):
         self._expect_request(event)
         reader = self.requests
         data, length, closes = encode_response(event.status, event.headers, reader.method, not reader.closes)
-        self._writer.begin(event, length, closes)
+        self.writer.begin(event, length, closes)
         return data
 
     def answer(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
         """`send` of a head with ``headers``, a content-length and ``date``, of ``body`` and of the end, in one; None,
         and nothing has changed, where one of them is not common, or the request not complete. Raises `Misuse` as `send`
         does, but for ``date``, which is the server's own."""
-        reader, writer = self.requests, self._writer
+        reader, writer = self.requests, self.writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
         head = encode_plain(status, headers, f"content-length: {len(body)}\r\ndate: {date}")
@@ -201,7 +201,7 @@ class ServerMachine(_Machine):
 
     def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
         """The same for the beginning of an answer without a length: its head and ``data``, which are not empty."""
-        reader, writer = self.requests, self._writer
+        reader, writer = self.requests, self.writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
         head = encode_plain(status, headers, f"date: {date}\r\ntransfer-encoding: chunked")
@@ -243,12 +243,12 @@ class ClientMachine(_Machine):
             return None
         data, length, closes = found
         self.responses.method = event.method
-        self._writer.begin(event, length, closes)
+        self.writer.begin(event, length, closes)
         return data
 
     def renew(self) -> bool:
         """`turn` where nothing has come behind the answer; False is that nothing has changed."""
-        reader, writer = self.responses, self._writer
+        reader, writer = self.responses, self.writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
@@ -263,7 +263,7 @@ class ClientMachine(_Machine):
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
-        writer = self._writer
+        writer = self.writer
         if writer.state is not _OUT_HEAD:
             self._expect_head(head)
         self.responses.method = head.method

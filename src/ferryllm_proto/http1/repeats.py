@@ -40,7 +40,20 @@ class Repeat:
     """A head that was read, as the bytes around the number of its content-length, and as it came last: most come again
     with the same number too."""
 
-    __slots__ = ("_limit", "_place", "_rest", "before", "behind", "end", "head", "length", "method", "size", "tail", "whole")
+    __slots__ = (
+        "_limit",
+        "_place",
+        "_rest",
+        "before",
+        "behind",
+        "end",
+        "head",
+        "length",
+        "method",
+        "size",
+        "tail",
+        "whole",
+    )
 
     def __init__(
         self, before: bytes, behind: bytes, digits: bytes, head: RequestHead | ResponseHead, length: int, method: str
