@@ -183,7 +183,8 @@ class Request(msgspec.Struct, eq=False):
         elif len(data) > bound:
             return None
         else:
-            self._taken, self._body = True, None
+            # Who has the body has read the head, and an answer may flow for long.
+            self._taken, self._body, self._first = True, None, None
         return data
 
     async def read(self, limit: int | None = None) -> bytes:

@@ -267,6 +267,7 @@ class Reader(abc.ABC):
 
     def _receive_head(self, data: bytes, end: int) -> list[Event | NotMine]:
         start = end + 4
+        read = b""
         known = self._repeat
         head: RequestHead | ResponseHead
         if known is not None and known.method == self.method and known.again(data) and known.end == start:
@@ -279,7 +280,8 @@ class Reader(abc.ABC):
             head, length, self.closes = found
             self._repeat = self.shape = None
             if self._tries < MOST_TRIES and not self.closes:
-                self._learn(data[:start], head, length)
+                read = data[:start]
+                self._learn(read, head, length)
         if length > 0:
             if len(data) - start == length:
                 # Head and body in one read: what a small message nearly always is.
@@ -294,7 +296,8 @@ class Reader(abc.ABC):
             return [head, END]
         elif length == CHUNKED:
             self.state = _CHUNK_SIZE
-            self._head = data[:start]
+            # The same bytes that may be known from here on, where they are.
+            self._head = read or data[:start]
         else:
             assert length == UNTIL_CLOSE
             self.state = _UNTIL_CLOSE
@@ -416,6 +419,8 @@ class RequestReader(Reader):
         if known is not None:
             self._tries += 1
             self._repeat, self.shape = known, Shape(head.headers)
+            # Known by its bytes it needs no lines; a connection whose heads differ keeps them.
+            self._known = {}
 
 
 class ResponseReader(Reader):
