@@ -11,7 +11,6 @@ from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from . import decode_request, encode_request, encode_response, errors, models, response, scan
 from .embeddings import OpenAIEmbedder
-from .grammar import Grammar as _Grammar
 from .quiet import QuietScanner
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_encoder import StreamEncoder as _StreamEncoder
@@ -63,7 +62,9 @@ class OpenAI(Dialect):
         return errors.decode_error(status, headers, body)
 
     def grammar(self, path: str | None = None) -> Grammar:
-        return _Grammar()
+        from .grammar import Grammar as ChatGrammar  # no gateway judges its own streams
+
+        return ChatGrammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return scan.StreamScanner(model) if stream else scan.BodyScanner(model)

@@ -77,7 +77,7 @@ async def test_bytes_of_the_turn_of_a_cancellation_are_for_the_next_wait(more: b
     near, far = await both()
     waiting = asyncio.ensure_future(near.receive())
     await asyncio.sleep(0)
-    for piece in (b"bytes", more):
+    for piece in filter(None, (b"bytes", more)):
         # As the loop does, in one turn, and nobody has run in between.
         near.get_buffer(-1)[: len(piece)] = piece
         near.buffer_updated(len(piece))
