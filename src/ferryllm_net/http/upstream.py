@@ -28,6 +28,7 @@ _AT_ONCE_BYTES = 4 * 1024 * 1024
 
 _HEAD = UpstreamFault.TIMEOUT_HEAD
 _TIMEOUTS = Timeouts()
+_NO_TRAILERS: Headers = []
 
 
 class Keeper(Protocol):
@@ -67,7 +68,6 @@ class UpstreamConnection:
         "clock",
         "group",
         "idle_since",
-        "is_reusable",
         "origin",
         "over",
         "reused",
@@ -87,10 +87,7 @@ class UpstreamConnection:
         """A byte of the current answer has come: from here on nothing may be repeated."""
         self.over = False
         """The answer is complete and handed out."""
-        self.trailers: Headers = []
-        self.is_reusable = transport.is_quiet
-        """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
-        go to the next client."""
+        self.trailers: Headers = _NO_TRAILERS
         self._transport = transport
         self._keeper = keeper
         self._limits = limits
@@ -128,8 +125,13 @@ class UpstreamConnection:
         self.reused = True
         self.answered = self.over = self._ended = self._wanted = False
         if self.trailers:
-            self.trailers = []
+            self.trailers = _NO_TRAILERS
         return True
+
+    def is_reusable(self) -> bool:
+        """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
+        go to the next client."""
+        return self._transport.is_quiet()
 
     def sweep(self, now: float) -> None:
         """End the wait that is late."""

@@ -32,6 +32,7 @@ _PIECE_BYTES = 256 * 1024
 _READ_BYTES = 128 * 1024
 
 _UNNAMED = ("", 0)
+_NONE: list[bytes] = []
 _DONE = b"done"
 """What a pump waits for; no bytes come in its place."""
 
@@ -99,7 +100,8 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._buffer = _read_buffer()
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] = _NONE
+        """What has come and was not taken; another list for each time there is something."""
         self._size = 0
         self._feed: Feed | None = None
         self._failure: Exception | None = None
@@ -313,7 +315,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         if self._reason is None:
             self._reason = "the connection is closed"
         self._closing = True
-        self._pieces.clear()
+        self._pieces = _NONE
         self._transport.abort()
         if not self._lost and self._closer is None:
             # The loop closes the socket in its next turn.
@@ -325,7 +327,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def _keep(self, data: bytes) -> None:
         if self._closing:
             return
-        self._pieces.append(data)
+        if self._pieces:
+            self._pieces.append(data)
+        else:
+            self._pieces = [data]
         self._size += len(data)
         if self._size >= READ_AHEAD_BYTES and not self._paused:
             self._paused = True
@@ -334,13 +339,12 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def _put_back(self, data: bytes) -> None:
         """What a wait has brought stands before what has come since."""
         if data and not self._closing:
-            self._pieces.insert(0, data)
+            self._pieces = [data, *self._pieces]
             self._size += len(data)
 
     def _take(self) -> bytes:
-        pieces = self._pieces
+        pieces, self._pieces = self._pieces, _NONE
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
         self._size = 0
         if self._paused:
             self._paused = False
