@@ -5,22 +5,21 @@ The connection knows the phases, their deadlines and what happens when the clien
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 
 import anyio
 import anyio.lowlevel
 
-from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
-from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation, own_fields
-from .h1_engine import ServerEngine
+from .engine import Body, EndOfMessage, Event, Fault, InformationalHead, RequestHead
+from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation
 from .h1_responder import H1Responder
 from .host import Host, Phase
 from .limits import Limits
 from .preface import look
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
+from .writing import Writing
 
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IDLE = Phase.IDLE
@@ -30,51 +29,39 @@ _ENDED = Stage.ENDED
 _NEVER = math.inf
 
 
-class Connection:
+class Connection(Writing):
     """Serves one transport until it closes. ``run`` is the whole life."""
+
+    __slots__ = (
+        "_body_since",
+        "_ended",
+        "_events",
+        "_handler",
+        "_responder",
+        "_scheme",
+        "_sniff",
+        "_whole",
+        "handed_over",
+    )
 
     def __init__(
         self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, life: anyio.CancelScope
     ) -> None:
-        self.phase = _IDLE
+        super().__init__(transport, host, limits, life)
         self.handed_over: bytes | None = None
         """Set when the first bytes were HTTP/2's: those bytes. The transport is open then."""
         self._sniff = host.http2 and scheme == "http"  # over TLS the handshake has said it
-        self.deadline = math.inf
-        """On the clock of the host; past it the sweeper calls `expire`."""
-        self.transport = transport
         self._handler = handler
-        self._host = host
-        self._limits = limits
         self._scheme = scheme
-        self._engine = ServerEngine(limits)
-        # Of the common messages: for others they do nothing, or the engine is asked.
-        self._machine = self._engine.machine
-        self._writer = self._machine.writer
-        self._piece = limits.write_piece_bytes
-        self._events: list[Event] = []  # of the body: come, not taken; a deque is 1.3 KiB while it is empty
+        self._events: list[Event] | None = None
+        """Of the body: come, not taken."""
         self._whole: bytes | None = None
         """The body, where all of it came with the head, on its way to the request."""
-        self._request: Request | None = None
         self._responder: Responder | None = None
-        self._life = life
-        """The scope in which `run` is called; a client that leaves takes its running handler with it."""
-        self._closing = False
-        self._head: RequestHead | None = None
-        self._body_done = True
-        """All of it has come."""
-        self._body_read = False
-        """Somebody has begun to wait for it."""
-        self._fault: Fault | None = None
         self._ended = False
         """The client has ended its direction. A half-close cannot be told from leaving before it is too late to save
         upstream work, so both count as leaving."""
-        self._broken = False
-        self._unwritten: bytes = b""
         self._body_since = 0.0
-        self._behind = b""
-        """What came with the request that handed the connection over."""
-        self._drain_watch: Callable[[], None] | None = None
 
     @property
     def active(self) -> int:
@@ -133,13 +120,6 @@ class Connection:
         if self._responder is not None and not self._responder.ended:
             self._leave()
 
-    def _leave(self) -> None:
-        """Nobody is there to answer to."""
-        self._broken = True
-        if self._request is not None:
-            self._request.client_left = True
-        self._life.cancel()
-
     async def _serve(self, *, closes: bool) -> None:
         """One request after the other. All in one coroutine, because each costs every request and every stream."""
         host, limits, transport, engine = self._host, self._limits, self.transport, self._engine
@@ -192,21 +172,22 @@ class Connection:
                 try:
                     try:
                         await handler(request, responder)
-                        if responder.stage is not _ENDED:
+                        again = responder.stage is _ENDED
+                        if not again:
                             check_answered(responder)
                     except Exception as exc:
-                        await answer_failure(exc, request, responder, host.report)
-                    if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
-                        again = machine.renew()
-                    else:
                         again = False
-                    if not again:
+                        await answer_failure(exc, request, responder, host.report)
+                    if not (again and self._turned) or self._broken or host.draining:
+                        again = False
                         self._request = self._responder = None
                         events = await self._after(responder)
+                        again = events == [] and engine.common and not reader.buffer
                 finally:
                     if not again and responder.stage is _STARTED:
                         self._make_visible()
                     self._request = self._responder = self._head = None
+                    self._turned = False
                 del head, request, responder
                 self.phase = _IDLE
                 self.deadline = clock() + keep_secs
@@ -264,7 +245,7 @@ class Connection:
             self._whole = events[1].data if size == 3 else b""  # type: ignore[union-attr]
         else:
             self._body_done = False
-            self._events.extend(events[1:])
+            self._events = events[1:]
         return head
 
     async def _receive(self) -> bytes:
@@ -291,8 +272,10 @@ class Connection:
             return None
         if not self._body_done and not self._closing:
             await self._drain_rest()
-        if self._body_done and not self._host.draining and (events := self._engine.turn()) is not None:
-            return events
+        if self._body_done and not self._host.draining:
+            events = [] if self._turned else self._engine.turn()
+            if events is not None:
+                return events
         if not self._body_done or not self.transport.is_quiet():
             await self._linger()
         return None
@@ -365,7 +348,7 @@ class Connection:
             return None
         while True:
             data: list[bytes] = []
-            events, self._events = self._events, []
+            events, self._events = self._events or (), None
             for event in events:
                 if type(event) is Body:
                     data.append(event.data)
@@ -384,125 +367,4 @@ class Connection:
                 # The transport has told `_client_ended`, which cancels the handler; this is where it is shielded.
                 await anyio.lowlevel.checkpoint()
                 raise ClientLeft("the client left within the body of its request")
-            self._events.extend(self._engine.receive_data(received))
-
-    def encode(self, event: Event) -> bytes:
-        return self._engine.send(event)
-
-    def frame(self, data: bytes) -> bytes:
-        return self._writer.frame(data) if self._engine.common else self._engine.frame(data)
-
-    def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
-        host = self._host
-        if not self._body_done or host.draining:
-            return None
-        data = self._machine.answer(status, headers, body, host.date)
-        if data is None:
-            return None
-        if self._broken or self._unwritten or len(data) > self._piece:
-            return self.put(data)
-        try:
-            return self.transport.write(data)
-        except TransportError as exc:
-            raise self._lost() from exc
-
-    def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
-        host = self._host
-        if not self._body_done or host.draining:
-            return None
-        out = self._machine.begin(status, headers, data, host.date)
-        return None if out is None else self.put(out)
-
-    def put_finish(self, data: bytes) -> bool | None:
-        out = self._writer.finish(data)
-        return None if out is None else self.put(out)
-
-    def finish_head(self, headers: Headers) -> Headers:
-        self._closing = self._must_close()
-        return own_fields(headers, self._host.date, closing=self._closing)
-
-    def _must_close(self) -> bool:
-        if self._host.draining or self._fault is not None:
-            return True
-        if self._body_done or self._head is None:
-            return False
-        if self._body_read or self._engine.expects_continue:
-            # A body given up half way is too large or broken. Without 100 the client may send its body or not: nobody
-            # can tell what comes next.
-            return True
-        declared = next((value for name, value in self._head.headers if name == "content-length"), "0")
-        return int(declared) > self._limits.drain_rest_bytes
-
-    def put(self, data: bytes) -> bool:
-        if self._broken:
-            raise ClientLeft("the client left")
-        if len(data) > self._piece or self._unwritten:
-            self._unwritten += data
-            return False
-        try:
-            return self.transport.write(data)
-        except TransportError as exc:
-            raise self._lost() from exc
-
-    def _lost(self) -> ClientLeft:
-        self._leave()
-        return ClientLeft("the client left")
-
-    async def drain(self) -> None:
-        if self._broken:
-            raise ClientLeft("the client left")
-        limits, phase = self._limits, self.phase
-        rest, self._unwritten = self._unwritten, b""
-        self.phase = Phase.WRITE
-        self._broken = True  # until all of it is out: a cancelled write leaves half a message behind
-        try:
-            self.deadline = self._host.clock() + limits.write_stall_secs
-            await self.transport.drain()
-            for start in range(0, len(rest), limits.write_piece_bytes):
-                self.deadline = self._host.clock() + limits.write_stall_secs
-                await self.transport.send(rest[start : start + limits.write_piece_bytes])
-        except TransportError as exc:
-            self._leave()
-            await anyio.lowlevel.checkpoint()
-            raise ClientLeft("the client left") from exc
-        finally:
-            self.deadline = math.inf
-            self.phase = phase
-        self._broken = False
-
-    async def write(self, data: bytes) -> None:
-        if not self.put(data):
-            await self.drain()
-
-    # What another protocol asks for (`request.Line`).
-
-    def switch(self, headers: Headers) -> bytes:
-        head, self._behind = self._engine.switch(headers)
-        return head
-
-    async def receive(self) -> bytes:
-        if self._behind:
-            data, self._behind = self._behind, b""
-            return data
-        while True:
-            # Nobody interrupts this wait: it was meant for an earlier one.
-            with contextlib.suppress(Interrupted):
-                try:
-                    return await self.transport.receive()
-                except TransportError:
-                    return b""  # a reset is an end too
-
-    def watch_drain(self, callback: Callable[[], None]) -> None:
-        self._drain_watch = callback
-        if self._host.draining:
-            callback()
-
-    async def cut(self) -> None:
-        self._broken = True
-        self._make_visible()
-        await self.transport.aclose()
-
-    def _make_visible(self) -> None:
-        """A body that ends with the connection would end cleanly by a plain close."""
-        if self._head is not None and self._head.http_version == "1.0":
-            self.transport.reset_on_close()
+            self._events = self._engine.receive_data(received)

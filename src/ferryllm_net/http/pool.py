@@ -168,7 +168,7 @@ class Pool:
             group is not None
             and (idle := group.idle)
             and idle[-1].idle_since > now - self._idle_secs
-            and idle[-1].is_reusable()
+            and idle[-1].transport.is_quiet()
         ):
             # What nearly all have: the connection that was used last.
             connection = idle.pop()

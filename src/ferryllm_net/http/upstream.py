@@ -61,7 +61,6 @@ class UpstreamConnection:
         "_sending",
         "_stopped",
         "_timeouts",
-        "_transport",
         "_unsent",
         "_wanted",
         "answered",
@@ -72,6 +71,7 @@ class UpstreamConnection:
         "over",
         "reused",
         "trailers",
+        "transport",
     )
 
     def __init__(
@@ -88,7 +88,7 @@ class UpstreamConnection:
         self.over = False
         """The answer is complete and handed out."""
         self.trailers: Headers = _NO_TRAILERS
-        self._transport = transport
+        self.transport = transport
         self._keeper = keeper
         self._limits = limits
         self._piece = limits.write_piece_bytes
@@ -131,17 +131,17 @@ class UpstreamConnection:
     def is_reusable(self) -> bool:
         """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
         go to the next client."""
-        return self._transport.is_quiet()
+        return self.transport.is_quiet()
 
     def sweep(self, now: float) -> None:
         """End the wait that is late."""
         if self.clock.passed(now):
-            self._transport.interrupt()
+            self.transport.interrupt()
 
     async def aclose(self) -> None:
         """Close now; shielded, bounded, never raises."""
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
-            await self._transport.aclose()
+            await self.transport.aclose()
 
     # --- the request ---
 
@@ -153,7 +153,7 @@ class UpstreamConnection:
         Raises `UpstreamError`. An upstream that answers before it has read all of the body is heard.
         """
         self._timeouts = timeouts
-        clock, transport, size, step = self.clock, self._transport, len(body), self._piece
+        clock, transport, size, step = self.clock, self.transport, len(body), self._piece
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
         if self._engine.common:
@@ -195,7 +195,7 @@ class UpstreamConnection:
         None where the system has got all."""
         at = step = self._piece
         while taken and at < len(body) and at < _AT_ONCE_BYTES:
-            taken = self._transport.write(body[at : at + step])
+            taken = self.transport.write(body[at : at + step])
             at += step
         return None if taken and at >= len(body) else body[at:]
 
@@ -245,7 +245,7 @@ class UpstreamConnection:
         raise error
 
     async def _send(self, rest: bytes) -> None:
-        transport, step, secs = self._transport, self._limits.write_piece_bytes, self._timeouts.idle_secs
+        transport, step, secs = self.transport, self._limits.write_piece_bytes, self._timeouts.idle_secs
         start = 0
         self._sending = True
         try:
@@ -279,7 +279,7 @@ class UpstreamConnection:
                 try:
                     if failure is not None:
                         raise failure
-                    data = await self._transport.receive()
+                    data = await self.transport.receive()
                 except Interrupted:
                     failure = None
                     self._pass_interruption()
@@ -331,7 +331,7 @@ class UpstreamConnection:
             clock.listen(self._timeouts.idle_secs)
             clock.waiting = True
             try:
-                self._rest = self._take(await self._transport.receive())
+                self._rest = self._take(await self.transport.receive())
             except Interrupted:
                 self._pass_interruption()
             except TransportError as exc:
@@ -355,7 +355,7 @@ class UpstreamConnection:
             self._stopped = False
             clock.waiting = True
             try:
-                if await self._transport.pump(self._take_in):
+                if await self.transport.pump(self._take_in):
                     if self._stopped:
                         self.over = self._ended
                         return True
@@ -390,7 +390,7 @@ class UpstreamConnection:
     def interrupt(self) -> None:
         """End the wait of `receive` or `pump` with `Interrupted`."""
         self._wanted = True
-        self._transport.interrupt()
+        self.transport.interrupt()
 
     def finish(self) -> bool:
         """The answer was read to its end: give the connection back. False when it has to be closed."""
@@ -424,7 +424,7 @@ class UpstreamConnection:
             return found[0]
         self._eof = True
         rest = self._bytes_of(self._engine.receive_eof())
-        if self._ended and self._transport.ragged_end:
+        if self._ended and self.transport.ragged_end:
             # RFC 9112 section 9.8: whoever stands between can end a connection, but not say so within TLS.
             self._ended = False
             self._failure = self._closed("within its answer: without the TLS alert that ends it")

@@ -158,21 +158,6 @@ class ServerMachine(_Machine):
         """See `Writer.finish`."""
         return self.writer.finish(data)
 
-    def renew(self) -> bool:
-        """`turn` where nothing has come behind the request; False is that nothing has changed."""
-        reader, writer = self.requests, self.writer
-        if (
-            reader.state is not _IN_DONE
-            or writer.state is not _OUT_DONE
-            or reader.closes
-            or writer.closes
-            or reader.ended
-            or reader.buffer
-        ):
-            return False
-        reader.state, writer.state = _IN_HEAD, _OUT_HEAD
-        return True
-
     @property
     def shape(self) -> Shape | None:
         """What the head of the current request has in common with others of the connection; None where nobody knows."""
@@ -199,8 +184,28 @@ class ServerMachine(_Machine):
         writer.state, writer.head, writer.whole = _OUT_DONE, None, True
         return head + body
 
+    def answer_and_turn(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
+        """`answer`, and the next message begins. None, and nothing has changed, also where something has come behind
+        the request."""
+        reader = self.requests
+        if (
+            self.writer.state is not _OUT_HEAD
+            or reader.state is not _IN_DONE
+            or reader.buffer
+            or reader.closes
+            or reader.ended
+            or reader.method == "HEAD"
+        ):
+            return None
+        head = encode_plain(status, headers, f"content-length: {len(body)}\r\ndate: {date}")
+        if head is None:
+            return None
+        # What `turn` leaves: that this message had an end is nothing that anybody asks for any more.
+        reader.state = _IN_HEAD
+        return head + body
+
     def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
-        """The same for the beginning of an answer without a length: its head and ``data``, which are not empty."""
+        """As `answer` for the beginning of an answer without a length: its head and ``data``, which are not empty."""
         reader, writer = self.requests, self.writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
