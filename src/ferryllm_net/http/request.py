@@ -295,7 +295,7 @@ _TRANSFER_ENCODING = len("transfer-encoding")
 _CONTENT_LENGTH = len("content-length")
 
 
-class Responder(msgspec.Struct, eq=False):
+class Responder(msgspec.Struct, eq=False, dict=True):
     """The answer to one request, written by its handler.
 
     Every call is one write and returns when the system has taken it. When the client leaves, the handler is cancelled.
