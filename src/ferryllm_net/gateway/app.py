@@ -125,6 +125,12 @@ class App:
                     del run
                     await self._run(*rest)
                 return
+        answer = self._answer(request, respond, body)
+        del body
+        await answer
+
+    async def _answer(self, request: Request, respond: Responder, body: bytes | None) -> None:
+        """`handle` for what is not usual. Apart, because a usual answer keeps the frame of what it waits in."""
         pages = self.gateway.access.pages
         if pages.origins:
             permission = preflight(pages, request.method, request.headers)

@@ -45,7 +45,6 @@ class Repeat:
         "_place",
         "_rest",
         "before",
-        "behind",
         "end",
         "head",
         "length",
@@ -61,7 +60,6 @@ class Repeat:
         self.before = before
         """All of it where there is no number."""
         self.size = len(before)
-        self.behind = behind
         self._rest = len(behind)
         self.method = method
         """Of the request: whether an answer has a body depends on it."""
@@ -70,7 +68,7 @@ class Repeat:
         self.length = length
         """Of its body, or how else that ends."""
         self.tail = digits + behind
-        """What stood behind `before`."""
+        """What stood behind `before`: the number, and the rest of the head."""
         self.end = self.size + len(self.tail)
         self.whole = self.end + length if behind else -1
         """Bytes of the whole message; -1 where no number says how long its body is."""
@@ -93,9 +91,9 @@ class Repeat:
         if not self._limit:
             return False
         stop = data.find(b"\r", self.size, self._limit)
-        digits = data[self.size : stop]
+        digits, behind = data[self.size : stop], self.tail[-self._rest :]
         # Where no line ends (-1) there is no room for what stands behind a number.
-        if not (digits.isdigit() and data.startswith(self.behind, stop)):
+        if not (digits.isdigit() and data.startswith(behind, stop)):
             return False
         head = self.head
         headers = head.headers.copy()
@@ -106,7 +104,7 @@ class Repeat:
             assert type(head) is ResponseHead
             self.head = ResponseHead(head.status, headers)
         self.length = int(digits)
-        self.tail = digits + self.behind
+        self.tail = digits + behind
         self.end = stop + self._rest
         self.whole = self.end + self.length
         return True
