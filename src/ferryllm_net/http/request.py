@@ -172,11 +172,12 @@ class Request(msgspec.Struct, eq=False):
 
     def whole(self, limit: int | None = None) -> bytes | None:
         """`read` without waiting, where the body came with the head and has no coding; None where `read` is needed."""
-        shape = self.shape
-        if self._taken or (self.header("content-encoding") is not None if shape is None else shape.coded):
+        data, shape = self._body, self.shape
+        if data is None and self._taken:
+            return None
+        if self.header("content-encoding") is not None if shape is None else shape.coded:
             return None
         bound = self.body_limit if limit is None else limit
-        data = self._body
         if data is None:
             data = self._channel.whole_body(bound)
             self._taken = data is not None
