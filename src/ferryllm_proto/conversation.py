@@ -15,11 +15,6 @@ from .entries import Entry, Operation
 from .loss import Loss
 from .policy.headers import NO_HEADERS
 from .policy.transforms import NO_TRANSFORMS
-from .questions.compact import Compact
-from .questions.completions import Completions
-from .questions.count import CountTokens
-from .questions.embeddings import Embeddings
-from .questions.forward import Forwarding
 from .relay import LOSS_HEADER, loss_header
 from .responses.stateful import NO_MEMORY, Memory, translator_for
 from .routing.table import Route
@@ -157,7 +152,10 @@ def converse(
             seed=seed,
             request_id=request_id,
         )
+    # Each loaded with the first who asks: most gateways are asked for answers alone.
     if operation is Operation.COUNT_TOKENS:
+        from .questions.count import CountTokens
+
         return CountTokens(
             policies=route.policies,
             entry=entry.dialect,
@@ -167,6 +165,8 @@ def converse(
             request_id=request_id,
         )
     if operation is Operation.EMBED:
+        from .questions.embeddings import Embeddings
+
         return Embeddings(
             entry=entry.dialect,
             backend=_EMBEDS_AS.get(provider.dialect, provider.dialect),
@@ -176,6 +176,8 @@ def converse(
             request_id=request_id,
         )
     if operation is Operation.COMPLETE:
+        from .questions.completions import Completions
+
         return Completions(
             backend=provider.dialect,
             model=route.rewrite_model,
@@ -187,9 +189,13 @@ def converse(
             usage=route.policies.usage,
         )
     if operation is Operation.FORWARD:
+        from .questions.forward import Forwarding
+
         return Forwarding(
             entry=entry.dialect, backend=provider.dialect, method=method, target=entry.target, request_id=request_id
         )
+    from .questions.compact import Compact
+
     return Compact(
         native=provider.keeps_responses,  # who knows one operation beside the answer knows the others
         entry=entry.dialect,

@@ -14,16 +14,21 @@ from collections.abc import Collection
 import msgspec
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_PAIRS = tuple(low + high for high in _ALPHABET for low in _ALPHABET)
-"""Two digits at once, the lower first: long division is what a hash costs."""
+
+
+@functools.cache
+def _pairs() -> tuple[str, ...]:
+    """Two digits at once, the lower first: long division is what a hash costs. Made by the first who needs them, since
+    they take 220 KiB."""
+    return tuple(low + high for high in _ALPHABET for low in _ALPHABET)
 
 
 def _base62(digest: bytes, length: int) -> str:
     number = int.from_bytes(digest, "big")
-    out = []
+    out, pairs = [], _pairs()
     for _ in range((length + 1) // 2):
         number, rest = divmod(number, 3844)
-        out.append(_PAIRS[rest])
+        out.append(pairs[rest])
     return "".join(out)[:length]
 
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import tomli
-
 from ferryllm_proto import RemoteProtocolError, json
 
 from .file_stamp import Stamped
+from .formats import toml
 
 MAX_WATCHED_FILE = 1 << 20
 """Most that is read, in bytes: settings of agents stay below 100 KiB, and a larger file is some other file."""
@@ -75,7 +74,7 @@ def _document(file: Path, content: bytes) -> object:
         raise WatchFault(f"{file} is not UTF-8") from None
     if file.suffix.lower() == ".toml":
         try:
-            return tomli.loads(text)
+            return toml(text)
         except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError; its words may quote the file
             raise WatchFault(f"{file} is not TOML") from None
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,6 +126,8 @@ def _ca_file(hook: UsageHook, scheme: str, path: KeyPath, credentials: Credentia
 
 
 def _check_command(hook: UsageHook, environ: Mapping[str, str], path: KeyPath, report: Report) -> None:
+    import shutil  # with three libraries of compression; few have hooks
+
     program = hook.command[0]
     at = (*path, "command")
     if not program.strip() or any("\0" in part for part in hook.command):

@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +20,6 @@ from ferryllm_net.stores import StoreError, open_responses
 from ferryllm_net.telemetry import Level, Log
 from ferryllm_net.telemetry.metrics import Metrics
 from ferryllm_proto import Exchange, Gateway
-from ferryllm_proto.dialects.openai_responses.memory import Budget
 from ferryllm_proto.entries import CONVERSATIONS, Entry, find
 from ferryllm_proto.policy.cors import answer_headers, preflight
 from ferryllm_proto.routing.keys import KeyBook
@@ -37,6 +37,7 @@ from .usual import Known, Run, begun
 
 if TYPE_CHECKING:
     from ferryllm_proto.actions import Record
+    from ferryllm_proto.dialects.openai_responses.memory import Budget
     from ferryllm_proto.inputs import Input
 
 SWEEP_SECS = 0.1
@@ -94,8 +95,6 @@ class App:
         self.clock: Callable[[], float] = anyio.current_time
         """Seconds on the clock of deadlines; of the running loop itself as soon as it runs."""
         self.metrics = Metrics(keys=settings.metrics.keys)
-        self.remembered = Budget()
-        """What WebSocket connections remember together."""
         self.questions = Questions(self)
         self.recording = Recording(self)
         self.observers: list[Callable[[Record], None]] = []
@@ -104,6 +103,13 @@ class App:
         self._quiet: anyio.Event | None = None
         """The sweeper waits for it while nothing runs."""
         self.ids = Ids()
+
+    @cached_property
+    def remembered(self) -> Budget:
+        """What WebSocket connections remember together."""
+        from ferryllm_proto.dialects.openai_responses.memory import Budget  # loads the dialect
+
+        return Budget()
 
     async def handle(self, request: Request, respond: Responder) -> None:
         """Answer one request."""
@@ -119,6 +125,12 @@ class App:
                     del run
                     await self._run(*rest)
                 return
+        answer = self._answer(request, respond, body)
+        del body
+        await answer
+
+    async def _answer(self, request: Request, respond: Responder, body: bytes | None) -> None:
+        """`handle` for what is not usual. Apart, because a usual answer keeps the frame of what it waits in."""
         pages = self.gateway.access.pages
         if pages.origins:
             permission = preflight(pages, request.method, request.headers)

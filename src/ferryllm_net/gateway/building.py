@@ -14,7 +14,7 @@ import msgspec
 from ferryllm_net.config import ProviderSettings, ProxySettings, RouteSettings, Settings
 from ferryllm_net.http import TLS, Limits, Origin, Proxy, ProxyAuth, Timeouts
 from ferryllm_net.keys.opening import book as book_of
-from ferryllm_proto import Gateway, MatchType, Provider, Route, RouteTable
+from ferryllm_proto import DIALECTS, Gateway, MatchType, Provider, Route, RouteTable
 from ferryllm_proto.entries import Forward
 from ferryllm_proto.loss import LossPolicy
 from ferryllm_proto.policy.access import AccessRules
@@ -176,6 +176,7 @@ def proxy(settings: ProxySettings) -> Proxy:
 
 def upstream(provider: ProviderSettings) -> Upstream:
     """Where and how a provider is reached. Destination and key come from the settings alone."""
+    DIALECTS[provider.type]  # loaded now: no request has to wait for what is sure to be needed
     origin = Origin(
         provider.scheme,
         provider.host,

@@ -10,7 +10,6 @@ import anyio
 
 from ferryllm_net.http import Request, RequestError, RequestHead, Responder, Timeouts, UpstreamError
 from ferryllm_proto import DIALECTS, ir
-from ferryllm_proto.dialects.ollama import models as cards
 from ferryllm_proto.entries import Entry, Operation, model_id
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.policy.access import identify
@@ -73,8 +72,12 @@ class Endpoints:
         elif entry.operation is Operation.SHOW:
             await self._show(entry, request, respond, request_id, who)
         elif entry.operation is Operation.PS:
+            from ferryllm_proto.dialects.ollama import models as cards  # here and below: loads the dialect
+
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_ps(self.models(who)))
         elif entry.operation is Operation.VERSION:
+            from ferryllm_proto.dialects.ollama import models as cards
+
             await respond.complete(200, [_JSON, *_ids(entry, request_id)], cards.encode_version())
         elif entry.operation is Operation.ADMIN:
             await self._admin(entry, request, respond, request_id)
@@ -160,6 +163,8 @@ class Endpoints:
         self, entry: Entry, request: Request, respond: Responder, request_id: str, key: ClientKey | None
     ) -> None:
         """Ollama's card of one model: its command line reads it before the first word."""
+        from ferryllm_proto.dialects.ollama import models as cards
+
         try:
             name = cards.decode_show(await request.read(MAX_SHOW))
         except RequestError as exc:

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, quote, unquote
 from ferryllm_net.http import Request, Responder, UpstreamError, UpstreamResponse
 from ferryllm_net.stores import StoreError
 from ferryllm_proto import DIALECTS, UpstreamRequest, ir
-from ferryllm_proto.dialects.openai_responses.history import listed
 from ferryllm_proto.entries import Entry, Operation, response_id
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.json import encode, fields, loads, raw
@@ -35,7 +34,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 """Items of one page (API reference: GET /responses/{id}/input_items)."""
 
 _JSON = ("content-type", "application/json")
-_DIALECT = DIALECTS["openai_responses"]
+_NAME = "openai_responses"
 
 
 class StoredResponses:
@@ -86,7 +85,7 @@ class StoredResponses:
         return kept, store
 
     async def _refuse(self, error: ir.Error, respond: Responder, request_id: str) -> None:
-        head, body = _DIALECT.encode_error(error, request_id=request_id)
+        head, body = DIALECTS[_NAME].encode_error(error, request_id=request_id)
         await respond.complete(head.status, list(head.headers), body)
 
     # --- what a provider keeps ---
@@ -101,7 +100,7 @@ class StoredResponses:
         path = f"/v1/responses/{quote(kept.id, safe='')}"
         if entry.operation in (Operation.CANCEL, Operation.INPUT_ITEMS):
             path = f"{path}/{entry.operation.value}"
-        query, headers = without_keys(request.query), _DIALECT.forwarded(request.headers)
+        query, headers = without_keys(request.query), DIALECTS[_NAME].forwarded(request.headers)
         asked = UpstreamRequest(request.method, path, query, headers, b"", False)
         try:
             response = await upstream.open(self._app.pool, asked, request.header("user-agent"))
@@ -111,7 +110,7 @@ class StoredResponses:
                 if 200 <= response.status < 300:
                     await _relay(kept, response, respond, request_id)
                     return
-                error = _DIALECT.decode_error(response.status, response.headers, await _read(response))
+                error = DIALECTS[_NAME].decode_error(response.status, response.headers, await _read(response))
         except UpstreamError as exc:
             self._app.log.warn("provider failed", provider=kept.provider, reason=exc.message, request_id=request_id)
             if respond.started:
@@ -125,7 +124,7 @@ class StoredResponses:
 async def _relay(kept: KeptResponse, response: UpstreamResponse, respond: Responder, request_id: str) -> None:
     """The provider's answer with the client's name of the model."""
     kind = response.header("content-type") or "application/json"
-    scanner = _DIALECT.scanner(stream=kind.startswith("text/event-stream"), model=kept.model or None)
+    scanner = DIALECTS[_NAME].scanner(stream=kind.startswith("text/event-stream"), model=kept.model or None)
     headers = [("content-type", kind), *client_headers(response.headers), ("x-request-id", request_id)]
     await respond.head(response.status, headers)
     while data := await response.receive():
@@ -168,6 +167,8 @@ def page(kept: KeptResponse, query: str) -> bytes:
     limit = given.get("limit", str(DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 4 and 1 <= int(limit) <= MAX_LIMIT):
         raise RemoteProtocolError(f"limit: expected 1 to {MAX_LIMIT}", param="limit", code="invalid_value")
+    from ferryllm_proto.dialects.openai_responses.history import listed
+
     items = listed(kept.input)
     ids = [str(loads(fields(item)["id"])) for item in items]
     if order == "desc":

@@ -5,94 +5,90 @@ The connection knows the phases, their deadlines and what happens when the clien
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Coroutine
 
 import anyio
 import anyio.lowlevel
 
-from .engine import Body, EndOfMessage, Event, Fault, Headers, InformationalHead, RequestHead
+from .engine import Body, EndOfMessage, Event, Fault, InformationalHead, RequestHead
 from .exchange import Handler, answer_failure, bare_refusal, check_answered, check_expectation
-from .h1_engine import ServerEngine
 from .h1_responder import H1Responder
 from .host import Host, Phase
 from .limits import Limits
 from .preface import look
 from .request import ClientLeft, Request, RequestError, Responder, Stage
 from .transport import Interrupted, Transport, TransportError
+from .writing import Writing
 
 # Names of this module: a member looked up in its class costs as much as ten look-ups in an instance.
 _IDLE = Phase.IDLE
 _HANDLER = Phase.HANDLER
 _STARTED = Stage.STARTED
 _ENDED = Stage.ENDED
+_NEVER = math.inf
 
 
-class Connection:
+class Connection(Writing):
     """Serves one transport until it closes. ``run`` is the whole life."""
+
+    __slots__ = (
+        "_body_since",
+        "_ended",
+        "_events",
+        "_handler",
+        "_responder",
+        "_scheme",
+        "_sniff",
+        "_whole",
+        "handed_over",
+    )
 
     def __init__(
         self, transport: Transport, handler: Handler, host: Host, limits: Limits, scheme: str, life: anyio.CancelScope
     ) -> None:
-        self.phase = _IDLE
+        super().__init__(transport, host, limits, life)
         self.handed_over: bytes | None = None
         """Set when the first bytes were HTTP/2's: those bytes. The transport is open then."""
         self._sniff = host.http2 and scheme == "http"  # over TLS the handshake has said it
-        self.deadline = math.inf
-        """On the clock of the host; past it the sweeper calls `expire`."""
-        self.transport = transport
         self._handler = handler
-        self._host = host
-        self._limits = limits
         self._scheme = scheme
-        self._engine = ServerEngine(limits)
-        self._events: list[Event] = []  # of the body: come, not taken; a deque is 1.3 KiB while it is empty
+        self._events: list[Event] | None = None
+        """Of the body: come, not taken."""
         self._whole: bytes | None = None
-        """The body, where all of it came with the head; until it is taken."""
-        self._request: Request | None = None
+        """The body, where all of it came with the head, on its way to the request."""
         self._responder: Responder | None = None
-        self._life = life
-        """The scope in which `run` is called; a client that leaves takes its running handler with it."""
-        self._closing = False
-        self._head: RequestHead | None = None
-        self._short = False
-        """One read brought the request and nothing else."""
-        self._body_done = True
-        """All of it has come."""
-        self._body_read = False
-        """Somebody has begun to wait for it."""
-        self._fault: Fault | None = None
         self._ended = False
         """The client has ended its direction. A half-close cannot be told from leaving before it is too late to save
         upstream work, so both count as leaving."""
-        self._broken = False
-        self._unwritten: bytes = b""
         self._body_since = 0.0
-        self._behind = b""
-        """What came with the request that handed the connection over."""
-        self._drain_watch: Callable[[], None] | None = None
 
     @property
     def active(self) -> int:
         """Exchanges that run now."""
-        return 0 if self._head is None else 1
+        return 0 if self._head is None and self._responder is None else 1
 
-    async def run(self) -> None:
-        """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport."""
+    def run(self) -> Coroutine[None, None, None]:
+        """Serve until the client closes, a limit is passed or an answer ends the connection; closes the transport. To
+        be awaited at once."""
+        attended = self.transport.watch(self._client_ended)
+        return self._serve_attended() if attended else self._serve(closes=True)
+
+    async def _serve_attended(self) -> None:
+        """With somebody beside it who sees the client leave while nobody reads."""
         try:
-            if self.transport.watch(self._client_ended):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self.transport.attend)
-                    await self._serve()
-                    group.cancel_scope.cancel()
-            else:
-                await self._serve()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.transport.attend)
+                await self._serve(closes=False)
+                group.cancel_scope.cancel()
         finally:
-            self.phase, self.deadline = Phase.CLOSED, math.inf
-            if self.handed_over is None:
-                with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
-                    await self.transport.aclose()
+            await self._close()
+
+    async def _close(self) -> None:
+        self.phase, self.deadline = Phase.CLOSED, math.inf
+        if self.handed_over is None:
+            with anyio.CancelScope(shield=True, deadline=self._host.clock() + self._limits.cleanup_secs):
+                await self.transport.aclose()
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -124,35 +120,92 @@ class Connection:
         if self._responder is not None and not self._responder.ended:
             self._leave()
 
-    def _leave(self) -> None:
-        """Nobody is there to answer to."""
-        self._broken = True
-        if self._request is not None:
-            self._request.client_left = True
-        self._life.cancel()
-
-    async def _serve(self) -> None:
-        clock, limits = self._host.clock, self._limits
+    async def _serve(self, *, closes: bool) -> None:
+        """One request after the other. All in one coroutine, because each costs every request and every stream."""
+        host, limits, transport, engine = self._host, self._limits, self.transport, self._engine
+        machine, handler = engine.machine, self._handler
+        reader, clock, body_limit, keep_secs = machine.requests, host.clock, limits.body_bytes, limits.keep_alive_secs
         latest = clock() + limits.accept_head_secs
         self.deadline = latest
         events: list[Event] | None = []
+        head: RequestHead
+        again = False  # a request has been served, and nothing has come behind it
         try:
-            while events is not None:
-                head = await self._next_head(events, latest)
-                events = None if head is None else await self._exchange(head)
-                latest = math.inf
-                self.deadline = clock() + limits.keep_alive_secs
+            while True:
+                if again:
+                    if host.draining:
+                        return
+                    try:
+                        data = await transport.receive()
+                    except Interrupted:
+                        if self._is_meant():
+                            return
+                        continue
+                    if not data:
+                        return
+                    whole = reader.receive_whole(data)
+                    if whole is not None:
+                        # One message, and nothing behind it.
+                        head, body = whole  # type: ignore[assignment]  # of a request
+                        self.deadline = _NEVER
+                    else:
+                        events = engine.receive_data(data)
+                        if not events:
+                            self._begin_head(latest)
+                        body, again = None, False
+                    del data, whole  # nothing is held of a request whose answer flows
+                if not again:
+                    found = None if events is None else await self._next_head(events, latest)
+                    if found is None:
+                        return
+                    self._head = head = found
+                    events, latest = None, _NEVER
+                    body, self._whole = self._whole, None
+                    handler = self._handler if engine.common else self._handle_uncommon
+                self.phase = _HANDLER
+                request = Request(head, self, transport.peer, self._scheme, body_limit, reader.shape, body)
+                responder = H1Responder(self, head.method)
+                del body
+                self._request, self._responder = request, responder
+                if self._ended:
+                    self._leave()
+                try:
+                    try:
+                        await handler(request, responder)
+                        again = responder.stage is _ENDED
+                        if not again:
+                            check_answered(responder)
+                    except Exception as exc:
+                        again = False
+                        await answer_failure(exc, request, responder, host.report)
+                    if not (again and self._turned) or self._broken or host.draining:
+                        again = False
+                        self._request = self._responder = None
+                        events = await self._after(responder)
+                        again = events == [] and engine.common and not reader.buffer
+                finally:
+                    if not again and responder.stage is _STARTED:
+                        self._make_visible()
+                    self._request = self._responder = self._head = None
+                    self._turned = False
+                del head, request, responder
+                self.phase = _IDLE
+                self.deadline = clock() + keep_secs
         except (TransportError, ClientLeft):
             return
+        finally:
+            if closes:
+                await self._close()
+
+    async def _handle_uncommon(self, request: Request, responder: Responder) -> None:
+        """The fast gear takes no request that expects anything."""
+        check_expectation(request)
+        await self._handler(request, responder)
 
     async def _next_head(self, events: list[Event], latest: float) -> RequestHead | None:
         """The next request, which ``events`` may have begun; None when there is none to serve."""
         engine, host = self._engine, self._host
-        self.phase = _IDLE
-        if self._short:
-            # Nothing came behind the request before.
-            self._short = False
-        elif not events and engine.within_head:
+        if not events and engine.within_head:
             self._begin_head(latest)
         while not events:
             if host.draining and self.phase is _IDLE:
@@ -171,12 +224,6 @@ class Connection:
                 return None
             if not data:
                 return None
-            whole = engine.receive_whole(data)
-            if whole is not None:
-                self.deadline = math.inf
-                self._body_read, self._body_done, self._short = False, True, True
-                head, self._whole = whole
-                return head  # type: ignore[return-value]  # of a request
             events = engine.receive_data(data)
             if not events and self.phase is _IDLE:
                 self._begin_head(latest)
@@ -198,7 +245,7 @@ class Connection:
             self._whole = events[1].data if size == 3 else b""  # type: ignore[union-attr]
         else:
             self._body_done = False
-            self._events.extend(events[1:])
+            self._events = events[1:]
         return head
 
     async def _receive(self) -> bytes:
@@ -219,44 +266,16 @@ class Connection:
         self.phase = Phase.HEAD
         self.deadline = min(self._host.clock() + self._limits.head_secs, latest)
 
-    async def _exchange(self, head: RequestHead) -> list[Event] | None:
-        """Serve one request; what has come of the next one, None where there is none on this connection."""
-        host, engine = self._host, self._engine
-        self.phase, self._head = _HANDLER, head
-        peer, limit = self.transport.peer, self._limits.body_bytes
-        request = Request(head, self, peer=peer, scheme=self._scheme, body_limit=limit, shape=engine.shape)
-        responder = H1Responder(self, head.method)
-        try:
-            self._request, self._responder = request, responder
-            if self._ended:
-                self._leave()
-            try:
-                if not engine.common:  # the fast gear takes no request that expects anything
-                    check_expectation(request)
-                await self._handler(request, responder)
-                if responder.stage is not _ENDED:
-                    check_answered(responder)
-            except Exception as exc:
-                await answer_failure(exc, request, responder, host.report)
-            if responder.stage is _ENDED and self._body_done and not (self._broken or host.draining):
-                events = engine.turn()
-                if events is not None:
-                    return events
-            self._request = self._responder = None
-            return await self._after(responder)
-        finally:
-            if responder.stage is _STARTED:
-                self._make_visible()
-            self._request = self._responder = self._whole = self._head = None
-
     async def _after(self, responder: Responder) -> list[Event] | None:
         """Between an answer and the next request, which is begun where it may follow."""
         if responder.stage is not _ENDED or self._broken:
             return None
         if not self._body_done and not self._closing:
             await self._drain_rest()
-        if self._body_done and not self._host.draining and (events := self._engine.turn()) is not None:
-            return events
+        if self._body_done and not self._host.draining:
+            events = [] if self._turned else self._engine.turn()
+            if events is not None:
+                return events
         if not self._body_done or not self.transport.is_quiet():
             await self._linger()
         return None
@@ -298,16 +317,9 @@ class Connection:
     # What the request and the responder ask for (`request.Channel`).
 
     def whole_body(self, limit: int) -> bytes | None:
-        data = self._whole
-        if data is None or len(data) > limit:
-            return None
-        self._whole = None
-        return data
+        return None  # the request has got it
 
     async def body_data(self, received: int) -> bytes | None:
-        if self._whole:
-            data, self._whole = self._whole, None
-            return data
         if self._body_done:
             return None
         now = self._host.clock()
@@ -336,7 +348,7 @@ class Connection:
             return None
         while True:
             data: list[bytes] = []
-            events, self._events = self._events, []
+            events, self._events = self._events or (), None
             for event in events:
                 if type(event) is Body:
                     data.append(event.data)
@@ -355,127 +367,4 @@ class Connection:
                 # The transport has told `_client_ended`, which cancels the handler; this is where it is shielded.
                 await anyio.lowlevel.checkpoint()
                 raise ClientLeft("the client left within the body of its request")
-            self._events.extend(self._engine.receive_data(received))
-
-    def encode(self, event: Event) -> bytes:
-        return self._engine.send(event)
-
-    def frame(self, data: bytes) -> bytes:
-        return self._engine.frame(data)
-
-    def put_answer(self, status: int, headers: Headers, body: bytes) -> bool | None:
-        host = self._host
-        if not self._body_done or host.draining:
-            return None
-        data = self._engine.answer(status, headers, body, host.date)
-        return None if data is None else self.put(data)
-
-    def put_beginning(self, status: int, headers: Headers, data: bytes) -> bool | None:
-        host = self._host
-        if not self._body_done or host.draining:
-            return None
-        out = self._engine.begin(status, headers, data, host.date)
-        return None if out is None else self.put(out)
-
-    def put_finish(self, data: bytes) -> bool | None:
-        out = self._engine.finish(data)
-        return None if out is None else self.put(out)
-
-    def finish_head(self, headers: Headers) -> Headers:
-        dated = connected = False
-        for name, _ in headers:
-            # Most names are of other lengths; to fold their case is what would cost.
-            if len(name) == 4:
-                dated = dated or name.lower() == "date"
-            elif len(name) == 10:
-                connected = connected or name.lower() == "connection"
-        fields = [*headers]
-        if not dated:
-            fields.append(("date", self._host.date))
-        self._closing = self._must_close()
-        if self._closing and not connected:
-            fields.append(("connection", "close"))
-        return fields
-
-    def _must_close(self) -> bool:
-        if self._host.draining or self._fault is not None:
-            return True
-        if self._body_done or self._head is None:
-            return False
-        if self._body_read or self._engine.expects_continue:
-            # A body given up half way is too large or broken. Without 100 the client may send its body or not: nobody
-            # can tell what comes next.
-            return True
-        declared = next((value for name, value in self._head.headers if name == "content-length"), "0")
-        return int(declared) > self._limits.drain_rest_bytes
-
-    def put(self, data: bytes) -> bool:
-        if self._broken:
-            raise ClientLeft("the client left")
-        if len(data) > self._limits.write_piece_bytes or self._unwritten:
-            self._unwritten += data
-            return False
-        try:
-            return self.transport.write(data)
-        except TransportError as exc:
-            self._leave()
-            raise ClientLeft("the client left") from exc
-
-    async def drain(self) -> None:
-        if self._broken:
-            raise ClientLeft("the client left")
-        limits, phase = self._limits, self.phase
-        rest, self._unwritten = self._unwritten, b""
-        self.phase = Phase.WRITE
-        self._broken = True  # until all of it is out: a cancelled write leaves half a message behind
-        try:
-            self.deadline = self._host.clock() + limits.write_stall_secs
-            await self.transport.drain()
-            for start in range(0, len(rest), limits.write_piece_bytes):
-                self.deadline = self._host.clock() + limits.write_stall_secs
-                await self.transport.send(rest[start : start + limits.write_piece_bytes])
-        except TransportError as exc:
-            self._leave()
-            await anyio.lowlevel.checkpoint()
-            raise ClientLeft("the client left") from exc
-        finally:
-            self.deadline = math.inf
-            self.phase = phase
-        self._broken = False
-
-    async def write(self, data: bytes) -> None:
-        if not self.put(data):
-            await self.drain()
-
-    # What another protocol asks for (`request.Line`).
-
-    def switch(self, headers: Headers) -> bytes:
-        head, self._behind = self._engine.switch(headers)
-        return head
-
-    async def receive(self) -> bytes:
-        if self._behind:
-            data, self._behind = self._behind, b""
-            return data
-        while True:
-            # Nobody interrupts this wait: it was meant for an earlier one.
-            with contextlib.suppress(Interrupted):
-                try:
-                    return await self.transport.receive()
-                except TransportError:
-                    return b""  # a reset is an end too
-
-    def watch_drain(self, callback: Callable[[], None]) -> None:
-        self._drain_watch = callback
-        if self._host.draining:
-            callback()
-
-    async def cut(self) -> None:
-        self._broken = True
-        self._make_visible()
-        await self.transport.aclose()
-
-    def _make_visible(self) -> None:
-        """A body that ends with the connection would end cleanly by a plain close."""
-        if self._head is not None and self._head.http_version == "1.0":
-            self.transport.reset_on_close()
+            self._events = self._engine.receive_data(received)

@@ -19,7 +19,6 @@ import anyio
 from .backends import adopt
 from .faults import UpstreamError, UpstreamFault
 from .origin import TLS, Origin, ssl_context
-from .tls_transport import secure_client
 from .transport import Transport, TransportError
 from .tunnel import TunnelFault, connect_http, connect_socks
 
@@ -93,6 +92,8 @@ async def _reach_unix(path: str) -> Transport:
 
 
 async def _secure(transport: Transport, tls: TLS, host: str, name: str, *, http2: bool) -> Transport:
+    from .tls_transport import secure_client
+
     try:
         return await secure_client(transport, ssl_context(tls, http2=http2), host)
     except (TransportError, OSError) as exc:

@@ -66,6 +66,23 @@ async def last_resort(responder: Responder, status: int, message: str, headers: 
     await responder.complete(status, fields, error_body(status, message))
 
 
+def own_fields(headers: Headers, date: str, *, closing: bool) -> Headers:
+    """``headers`` of an answer in HTTP/1.1 with those of the server: when it was made, whether the connection ends."""
+    dated = connected = False
+    for name, _ in headers:
+        # Most names are of other lengths; to fold their case is what would cost.
+        if len(name) == 4:
+            dated = dated or name.lower() == "date"
+        elif len(name) == 10:
+            connected = connected or name.lower() == "connection"
+    fields = [*headers]
+    if not dated:
+        fields.append(("date", date))
+    if closing and not connected:
+        fields.append(("connection", "close"))
+    return fields
+
+
 def error_body(status: int, message: str) -> bytes:
     """JSON that every client of a model's API can show."""
     kind = "server_error" if status >= 500 else "invalid_request_error"

@@ -9,9 +9,7 @@ h11 is loaded with the first such connection.
 from __future__ import annotations
 
 import abc
-import weakref
-from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ferryllm_proto.http1 import (
@@ -23,6 +21,7 @@ from ferryllm_proto.http1 import (
     Misuse,
     NotMine,
     RequestHead,
+    ResponseHead,
     ServerMachine,
     Shape,
 )
@@ -33,37 +32,54 @@ if TYPE_CHECKING:
     from . import h11_engine
 
 
+@lru_cache(maxsize=4)
 def head_limits(limits: Limits) -> HeadLimits:
-    """What of the limits our machine needs."""
+    """What of the limits our machine needs; connections share it. A process has one of them, tests have more."""
     return HeadLimits(limits.request_line_bytes, limits.head_bytes, limits.head_fields)
 
 
 class _Engine(abc.ABC):
-    """What both sides share. Methods that run for every message or chunk are those of the gear itself: take them from
-    the engine for each call."""
+    """What both sides share: each call goes to the gear that is in.
+
+    Whoever has no call to spare may ask the machine's own directions first, where a method answers None for what they
+    do not do: in the other gear they do nothing any more.
+    """
+
+    __slots__ = ("__weakref__", "_machine", "_slow", "common")
 
     def __init__(self, machine: ServerMachine | ClientMachine) -> None:
         self._machine = machine
         self._slow: h11_engine.BaseEngine | None = None
         self.common = True
         """The connection is still in the fast gear."""
-        # Weakly: the machine is ours, and a cycle would stay until the collector looks.
-        machine.judge_by(partial(_judge, weakref.ref(self)))
-        # No NotMine is among the events, since what it leaves is judged in its place.
-        self.receive_whole = machine.receive_whole
-        """`receive_data` of a message like the one before, without events: its head and its body; None, and nothing was
-        consumed, where `receive_data` is needed."""
-        self.receive_data: Callable[[bytes], list[Event]] = machine.receive_data  # type: ignore[assignment]
-        self.turn: Callable[[], list[Event] | None] = machine.turn  # type: ignore[assignment]
-        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        self.frame = machine.frame
-        self.receive_body = machine.receive_body
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        if self._slow is not None:
+            return self._slow.receive_data(data)
+        return self.judged(self._machine.receive_data(data))
+
+    def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
+        """`receive_data` of a message like the one before, without events: its head, which is not to be changed, and
+        its body; None, and nothing was consumed, where `receive_data` is needed."""
+        return self._machine.receive_whole(data)
+
+    def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
+        return (self._slow or self._machine).receive_body(data)
 
     def receive_eof(self) -> list[Event]:
-        return (self._slow or self._machine).receive_eof()  # type: ignore[return-value]  # as above
+        return (self._slow or self._machine).receive_eof()  # type: ignore[return-value]  # no NotMine is among them
 
     def next_message(self) -> list[Event]:
-        return (self._slow or self._machine).next_message()  # type: ignore[return-value]  # as above
+        if self._slow is not None:
+            return self._slow.next_message()
+        return self.judged(self._machine.next_message())
+
+    def turn(self) -> list[Event] | None:
+        """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
+        if self._slow is not None:
+            return self._slow.turn()
+        events = self._machine.turn()
+        return None if events is None else self.judged(events)
 
     def send(self, event: Event) -> bytes:
         if self._slow is None:
@@ -73,6 +89,9 @@ class _Engine(abc.ABC):
             self.hand_over(b"")
         assert self._slow is not None
         return self._slow.send(event)
+
+    def frame(self, data: bytes) -> bytes:
+        return (self._slow or self._machine).frame(data)
 
     @property
     def reusable(self) -> bool:
@@ -92,56 +111,55 @@ class _Engine(abc.ABC):
         self._slow = slow = self._make_slow()
         self.common = False
         slow.take_over(before, self._machine.retire())
-        self.receive_whole, self.receive_data, self.turn = _never_whole, slow.receive_data, slow.turn
-        self.frame, self.receive_body = slow.frame, slow.receive_body
         return slow
+
+    def judged(self, events: list[Event | NotMine]) -> list[Event]:
+        """``events`` of the machine; what the slow gear says to bytes that it does not judge."""
+        if events and type(events[-1]) is NotMine:
+            left = events.pop()
+            assert type(left) is NotMine
+            events += self.hand_over(left.before).receive_data(left.data)
+        return events  # type: ignore[return-value]  # a NotMine is the last one
 
     @abc.abstractmethod
     def _make_slow(self) -> h11_engine.BaseEngine:
         """The engine for what the machine leaves."""
 
 
-def _judge(engine: weakref.ref[_Engine], left: NotMine) -> list[Event | NotMine]:
-    """What the slow gear says to bytes that the machine does not judge."""
-    own = engine()
-    assert own is not None
-    return [*own.hand_over(left.before).receive_data(left.data)]
-
-
-def _never_whole(data: bytes) -> None:
-    """`receive_whole` and `finish` in the other gear."""
-
-
-def _step_by_step(status: int, headers: Headers, body: bytes, date: str) -> None:
-    """`ServerMachine.answer` and `begin` in the other gear."""
-
-
 class ServerEngine(_Engine):
     """Requests in, responses out."""
 
+    __slots__ = ("_limits", "_server", "machine")
+
     def __init__(self, limits: Limits) -> None:
-        machine = ServerMachine(head_limits(limits))
-        super().__init__(machine)
+        self.machine = ServerMachine(head_limits(limits))
+        """Of the fast gear. In the other one its `answer`, `begin` and `finish` are None."""
+        super().__init__(self.machine)
         self._limits = limits
-        self._requests = machine.requests
         self._server: h11_engine.ServerEngine | None = None
-        self.answer: Callable[[int, Headers, bytes, str], bytes | None] = machine.answer
-        self.begin: Callable[[int, Headers, bytes, str], bytes | None] = machine.begin
-        self.finish: Callable[[bytes], bytes | None] = machine.finish
-        """See `ServerMachine` and `Writer.finish`."""
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ServerEngine as H11ServerEngine
 
-        self.answer = self.begin = _step_by_step
-        self.finish = _never_whole
         self._server = H11ServerEngine(self._limits)
         return self._server
 
     @property
     def shape(self) -> Shape | None:
         """See `ServerMachine.shape`."""
-        return self._requests.shape
+        return self.machine.shape
+
+    def answer(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
+        """See `ServerMachine.answer`."""
+        return self.machine.answer(status, headers, body, date)
+
+    def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
+        """See `ServerMachine.begin`."""
+        return self.machine.begin(status, headers, data, date)
+
+    def finish(self, data: bytes) -> bytes | None:
+        """See `Writer.finish`."""
+        return self.machine.finish(data)
 
     @property
     def expects_continue(self) -> bool:
@@ -151,7 +169,7 @@ class ServerEngine(_Engine):
     @property
     def within_head(self) -> bool:
         """Some bytes of the next head have come, not all."""
-        return self._requests.within_head if self._server is None else self._server.within_head
+        return self.machine.within_head if self._server is None else self._server.within_head
 
     def switch(self, headers: Headers) -> tuple[bytes, bytes]:
         """The head of a 101 (Switching Protocols), and what the client has sent behind its request; HTTP ends here.
@@ -166,31 +184,32 @@ class ServerEngine(_Engine):
 class ClientEngine(_Engine):
     """Requests out, responses in."""
 
+    __slots__ = ("_limits", "machine")
+
     def __init__(self, limits: Limits) -> None:
-        machine = ClientMachine(head_limits(limits))
-        super().__init__(machine)
+        self.machine = ClientMachine(head_limits(limits))
+        """Of the fast gear."""
+        super().__init__(self.machine)
         self._limits = limits
-        self.renew: Callable[[], bool] = machine.renew
+
+    def renew(self) -> bool:
         """Begin the next message; False, and nothing has changed, where the connection is not `reusable`, or where
         bytes came behind the answer."""
-        self.announce: Callable[[RequestHead], None] = machine.announce
+        slow = self._slow
+        if slow is None:
+            return self.machine.renew()
+        return not slow.held and slow.turn() is not None
+
+    def announce(self, head: RequestHead) -> None:
         """A whole request goes out whose bytes are made elsewhere. To the engine it has no body: the head only says
         what the answer answers, and whom it was asked. Raises `Misuse`."""
+        if self._slow is None:
+            self.machine.announce(head)
+        else:
+            self._slow.send(head)
+            self._slow.send(END)
 
     def _make_slow(self) -> h11_engine.BaseEngine:
         from .h11_engine import ClientEngine as H11ClientEngine
 
-        slow = H11ClientEngine(self._limits)
-        self.renew, self.announce = partial(_renew, slow), partial(_announce, slow)
-        return slow
-
-
-def _renew(slow: h11_engine.BaseEngine) -> bool:
-    """`ClientEngine.renew` in the other gear."""
-    return not slow.held and slow.turn() is not None
-
-
-def _announce(slow: h11_engine.BaseEngine, head: RequestHead) -> None:
-    """`ClientEngine.announce` in the other gear."""
-    slow.send(head)
-    slow.send(END)
+        return H11ClientEngine(self._limits)

@@ -36,18 +36,14 @@ class H1Channel(Channel, Line, Protocol):
 class H1Responder(Responder):
     """`Responder`, several steps of which are one call of the connection where nothing about them is uncommon."""
 
-    def __init__(self, channel: H1Channel, method: str) -> None:
-        # What `Responder` does, without the call.
-        self.stage = _EMPTY
-        self._line = self._channel = self._connection = channel
-        self._method = method
+    _channel: H1Channel
 
     def _put_first(self, data: bytes) -> bool:
         head = self._head
         if head is None or not data or self._bodyless:
             return super()._put_first(data)
         try:
-            taken = self._connection.put_beginning(head.status, head.headers, data)
+            taken = self._channel.put_beginning(head.status, head.headers, data)
         except ClientLeft:
             self.stage, self._head = _STARTED, None
             raise
@@ -60,7 +56,7 @@ class H1Responder(Responder):
         if self.stage is not _STARTED or self._bodyless or trailers or self._after is not None:
             return super().put_end(data, trailers)
         try:
-            taken = self._connection.put_finish(data)
+            taken = self._channel.put_finish(data)
         except ClientLeft:
             self._after = _ENDED
             raise
@@ -71,7 +67,7 @@ class H1Responder(Responder):
             return super().put_complete(status, headers, body)
         fields = [*headers, *self.always] if self.always else headers
         try:
-            taken = self._connection.put_answer(status, fields, body)
+            taken = self._channel.put_answer(status, fields, body)
         except ClientLeft:
             self.stage, self._after = _STARTED, _ENDED
             raise
@@ -87,3 +83,6 @@ class H1Responder(Responder):
         else:
             self.stage, self._after = _STARTED, _ENDED
         return taken
+
+    def _own_line(self) -> Line | None:
+        return self._channel

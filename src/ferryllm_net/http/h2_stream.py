@@ -51,21 +51,19 @@ class Owner(Protocol):
 class StreamResponder(Responder):
     """A `Responder` whose body waits for the windows of HTTP/2."""
 
-    def __init__(self, stream: Stream, method: str) -> None:
-        super().__init__(stream, method)
-        self._stream = stream
+    _channel: Stream
 
     async def flush(self) -> None:
         self._move("flush")
         if self._head is not None:
             self._send_head(end=False)
-            await self._stream.drain()
+            await self._channel.drain()
 
     def put(self, data: bytes) -> bool:
         self._move("body")
         if self._head is not None:
             self._send_head(end=False)
-        return self._stream.put(b"" if self._bodyless else data)
+        return self._channel.put(b"" if self._bodyless else data)
 
     def put_end(self, data: bytes, trailers: Headers) -> bool:
         after = self._move("end")
@@ -76,24 +74,24 @@ class StreamResponder(Responder):
         else:
             if self._head is not None:
                 self._send_head(end=False)
-            self._stream.put_last(data, fields)
+            self._channel.put_last(data, fields)
         self._after = after
-        if not self._stream.put_finish():
+        if not self._channel.put_finish():
             return False
         self._settle()
         return True
 
     async def drain(self) -> None:
         if self._after is None:
-            await self._stream.drain()
+            await self._channel.drain()
         else:
-            await self._stream.finish()
+            await self._channel.finish()
             self._settle()
 
     def _send_head(self, *, end: bool) -> None:
         head, self._head = self._head, None
         assert head is not None
-        self._stream.send_head(head, bodyless=self._bodyless, end=end)
+        self._channel.send_head(head, bodyless=self._bodyless, end=end)
         self.stage = Stage.STARTED
 
 

@@ -37,6 +37,13 @@ class Listener(msgspec.Struct, frozen=True):
     """With a header of the PROXY protocol, before TLS; from trusted proxies alone."""
 
 
+def _spelt(host: str) -> str | bytes:
+    """``host`` as `socket.getaddrinfo` is to get it, as in `ferryllm_net.config.listen`."""
+    if host.isascii() and all(0 < len(label) < 64 for label in host.split(".")):
+        return host.encode("ascii")
+    return host
+
+
 def open_listeners(
     host: str, port: int, *, reuse_port: bool = False, backlog: int | None = BACKLOG
 ) -> list[socket.socket]:
@@ -46,7 +53,7 @@ def open_listeners(
     the port; without a ``backlog`` it is only held, for those who come later. Addresses that the machine does not have
     are left out, unless there is no other. Raises OSError, which names the address.
     """
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(_spelt(host) or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # The order stays; /etc/hosts may name one address twice.
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found if family in _FAMILIES))
     for _ in range(_PORT_TRIES if port == 0 and len(addresses) > 1 else 0):

@@ -22,7 +22,7 @@ from .limits import Limits, Timeouts
 from .origin import Origin
 from .places import Counts, Group
 from .prepared import PreparedHead, prepare
-from .response import UpstreamResponse
+from .response import UpstreamResponse, response_of
 from .transport import Interrupted, Transport
 from .upstream import UpstreamConnection
 
@@ -72,6 +72,9 @@ class Pool:
         self._limits = limits or Limits()
         self._most_idle = self._limits.pool_idle_per_origin
         self._most_idle_in_all = self._limits.pool_idle_total
+        self._few_idle = min(self._most_idle, self._most_idle_in_all)
+        """So many in all are not too many, wherever they are."""
+        self._idle_secs = self._limits.pool_idle_secs
         self._dial = dial
         self._groups: dict[Origin, Group] = {}
         self._shared: dict[Origin, H2Group] = {}
@@ -154,27 +157,40 @@ class Pool:
         origin is reached, it waits for its turn.
         Raises `UpstreamError`, and `Misuse` for a malformed head; `Interrupted` where ``waiter`` has ended the wait.
         """
-        timeouts = timeouts or _TIMEOUTS
+        if timeouts is None:
+            timeouts = _TIMEOUTS
         now = self.clock()
         total_at = NEVER if timeouts.total_secs is None else now + timeouts.total_secs
         request = head if isinstance(head, PreparedHead) else prepare(origin, head)
-        fresh: UpstreamConnection | None = None
-        if origin.http2 != "off":
-            found = await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
-            if isinstance(found, UpstreamResponse):
-                return found
-            origin, fresh = found
-            now = self.clock()
-        group = self._groups.get(origin) or self._group(origin)
-        if fresh is None:
-            connection = self._take(group, now) if group.idle else None
-            if connection is None:
+        group = self._groups.get(origin)
+        connection: UpstreamConnection | None
+        if (
+            group is not None
+            and (idle := group.idle)
+            and idle[-1].idle_since > now - self._idle_secs
+            and idle[-1].transport.is_quiet()
+        ):
+            # What nearly all have: the connection that was used last.
+            connection = idle.pop()
+            self._idle -= 1
+            reused = True
+        else:
+            fresh: UpstreamConnection | None = None
+            if origin.http2 != "off":
+                found = await self._open_shared(origin, request, body, timeouts, now, total_at, waiter)
+                if isinstance(found, UpstreamResponse):
+                    return found
+                origin, fresh = found
+                now = self.clock()
+            group = self._groups.get(origin) or self._group(origin)
+            if fresh is None:
                 connection = await self._find(group, now, total_at, waiter)
                 now = self.clock()
-            reused = connection is not None
-        else:
-            group.begin()
-            connection, reused = fresh, False
+                reused = connection is not None
+            else:
+                group.begin()
+                fresh.group = group
+                connection, reused = fresh, False
         while True:
             if connection is None:
                 connection = await self._connect(group, origin, timeouts, total_at, waiter)
@@ -188,7 +204,7 @@ class Pool:
                 if waiter is not None:
                     waiter.waits = connection
                 answered = await connection.exchange(request, body, timeouts, now, total_at)
-                return UpstreamResponse(connection, answered, self._limits, request.method)
+                return response_of(connection, answered, self._limits, request.method)
             except BaseException as exc:
                 self._running.discard(connection)
                 await connection.aclose()
@@ -207,7 +223,8 @@ class Pool:
     # --- what connections tell (`Keeper`) ---
 
     def give_back(self, connection: UpstreamConnection) -> bool:
-        group = self._groups[connection.origin]
+        group = connection.group
+        assert group is not None
         if self._closed:
             return False
         if group.waiters:
@@ -215,7 +232,11 @@ class Pool:
                 return False
             self._running.discard(connection)
             return group.hand_over(connection)
-        if len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all or not connection.renew():
+        if self._idle >= self._few_idle and (
+            len(group.idle) >= self._most_idle or self._idle >= self._most_idle_in_all
+        ):
+            return False
+        if not connection.renew():
             return False
         self._running.discard(connection)
         connection.idle_since = self.clock()
@@ -238,7 +259,7 @@ class Pool:
     def _take(self, group: Group, now: float) -> UpstreamConnection | None:
         """The connection that was used last, where it is fit for use."""
         connection = group.idle[-1]
-        if connection.idle_since > now - self._limits.pool_idle_secs and connection.is_reusable():
+        if connection.idle_since > now - self._idle_secs and connection.is_reusable():
             self._idle -= 1
             return group.idle.pop()
         return None
@@ -274,7 +295,7 @@ class Pool:
         except BaseException:
             group.end()
             raise
-        return UpstreamConnection(transport, origin, self._limits, self)
+        return UpstreamConnection(transport, origin, self._limits, self, group)
 
     async def _reach(self, origin: Origin, timeouts: Timeouts, total_at: float) -> Transport:
         self.counts.dialled += 1
@@ -316,7 +337,7 @@ class Pool:
                     waiter.waits = exchange
                 head = await exchange.exchange(request, body, self.clock())
                 self.counts.reused += exchange.reused
-                return UpstreamResponse(exchange, head, self._limits, request.method)
+                return response_of(exchange, head, self._limits, request.method)
             except UpstreamError:
                 await exchange.abandon()
                 early = self.clock() - begun <= self._limits.pool_stale_secs

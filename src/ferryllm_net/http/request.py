@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Protocol
 
+import msgspec
+
 from ferryllm_proto.http1 import Shape
 
 from .decompress import CodingError, Inflater, codings_of
@@ -85,53 +87,60 @@ class Line(Protocol):
         ...
 
 
-class Request:
-    """One request of a client."""
+class Request(msgspec.Struct, eq=False):
+    """One request of a client. A struct, because no code of Python runs to make one."""
 
+    _head: RequestHead
+    _channel: Channel
+    peer: tuple[str, int]
+    scheme: str
+    body_limit: int
+    """Bytes of the body, where its reader does not say how many he takes."""
+    shape: Shape | None = None
+    """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out
+    from one head need not be found again; None where the next head may be any."""
+    _body: bytes | None = None
+    """Where all of it came with the head, until it is taken."""
     via: tuple[str, int] | None = None
     """The proxy that named ``peer`` and ``scheme``, when one did: ``peer`` is then somebody's word, so that an address
     of loopback in it does not mean this machine."""
-
-    query = ""
-    client_left = False
+    client_left: bool = False
     """The handler was cancelled because the client closed, broke or stalled the connection."""
-    draining = False
+    draining: bool = False
     """The server is going down and its grace has passed: say the last words now."""
-    # These and those above are of the class until they are something else, which is rare: less is stored a request.
     _first: dict[str, str] | None = None
-    _taken = False
+    _taken: bool = False
     _drain_callbacks: tuple[Callable[[], None], ...] = ()
 
-    def __init__(
-        self,
-        head: RequestHead,
-        channel: Channel,
-        *,
-        peer: tuple[str, int],
-        scheme: str,
-        body_limit: int,
-        shape: Shape | None = None,
-    ) -> None:
-        self.method = head.method
-        self.target = target = head.target
+    @property
+    def method(self) -> str:
+        return self._head.method
+
+    @property
+    def target(self) -> str:
         """As it stood on the wire."""
-        self.path = target
+        return self._head.target
+
+    @property
+    def path(self) -> str:
         """Without query, percent escapes as they came."""
+        path = target = self._head.target
         if "?" in target or target[:1] != "/":
-            path, _, self.query = target.partition("?")
+            path = target.partition("?")[0]
             if not path.startswith(("/", "*")):
                 # Absolute form; the guard has seen that its host is the Host field's.
                 path = "/" + path.partition("://")[2].partition("/")[2]
-            self.path = path
-        self.headers = head.headers
-        self.peer = peer
-        self.scheme = scheme
-        self.shape = shape
-        """Shared by requests of one connection whose heads differ in content-length alone, so that what was found out
-        from one head need not be found again; None where the next head may be any."""
-        self._head = head
-        self._channel = channel
-        self._body_limit = body_limit
+        return path
+
+    @property
+    def query(self) -> str:
+        """Behind the question mark; empty where there is none."""
+        return self._head.target.partition("?")[2]
+
+    @property
+    def headers(self) -> Headers:
+        """Not to be changed: the next request may have the same."""
+        return self._head.headers
 
     @property
     def http_version(self) -> str:
@@ -141,7 +150,8 @@ class Request:
     def resource(self) -> str:
         """Path and query: the absolute form of a target (RFC 9112 section 3.2.2) means the same, and one reader of
         paths is enough."""
-        return f"{self.path}?{self.query}" if self.query else self.path
+        query = self.query
+        return f"{self.path}?{query}" if query else self.path
 
     def header(self, name: str) -> str | None:
         """The first value of a field, by its name in lower case."""
@@ -162,11 +172,20 @@ class Request:
 
     def whole(self, limit: int | None = None) -> bytes | None:
         """`read` without waiting, where the body came with the head and has no coding; None where `read` is needed."""
-        shape = self.shape
-        if self._taken or (self.header("content-encoding") is not None if shape is None else shape.coded):
+        data, shape = self._body, self.shape
+        if data is None and self._taken:
             return None
-        data = self._channel.whole_body(self._body_limit if limit is None else limit)
-        self._taken = data is not None
+        if self.header("content-encoding") is not None if shape is None else shape.coded:
+            return None
+        bound = self.body_limit if limit is None else limit
+        if data is None:
+            data = self._channel.whole_body(bound)
+            self._taken = data is not None
+        elif len(data) > bound:
+            return None
+        else:
+            # Who has the body has read the head, and an answer may flow for long.
+            self._taken, self._body, self._first = True, None, None
         return data
 
     async def read(self, limit: int | None = None) -> bytes:
@@ -178,7 +197,7 @@ class Request:
         if self._taken:
             raise Misuse("the body of this request has been read")
         self._taken = True
-        bound = self._body_limit if limit is None else limit
+        bound = self.body_limit if limit is None else limit
         declared = self.header("content-length")
         if declared is not None and int(declared) > bound:
             raise _too_large(bound)
@@ -186,7 +205,8 @@ class Request:
         received = size = 0
         try:
             inflater = Inflater(codings_of(self.values("content-encoding")))
-            while (data := await self._channel.body_data(received)) is not None:
+            data, self._body = self._body, None
+            while data or (data := await self._channel.body_data(received)) is not None:
                 received += len(data)
                 if received > bound:
                     raise _too_large(bound)
@@ -195,6 +215,7 @@ class Request:
                     if size > bound:
                         raise _too_large(bound)
                     pieces.append(piece)
+                data = None
             inflater.finish()
         except CodingError as exc:
             # RFC 9110 section 12.5.3: a 415 for a coding says which ones are read.
@@ -275,25 +296,23 @@ _TRANSFER_ENCODING = len("transfer-encoding")
 _CONTENT_LENGTH = len("content-length")
 
 
-class Responder:
+class Responder(msgspec.Struct, eq=False, dict=True):
     """The answer to one request, written by its handler.
 
     Every call is one write and returns when the system has taken it. When the client leaves, the handler is cancelled.
     Raises `Misuse` for calls out of order and for what is not a well-formed message.
     """
 
+    _channel: Channel
+    _method: str
+    _line: Line | None = None
+    stage: Stage = _EMPTY
     always: Sequence[tuple[str, str]] = ()
     """Fields that every head gets beside its own."""
     _head: ResponseHead | None = None
-    _bodyless = False
+    _bodyless: bool = False
     _after: Stage | None = None
     """What the answer is once its end has been taken."""
-
-    def __init__(self, channel: Channel, method: str, line: Line | None = None) -> None:
-        self.stage = _EMPTY
-        self._line = line
-        self._channel = channel
-        self._method = method
 
     @property
     def started(self) -> bool:
@@ -397,19 +416,23 @@ class Responder:
 
     async def switch(self, headers: Headers) -> Line:
         """Answer 101 with ``headers``: the connection is the caller's until the handler returns, then it closes."""
-        if self._line is None:
+        line = self._own_line()
+        if line is None:
             raise Misuse("this connection can not be handed over")
         after = self._move("switch")
-        head = self._line.switch(headers)
+        head = line.switch(headers)
         self.stage = after
-        await self._line.write(head)
-        return self._line
+        await line.write(head)
+        return line
 
     async def abort(self) -> None:
         """Cut the connection: the client sees a broken message, never a clean end."""
         before, self.stage = self.stage, self._move("abort")
         if self.stage is not before:
             await self._channel.cut()
+
+    def _own_line(self) -> Line | None:
+        return self._line
 
     def _move(self, call: str) -> Stage:
         after = MOVES.get((self.stage, call))

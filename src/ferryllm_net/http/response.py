@@ -11,6 +11,8 @@ from operator import itemgetter, not_
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
+
 from .decompress import CodingError, Inflater, codings_of
 from .engine import Headers, ResponseHead
 from .faults import UpstreamError, UpstreamFault
@@ -60,28 +62,25 @@ class Source(Protocol):
         ...
 
 
-class UpstreamResponse:
-    """An answer: its head, then its body by `receive` or `pump`. Close it always (``async with`` or ``finally``)."""
+class UpstreamResponse(msgspec.Struct, eq=False):
+    """An answer: its head, then its body by `receive` or `pump`. Close it always (``async with`` or ``finally``).
 
-    __slots__ = ("_decoding", "_source", "ended", "headers", "http_version", "reused", "status", "trailers")
+    `response_of` makes one.
+    """
 
-    def __init__(self, source: Source, head: ResponseHead, limits: Limits, method: str) -> None:
-        """``method`` of the request."""
-        self.status = head.status
-        self.http_version = head.http_version
-        self.headers = head.headers
-        """As received, without those of one connection; without content-encoding and content-length when a coding is
-        undone here."""
-        self.reused = source.reused
-        """The connection had served before."""
-        self.ended = False
-        """The last byte has been handed out."""
-        self.trailers: Headers = []
-        """Fields behind the body, once it has ended."""
-        self._source: Source | None = source
-        self._decoding: _Decoding | None = None
-        if not _NOTABLE.isdisjoint(map(_NAME_OF, head.headers)):
-            self._look_at_fields(limits, method)
+    status: int
+    headers: Headers
+    """As received, without those of one connection; without content-encoding and content-length when a coding is undone
+    here."""
+    http_version: str
+    reused: bool
+    """The connection had served before."""
+    _source: Source | None
+    _decoding: _Decoding | None = None
+    ended: bool = False
+    """The last byte has been handed out."""
+    trailers: Headers = []
+    """Fields behind the body, once it has ended."""
 
     def _look_at_fields(self, limits: Limits, method: str) -> None:
         received = self.headers
@@ -266,6 +265,17 @@ class UpstreamResponse:
         assert self._source is not None
         what = f"upstream {self._source.origin.authority} sent a body that cannot be decoded: {exc.message}"
         return UpstreamError(UpstreamFault.PROTOCOL, what)
+
+
+def response_of(source: Source, head: ResponseHead, limits: Limits, method: str) -> UpstreamResponse:
+    """The answer with ``head``, whose body ``source`` gives; ``method`` of the request. Raises `UpstreamError`."""
+    headers = head.headers
+    if _NOTABLE.isdisjoint(map(_NAME_OF, headers)):
+        # The list is copied: the next answer of the connection may have the same head.
+        return UpstreamResponse(head.status, headers.copy(), head.http_version, source.reused, source)
+    response = UpstreamResponse(head.status, headers, head.http_version, source.reused, source)
+    response._look_at_fields(limits, method)
+    return response
 
 
 class _Decoding:

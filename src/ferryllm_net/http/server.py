@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
 import anyio
@@ -25,11 +25,11 @@ from .limits import Limits
 from .listeners import Listener
 from .proxy_header import MAX_HEADER, ProxyHeader, ProxyHeaderError, read_proxy_header
 from .request import Request, Responder
-from .tls_transport import is_plain_http, secure_server
 from .transport import Interrupted, Transport, TransportError, peer_of
 
 _log = logging.getLogger("ferryllm.http")
 
+_FAILED = "a connection failed"
 _LOOPBACK = ("127.", "::1")
 # Out of descriptors or buffers: waiting lets running connections give some back. Go starts at 5 ms, doubling to 1 s.
 _ACCEPT_PAUSE_SECS = 0.1
@@ -88,7 +88,7 @@ class _Life(Protocol):
     @property
     def active(self) -> int: ...
 
-    async def run(self) -> None: ...
+    def run(self) -> Coroutine[None, None, None]: ...
 
     def expire(self) -> None: ...
 
@@ -317,8 +317,21 @@ class Server:
                     handler = self._handler_for(transport.peer, None if client is None else peer_of(sock))
                     context = self.ssl_context
                     if not listener.tls or context is None:
-                        await self._run(transport, "http", handler, life)
+                        # `_run`, without the coroutine that each connection would keep.
+                        connection = self._begin(transport, handler, "http", life)
+                        begun: bytes | None = None
+                        try:
+                            await connection.run()
+                            begun = connection.handed_over
+                        except Exception:
+                            _log.exception(_FAILED)
+                        finally:
+                            self._open.discard(connection)
+                        if begun is not None:
+                            await self._run(transport, "http", handler, life, begun)
                         return
+                    from .tls_transport import secure_server
+
                     secured: Transport | None = None
                     with anyio.move_on_after(self._limits.tls_handshake_secs):
                         secured = await secure_server(transport, context)
@@ -328,6 +341,8 @@ class Server:
                     begun = b"" if transport.protocol == "h2" and self.http2 else None
                     await self._run(transport, "https", handler, life, begun)
                 except TransportError as exc:
+                    from .tls_transport import is_plain_http
+
                     # Gone before it was a connection, or not a TLS client.
                     if is_plain_http(exc.__cause__):
                         await self._answer_plain(transport)
@@ -403,32 +418,40 @@ class Server:
         life: anyio.CancelScope,
         begun: bytes | None = None,
     ) -> None:
-        """A connection until its end, in one coroutine, which each keeps; ``life`` is the scope of its task. ``begun``:
-        it is HTTP/2's, whose first bytes these are."""
+        """A connection until its end; ``life`` is the scope of its task. ``begun``: it is HTTP/2's, whose first bytes
+        these are."""
         while True:
             connection: Connection | None = None
             if begun is None:
-                connection = Connection(transport, handler, self, self._limits, scheme, life)
-                running: _Life = connection
+                running: _Life = (connection := self._begin(transport, handler, scheme, life))
             else:
                 from .h2_connection import H2Connection  # 40 ms of imports that most clients never need
 
                 running = H2Connection(transport, handler, self, self._limits, scheme, begun)
-            self._open.add(running)
-            if self._quiet is not None:
-                self._quiet.set()
-                self._quiet = None
-                self.date = _http_date()
+                self._watch(running)
             try:
                 await running.run()
             except Exception:
                 # A bug of ours must not take the other connections with it.
-                _log.exception("a connection failed")
+                _log.exception(_FAILED)
             finally:
                 self._open.discard(running)
             begun = None if connection is None else connection.handed_over
             if begun is None:
                 return
+
+    def _begin(self, transport: Transport, handler: Handler, scheme: str, life: anyio.CancelScope) -> Connection:
+        connection = Connection(transport, handler, self, self._limits, scheme, life)
+        self._watch(connection)
+        return connection
+
+    def _watch(self, running: _Life) -> None:
+        """The sweeper looks at it from here on."""
+        self._open.add(running)
+        if self._quiet is not None:
+            self._quiet.set()
+            self._quiet = None
+            self.date = _http_date()
 
     def _handler_for(self, peer: tuple[str, int], via: tuple[str, int] | None = None) -> Handler:
         """The handler, for a connection from ``peer``, which ``via`` has introduced: behind one that says so, and reads

@@ -6,8 +6,7 @@ are fields that the pool's sweeper looks at: no read pays for a timer.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -19,12 +18,17 @@ from .origin import Origin
 from .prepared import PreparedHead
 from .transport import Feed, Interrupted, Transport, TransportError
 
+if TYPE_CHECKING:
+    from .places import Group
+
 # Of a body that are sent without a task beside them that listens: what a socket of Linux holds at most (`tcp_wmem`), so
 # that an upstream that reads as fast as we write does not keep a turn of the loop for itself.
 _AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
 _HEAD = UpstreamFault.TIMEOUT_HEAD
+_TIMEOUTS = Timeouts()
+_NO_TRAILERS: Headers = []
 
 
 class Keeper(Protocol):
@@ -50,25 +54,32 @@ class UpstreamConnection:
         "_feed",
         "_keeper",
         "_limits",
+        "_machine",
+        "_piece",
+        "_reader",
         "_rest",
         "_sending",
         "_stopped",
         "_timeouts",
-        "_transport",
         "_unsent",
         "_wanted",
         "answered",
         "clock",
+        "group",
         "idle_since",
-        "is_reusable",
         "origin",
         "over",
         "reused",
         "trailers",
+        "transport",
     )
 
-    def __init__(self, transport: Transport, origin: Origin, limits: Limits, keeper: Keeper) -> None:
+    def __init__(
+        self, transport: Transport, origin: Origin, limits: Limits, keeper: Keeper, group: Group | None = None
+    ) -> None:
         self.origin = origin
+        self.group = group
+        """Where the keeper keeps it."""
         self.clock = Clock()
         self.reused = False
         self.idle_since = 0.0
@@ -76,15 +87,16 @@ class UpstreamConnection:
         """A byte of the current answer has come: from here on nothing may be repeated."""
         self.over = False
         """The answer is complete and handed out."""
-        self.trailers: Headers = []
-        self.is_reusable = transport.is_quiet
-        """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
-        go to the next client."""
-        self._transport = transport
+        self.trailers: Headers = _NO_TRAILERS
+        self.transport = transport
         self._keeper = keeper
         self._limits = limits
+        self._piece = limits.write_piece_bytes
         self._engine = ClientEngine(limits)
-        self._timeouts = Timeouts()
+        # Those of the common messages, which have nothing to say of others: two calls less each.
+        self._machine = self._engine.machine
+        self._reader = self._machine.responses
+        self._timeouts = _TIMEOUTS
         # The engine has framed all of the request; the upstream has not got all of it.
         self._unsent = False
         self._sending = False
@@ -108,53 +120,84 @@ class UpstreamConnection:
     def renew(self) -> bool:
         """Make it ready for another exchange; False where the last one has not ended so that one may follow. What
         comes from then on, `is_reusable` sees."""
-        if self._unsent or not self._engine.renew():
+        if self._unsent or not (self._machine.renew() or self._engine.renew()):
             return False
         self.reused = True
         self.answered = self.over = self._ended = self._wanted = False
         if self.trailers:
-            self.trailers = []
+            self.trailers = _NO_TRAILERS
         return True
+
+    def is_reusable(self) -> bool:
+        """Asked behind the end of an answer: nothing uninvited waits on it. A second answer that nobody asked for would
+        go to the next client."""
+        return self.transport.is_quiet()
 
     def sweep(self, now: float) -> None:
         """End the wait that is late."""
         if self.clock.passed(now):
-            self._transport.interrupt()
+            self.transport.interrupt()
 
     async def aclose(self) -> None:
         """Close now; shielded, bounded, never raises."""
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._limits.cleanup_secs):
-            await self._transport.aclose()
+            await self.transport.aclose()
 
     # --- the request ---
 
-    def exchange(
+    async def exchange(
         self, request: PreparedHead, body: bytes, timeouts: Timeouts, now: float, total_at: float
-    ) -> Coroutine[None, None, ResponseHead]:
-        """Send a request; to be awaited at once, for the head of its answer. ``now`` and ``total_at`` on anyio's clock.
+    ) -> ResponseHead:
+        """Send a request; the head of its answer. ``now`` and ``total_at`` on anyio's clock.
 
         Raises `UpstreamError`. An upstream that answers before it has read all of the body is heard.
         """
         self._timeouts = timeouts
-        clock = self.clock
+        clock, transport, size, step = self.clock, self.transport, len(body), self._piece
         clock.total_at = total_at
         # The bytes are made once, by `prepare`; the engine only has to know what it reads an answer to.
-        self._engine.announce(request.plain)
-        transport, size, step = self._transport, len(body), self._limits.write_piece_bytes
-        refused: UpstreamError | None = None
+        if self._engine.common:
+            self._machine.announce(request.plain)
+        else:
+            self._engine.announce(request.plain)
+        rest: bytes | None = None
         try:
             # With the head in one write: to copy a piece costs less than a call that wakes the peer up for a head.
             taken = transport.write(request.head_bytes(size) + body[:step])
-            at = step
-            while taken and at < size and at < _AT_ONCE_BYTES:
-                taken = transport.write(body[at : at + step])
-                at += step
-            if not taken or at < size:
-                return self._upload(body[at:])
+            if not taken or step < size:
+                rest = self._write_on(body, taken)
         except TransportError as exc:
-            refused, self._unsent = self._closed(f"while the request was sent: {exc}"), True
-        clock.start(_HEAD, timeouts.head_secs, now)
-        return self._read_head(refused)
+            self._unsent = True
+            clock.start(_HEAD, timeouts.head_secs, now)
+            return await self._read_head(self._closed(f"while the request was sent: {exc}"))
+        if rest is not None:
+            del body
+            return await self._upload(rest)
+        # `Clock.start`, without the call.
+        clock.kind, clock.secs, clock.due = _HEAD, timeouts.head_secs, now + timeouts.head_secs
+        clock.late = clock.stirred = False
+        clock.waiting = True
+        try:
+            data = await transport.receive()
+        except (Interrupted, TransportError) as exc:
+            return await self._read_head(None, exc)
+        finally:
+            clock.waiting = False
+        whole = self._reader.receive_whole(data)
+        if whole is None:
+            return self._head_in(data, None) or await self._read_head(None)
+        self.answered = self._ended = True
+        head, self._rest = whole
+        return head  # type: ignore[return-value]  # of an answer
+
+    def _write_on(self, body: bytes, taken: bool) -> bytes | None:
+        """Write what follows the first piece of ``body``, as far as the system takes it at once; what is left of it,
+        None where the system has got all."""
+        at = step = self._piece
+        while taken and at < len(body) and at < _AT_ONCE_BYTES:
+            taken = self.transport.write(body[at : at + step])
+            at += step
+        return None if taken and at >= len(body) else body[at:]
 
     async def _upload(self, rest: bytes) -> ResponseHead:
         """Send what the system did not take at once, while the answer is listened for: a refusal may come long before
@@ -202,7 +245,7 @@ class UpstreamConnection:
         raise error
 
     async def _send(self, rest: bytes) -> None:
-        transport, step, secs = self._transport, self._limits.write_piece_bytes, self._timeouts.idle_secs
+        transport, step, secs = self.transport, self._limits.write_piece_bytes, self._timeouts.idle_secs
         start = 0
         self._sending = True
         try:
@@ -225,43 +268,51 @@ class UpstreamConnection:
 
     # --- the answer ---
 
-    async def _read_head(self, refused: UpstreamError | None) -> ResponseHead:
+    async def _read_head(
+        self, refused: UpstreamError | None, failure: Interrupted | TransportError | None = None
+    ) -> ResponseHead:
+        """``failure`` is what the first read came to, where it has been tried."""
         clock = self.clock
         clock.waiting = True
         try:
             while True:
                 try:
-                    data = await self._transport.receive()
+                    if failure is not None:
+                        raise failure
+                    data = await self.transport.receive()
                 except Interrupted:
+                    failure = None
                     self._pass_interruption()
                     continue
                 except TransportError as exc:
                     when = "within its answer" if self.answered else "before any byte of its answer"
                     raise refused or self._closed(f"{when}: {exc}") from exc
-                if data:
-                    self.answered = True
-                    whole = self._engine.receive_whole(data)
-                    if whole is not None:
-                        head, self._rest = whole
-                        self._ended = True
-                        return head  # type: ignore[return-value]  # of an answer
-                    events = self._engine.receive_data(data)
-                else:
-                    self._eof = True
-                    events = self._engine.receive_eof()
-                    if not events or not self.answered:
-                        raise refused or self._closed("before any byte of its answer")
-                while events:
-                    event = events.pop(0)
-                    if type(event) is ResponseHead:
-                        if events:
-                            self._rest = self._bytes_of(events)
-                        return event
-                    if type(event) is Fault:
-                        raise self._fault_error(event)
-                    assert type(event) is InformationalHead
+                head = self._head_in(data, refused)
+                if head is not None:
+                    return head
         finally:
             clock.waiting = False
+
+    def _head_in(self, data: bytes, refused: UpstreamError | None) -> ResponseHead | None:
+        """The head that ``data``, what one read brought, ends; None where more has to come."""
+        if data:
+            self.answered = True
+            events = self._engine.receive_data(data)
+        else:
+            self._eof = True
+            events = self._engine.receive_eof()
+            if not events or not self.answered:
+                raise refused or self._closed("before any byte of its answer")
+        while events:
+            event = events.pop(0)
+            if type(event) is ResponseHead:
+                if events:
+                    self._rest = self._bytes_of(events)
+                return event
+            if type(event) is Fault:
+                raise self._fault_error(event)
+            assert type(event) is InformationalHead
+        return None
 
     async def receive(self) -> bytes:
         """What the next read brought of the body, b"" at its end. Raises `UpstreamError`, `Interrupted`."""
@@ -280,7 +331,7 @@ class UpstreamConnection:
             clock.listen(self._timeouts.idle_secs)
             clock.waiting = True
             try:
-                self._rest = self._take(await self._transport.receive())
+                self._rest = self._take(await self.transport.receive())
             except Interrupted:
                 self._pass_interruption()
             except TransportError as exc:
@@ -304,7 +355,7 @@ class UpstreamConnection:
             self._stopped = False
             clock.waiting = True
             try:
-                if await self._transport.pump(self._take_in):
+                if await self.transport.pump(self._take_in):
                     if self._stopped:
                         self.over = self._ended
                         return True
@@ -339,7 +390,7 @@ class UpstreamConnection:
     def interrupt(self) -> None:
         """End the wait of `receive` or `pump` with `Interrupted`."""
         self._wanted = True
-        self._transport.interrupt()
+        self.transport.interrupt()
 
     def finish(self) -> bool:
         """The answer was read to its end: give the connection back. False when it has to be closed."""
@@ -352,7 +403,7 @@ class UpstreamConnection:
 
     def _take_in(self, data: bytes) -> bool:
         self.clock.stirred = True
-        found = self._engine.receive_body(data)
+        found = self._reader.receive_body(data)
         if found is not None:
             body, self._ended = found
         else:
@@ -366,14 +417,14 @@ class UpstreamConnection:
     def _take(self, data: bytes) -> bytes:
         """The body's bytes in what one read brought; b"" is the end of the connection."""
         if data:
-            found = self._engine.receive_body(data)
+            found = self._reader.receive_body(data)
             if found is None:
                 return self._bytes_of(self._engine.receive_data(data))
             self._ended = found[1]
             return found[0]
         self._eof = True
         rest = self._bytes_of(self._engine.receive_eof())
-        if self._ended and self._transport.ragged_end:
+        if self._ended and self.transport.ragged_end:
             # RFC 9112 section 9.8: whoever stands between can end a connection, but not say so within TLS.
             self._ended = False
             self._failure = self._closed("within its answer: without the TLS alert that ends it")

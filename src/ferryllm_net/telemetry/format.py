@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -77,6 +76,8 @@ def json_line(now: float, level: Level, message: str, fields: Mapping[str, Value
 
 def plain_json(entry: Mapping[str, object]) -> str:
     """One JSON object of printable ASCII alone."""
+    import json  # many logs are text
+
     # The stdlib's encoder, not ferryllm_proto's: it writes pure ASCII, so that C1 controls, direction marks and lone
     # surrogates in a model name reach no terminal. DEL is the one control character that it leaves as it is.
     return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")

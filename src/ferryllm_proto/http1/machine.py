@@ -34,8 +34,9 @@ _OUT_DONE = Outbound.DONE
 
 
 class _Machine:
-    """Common to both sides. `receive_data`, `receive_whole`, `receive_body` and `frame` are those of the directions:
-    `Reader.receive_data`, whose events never go beyond the current message and whose last one a `NotMine` is."""
+    """Common to both sides."""
+
+    __slots__ = ("__weakref__", "_reader", "writer")
 
     _senders: ClassVar[_Senders]
     """How each event is sent that may be: of the class, since a machine that held its own methods would stay until the
@@ -43,16 +44,25 @@ class _Machine:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._writer = Writer()
-        # Both directions' own, because each call less counts.
-        self.receive_data = reader.receive_data
-        self.receive_whole = reader.receive_whole
-        self.receive_body = reader.receive_body
-        self.frame = self._writer.frame
+        self.writer = Writer()
 
-    def judge_by(self, judge: Callable[[NotMine], list[Event | NotMine]]) -> None:
-        """From here on no `NotMine` is given: ``judge`` gives the events in its place."""
-        self._reader.judge = judge
+    # Of the directions: who has no call to spare asks those.
+
+    def receive_data(self, data: bytes) -> list[Event | NotMine]:
+        """Take bytes of the peer. The events never go beyond the current message, and a `NotMine` is the last one."""
+        return self._reader.receive_data(data)
+
+    def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
+        """See `Reader.receive_whole`."""
+        return self._reader.receive_whole(data)
+
+    def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
+        """See `Reader.receive_body`."""
+        return self._reader.receive_body(data)
+
+    def frame(self, data: bytes) -> bytes:
+        """See `Writer.frame`."""
+        return self.writer.frame(data)
 
     def receive_eof(self) -> list[Event | NotMine]:
         """The peer ended its direction: the end of a close-delimited body, a `Fault` within a message, nothing between
@@ -68,7 +78,7 @@ class _Machine:
 
     def turn(self) -> list[Event | NotMine] | None:
         """`next_message` where the connection is `reusable`; else None, and nothing has changed."""
-        reader, writer = self._reader, self._writer
+        reader, writer = self._reader, self.writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
@@ -93,7 +103,7 @@ class _Machine:
     @property
     def reusable(self) -> bool:
         """Both messages are complete and both sides keep the connection."""
-        reader, writer = self._reader, self._writer
+        reader, writer = self._reader, self.writer
         return (
             reader.state is _IN_DONE
             and writer.state is _OUT_DONE
@@ -118,30 +128,35 @@ class _Machine:
     def retire(self) -> Sent:
         """Somebody else goes on with the connection, from what has been sent of the current message. Whoever still
         holds a method of this machine gets nothing from it but `Misuse`, None and no events."""
-        sent = self._writer.sent
-        self._writer.state = _OUT_DONE
+        sent = self.writer.sent
+        self.writer.state = _OUT_DONE
         self._reader.state = Inbound.OVER
         self._reader.shape = None
         return sent
 
     def _send_body(self, event: Body) -> bytes:
-        return self._writer.frame(event.data)
+        return self.writer.frame(event.data)
 
     def _send_end(self, event: EndOfMessage) -> bytes:
-        return self._writer.end(event.trailers)
+        return self.writer.end(event.trailers)
 
     def _expect_head(self, event: Event) -> None:
-        if self._writer.state is not _OUT_HEAD:
-            raise Misuse(f"{type(event).__name__} when the message is at: {self._writer.state.value}")
+        if self.writer.state is not _OUT_HEAD:
+            raise Misuse(f"{type(event).__name__} when the message is at: {self.writer.state.value}")
 
 
 class ServerMachine(_Machine):
     """Requests in, answers out."""
 
+    __slots__ = ("requests",)
+
     def __init__(self, limits: HeadLimits) -> None:
         self.requests = RequestReader(limits)
         super().__init__(self.requests)
-        self.finish = self._writer.finish
+
+    def finish(self, data: bytes) -> bytes | None:
+        """See `Writer.finish`."""
+        return self.writer.finish(data)
 
     @property
     def shape(self) -> Shape | None:
@@ -152,14 +167,14 @@ class ServerMachine(_Machine):
         self._expect_request(event)
         reader = self.requests
         data, length, closes = encode_response(event.status, event.headers, reader.method, not reader.closes)
-        self._writer.begin(event, length, closes)
+        self.writer.begin(event, length, closes)
         return data
 
     def answer(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
         """`send` of a head with ``headers``, a content-length and ``date``, of ``body`` and of the end, in one; None,
         and nothing has changed, where one of them is not common, or the request not complete. Raises `Misuse` as `send`
         does, but for ``date``, which is the server's own."""
-        reader, writer = self.requests, self._writer
+        reader, writer = self.requests, self.writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
         head = encode_plain(status, headers, f"content-length: {len(body)}\r\ndate: {date}")
@@ -169,9 +184,29 @@ class ServerMachine(_Machine):
         writer.state, writer.head, writer.whole = _OUT_DONE, None, True
         return head + body
 
+    def answer_and_turn(self, status: int, headers: Headers, body: bytes, date: str) -> bytes | None:
+        """`answer`, and the next message begins. None, and nothing has changed, also where something has come behind
+        the request."""
+        reader = self.requests
+        if (
+            self.writer.state is not _OUT_HEAD
+            or reader.state is not _IN_DONE
+            or reader.buffer
+            or reader.closes
+            or reader.ended
+            or reader.method == "HEAD"
+        ):
+            return None
+        head = encode_plain(status, headers, f"content-length: {len(body)}\r\ndate: {date}")
+        if head is None:
+            return None
+        # What `turn` leaves: that this message had an end is nothing that anybody asks for any more.
+        reader.state = _IN_HEAD
+        return head + body
+
     def begin(self, status: int, headers: Headers, data: bytes, date: str) -> bytes | None:
-        """The same for the beginning of an answer without a length: its head and ``data``, which are not empty."""
-        reader, writer = self.requests, self._writer
+        """As `answer` for the beginning of an answer without a length: its head and ``data``, which are not empty."""
+        reader, writer = self.requests, self.writer
         if writer.state is not _OUT_HEAD or reader.state is not _IN_DONE or reader.closes or reader.method == "HEAD":
             return None
         head = encode_plain(status, headers, f"date: {date}\r\ntransfer-encoding: chunked")
@@ -200,9 +235,11 @@ class ServerMachine(_Machine):
 class ClientMachine(_Machine):
     """Requests out, answers in."""
 
+    __slots__ = ("responses",)
+
     def __init__(self, limits: HeadLimits) -> None:
-        self._responses = ResponseReader(limits)
-        super().__init__(self._responses)
+        self.responses = ResponseReader(limits)
+        super().__init__(self.responses)
 
     def _send_request(self, event: RequestHead) -> bytes | None:
         self._expect_head(event)
@@ -210,20 +247,20 @@ class ClientMachine(_Machine):
         if found is None:
             return None
         data, length, closes = found
-        self._responses.method = event.method
-        self._writer.begin(event, length, closes)
+        self.responses.method = event.method
+        self.writer.begin(event, length, closes)
         return data
 
     def renew(self) -> bool:
         """`turn` where nothing has come behind the answer; False is that nothing has changed."""
-        reader, writer = self._responses, self._writer
+        reader, writer = self.responses, self.writer
         if (
             reader.state is not _IN_DONE
             or writer.state is not _OUT_DONE
             or reader.closes
             or writer.closes
             or reader.ended
-            or not reader.is_empty()
+            or reader.buffer
         ):
             return False
         reader.state, reader.method, writer.state = _IN_HEAD, "", _OUT_HEAD
@@ -231,10 +268,10 @@ class ClientMachine(_Machine):
 
     def announce(self, head: RequestHead) -> None:
         """A request without a body whose bytes are made elsewhere: sent, and complete. Raises `Misuse`."""
-        writer = self._writer
+        writer = self.writer
         if writer.state is not _OUT_HEAD:
             self._expect_head(head)
-        self._responses.method = head.method
+        self.responses.method = head.method
         writer.state, writer.head, writer.whole = _OUT_DONE, head, True
 
     _senders: ClassVar[_Senders] = {

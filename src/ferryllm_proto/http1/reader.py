@@ -8,12 +8,11 @@ from __future__ import annotations
 import abc
 import enum
 import re
-from collections.abc import Callable
 
 from .events import END, Body, Event, Fault, HeadLimits, NotMine, RequestHead, ResponseHead
 from .fields import Entry
 from .heads import CHUNKED, UNTIL_CLOSE, RequestRead, ResponseRead, read_request, read_response
-from .repeats import MOST_TRIES, Repeat, Shape, repeat_of
+from .repeats import MOST_TRIES, Repeat, Shape, copied, repeat_of
 
 
 class Inbound(enum.Enum):
@@ -48,6 +47,8 @@ _SIZE_LINE = 17
 """15 digits and CRLF."""
 _MOST_SIZES = 4096
 """Remembered sizes of chunks; when it is full all are forgotten."""
+_NOTHING = b""
+"""What is kept of nothing: an array of its own would take 56 bytes in each connection."""
 _CRLF = b"\r\n"
 _LAST = b"\r\n0\r\n\r\n"
 """The end of a chunk and of the body behind it."""
@@ -65,13 +66,24 @@ def _size(line: bytes) -> int | None:
     return size
 
 
-def _told(left: NotMine) -> list[Event | NotMine]:
-    """Whoever drives the machine hears of what is left."""
-    return [left]
-
-
 class Reader(abc.ABC):
     """Common to requests and responses; `RequestReader` and `ResponseReader` know their heads."""
+
+    __slots__ = (
+        "_fault_status",
+        "_head",
+        "_limits",
+        "_remaining",
+        "_repeat",
+        "_scanned",
+        "_tries",
+        "buffer",
+        "closes",
+        "ended",
+        "method",
+        "shape",
+        "state",
+    )
 
     def __init__(self, limits: HeadLimits, fault_status: int) -> None:
         self.state = Inbound.HEAD
@@ -79,13 +91,12 @@ class Reader(abc.ABC):
         """The message says that the connection ends with it."""
         self.ended = False
         """`receive_eof` has been called."""
-        self.judge: Callable[[NotMine], list[Event | NotMine]] = _told
-        """Gives the events of what is left to others, in their place."""
         self._limits = limits
         self._fault_status = fault_status
         # Of an incomplete head, of a size line that was cut, or what came behind the message. The machine bounds the
         # first (`HeadLimits`) and the second (19 bytes); its caller stops reading for the third.
-        self._buffer = bytearray()
+        self.buffer: bytes | bytearray = _NOTHING
+        """To be looked at, not to be changed."""
         self._scanned = 0
         self._remaining = 0
         self._head = b""
@@ -101,16 +112,23 @@ class Reader(abc.ABC):
     @property
     def held(self) -> int:
         """Bytes after the end of the current message."""
-        return len(self._buffer) if self.state is _DONE else 0
+        return len(self.buffer) if self.state is _DONE else 0
 
     def is_empty(self) -> bool:
         """No bytes are kept: neither held ones nor those of something incomplete."""
-        return not self._buffer
+        return not self.buffer
 
     @property
     def within_head(self) -> bool:
         """A head has begun and is not complete."""
-        return self.state is _HEAD and len(self._buffer) > 0
+        return self.state is _HEAD and len(self.buffer) > 0
+
+    def _keep(self, data: bytes) -> None:
+        buffer = self.buffer
+        if type(buffer) is bytearray:
+            buffer += data
+        else:  # nothing
+            self.buffer = bytearray(data)
 
     def receive_body(self, data: bytes) -> tuple[bytes, bool] | None:
         """The common case: ``data`` is of the body of the current message and nothing about it is odd.
@@ -119,7 +137,7 @@ class Reader(abc.ABC):
         nothing was consumed, give the same bytes to `receive_data`.
         """
         state = self.state
-        if state is _CHUNK_SIZE and not self._buffer:
+        if state is _CHUNK_SIZE and not self.buffer:
             # One read that is one whole chunk: what a stream of events is nearly always made of.
             at = data.find(_CRLF, 0, _SIZE_LINE)
             if at > 0:
@@ -152,32 +170,24 @@ class Reader(abc.ABC):
     def receive_whole(self, data: bytes) -> tuple[RequestHead | ResponseHead, bytes] | None:
         """The common case: ``data`` is one message of known length, all of it, and its head that of the one before.
 
-        Returns head and body. None: nothing was consumed, give the same bytes to `receive_data`.
+        Returns head and body; the head may have been returned before, and is not to be changed. None: nothing was
+        consumed, give the same bytes to `receive_data`.
         """
         known = self._repeat
         if (
             known is None
             or self.state is not _HEAD
+            or self.buffer
             or known.method != self.method
-            or self._buffer
-            or not known.limit
             or not data.startswith(known.before)
+            or not (data.startswith(known.tail, known.size) or known.renumber(data))
         ):
             return None
-        start = known.size
-        stop = data.find(b"\r", start, known.limit)
-        digits = data[start:stop]
-        # Where no line ends (-1) there is no room for what stands behind a number.
-        if not (digits.isdigit() and data.startswith(known.behind, stop)):
-            return None
-        start = stop + known.rest
-        if int(digits) != len(data) - start:
+        if len(data) != known.whole:
             return None
         self._tries = 0
         self.state = _DONE
-        headers = known.headers.copy()
-        headers[known.place] = ("content-length", digits.decode("ascii"))
-        return known.make(headers), data[start:]
+        return known.head, data[known.end :]
 
     def receive_data(self, data: bytes) -> list[Event | NotMine]:
         """Take bytes of the peer; those behind the end of the message are held. Never raises for them."""
@@ -185,20 +195,20 @@ class Reader(abc.ABC):
             return []
         state = self.state
         if state is _HEAD:
-            if not self._buffer:
+            if not self.buffer:
                 end = data.find(b"\r\n\r\n")
                 if end >= 0:
                     return self._receive_head(data, end)
-            self._buffer += data
-            end = self._buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
+            self._keep(data)
+            end = self.buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
             if end < 0:
                 return self._wait()
-            data = bytes(self._buffer)
-            self._buffer.clear()
+            data = bytes(self.buffer)
+            self.buffer = _NOTHING
             self._scanned = 0
             return self._receive_head(data, end)
         if state is _DONE:
-            self._buffer += data
+            self._keep(data)
             return []
         events: list[Event | NotMine] = []
         if state is not _OVER:
@@ -213,7 +223,7 @@ class Reader(abc.ABC):
         state = self.state
         if state is _DONE:
             return []
-        if state is _HEAD and not self._buffer:
+        if state is _HEAD and not self.buffer:
             self.state = _OVER
             return self._silence()
         if state is _UNTIL_CLOSE:
@@ -226,17 +236,17 @@ class Reader(abc.ABC):
         """Go on behind the end of a message; only when it is `DONE`."""
         self.state = _HEAD
         self.closes = False
-        if not self._buffer:
+        if not self.buffer:
             return []
-        held = bytes(self._buffer)
-        self._buffer.clear()
+        held = bytes(self.buffer)
+        self.buffer = _NOTHING
         return self.receive_data(held)
 
     def _give_up(self, data: bytes) -> list[Event | NotMine]:
         """Somebody else reads on, from ``data``."""
         self.state = _OVER
-        self._buffer.clear()
-        return self.judge(NotMine(b"", data))
+        self.buffer = _NOTHING
+        return [NotMine(b"", data)]
 
     def _silence(self) -> list[Event | NotMine]:
         """The peer ended its direction before a message."""
@@ -251,7 +261,7 @@ class Reader(abc.ABC):
 
     def _wait(self) -> list[Event | NotMine]:
         """The head is not complete. What cannot become a common one goes on now: nobody should wait for its end."""
-        buffer, limits = self._buffer, self._limits
+        buffer, limits = self.buffer, self._limits
         if (
             buffer[0] in _CRLF
             or _BROKEN_LINE.search(buffer, max(0, self._scanned - 1)) is not None
@@ -266,11 +276,12 @@ class Reader(abc.ABC):
 
     def _receive_head(self, data: bytes, end: int) -> list[Event | NotMine]:
         start = end + 4
+        read = b""
         known = self._repeat
-        again = known.again(data, start) if known is not None and known.method == self.method else None
-        if again is not None:
+        head: RequestHead | ResponseHead
+        if known is not None and known.method == self.method and known.again(data) and known.end == start:
             self._tries = 0
-            head, length = again
+            head, length = copied(known.head), known.length
         else:
             found = self._read(data[:end].decode("latin-1")) if start <= self._limits.head_bytes else None
             if found is None:
@@ -278,7 +289,8 @@ class Reader(abc.ABC):
             head, length, self.closes = found
             self._repeat = self.shape = None
             if self._tries < MOST_TRIES and not self.closes:
-                self._learn(data[:start], head, length)
+                read = data[:start]
+                self._learn(read, head, length)
         if length > 0:
             if len(data) - start == length:
                 # Head and body in one read: what a small message nearly always is.
@@ -289,11 +301,12 @@ class Reader(abc.ABC):
         elif length == 0:
             self.state = _DONE
             if len(data) > start:
-                self._buffer += data[start:]
+                self._keep(data[start:])
             return [head, END]
         elif length == CHUNKED:
             self.state = _CHUNK_SIZE
-            self._head = data[:start]
+            # The same bytes that may be known from here on, where they are.
+            self._head = read or data[:start]
         else:
             assert length == UNTIL_CLOSE
             self.state = _UNTIL_CLOSE
@@ -317,8 +330,7 @@ class Reader(abc.ABC):
             events.append(Body(payload))
         if ended:
             events.append(END)
-        for left in odd:
-            events += self.judge(left)
+        events += odd
 
     def _finish_fixed(self, data: bytes) -> bytes:
         left = self._remaining
@@ -326,14 +338,14 @@ class Reader(abc.ABC):
         self.state = _DONE
         if len(data) == left:
             return data
-        self._buffer += data[left:]
+        self._keep(data[left:])
         return data[:left]
 
     def _chunks(self, data: bytes, odd: list[NotMine] | None) -> tuple[bytes, bool] | None:
         """Payload of a chunked body and whether it ended. What is odd goes to ``odd``; without it, None and nothing
         is consumed."""
-        if self._buffer:
-            data = bytes(self._buffer) + data
+        if self.buffer:
+            data = bytes(self.buffer) + data
         state, remaining = self.state, self._remaining
         pieces: list[bytes] = []
         at, length, strange = 0, len(data), False
@@ -380,7 +392,7 @@ class Reader(abc.ABC):
         if strange and odd is None:
             return None
         self.state, self._remaining = state, remaining
-        self._buffer.clear()
+        self.buffer = _NOTHING
         if state is _DONE:
             self._head = b""
         if strange:
@@ -390,12 +402,14 @@ class Reader(abc.ABC):
             self.state = _OVER
             odd.append(NotMine(before, data[at:]))
         elif at < length:
-            self._buffer += data[at:]
+            self._keep(data[at:])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), state is _DONE
 
 
 class RequestReader(Reader):
     """What a server receives."""
+
+    __slots__ = ("_known",)
 
     def __init__(self, limits: HeadLimits) -> None:
         super().__init__(limits, 400)
@@ -413,11 +427,15 @@ class RequestReader(Reader):
         known = repeat_of(data, head, length, self.method, whole=False, most=self._limits.head_bytes)
         if known is not None:
             self._tries += 1
-            self._repeat, self.shape = known, known.shape
+            self._repeat, self.shape = known, Shape(head.headers)
+            # Known by its bytes it needs no lines; a connection whose heads differ keeps them.
+            self._known = {}
 
 
 class ResponseReader(Reader):
     """What a client receives."""
+
+    __slots__ = ()
 
     def __init__(self, limits: HeadLimits) -> None:
         super().__init__(limits, 502)
@@ -440,7 +458,7 @@ class ResponseReader(Reader):
             self._repeat = repeat_of(data, head, length, self.method, whole=chunked, most=self._limits.head_bytes)
 
     def _wait(self) -> list[Event | NotMine]:
-        return super()._wait() if self.method else self._give_up(bytes(self._buffer))
+        return super()._wait() if self.method else self._give_up(bytes(self.buffer))
 
     def _silence(self) -> list[Event | NotMine]:
         return [Fault(self._fault_status, "the connection ended before an answer")] if self.method else []

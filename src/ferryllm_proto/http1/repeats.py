@@ -8,8 +8,6 @@ reader has taken, so that nothing is judged here. None is known beyond its conne
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import TypeAlias
 
 from .events import Headers, RequestHead, ResponseHead
 
@@ -23,8 +21,6 @@ MOST_DIGITS = 9
 
 # In a head that the reader has taken, what looks like this is the one content-length: lines are cut at CR LF alone.
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
-
-Make: TypeAlias = "partial[RequestHead] | partial[ResponseHead]"
 
 
 class Shape:
@@ -41,53 +37,85 @@ class Shape:
 
 
 class Repeat:
-    """A head that was read, as the bytes around the number of its content-length."""
+    """A head that was read, as the bytes around the number of its content-length, and as it came last: most come again
+    with the same number too."""
 
-    __slots__ = ("before", "behind", "headers", "length", "limit", "make", "method", "place", "rest", "shape", "size")
+    __slots__ = (
+        "_limit",
+        "_place",
+        "_rest",
+        "before",
+        "end",
+        "head",
+        "length",
+        "method",
+        "size",
+        "tail",
+        "whole",
+    )
 
     def __init__(
-        self, before: bytes, behind: bytes, head: RequestHead | ResponseHead, length: int, method: str
+        self, before: bytes, behind: bytes, digits: bytes, head: RequestHead | ResponseHead, length: int, method: str
     ) -> None:
         self.before = before
         """All of it where there is no number."""
         self.size = len(before)
-        self.behind = behind
-        self.rest = len(behind)
+        self._rest = len(behind)
         self.method = method
         """Of the request: whether an answer has a body depends on it."""
+        self.head = copied(head)
+        """As it came last; for whoever does not change it."""
         self.length = length
-        """Of the body, where the number does not say it."""
-        self.headers: Headers = head.headers.copy()
-        self.place = -1
+        """Of its body, or how else that ends."""
+        self.tail = digits + behind
+        """What stood behind `before`: the number, and the rest of the head."""
+        self.end = self.size + len(self.tail)
+        self.whole = self.end + length if behind else -1
+        """Bytes of the whole message; -1 where no number says how long its body is."""
+        self._place = -1
         """Of content-length among the fields; -1 where there is none."""
-        self.limit = 0
+        self._limit = 0
         """Where the line of the number has ended at the latest; 0 where there is no number."""
         if behind:
-            self.limit = self.size + MOST_DIGITS + 1
-            self.place = [name for name, _ in head.headers].index("content-length")
-        self.make: Make
+            self._limit = self.size + MOST_DIGITS + 1
+            self._place = [name for name, _ in head.headers].index("content-length")
+
+    def again(self, data: bytes) -> bool:
+        """Whether ``data`` begins with this head: `head`, `length` and `end` are of the one that came then."""
+        if not data.startswith(self.before):
+            return False
+        return data.startswith(self.tail, self.size) or self.renumber(data)
+
+    def renumber(self, data: bytes) -> bool:
+        """`again` where what stands before the number has been seen, and the number is another one."""
+        if not self._limit:
+            return False
+        stop = data.find(b"\r", self.size, self._limit)
+        digits, behind = data[self.size : stop], self.tail[-self._rest :]
+        # Where no line ends (-1) there is no room for what stands behind a number.
+        if not (digits.isdigit() and data.startswith(behind, stop)):
+            return False
+        head = self.head
+        headers = head.headers.copy()
+        headers[self._place] = ("content-length", digits.decode("ascii"))
         if type(head) is RequestHead:
-            self.make = partial(RequestHead, head.method, head.target)
+            self.head = RequestHead(head.method, head.target, headers)
         else:
             assert type(head) is ResponseHead
-            self.make = partial(ResponseHead, head.status)
-        self.shape = Shape(head.headers)
+            self.head = ResponseHead(head.status, headers)
+        self.length = int(digits)
+        self.tail = digits + behind
+        self.end = stop + self._rest
+        self.whole = self.end + self.length
+        return True
 
-    def again(self, data: bytes, start: int) -> tuple[RequestHead | ResponseHead, int] | None:
-        """The head that ends at ``start`` of ``data`` and the length of its body; None for another one than this."""
-        if not data.startswith(self.before):
-            return None
-        stop = start - self.rest
-        if self.place < 0:
-            return (self.make(self.headers.copy()), self.length) if stop == self.size else None
-        if not 0 < stop - self.size <= MOST_DIGITS or not data.startswith(self.behind, stop):
-            return None
-        digits = data[self.size : stop]
-        if not digits.isdigit():
-            return None
-        headers = self.headers.copy()
-        headers[self.place] = ("content-length", digits.decode("ascii"))
-        return self.make(headers), int(digits)
+
+def copied(head: RequestHead | ResponseHead) -> RequestHead | ResponseHead:
+    """``head`` with a list of fields of its own."""
+    if type(head) is RequestHead:
+        return RequestHead(head.method, head.target, head.headers.copy())
+    assert type(head) is ResponseHead
+    return ResponseHead(head.status, head.headers.copy())
 
 
 def repeat_of(
@@ -102,7 +130,7 @@ def repeat_of(
         return None
     number = _LENGTH.search(data)
     if number is None:
-        return Repeat(data, b"", head, length, method) if whole else None
+        return Repeat(data, b"", b"", head, length, method) if whole else None
     if int(number[1]) != length:
         return None
-    return Repeat(data[: number.start(1)], data[number.end(1) :], head, length, method)
+    return Repeat(data[: number.start(1)], data[number.end(1) :], number[1], head, length, method)

@@ -28,6 +28,8 @@ _DONE = Outbound.DONE
 class Writer:
     """Frames the body that a head has announced."""
 
+    __slots__ = ("_length", "_remaining", "closes", "head", "state", "whole")
+
     def __init__(self) -> None:
         self.state = _HEAD
         self.whole = False

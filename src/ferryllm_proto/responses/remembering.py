@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..actions import Keep, Point, Recall
 from ..conversation import Conversation
-from ..dialects.openai_responses.history import item_ids, references
 from ..errors import RemoteProtocolError
 from ..inputs import Recalled
 from ..refusals import too_large
@@ -39,6 +38,8 @@ class Remembering:
 
     def ask(self, body: bytes) -> Recall | None:
         """The question to the store for ``body``; None where it goes on from nothing. Raises `RemoteProtocolError`."""
+        from ..dialects.openai_responses.history import references
+
         self._body, self._wishes = body, read_wishes(body)
         if not self._gateway.keeps_responses:
             return None
@@ -76,6 +77,8 @@ class Remembering:
 
     def keep(self, talk: KeptTranslator, provider: Provider, out: bytes, *, upstream_open: bool) -> Keep | None:
         """The question to keep the complete answer that ends with ``out``; None for one that failed."""
+        from ..dialects.openai_responses.history import item_ids
+
         kept = None
         if talk.state is State.DONE:
             kept = talk.remember(out, owner=self._owner, created=self._created, provider=provider.name)

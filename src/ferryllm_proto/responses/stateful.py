@@ -18,10 +18,6 @@ import msgspec
 
 from .. import dialect, ir, json
 from ..dialect import Answer, Headers, UpstreamRequest
-from ..dialects.openai_responses.history import input_items, output_items, put_back, resume
-from ..dialects.openai_responses.memory import unproven
-from ..dialects.openai_responses.scan import Scanner
-from ..dialects.openai_responses.wire import NAME
 from ..errors import RemoteProtocolError
 from ..inputs import Recalled
 from ..loss import Disposition, Loss
@@ -30,6 +26,8 @@ from ..snapshot import Provider
 from ..translate import State, Translator
 from .kept import KeptResponse
 
+NAME = "openai_responses"
+"""The dialect whose state this is. Loaded with the first such request: each function below asks for what it needs."""
 PREVIOUS = "previous_response_id"
 
 
@@ -90,6 +88,8 @@ def plan(
     ids and places), ``store`` whether there is a store. Raises `RemoteProtocolError` for an earlier answer or an item
     that is not there, and for what the gateway cannot keep.
     """
+    from ..dialects.openai_responses.memory import unproven
+
     native = provider.dialect == NAME
     passes = native and provider.keeps_responses
     previous = wishes.previous_response_id
@@ -169,6 +169,8 @@ def _refused(param: str, why: str) -> RemoteProtocolError:
 
 def prepare(body: bytes, memory: Memory) -> bytes:
     """``body`` as it is to be answered: with what came before, and without what was the gateway's to do."""
+    from ..dialects.openai_responses.history import put_back, resume
+
     if memory.found:
         body = put_back(body, memory.found)
     if memory.items is not None:
@@ -255,6 +257,8 @@ class KeptTranslator(Translator):
 
     def remember(self, out: bytes, *, owner: str, created: float, provider: str) -> KeptResponse | None:
         """The answer that ends with ``out``, to be kept; None for one that failed. Call it when the state is DONE."""
+        from ..dialects.openai_responses.history import input_items, output_items
+
         span = self._final(out)
         if span is None:
             return None
@@ -313,6 +317,8 @@ class NativeTranslator(Translator):
         return getattr(watch, "kept_id", None)
 
     def _scanner(self, name: str | None) -> dialect.Scanner:
+        from ..dialects.openai_responses.scan import Scanner
+
         scanner = super()._scanner(name)
         if self._memory.items is not None and self._memory.previous is not None and isinstance(scanner, Scanner):
             scanner.show_previous(self._memory.previous)

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomli
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ferryllm_net.config import ConfigError, load_settings
-from ferryllm_net.config.formats import FormatFault, read
+from ferryllm_net.config.formats import FormatFault, read, toml
 
 TOML = """\
 [server]
@@ -112,3 +115,47 @@ def test_a_reader_that_is_not_there_is_named_with_its_extra(monkeypatch: pytest.
     with pytest.raises(FormatFault, match="a package that is not there") as caught:
         read("a: 1", "f.yaml")
     assert caught.value.mend == "install ferryllm[yaml]"
+
+
+_PIECES = st.sampled_from(
+    [
+        *("a", "b.c", '"d e"', "é", " = ", "=", "\n", "\r\n", "[a]\n", "[[a]]\n", "[a.b]\n", "# c\n", ","),
+        *("1", "-0", "1_000", "0x1f", "1.5", "nan", "inf", "true", "1979-05-27T07:32:00Z", "07:32", "07:32:00"),
+        *(
+            '"x"',
+            "'y'",
+            '"""z"""',
+            '"\\u00e9"',
+            '"\\e"',
+            '"\\x41"',
+            "[1, 2]",
+            "[\n1,\n]",
+            "{a = 1}",
+            "{a = 1,}",
+            "{\na = 1}",
+        ),
+    ]
+)
+
+
+def _read_by(reader: object, text: str) -> object:
+    assert callable(reader)
+    try:
+        return repr(reader(text))  # nan is not itself
+    except tomli.TOMLDecodeError as fault:
+        return str(fault)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+@example(TOML)
+@example("a = 1\na = 2\n")
+@example("a = {b = 1}\n[a]\nc = 2\n")
+def test_toml_is_what_tomli_reads(text: str) -> None:
+    assert _read_by(toml, text) == _read_by(tomli.loads, text)
+
+
+def test_a_number_of_too_many_digits_and_deep_nesting_are_told_as_before() -> None:
+    for text, error in (("a = " + "1" * 5000, ValueError), ("a = " + "[" * 100_000, RecursionError)):
+        for reader in (toml, tomli.loads):
+            with pytest.raises(error):
+                reader(text)

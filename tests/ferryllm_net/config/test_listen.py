@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from ferryllm_net.config.listen import ListenFault, is_loopback, parse_listen, resolve_listen
+from ferryllm_net.config.listen import ListenFault, _spelt, is_loopback, parse_listen, resolve_listen
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,17 @@ def test_one_working_address_of_a_name_is_enough(monkeypatch: pytest.MonkeyPatch
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     assert resolve_listen("name:3000").loopback is False
+
+
+@given(st.text(st.sampled_from("a1.-:\u00e4%"), max_size=70))
+@example("127.0.0.1")
+@example("::1")
+@example("localhost.")
+@example("a" * 63 + ".b")
+@example("a" * 64)
+def test_a_host_is_spelt_as_python_would(host: str) -> None:
+    spelt = _spelt(host)
+    assert spelt == (host if isinstance(spelt, str) else host.encode("idna"))
+    assert (
+        isinstance(spelt, bytes) or not host or not host.isascii() or not all(0 < len(x) < 64 for x in host.split("."))
+    )

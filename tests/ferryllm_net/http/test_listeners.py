@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ferryllm_net.http.listeners import (
+    _spelt,
     inherited_listener,
     open_listeners,
     remove_socket_file,
@@ -229,3 +232,17 @@ def test_a_socket_without_a_name_has_an_empty_one() -> None:
         ((name, listener),) = systemd_listeners(environ, first=copy)
         assert (name, listener.getsockname()) == ("", given.getsockname())
         listener.close()
+
+
+@given(st.text(st.sampled_from("a1.-:\u00e4%"), max_size=70))
+@example("127.0.0.1")
+@example("::1")
+@example("localhost.")
+@example("a" * 63 + ".b")
+@example("a" * 64)
+def test_a_host_is_spelt_as_python_would(host: str) -> None:
+    spelt = _spelt(host)
+    assert spelt == (host if isinstance(spelt, str) else host.encode("idna"))
+    assert (
+        isinstance(spelt, bytes) or not host or not host.isascii() or not all(0 < len(x) < 64 for x in host.split("."))
+    )

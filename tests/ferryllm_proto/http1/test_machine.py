@@ -224,6 +224,38 @@ def test_an_answer_in_one_is_what_its_events_are_or_none(
 
 
 @given(
+    st.sampled_from([_GET, _GET.replace(b"GET", b"HEAD"), _GET[:-2] + b"Connection: close\r\n\r\n", _GET[:-2], b""]),
+    st.sampled_from([b"", _GET, _GET[:9]]),
+    st.booleans(),
+    st.sampled_from([200, 200, 404, 204, 304, 103, 529, 1000]),
+    _ANSWERS,
+    _BODIES,
+)
+def test_an_answer_and_a_turn_in_one_are_both_or_neither(
+    asked: bytes, behind: bytes, ended: bool, status: int, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    short, long = _server(asked + behind), _server(asked + behind)
+    if ended:
+        assert short.receive_eof() == long.receive_eof()
+    data: bytes | None = None
+    try:
+        data = short.answer_and_turn(status, headers, body, "now")
+    except Misuse:
+        with pytest.raises(Misuse):
+            long.answer(status, headers, body, "now")
+    if data is not None:
+        assert data == long.answer(status, headers, body, "now")
+        assert long.turn() == []
+    elif asked == _GET and not behind and not ended:
+        assert short.answer_and_turn(200, [("x", "y")], b"", "now") is not None, "something has changed"
+        assert long.answer(200, [("x", "y")], b"", "now") is not None
+        assert long.turn() == []
+    assert short.receive_data(_GET) == long.receive_data(_GET)
+    assert (short.reusable, short.held) == (long.reusable, long.held)
+    assert short.answer(200, [("x", "y")], b"", "now") == long.answer(200, [("x", "y")], b"", "now")
+
+
+@given(
     st.sampled_from([_GET, _GET.replace(b"GET", b"HEAD"), _GET[:-2] + b"Connection: close\r\n\r\n", b""]),
     st.sampled_from([200, 200, 404, 204, 304, 103, 1000]),
     _ANSWERS,

@@ -32,6 +32,9 @@ _PIECE_BYTES = 256 * 1024
 _READ_BYTES = 128 * 1024
 
 _UNNAMED = ("", 0)
+_NONE: list[bytes] = []
+_DONE = b"done"
+"""What a pump waits for; no bytes come in its place."""
 
 _thread = threading.local()
 
@@ -69,6 +72,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         "_buffer",
         "_closer",
         "_closing",
+        "_direct",
         "_drainer",
         "_ended",
         "_eof_sent",
@@ -81,7 +85,6 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         "_paused",
         "_pieces",
         "_reason",
-        "_send_now",
         "_size",
         "_sock",
         "_streak",
@@ -97,13 +100,15 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._buffer = _read_buffer()
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] = _NONE
+        """What has come and was not taken; another list for each time there is something."""
         self._size = 0
         self._feed: Feed | None = None
         self._failure: Exception | None = None
         """What the pump's function raised."""
-        self._waiter: asyncio.Future[bool] | None = None
-        """Of the reader; True when the pump's function has said it is done."""
+        self._waiter: asyncio.Future[bytes] | None = None
+        """Of the reader: gets the bytes, nothing where there is something else to look at, and from a pump that its
+        function has said it is done."""
         self._drainer: asyncio.Future[None] | None = None
         self._closer: asyncio.Future[None] | None = None
         self._on_end: Callable[[], None] | None = None
@@ -119,7 +124,8 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self._reason: str | None = None
         """Why the connection does not work any more."""
         self._streak = 0
-        self._send_now: Callable[[bytes | memoryview], int] | None = None
+        self._direct = False
+        """What is written goes to the socket itself."""
 
     # What the loop calls.
 
@@ -134,7 +140,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=0)
         # uvloop keeps what it writes until the end of a turn, and Windows' loop until it is done: not to be overtaken.
         if type(transport).__module__ == "asyncio.selector_events":
-            self._send_now = self._sock.send
+            self._direct = True
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -145,8 +151,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         if waiter is None or waiter.done():
             self._keep(data)
         elif self._feed is None:
-            self._keep(data)
-            waiter.set_result(False)
+            waiter.set_result(data)
         else:
             try:
                 done = self._feed(data)
@@ -154,10 +159,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 # The function may have cancelled its own pump, which is over then.
                 if not waiter.done():
                     self._failure = exc
-                    waiter.set_result(False)
+                    waiter.set_result(b"")
             else:
                 if done and not waiter.done():
-                    waiter.set_result(True)
+                    waiter.set_result(_DONE)
 
     def eof_received(self) -> bool:
         self._end()
@@ -191,9 +196,17 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 return b""
             waiter = self._begin_wait(None)
             try:
-                await waiter
+                data = await waiter
+            except BaseException:
+                # A cancelled call has taken nothing.
+                if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                    self._put_back(waiter.result())
+                raise
             finally:
                 self._waiter = None
+            if data and not (self._pieces or self._closing):
+                return data
+            self._put_back(data)
             if not self._pieces:
                 if self._reason is not None:
                     raise TransportError(self._reason)
@@ -210,7 +223,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 return False
             waiter = self._begin_wait(feed)
             try:
-                if await waiter:
+                if await waiter is _DONE:
                     return True
             finally:
                 self._waiter = self._feed = None
@@ -244,10 +257,10 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def write(self, data: bytes | memoryview) -> bool:
         if self._reason is not None or self._eof_sent:
             raise TransportError(self._reason or "our direction has ended")
-        if self._send_now is not None and not self._blocked:
+        if self._direct and not self._blocked:
             # What asyncio's own write begins with, without the rest of it: nothing is kept that could be overtaken.
             try:
-                sent = self._send_now(data)
+                sent = self._sock.send(data)
             except OSError:  # not now, or never again: asyncio knows what follows
                 sent = 0
             if sent == len(data):
@@ -302,7 +315,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         if self._reason is None:
             self._reason = "the connection is closed"
         self._closing = True
-        self._pieces.clear()
+        self._pieces = _NONE
         self._transport.abort()
         if not self._lost and self._closer is None:
             # The loop closes the socket in its next turn.
@@ -314,16 +327,24 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def _keep(self, data: bytes) -> None:
         if self._closing:
             return
-        self._pieces.append(data)
+        if self._pieces:
+            self._pieces.append(data)
+        else:
+            self._pieces = [data]
         self._size += len(data)
         if self._size >= READ_AHEAD_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
+    def _put_back(self, data: bytes) -> None:
+        """What a wait has brought stands before what has come since."""
+        if data and not self._closing:
+            self._pieces = [data, *self._pieces]
+            self._size += len(data)
+
     def _take(self) -> bytes:
-        pieces = self._pieces
+        pieces, self._pieces = self._pieces, _NONE
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
         self._size = 0
         if self._paused:
             self._paused = False
@@ -331,7 +352,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
         return data
 
-    def _begin_wait(self, feed: Feed | None) -> asyncio.Future[bool]:
+    def _begin_wait(self, feed: Feed | None) -> asyncio.Future[bytes]:
         """What to wait on for bytes, the end or, with ``feed``, its word. No coroutine of its own: it would be there
         for as long as the wait."""
         assert self._waiter is None, "one reader at a time"
@@ -346,7 +367,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
     def _end(self) -> None:
         self._ended = True
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(False)
+            self._waiter.set_result(b"")
         on_end, self._on_end = self._on_end, None
         if on_end is not None and not self._closing:
             on_end()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, Peeked, UpstreamRequest
+from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from ...words import Question, ReplyWriter
@@ -20,7 +21,6 @@ from . import decode_request, encode_request, errors, words
 from . import models as listing
 from . import response as answers
 from .encode_request import COUNT_PATH, PATH, TOOL_RULES
-from .grammar import Grammar
 from .scan import Scanner
 from .stream_decoder import StreamDecoder, fold, is_stream
 from .stream_encoder import StreamEncoder
@@ -162,7 +162,9 @@ class Anthropic(Dialect):
         return listing.encode_model(model)
 
     def grammar(self, path: str | None = None) -> Grammar:
-        return Grammar()
+        from .grammar import Grammar as MessagesGrammar  # no gateway judges its own streams
+
+        return MessagesGrammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return Scanner(stream=stream, model=model)

@@ -12,7 +12,6 @@ from ...rules import NO_RULES, ProviderRules
 from ...words import AskWriter, CacheKeys, Reply
 from . import decode_request, encode_request, encode_response, errors, models, plain, response, scan
 from .embeddings import OpenAIEmbedder
-from .grammar import Grammar as _Grammar
 from .quiet import QuietScanner
 from .stream_decoder import StreamDecoder as _StreamDecoder
 from .stream_encoder import StreamEncoder as _StreamEncoder
@@ -70,7 +69,9 @@ class OpenAI(Dialect):
         return errors.decode_error(status, headers, body)
 
     def grammar(self, path: str | None = None) -> Grammar:
-        return _Grammar()
+        from .grammar import Grammar as ChatGrammar  # no gateway judges its own streams
+
+        return ChatGrammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> Scanner:
         return scan.StreamScanner(model) if stream else scan.BodyScanner(model)

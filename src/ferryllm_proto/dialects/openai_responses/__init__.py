@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ... import ir
 from ...dialect import Answer, ClientHead, Dialect, Headers, ToolRules, UpstreamRequest
+from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
 from . import (
@@ -20,7 +21,6 @@ from . import (
     stream_encoder,
     wire,
 )
-from .grammar import Grammar
 
 __all__ = ["DIALECT", "OpenAIResponses"]
 
@@ -98,7 +98,9 @@ class OpenAIResponses(Dialect):
         return errors.decode_error(status, headers, body)
 
     def grammar(self, path: str | None = None) -> Grammar:
-        return Grammar()
+        from .grammar import Grammar as ResponsesGrammar  # no gateway judges its own streams
+
+        return ResponsesGrammar()
 
     def scanner(self, *, stream: bool, model: str | None = None) -> scan.Scanner:
         return scan.Scanner(stream=stream, model=model)

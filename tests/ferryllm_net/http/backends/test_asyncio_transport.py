@@ -72,6 +72,33 @@ async def test_a_native_cancellation_loses_nothing() -> None:
     await close(near, far)
 
 
+@pytest.mark.parametrize("more", [b"", b" and more"])
+async def test_bytes_of_the_turn_of_a_cancellation_are_for_the_next_wait(more: bytes) -> None:
+    near, far = await both()
+    waiting = asyncio.ensure_future(near.receive())
+    await asyncio.sleep(0)
+    for piece in filter(None, (b"bytes", more)):
+        # As the loop does, in one turn, and nobody has run in between.
+        near.get_buffer(-1)[: len(piece)] = piece
+        near.buffer_updated(len(piece))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await near.receive() == b"bytes" + more
+    await close(near, far)
+
+
+async def test_bytes_that_come_before_a_reader_runs_are_one_read() -> None:
+    near, far = await both()
+    waiting = asyncio.ensure_future(near.receive())
+    await asyncio.sleep(0)
+    for piece in (b"one", b"two", b"three"):
+        near.get_buffer(-1)[: len(piece)] = piece
+        near.buffer_updated(len(piece))
+    assert await waiting == b"onetwothree"
+    await close(near, far)
+
+
 async def test_bytes_behind_the_last_word_of_a_pump_wait() -> None:
     near, far = await both()
     collector = Collector(1)
