@@ -22,8 +22,6 @@ from ferryllm_proto.dialects.anthropic import response as messages_response
 from ferryllm_proto.dialects.openai import encode_messages, plain, response, scan, vendors
 from ferryllm_proto.errors import RemoteProtocolError
 from ferryllm_proto.loss import Report
-from ferryllm_proto.policy.prompt_cache import PromptCachePolicy
-from ferryllm_proto.policy.route import RoutePolicies
 from ferryllm_proto.raising import RAISED_PARTS, Raiser
 from ferryllm_proto.rules import ProviderRules
 from support import strategies
@@ -298,58 +296,6 @@ def test_tools_that_come_again_become_what_they_became(body: bytes, rules: Provi
         patch.setattr(toolsets.ToolSets, "read", lambda sets, data, read: read(data))
         patch.setattr(toolsets.ToolSets, "derived", lambda sets, tools: None)
         assert outcome(lowered) == first
-
-
-SAID = st.one_of(TEXT, st.sampled_from(["x-anthropic-billing-header: a\nb", "be brief"]))
-MARKS: dict[str, st.SearchStrategy[Any]] = {
-    "cache_control": st.sampled_from([CACHE, None]),
-    "citations": st.just([]),
-}
-PROMPT_TEXTS = st.fixed_dictionaries({"type": st.just("text"), "text": SAID}, optional=MARKS)
-ODD_PROMPTS: list[Any] = [None, 3, {}, [{"type": "image", "source": {}}], [{"text": "no type"}], "lone \ud800"]
-PROMPTED = st.fixed_dictionaries(
-    {
-        "model": st.just("m"),
-        "max_tokens": st.just(9),
-        "system": st.one_of(TEXT, st.lists(PROMPT_TEXTS, max_size=3), st.sampled_from(ODD_PROMPTS)),
-        "messages": st.sampled_from(
-            [
-                [{"role": "user", "content": "hi"}],
-                [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
-                [{"role": "system", "content": "more"}, {"role": "user", "content": "hi"}],
-            ]
-        ),
-        "tools": st.sampled_from([[], [{"name": "f", "input_schema": {"type": "object"}}]]),
-    }
-)
-
-
-@MANY
-@given(
-    body=damaged(PROMPTED),
-    tools=st.sampled_from([b"[]", b'[{"name":"g","input_schema":{"type":"object"}}]']),
-    rules=RULES,
-    models=st.lists(st.sampled_from(["gpt-4.1", "gpt-5.4", "claude", "mistral-large"]), min_size=2, max_size=3),
-)
-def test_prompts_that_come_again_become_what_they_became(
-    body: bytes, tools: bytes, rules: ProviderRules, models: list[str]
-) -> None:
-    """With the tools they had and with others, for one model and for others."""
-    entry, policies = DIALECTS["anthropic"], RoutePolicies(prompt_cache=PromptCachePolicy(key="k"))
-    targets = [prepare.Target(DIALECTS["openai"], model, rules, policies=policies) for model in models]
-    others = body.removesuffix(b"}") + b',"tools":%b}' % tools
-
-    def made() -> list[Any]:
-        return [made_of(data, target) for target in targets for data in (body, others, body)]
-
-    def made_of(data: bytes, target: prepare.Target) -> Any:
-        return outcome(lambda: prepare.prepare(entry, target, data, peeked=entry.look(data)))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toolsets, "MIN_PROMPT", 1 << 20)
-        expected = made()
-        patch.setattr(toolsets, "MIN_PROMPT", 0)
-        assert made() == expected
 
 
 def _replaced_call(lowered: tools.Lowered, call: ir.ToolCall) -> ir.ToolCall:
