@@ -32,7 +32,8 @@ _HEAD, _DONE = State.HEAD, State.DONE
 _BACKSLASH = ord("\\")
 _MODEL = b'"model"'
 _NAME_OF = operator.itemgetter(0)
-_OWN = (("content-type", "application/json"),)
+_TYPE = ("content-type", "application/json")
+_OWN = (_TYPE,)
 _BARE = ClientHead(200, _OWN)
 
 
@@ -73,21 +74,23 @@ def cross(
 class Passing:
     """From a client to a provider of the same dialect."""
 
-    __slots__ = ("_named", "_names", "_sent", "_shown", "_type", "dialect")
+    __slots__ = ("_named", "_names", "_renamed", "_sent", "_shown", "_type", "dialect")
 
     def __init__(self, dialect: Dialect, shown: str, named: str | None) -> None:
         self.dialect = dialect
         self._named = named
         """The provider's name of the model, where it is another than the client's."""
-        self._shown = None if named is None else shown
+        self._renamed = None if named is None else shown
+        """What the client sees in its place."""
         made = type(dialect).pass_request is Dialect.pass_request and not dialect.query_names
         plain = made and not dialect.forwarded_headers and not dialect.fixed_headers
         self._sent = dialect.forwarded(()) if plain and named is None else None
         """The fields of requests of which nothing but the body differs; None: they differ in more."""
-        # Of the answer before, as a provider's heads have the same fields: their names, and where the type is in a head
-        # of which clients are shown nothing else.
-        self._names: list[str] | None = None
+        # Of the answer before, as a provider's heads have the same fields: their names, where the type is, and those
+        # that are shown.
+        self._names: tuple[str, ...] | None = None
         self._type: int | None = None
+        self._shown: tuple[tuple[int, str], ...] = ()
 
     def begin(self, body: bytes, headers: Headers, path: str | None) -> Passed | None:
         """The request as it is sent; None: more of it has to be looked at. ``body`` has been peeked into."""
@@ -108,17 +111,20 @@ class Passing:
 
     def scanner(self) -> Scanner:
         """What watches an answer."""
-        return self.dialect.scanner(stream=False, model=self._shown)
+        return self.dialect.scanner(stream=False, model=self._renamed)
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
-        names = [*map(_NAME_OF, headers)]
+        names = (*map(_NAME_OF, headers),)
         if names != self._names:
-            kind, shown = places(tuple(names))
-            self._names, self._type = names, None if shown else kind
-        if self._type is None:
+            self._names, (self._type, self._shown) = names, places(names)
+        kind, shown = self._type, self._shown
+        if kind is None or len(shown) > 1:
             return ClientHead(200, passed_headers(headers, "application/json", ()))
-        return ClientHead(200, (headers[self._type],))
+        if shown:
+            at, name = shown[0]
+            return ClientHead(200, (headers[kind], (name, headers[at][1])))
+        return ClientHead(200, (headers[kind],))
 
 
 class Passed(msgspec.Struct, gc=False):
@@ -156,15 +162,15 @@ class Passed(msgspec.Struct, gc=False):
 class Words:
     """From one client's dialect to a provider of another."""
 
-    __slots__ = ("_names", "_shows", "ask", "backend", "write")
+    __slots__ = ("_names", "_shown", "ask", "backend", "write")
 
     def __init__(self, backend: Dialect, ask: AskWriter, write: ReplyWriter) -> None:
         self.backend = backend
         self.ask = ask
         self.write = write
-        # Of the answer before, as a provider's heads have the same fields: their names, and whether one is shown.
-        self._names: list[str] | None = None
-        self._shows = True
+        # Of the answer before, as a provider's heads have the same fields: their names, and those that are shown.
+        self._names: tuple[str, ...] | None = None
+        self._shown: tuple[tuple[int, str], ...] = ()
 
     def begin(self, question: Question, seed: int) -> Worded | None:
         """The request as it is sent; None: it is not that plain for this provider."""
@@ -173,10 +179,16 @@ class Words:
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
-        names = [*map(_NAME_OF, headers)]
+        names = (*map(_NAME_OF, headers),)
         if names != self._names:
-            self._names, self._shows = names, bool(places(tuple(names))[1])
-        return ClientHead(200, answer_headers(_OWN, headers, ())) if self._shows else _BARE
+            self._names, self._shown = names, places(names)[1]
+        shown = self._shown
+        if not shown:
+            return _BARE
+        if len(shown) == 1:
+            at, name = shown[0]
+            return ClientHead(200, (_TYPE, (name, headers[at][1])))
+        return ClientHead(200, answer_headers(_OWN, headers, ()))
 
 
 class Worded(msgspec.Struct, gc=False):

@@ -291,12 +291,16 @@ class Opened(msgspec.Struct, eq=False, weakref=True):
         secs = self.way.provider.total_secs
         return None if secs is None else self.now + secs
 
-    @property
-    def head(self) -> tuple[int, Headers]:
-        """Status and fields of the client's answer, once it is finished."""
-        head = self.talk.head
+    def head(self) -> list[tuple[str, str]]:
+        """The fields of the client's answer with 200, once it is finished."""
+        talk, id = self.talk, self.id  # noqa: A001
+        head, entry = talk.head, self.kind.entry.dialect
         assert head is not None
-        return head.status, with_ids(head.headers, self.kind.entry.dialect, self.id)
+        if type(talk) is Worded or type(talk) is Passed:  # no field of theirs has the name of an id
+            if entry == "anthropic":
+                return [*head.headers, ("x-request-id", id), ("request-id", id)]
+            return [*head.headers, ("x-request-id", id)]
+        return list(with_ids(head.headers, entry, id))
 
     def exchange(self, routing: Routing, desk: Desk | None, chance: Callable[[], float]) -> Exchange:
         """The exchange as it stands when its `Open` is under way."""

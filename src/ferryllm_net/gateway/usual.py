@@ -159,8 +159,7 @@ class UsualRun(msgspec.Struct, eq=False, weakref=True):
                 else:
                     body = opened.finish(200, tuple(response.headers), data)
                     if body is not None:
-                        status, fields = opened.head
-                        if not self._respond.put_complete(status, list(fields), body):
+                        if not self._respond.put_complete(200, opened.head(), body):
                             await self._respond.drain()
                         self._record(None)
                         return None
