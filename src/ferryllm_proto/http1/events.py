@@ -21,7 +21,8 @@ class Misuse(Exception):
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """Method, target as it stands on the wire, fields in their order."""
+    """Method, target as it stands on the wire, fields in their order. Not to be changed by whoever gets one: its
+    connection may know it again."""
 
     method: str
     target: str
@@ -30,7 +31,7 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """Status and fields of a final answer."""
+    """Status and fields of a final answer. Not to be changed either."""
 
     status: int
     headers: Headers

@@ -413,11 +413,13 @@ class RequestReader(Reader):
 
     def __init__(self, limits: HeadLimits) -> None:
         super().__init__(limits, 400)
-        self._known: dict[str, Entry] = {}
+        self._known: dict[str, Entry] | None = None
         """Lines of this connection that no other one shall know: its client's key is the same in every request."""
 
     def _read(self, text: str) -> RequestRead | None:
         limits = self._limits
+        if self._known is None:
+            self._known = {}
         found = read_request(text, limits.head_fields, limits.request_line_bytes, self._known)
         if found is not None:
             self.method = found[0].method
@@ -429,7 +431,7 @@ class RequestReader(Reader):
             self._tries += 1
             self._repeat, self.shape = known, Shape(head.headers)
             # Known by its bytes it needs no lines; a connection whose heads differ keeps them.
-            self._known = {}
+            self._known = None
 
 
 class ResponseReader(Reader):

@@ -63,7 +63,7 @@ class Repeat:
         self._rest = len(behind)
         self.method = method
         """Of the request: whether an answer has a body depends on it."""
-        self.head = copied(head)
+        self.head = head
         """As it came last; for whoever does not change it."""
         self.length = length
         """Of its body, or how else that ends."""
