@@ -27,7 +27,6 @@ from .policy import transforms
 from .policy.headers import NO_HEADERS
 from .policy.prompt_cache import NOTHING
 from .policy.route import NO_POLICIES
-from .questions.forward import named
 from .responses.stateful import NO_MEMORY
 from .routing.balance import Balance, Target
 from .routing.breaker import BreakerRules
@@ -102,7 +101,11 @@ class Asking(Answering):
         key, desk = self._key, self._desk
         most = (None if key is None else key.limits.concurrency) if desk is None else desk.concurrency(key)
         model = self._model
-        ask = ask_of(self._gateway, desk, key, named(self._body) if model is None else model, plan, self._tokens)
+        if model is None:
+            from .questions.forward import named  # what is forwarded alone has none
+
+            model = named(self._body)
+        ask = ask_of(self._gateway, desk, key, model, plan, self._tokens)
         if self._listed is not None:
             ask = msgspec.structs.replace(ask, model=self._listed)
         self._ask = None if self._tokens is None else ask

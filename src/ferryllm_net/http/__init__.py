@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .engine import Headers, Misuse, RequestHead
 from .exchange import Handler
 from .faults import UpstreamError, UpstreamFault
@@ -17,9 +19,11 @@ from .prepared import PreparedHead, prepare
 from .request import ClientLeft, Request, RequestError, Responder
 from .response import UpstreamResponse
 from .server import Server, bound_port
-from .stream_transport import StreamTransport
 from .tls import Certificates, ServerTLS, server_context
 from .transport import Interrupted, Transport, TransportError
+
+if TYPE_CHECKING:
+    from .stream_transport import StreamTransport
 
 __all__ = [
     "TLS",
@@ -60,3 +64,11 @@ __all__ = [
     "systemd_listeners",
     "unix_listener",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "StreamTransport":  # for whoever has a stream of anyio; the gateway has none
+        from .stream_transport import StreamTransport
+
+        return StreamTransport
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
