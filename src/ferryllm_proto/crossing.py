@@ -26,15 +26,15 @@ from .policy.transforms import NO_TRANSFORMS
 from .progress import State
 from .relay import MAX_WHOLE, answer_headers, passed_headers, places
 from .rules import NO_RULES, ProviderRules
-from .words import NO_KEYS, AskWriter, Question, Reply, ReplyWriter
+from .streamed import NOT_KEPT
+from .tokens.start import estimate_question
+from .words import NO_KEYS, AskWriter, Question, Reply, ReplyWriter, StreamReply, StreamWriter
 
 _HEAD, _DONE = State.HEAD, State.DONE
 _BACKSLASH = ord("\\")
 _MODEL = b'"model"'
 _NAME_OF = operator.itemgetter(0)
-_TYPE = ("content-type", "application/json")
-_OWN = (_TYPE,)
-_BARE = ClientHead(200, _OWN)
+_OWN_NAMES = ("content-type", "cache-control")
 
 
 def cross(
@@ -49,8 +49,8 @@ def cross(
 ) -> Words | Passing | None:
     """What requests for the model that clients call ``shown`` have in common; None: too little.
 
-    ``stream`` is whether they ask for one: then only the way of the request is here (`Words.ask`). The other parameters
-    are those of `Translator`, but for its policy of losses: here nothing is lost.
+    ``stream`` is whether they ask for one. The other parameters are those of `Translator`, but for its policy of
+    losses: here nothing is lost.
     """
     client, provider = DIALECTS[entry], DIALECTS[backend]
     if (
@@ -68,7 +68,10 @@ def cross(
     if keys is None or not shown or client.answers_itself:
         return None
     ask, write = provider.ask_writer(name, rules, keys, stream=stream), client.reply_writer(shown)
-    return None if ask is None or write is None else Words(provider, ask, write)
+    if ask is None or write is None:
+        return None
+    kind = client.stream_type(None) if stream else "application/json"
+    return Words(provider, ask, write, client.stream_writer(shown) if stream else None, model, kind)
 
 
 class Passing:
@@ -162,33 +165,48 @@ class Passed(msgspec.Struct, gc=False):
 class Words:
     """From one client's dialect to a provider of another."""
 
-    __slots__ = ("_names", "_shown", "ask", "backend", "write")
+    __slots__ = ("_names", "_own", "_shown", "ask", "backend", "model", "tell", "write")
 
-    def __init__(self, backend: Dialect, ask: AskWriter, write: ReplyWriter) -> None:
+    def __init__(
+        self,
+        backend: Dialect,
+        ask: AskWriter,
+        write: ReplyWriter,
+        tell: StreamWriter | None,
+        model: str | None,
+        kind: str,
+    ) -> None:
         self.backend = backend
         self.ask = ask
         self.write = write
+        self.tell = tell
+        """Writes streams that are there at once; None: nobody asks for one, or a `Translator` has to."""
+        self.model = model
+        """The provider's name of the model, where it is another than the client's."""
+        self._own = (("content-type", kind),) if tell is None else (("content-type", kind), NOT_KEPT)
         # Of the answer before, as a provider's heads have the same fields: their names, and those that are shown.
         self._names: tuple[str, ...] | None = None
         self._shown: tuple[tuple[int, str], ...] = ()
 
-    def begin(self, question: Question, seed: int) -> Worded | None:
-        """The request as it is sent; None: it is not that plain for this provider."""
+    def begin(self, question: Question, seed: int) -> Worded | WordedStream | None:
+        """The request as it is sent; None: it is not that plain for this provider, or its answer is not."""
         request = self.ask(question)
-        return None if request is None else Worded(self, seed, question, request)
+        if request is None:
+            return None
+        return (Worded if self.tell is None else WordedStream)(self, seed, question, request)
 
     def head(self, headers: Headers) -> ClientHead:
         """The client's head of an answer that came with ``headers``."""
         names = (*map(_NAME_OF, headers),)
         if names != self._names:
             self._names, self._shown = names, places(names)[1]
-        shown = self._shown
+        shown, own = self._shown, self._own
         if not shown:
-            return _BARE
-        if len(shown) == 1:
+            return ClientHead(200, own)
+        if len(shown) == 1 and shown[0][1] not in _OWN_NAMES:
             at, name = shown[0]
-            return ClientHead(200, (_TYPE, (name, headers[at][1])))
-        return ClientHead(200, answer_headers(_OWN, headers, ()))
+            return ClientHead(200, (*own, (name, headers[at][1])))
+        return ClientHead(200, answer_headers(own, headers, ()))
 
 
 class Worded(msgspec.Struct, gc=False):
@@ -222,3 +240,37 @@ class Worded(msgspec.Struct, gc=False):
         self.head = way.head(headers)
         self.state = _DONE
         return way.write(reply, self.seed)
+
+
+class WordedStream(msgspec.Struct, gc=False):
+    """One request of words, and the stream that answers it, where all of that is there at once."""
+
+    way: Words
+    seed: int
+    question: Question
+    request: UpstreamRequest
+    """What the provider gets."""
+    state: State = _HEAD
+    head: ClientHead | None = None
+    losses: list[Loss] = []
+    reply: StreamReply | None = None
+    error: ClassVar[ir.Error | None] = None
+    cut: ClassVar[bool] = False
+    stream: ClassVar[bool] = True
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The tokens counted."""
+        return None if self.reply is None else self.reply.usage
+
+    def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
+        """As `Translator.receive_whole`, of a stream of words; b"" and no other `state` for any other."""
+        way = self.way
+        reply = way.backend.stream_reply(data) if status == 200 else None
+        if reply is None:
+            return b""
+        self.reply = reply
+        self.head = way.head(headers)
+        self.state = _DONE
+        estimate = estimate_question(self.question, way.model, way.backend.name)
+        return way.tell(reply, self.seed, estimate)  # type: ignore[misc]  # there is one, or this would not be made

@@ -22,7 +22,7 @@ from .rules import NO_RULES, ProviderRules
 from .vectors import Embedder
 
 if TYPE_CHECKING:
-    from .words import AskWriter, CacheKeys, Question, Reply, ReplyWriter
+    from .words import AskWriter, CacheKeys, Question, Reply, ReplyWriter, StreamReply, StreamWriter
 
 Headers = Sequence[tuple[str, str]]
 """Pairs of name and value."""
@@ -353,6 +353,10 @@ class Dialect(abc.ABC):
         ``model`` is the client's name of it. None where the dialect has no shorter way."""
         return None
 
+    def stream_writer(self, model: str) -> StreamWriter | None:
+        """The same as what `stream_encoder` writes, for streams of words that are there at once."""
+        return None
+
     @abc.abstractmethod
     def stream_encoder(self, answer: Answer = Answer()) -> StreamEncoder:  # noqa: B008 - frozen
         """A machine that writes one stream."""
@@ -421,6 +425,10 @@ class Dialect(abc.ABC):
     def reply(self, body: bytes) -> Reply | None:
         """As `decode_response`, for an answer that is words and nothing else, whose usage is known; None for any other,
         and where the dialect has no shorter way."""
+        return None
+
+    def stream_reply(self, body: bytes) -> StreamReply | None:
+        """The same for a whole stream: what `stream_decoder` reads, with nothing behind its end."""
         return None
 
     @abc.abstractmethod

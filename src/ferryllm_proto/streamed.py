@@ -43,7 +43,7 @@ _PLAIN = frozenset({TextDelta, ReasoningDelta, UsageUpdate})
 _CONTENT = frozenset({TextDelta, ReasoningDelta, ArgsDelta, BlockEnd})
 _WORDS = frozenset({Start, BlockStart, UsageUpdate, Finish, End, *_CONTENT})
 """The events of an answer in words, and how calls go on."""
-_NOT_KEPT = ("cache-control", "no-cache")
+NOT_KEPT = ("cache-control", "no-cache")
 
 
 class Streamed(Asked):
@@ -199,7 +199,7 @@ class Streamed(Asked):
 
     def _commit(self) -> bytes:
         # Whatever kind of success the provider called it.
-        self._decide(200, (("content-type", self.entry.stream_type(self._path)), _NOT_KEPT))
+        self._decide(200, (("content-type", self.entry.stream_type(self._path)), NOT_KEPT))
         self._forget()
         return self._flush() if self._held else b""
 

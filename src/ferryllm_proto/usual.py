@@ -16,7 +16,7 @@ import msgspec
 from .actions import Note
 from .answering import with_ids
 from .conversation import Conversation, converse, late_losses
-from .crossing import Passed, Passing, Worded, Words, cross
+from .crossing import Passed, Passing, Worded, WordedStream, Words, cross
 from .dialect import Headers, UpstreamRequest
 from .dialects import DIALECTS
 from .entries import Entry, Operation, find
@@ -40,6 +40,7 @@ MAX_WAYS = 256
 MAX_HINTS = 64
 """Entries by hints, which are names of providers; a hint that names none has no way."""
 
+_SHORT = (Worded, Passed, WordedStream)
 _GENERATE = Operation.GENERATE
 _DONE = State.DONE
 _SENT = UpstreamRequest("POST", "", "", (), b"", stream=False)
@@ -211,14 +212,14 @@ class Kind:
         way = self.ways.get(peeked)
         if way is None and (peeked in self.ways or (way := self.usual.find(self, *peeked)) is None):
             return None
-        talk: Conversation | Passed | Worded | None = None
+        talk: Conversation | Passed | Worded | WordedStream | None = None
         request: UpstreamRequest | None = None
         crossing = way.crossing
         if type(crossing) is Passing:
             if (passed := crossing.begin(body, self.headers, self.target)) is not None:
                 talk, request = passed, passed.request
         elif question is not None and type(crossing) is Words:
-            if not way.stream:
+            if not way.stream or crossing.tell is not None:
                 if (worded := crossing.begin(question, seed)) is not None:
                     talk, request = worded, worded.request
             elif (request := crossing.ask(question)) is not None:
@@ -240,7 +241,7 @@ class Opened(msgspec.Struct, eq=False, weakref=True):
 
     kind: Kind
     way: Way
-    talk: Conversation | Passed | Worded
+    talk: Conversation | Passed | Worded | WordedStream
     request: UpstreamRequest
     """What the provider gets; nothing of it is left once its answer has begun."""
     model: str
@@ -259,7 +260,7 @@ class Opened(msgspec.Struct, eq=False, weakref=True):
         talk = self.talk
         if status == 200:
             out = talk.receive_whole(status, headers, data)
-            late = talk.stream and late_losses(talk)  # type: ignore[arg-type]  # only whole machines have streams
+            late = talk.stream and talk.losses and late_losses(talk)  # type: ignore[arg-type]  # a whole machine has some
             if talk.state is _DONE and talk.error is None and not talk.cut and not late:
                 return out
             self.begin_again()
@@ -268,13 +269,13 @@ class Opened(msgspec.Struct, eq=False, weakref=True):
     def conversation(self) -> Conversation:
         """The whole machine, that can be told of any answer."""
         talk = self.talk
-        return self.begin_again() if isinstance(talk, (Passed, Worded)) else talk
+        return self.begin_again() if isinstance(talk, (Passed, Worded, WordedStream)) else talk
 
     def begin_again(self) -> Conversation:
         """Forget the answer."""
         kind, way, old = self.kind, self.way, self.talk
         talk = converse(kind.entry, way.route, way.provider, kind.method, self.created, self.seed, self.id)
-        if isinstance(old, Worded) and isinstance(talk, Translator):
+        if isinstance(old, (Worded, WordedStream)) and isinstance(talk, Translator):
             talk.receive_question(old.question, old.request, self.body, kind.headers, kind.target)
         else:
             talk.receive_request(self.body, kind.headers, kind.target, self.peeked)
@@ -296,7 +297,7 @@ class Opened(msgspec.Struct, eq=False, weakref=True):
         talk, id = self.talk, self.id  # noqa: A001
         head, entry = talk.head, self.kind.entry.dialect
         assert head is not None
-        if type(talk) is Worded or type(talk) is Passed:  # no field of theirs has the name of an id
+        if type(talk) in _SHORT:  # no field of theirs has the name of an id
             if entry == "anthropic":
                 return [*head.headers, ("x-request-id", id), ("request-id", id)]
             return [*head.headers, ("x-request-id", id)]

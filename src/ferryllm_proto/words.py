@@ -102,10 +102,26 @@ class Reply(msgspec.Struct, frozen=True):
     """Input and output are known; nothing was written to a cache, and no tool of the provider's was called."""
 
 
+class StreamReply(msgspec.Struct, frozen=True):
+    """A whole stream of words that was there at once."""
+
+    id: str
+    model: str
+    """The provider's word for it."""
+    texts: Sequence[str]
+    """The pieces in their order: one or more, none of them empty."""
+    finish: ir.FinishReason
+    """END or LENGTH."""
+    usage: ir.Usage
+    """Its input is known."""
+
+
 AskWriter = Callable[[Question], "UpstreamRequest | None"]
 """What a provider gets; None for a question that is not that plain for him."""
 ReplyWriter = Callable[[Reply, int], bytes]
 """The body for a client, with the seed of the ids."""
+StreamWriter = Callable[[StreamReply, int, int], bytes]
+"""The same for a stream, with the seed and the tokens that a stream begins with before they are counted."""
 
 
 class CacheKeys(msgspec.Struct, frozen=True):

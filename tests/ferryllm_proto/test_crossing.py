@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ferryllm_proto import DIALECTS, Translator
-from ferryllm_proto.crossing import Passed, Passing, Worded, Words, cross
+from ferryllm_proto.crossing import Passed, Passing, Worded, WordedStream, Words, cross
 from ferryllm_proto.dialect import Headers
 from ferryllm_proto.policy.headers import HeaderMode, HeaderPolicy
 from ferryllm_proto.policy.prompt_cache import PromptCachePolicy
@@ -20,7 +20,7 @@ from ferryllm_proto.policy.route import NO_POLICIES, RoutePolicies
 from ferryllm_proto.progress import State
 from ferryllm_proto.rules import ModelRule, ProviderRules, Quirks
 from support import spoilt
-from support.answers import WHOLE
+from support.answers import STREAM, WHOLE
 
 MANY = settings(max_examples=settings().max_examples * 2)
 NAMES = tuple(DIALECTS)
@@ -191,7 +191,113 @@ def test_an_answer_of_words_is_translated_as_any_other(data: st.DataObject, stat
         compare(worded, long, status, headers, answer)
 
 
-def compare(short: Worded | Passed, long: Translator, status: int, headers: Headers, answer: bytes) -> None:
+ENDS: list[list[dict[str, Any]]] = [
+    [{"delta": {}, "finish_reason": "stop"}],
+    [{"delta": {}, "finish_reason": "stop"}],
+    [{"delta": {"content": "end"}, "finish_reason": "length"}],
+    [{"delta": None, "finish_reason": "stop", "stop_reason": None}],
+    [{"delta": {}, "finish_reason": "stop", "matched_stop": "x"}],
+    [{"delta": {}, "finish_reason": "tool_calls"}],
+    [{"delta": {}, "finish_reason": "content_filter"}],
+    [{"delta": {}, "finish_reason": "stop"}, {"delta": {}, "finish_reason": "stop"}],
+    [{"delta": {}, "finish_reason": "stop"}, {"delta": {"content": "late"}}],
+    [],
+]
+DELTAS: list[dict[str, Any]] = [
+    {"reasoning_content": "think"}, {"reasoning": None}, {"refusal": "no"}, {"refusal": None}, {"tool_calls": []},
+    {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]}, {"annotations": [{}]},
+]  # fmt: skip
+USAGES: list[Any] = [
+    {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11, "prompt_tokens_details": {"cached_tokens": 4}},
+    {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 15},
+    {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11,
+     "completion_tokens_details": {"reasoning_tokens": 1}},
+    {"completion_tokens": 2}, {"prompt_tokens": "9"}, {}, None,
+]  # fmt: skip
+COUNTED = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+ODD = ("", "", "", "base", "delta", "index", "usage", "when", "error", "line", "end", "crlf")
+
+
+@st.composite
+def stream_of_chat(draw: st.DrawFn) -> bytes:
+    """A Chat provider's stream of words, with at most one thing about it that is not usual."""
+    odd = draw(st.sampled_from(ODD))
+    base: dict[str, Any] = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "real"}
+    if odd == "base":
+        base |= draw(st.sampled_from([{"id": "msg_é"}, {"id": None}, {"model": None}, {"created": None}, {"new": 1}]))
+    said: list[dict[str, Any]] = [{"delta": {"role": "assistant", "content": draw(st.sampled_from(["", None, "a"]))}}]
+    said += [{"delta": {"content": text}} for text in draw(st.lists(TEXT, max_size=3))]
+    said += draw(st.sampled_from(ENDS if odd == "end" else ENDS[:3]))
+    if odd == "delta":
+        said[draw(st.integers(0, len(said) - 1))]["delta"] = draw(st.sampled_from(DELTAS))
+    chunks = [{**base, "choices": [{"index": 0, **one}]} for one in said]
+    if odd == "index":
+        chunks[draw(st.integers(0, len(chunks) - 1))]["choices"][0]["index"] = 1
+    usage = draw(st.sampled_from(USAGES)) if odd == "usage" else COUNTED
+    own: dict[str, Any] = {**base, "choices": [], "usage": usage}
+    match draw(st.sampled_from(["last", "each", "first", "twice", "none"])) if odd == "when" else "own":
+        case "own":
+            chunks.append(own)
+        case "last":
+            chunks[-1]["usage"] = usage
+        case "each":
+            for chunk in chunks:
+                chunk["usage"] = usage
+        case "first":
+            chunks.insert(0, own)
+        case "twice":
+            chunks += [own, {**own, "usage": draw(st.sampled_from(USAGES))}]
+    if odd == "error":
+        chunks.insert(draw(st.integers(0, len(chunks))), {"error": {"message": "no"}})
+    ascii_ = draw(st.booleans())
+    lines = [b"data: " + stdjson.dumps(chunk, ensure_ascii=ascii_).encode() + b"\n\n" for chunk in chunks]
+    if odd == "line":
+        more = [b": ping\n\n", b"event: x\n", b"data: [DONE]\n\n", b"\n", b"data: {\n\n", b"\xff"]
+        lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(more)))
+    done = b"data: [DONE]\n\n"
+    data = b"".join(lines) + (draw(st.sampled_from([b"", done[:-1], done + b"\n", done])) if odd == "end" else done)
+    return data.replace(b"\n", b"\r\n") if odd == "crlf" else data
+
+
+@MANY
+@given(data=st.data(), status=spoilt.STATUSES, shown=st.sampled_from(["asked", 'é "%d"']))
+def test_a_stream_of_words_is_translated_as_any_other(data: st.DataObject, status: int, shown: str) -> None:
+    asked = {**stdjson.loads(BODIES["anthropic"]), "model": shown, "stream": True}
+    asked |= data.draw(
+        st.sampled_from([{}, {"system": "be brief"}, {"messages": [{"role": "user", "content": "é" * 5000}]}])
+    )
+    body = stdjson.dumps(asked).encode()
+    model = data.draw(st.sampled_from(["real", "gpt-4.1-mini", None]))
+    question, way = DIALECTS["anthropic"].question(body), cross("anthropic", "openai", shown, model, stream=True)
+    assert question is not None
+    assert isinstance(way, Words)
+    seed = data.draw(st.integers(0, (1 << 128) - 1))
+    # The first head is remembered, the second meets that.
+    for _ in range(2):
+        headers = data.draw(spoilt.HEADS)
+        answer = data.draw(st.one_of(stream_of_chat(), stream_of_chat(), stream_of_chat(), spoilt.bodies("openai")))
+        worded = way.begin(question, seed)
+        assert isinstance(worded, WordedStream)
+        long = Translator("anthropic", "openai", model, seed=seed)
+        assert worded.request == long.receive_request(body)
+        compare(worded, long, status, headers, answer)
+
+
+def test_a_usual_stream_that_is_there_at_once_goes_the_shortest_way() -> None:
+    question = DIALECTS["anthropic"].question(BODIES["anthropic"][:-1] + b',"stream":true}')
+    way = cross("anthropic", "openai", "asked", "real", stream=True)
+    assert question is not None
+    assert isinstance(way, Words)
+    worded = way.begin(question, 5)
+    assert isinstance(worded, WordedStream)
+    assert worded.receive_whole(200, HEADS[0], STREAM["openai"]) != b""
+
+
+def compare(
+    short: Worded | WordedStream | Passed, long: Translator, status: int, headers: Headers, answer: bytes
+) -> None:
     out = short.receive_whole(status, headers, answer)
     if short.state is State.HEAD:
         assert (out, short.head, short.usage) == (b"", None, None)

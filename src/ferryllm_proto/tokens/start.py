@@ -10,6 +10,7 @@ import re
 
 from .. import ir
 from ..toolsets import SETS, keep
+from ..words import Question
 from ..written import Said, Written
 from .estimate import estimate_input, json_cost, part_cost, text_cost, tool_cost
 from .weights import Weights, weights_of
@@ -60,6 +61,15 @@ def estimate_start(request: ir.Request, model: str | None = None, backend: str =
     total += text_cost(said) * length / max(1, len(said)) * weights.text
     said, length = _sample(calls, escaped=False)
     return max(1, round(total + json_cost(said) * length / max(1, len(said)) * weights.json))
+
+
+def estimate_question(question: Question, model: str | None = None, backend: str = "") -> int:
+    """The same of a request of words."""
+    messages = question.messages
+    if question.system is None and len(messages) == 1 and len(text := messages[0].content) <= EXACT:
+        weights = weights_of(model or question.model, backend)
+        return max(1, round(weights.request + weights.turn + text_cost(text) * weights.text))
+    return estimate_start(question.request(), model, backend)
 
 
 def _gather(part: ir.Part, texts: list[_Text], calls: list[_Text], weights: Weights) -> float:

@@ -15,7 +15,7 @@ from ...dialect import Answer, ClientHead, Dialect, Headers, Peeked, UpstreamReq
 from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from ...words import Question, ReplyWriter
+from ...words import Question, ReplyWriter, StreamWriter
 from ...written import MIN_BYTES
 from . import decode_request, encode_request, errors, words
 from . import models as listing
@@ -142,6 +142,9 @@ class Anthropic(Dialect):
 
     def reply_writer(self, model: str) -> ReplyWriter | None:
         return words.reply_writer(model)
+
+    def stream_writer(self, model: str) -> StreamWriter | None:
+        return words.stream_writer(model)
 
     def stream_decoder(self) -> StreamDecoder:
         return StreamDecoder()

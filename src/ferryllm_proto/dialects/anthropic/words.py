@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from ... import ids, ir, json
-from ...words import Listed, Message, Number, Question, Reply, ReplyWriter, Spoken
+from ...words import Listed, Message, Number, Question, Reply, ReplyWriter, Spoken, StreamReply, StreamWriter
+from . import usage as usages
 from .decode_request import NAMES
+from .pieces import BLOCK_STOP, MESSAGE_DELTA, START, TEXT, TEXT_BEGUN
 from .wire import NAME
 
 _LENGTH = ir.FinishReason.LENGTH
@@ -97,5 +99,26 @@ def reply_writer(model: str) -> ReplyWriter:
         )
         # The provider's own id stays where it could be one of a message.
         return json.finished(out if reply.id[:4] != "msg_" else b'{"id":%b%b' % (json.draft(reply.id), out[_ID:]))
+
+    return write
+
+
+_TEXT = TEXT.partition(b"%b")[0] % 0
+_TEXT_END = b"}}\n\n"
+_TEXT_BEGUN, _BLOCK_STOP = TEXT_BEGUN % 0, BLOCK_STOP % 0
+
+
+def stream_writer(model: str) -> StreamWriter:
+    """The same for their streams."""
+    named, encode = json.encode_str(model), json.encode_str
+
+    def write(reply: StreamReply, seed: int, estimate: int) -> bytes:
+        own = reply.id if reply.id[:4] == "msg_" else ids.own("msg_", seed)
+        out = [START % (encode(own), named, usages.encode(None, estimate)), _TEXT_BEGUN]
+        for text in reply.texts:
+            out += (_TEXT, encode(text), _TEXT_END)
+        word = b'"max_tokens"' if reply.finish is _LENGTH else b'"end_turn"'
+        out += (_BLOCK_STOP, MESSAGE_DELTA % (word, b"null", b"", usages.encode(reply.usage, estimate)))
+        return b"".join(out)
 
     return write

@@ -9,8 +9,8 @@ from ...dialect import Answer, ClientHead, Dialect, Headers, Scanner, StreamDeco
 from ...grammar import Grammar
 from ...loss import Loss, Report
 from ...rules import NO_RULES, ProviderRules
-from ...words import AskWriter, CacheKeys, Reply
-from . import decode_request, encode_request, encode_response, errors, models, plain, response, scan
+from ...words import AskWriter, CacheKeys, Reply, StreamReply
+from . import decode_request, encode_request, encode_response, errors, models, plain, response, scan, stream_words
 from .embeddings import OpenAIEmbedder
 from .quiet import QuietScanner
 from .stream_decoder import StreamDecoder as _StreamDecoder
@@ -58,6 +58,9 @@ class OpenAI(Dialect):
 
     def reply(self, body: bytes) -> Reply | None:
         return plain.reply(body)
+
+    def stream_reply(self, body: bytes) -> StreamReply | None:
+        return stream_words.stream_reply(body)
 
     def decode_response(self, body: bytes) -> ir.Response:
         return response.decode(body)
