@@ -166,6 +166,8 @@ async def test_under_load_no_request_is_lost_to_a_reload(tmp_path: Path) -> None
         async with anyio.create_task_group() as tasks:
             for _ in range(8):
                 tasks.start_soon(keep_asking)
+            while not first.asked:
+                await anyio.lowlevel.checkpoint()
             for number in range(6):
                 one.write("second" if number % 2 == 0 else "first", f"model-{number}")
                 await one.reloaded()
