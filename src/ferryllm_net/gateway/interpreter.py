@@ -214,7 +214,8 @@ class Interpreter:
                 actions = self._tell_next()
                 continue
             if self._woken is not None:
-                actions = self._heed(self._woken)
+                woken, self._woken = self._woken, None
+                actions = self._tell(woken)
                 continue
             if self._reading is not None:
                 body, self._given = self._given, None
@@ -241,15 +242,10 @@ class Interpreter:
     def _tell_next(self) -> Sequence[Action]:
         """The next of what had happened before, unless the exchange wants something else by now."""
         event = self._told.pop(0)
-        if self._exchange.state is (State.WAITING if type(event) in _FIRST else State.ANSWERING):
+        if self._exchange.state in _WHEN.get(type(event), _LATER):
             return self._tell(event)
         self._told.clear()
         return ()
-
-    def _heed(self, woken: Input) -> Sequence[Action]:
-        """What to do about having been woken."""
-        self._woken = None
-        return self._tell(woken)
 
     def _record_unfinished(self, outcome: Outcome | None) -> None:
         """The run was cancelled, or failed: its record is made all the same, once."""
@@ -487,7 +483,8 @@ class Interpreter:
         self._app.recording.record(record, written=self._written, peer=self._request.peer[0] or "")
 
 
-_FIRST = (UpstreamHead, UpstreamLost)  # what can be heard of a provider first
+_WHEN = {UpstreamHead: (State.WAITING,), UpstreamLost: (State.WAITING, State.ANSWERING)}
+_LATER = (State.ANSWERING,)  # what is heard of a provider, and when
 _KEPT: dict[type, str] = {  # where an action is kept that is due behind the others
     Open: "_opening",
     ReadBody: "_reading",

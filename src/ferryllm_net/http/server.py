@@ -170,13 +170,18 @@ class Server:
         ``task_status`` is told when connections are accepted. Once only. A cancellation ends everything at once.
         """
         self.clock = clock()
+        every = [
+            one if isinstance(one, Listener) else Listener(one, tls=self.ssl_context is not None) for one in listeners
+        ]
+        if any(one.tls for one in every):
+            # Few listeners speak it. Not with the first connection: no file may be left to open then.
+            from . import tls_transport  # noqa: F401
+
         async with anyio.create_task_group() as group:
             try:
                 start = starter(group)
                 group.start_soon(self._sweep)
-                for listener in listeners:
-                    if not isinstance(listener, Listener):
-                        listener = Listener(listener, tls=self.ssl_context is not None)
+                for listener in every:
                     group.start_soon(self._accept, listener, group, start)
                 task_status.started()
                 await self._drain_begun.wait()
@@ -341,11 +346,12 @@ class Server:
                     begun = b"" if transport.protocol == "h2" and self.http2 else None
                     await self._run(transport, "https", handler, life, begun)
                 except TransportError as exc:
-                    from .tls_transport import is_plain_http
-
                     # Gone before it was a connection, or not a TLS client.
-                    if is_plain_http(exc.__cause__):
-                        await self._answer_plain(transport)
+                    if listener.tls:
+                        from .tls_transport import is_plain_http
+
+                        if is_plain_http(exc.__cause__):
+                            await self._answer_plain(transport)
                 finally:
                     self._addresses[address] -= 1
                     if not self._addresses[address]:

@@ -11,9 +11,9 @@ import pytest
 from ferryllm_net.config import LoggingSettings
 from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_proto.inputs import DeadlinePassed
-from support.answers import WHOLE
+from support.answers import ROLE, WHOLE, chunk
 from support.streams import MemoryTransport
-from support.wired import Wired, answer, ask, nothing_is_left, post, request, whole, wired
+from support.wired import SSE_HEAD, Wired, answer, ask, chunked, nothing_is_left, post, request, whole, wired
 
 pytestmark = pytest.mark.anyio
 
@@ -79,6 +79,21 @@ async def after(usual: bool, odd: bytes, more: str) -> tuple[object, ...]:
 async def test_what_follows_an_odd_answer_is_the_same(way: str, odd: str) -> None:
     usual = await after(True, ODD[odd], WAYS[way])
     assert usual == await after(False, ODD[odd], WAYS[way])
+
+
+@pytest.mark.parametrize("usual", [True, False])
+async def test_what_became_of_a_provider_in_the_middle_of_its_answer_is_said(usual: bool) -> None:
+    async with wired() as w:
+        w.app.usual.none = not usual
+        near = await w.begin("/v1/messages", ask())
+        far, _, _ = await w.provider()
+        await far.send(SSE_HEAD + chunked(ROLE, chunk({"content": "pong"}), end=False))
+        data = await near.receive_until(b"pong")
+        await far.send(b"this is no chunk\r\n")
+        data += await near.receive_until(b"event: error")
+        await nothing_is_left(w, "truncated")
+        (said,) = [line for line in w.log.splitlines() if "provider failed" in line]
+        assert "broke the protocol" in said
 
 
 async def test_a_client_that_reads_slowly_wakes_nobody_else_at_its_deadline() -> None:
