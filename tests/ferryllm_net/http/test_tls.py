@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -189,6 +190,14 @@ def test_files_that_cannot_be_used_leave_the_old_context(files: Files) -> None:
     assert not kept.changed(), "said once, not every time it is looked at"
     Path(files.cert).unlink()
     assert kept.changed()
+
+
+async def test_nothing_is_left_to_load_when_clients_come(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first one may come when no file can be opened any more.
+    monkeypatch.delitem(sys.modules, "ferryllm_net.http.tls_transport", raising=False)
+    monkeypatch.delattr("ferryllm_net.http.tls_transport", raising=False)
+    async with running(server_context(ServerTLS(files.cert, files.key))):
+        assert "ferryllm_net.http.tls_transport" in sys.modules
 
 
 async def test_a_client_that_never_says_hello_does_not_hold_the_end(files: Files) -> None:
