@@ -209,7 +209,7 @@ class Words:
         return ClientHead(200, answer_headers(own, headers, ()))
 
 
-class Worded(msgspec.Struct, gc=False):
+class _Worded(msgspec.Struct, gc=False):
     """One request of words, and its answer."""
 
     way: Words
@@ -220,15 +220,20 @@ class Worded(msgspec.Struct, gc=False):
     state: State = _HEAD
     head: ClientHead | None = None
     losses: list[Loss] = []
-    reply: Reply | None = None
+    reply: Reply | StreamReply | None = None
     error: ClassVar[ir.Error | None] = None
     cut: ClassVar[bool] = False
-    stream: ClassVar[bool] = False
 
     @property
     def usage(self) -> ir.Usage | None:
         """The tokens counted."""
         return None if self.reply is None else self.reply.usage
+
+
+class Worded(_Worded, gc=False):
+    """One whose answer is whole."""
+
+    stream: ClassVar[bool] = False
 
     def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
         """As `Translator.receive_whole`, of an answer of words; b"" and no other `state` for any other."""
@@ -236,32 +241,14 @@ class Worded(msgspec.Struct, gc=False):
         reply = way.backend.reply(data) if status == 200 and data.startswith(b"{") else None
         if reply is None:
             return b""
-        self.reply = reply
-        self.head = way.head(headers)
-        self.state = _DONE
+        self.reply, self.head, self.state = reply, way.head(headers), _DONE
         return way.write(reply, self.seed)
 
 
-class WordedStream(msgspec.Struct, gc=False):
-    """One request of words, and the stream that answers it, where all of that is there at once."""
+class WordedStream(_Worded, gc=False):
+    """One whose answer is a stream that is there at once."""
 
-    way: Words
-    seed: int
-    question: Question
-    request: UpstreamRequest
-    """What the provider gets."""
-    state: State = _HEAD
-    head: ClientHead | None = None
-    losses: list[Loss] = []
-    reply: StreamReply | None = None
-    error: ClassVar[ir.Error | None] = None
-    cut: ClassVar[bool] = False
     stream: ClassVar[bool] = True
-
-    @property
-    def usage(self) -> ir.Usage | None:
-        """The tokens counted."""
-        return None if self.reply is None else self.reply.usage
 
     def receive_whole(self, status: int, headers: Headers, data: bytes) -> bytes:
         """As `Translator.receive_whole`, of a stream of words; b"" and no other `state` for any other."""
@@ -269,8 +256,6 @@ class WordedStream(msgspec.Struct, gc=False):
         reply = way.backend.stream_reply(data) if status == 200 else None
         if reply is None:
             return b""
-        self.reply = reply
-        self.head = way.head(headers)
-        self.state = _DONE
+        self.reply, self.head, self.state = reply, way.head(headers), _DONE
         estimate = estimate_question(self.question, way.model, way.backend.name)
         return way.tell(reply, self.seed, estimate)  # type: ignore[misc]  # there is one, or this would not be made
