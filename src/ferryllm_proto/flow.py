@@ -70,9 +70,10 @@ class Flow:
         state = talk.state
         if state is _DONE or state is _FAILED:
             return self._end(out)
-        if not out:
+        if not out and talk.head is None:
             return out
-        if talk.error is not None or self._routing.health.troubled:
+        # A head without a byte behind it is for an exchange.
+        if not out or talk.error is not None or self._routing.health.troubled:
             self.taken = out
             return None
         self.first_byte = self._said_at = now

@@ -25,7 +25,7 @@ from ferryllm_proto.inputs import (
 )
 from ferryllm_proto.stages import State
 from support import spoilt, strategies
-from support.answers import STREAM, WHOLE
+from support.answers import ROLE, STREAM, WHOLE, chunk
 
 from .test_usual import ENTRIES, NAMES, NOW, begin, body_of, calm, driven, gateway, slots
 
@@ -213,3 +213,16 @@ def test_what_a_client_took_to_read_is_not_the_providers_silence() -> None:
     before = both.flow.idle_at
     both.flow.postpone(3.0)
     assert both.flow.idle_at == before + 3.0
+
+
+@pytest.mark.parametrize("entry", ["gemini", "ollama"])
+def test_a_head_that_is_decided_before_there_are_bytes_goes_out(entry: str) -> None:
+    """Clients to whom a call is said whole get their head with its first piece."""
+    both = Both(gateway("openai"), entry, head_of("openai", stream=True), stream=True)
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a'}}
+    more = {"index": 0, "function": {"arguments": '":1'}}
+    for n, piece in enumerate([ROLE, chunk({"tool_calls": [call]}), chunk({"tool_calls": [more]})]):
+        both.tell(UpstreamData(piece), NOW + 2 + n)
+        assert both.usual.seen() == both.other.seen()
+    assert both.other.head is not None
+    assert both.other.body == b""

@@ -219,6 +219,9 @@ class App:
         """
         before = self.settings
         after, kept = changed(before, settings)
+        known = {upstream.provider: upstream for upstream in self.upstreams.values()}
+        # First what may fail: nothing is half changed.
+        upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
         routing = building.routing(after)
         if (after.routing.breaker, after.routing.budget, building.breakers(after)) != (
             before.routing.breaker,
@@ -227,7 +230,6 @@ class App:
         ):
             self.routing = self.routing.renewed(routing)
         self.routing.bounds = routing.bounds
-        known = {upstream.provider: upstream for upstream in self.upstreams.values()}
         for provider in after.providers:
             old = self.gateway.providers.get(provider.name)
             if old is not None and old.key_id != building.key_id(provider):
@@ -238,7 +240,7 @@ class App:
         self.settings = after
         self.metrics.keys = after.metrics.keys
         self.book = self._keys(after)
-        self.upstreams = {one.name: known.get(one) or building.upstream(one) for one in after.providers}
+        self.upstreams = upstreams
         self._see()
         self._tell_door()
         self.pool.keep({upstream.origin for upstream in self.upstreams.values()})

@@ -166,7 +166,9 @@ class Interpreter:
             self._told = list(events)
             if failure is not None:
                 while self._told and not self._over:
-                    self._note_end(self._tell_next())
+                    found = self._tell_next()
+                    self._app.recording.notes([one for one in found if type(one) is Note], 0, self._exchange.id)
+                    self._note_end(found)
                 raise failure
             actions: Sequence[Action] = ()
             if self._exchange.state is State.IDLE:

@@ -159,9 +159,10 @@ class UsualRun(msgspec.Struct, eq=False, weakref=True):
                 else:
                     body = opened.finish(200, tuple(response.headers), data)
                     if body is not None:
+                        secs = app.clock() - opened.now  # how long the client takes to read is not the provider's time
                         if not self._respond.put_complete(200, opened.head(), body):
                             await self._respond.drain()
-                        self._record(None)
+                        self._record(None, secs)
                         return None
         except UpstreamError as exc:
             events = (lost(exc),)
@@ -202,12 +203,13 @@ class UsualRun(msgspec.Struct, eq=False, weakref=True):
                 flowing.feed_end()
             if flowing.odd:
                 return flowing.told()
+        secs = app.clock() - opened.now
         if not flowing.finish():
             await respond.drain()
         if not response.ended:
             await read_end(response)
             await response.aclose()
-        self._record(flowing.flow)
+        self._record(flowing.flow, secs)
         return None
 
     def _rest(self, response: UpstreamResponse | None, events: Sequence[Input], failure: BaseException | None) -> Rest:
@@ -222,10 +224,10 @@ class UsualRun(msgspec.Struct, eq=False, weakref=True):
         run = Interpreter(app, self._request, self._respond, exchange, upstreams=upstreams, upstream=response)
         return Rest(run, events, self._woken, failure)
 
-    def _record(self, flow: Flow | None) -> None:
+    def _record(self, flow: Flow | None, secs: float) -> None:
         """The client has its answer: what the log and the metrics say of it."""
         app, opened, way = self._app, self._opened, self._way
-        key, talk, secs = opened.kind.key, opened.talk, app.clock() - opened.now
+        key, talk = opened.kind.key, opened.talk
         usage, losses, note = talk.usage, talk.losses, None
         if usage is not None and (usage.cache_read or usage.cache_write):
             note = cached(opened.kind.entry.dialect, opened.model or None, observe(usage))

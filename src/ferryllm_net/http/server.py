@@ -352,6 +352,10 @@ class Server:
 
                         if is_plain_http(exc.__cause__):
                             await self._answer_plain(transport)
+                except Exception:
+                    # One connection's fault, or a module that can not be loaded while no file can be opened: it must
+                    # not take the others along.
+                    _log.exception(_FAILED)
                 finally:
                     self._addresses[address] -= 1
                     if not self._addresses[address]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Literal, Protocol
 
 import msgspec
@@ -440,10 +441,6 @@ def _with_phrase(fields: Mapping[str, Value | None]) -> Mapping[str, Value | Non
 @functools.lru_cache(maxsize=64)
 def status_text(status: int) -> str:
     """200 as "200 OK"; a status without a registered phrase stands alone."""
-    if status == 200:
-        return "200 OK"
-    from http import HTTPStatus  # for the others
-
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

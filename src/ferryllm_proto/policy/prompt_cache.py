@@ -178,11 +178,13 @@ def _key(prefix: str, model: str, request: ir.Request) -> str:
     """The key of ``request``; a system prompt that comes again has it beside it, for the tools it came with."""
     system, tools = request.system, request.tools
     kept = PROMPTS.derived(system) if len(model) <= MAX_KEPT_NAME else None
-    name = ("cache key", prefix, model)
-    if kept is not None and (known := kept.get(name)) is not None and known[0] is tools:
-        return str(known[1])
-    key = _spelled(prefix, _tools_digest(model, tools), [text.text for text in system])
-    keep(kept, name, (tools, key))
+    begun = _tools_digest(model, tools)
+    # By a digest of the tools: lists of any length would be held by every prompt they came with.
+    name = ("cache key", prefix, begun.hexdigest())
+    if kept is not None and (known := kept.get(name)) is not None:
+        return str(known)
+    key = _spelled(prefix, begun, [text.text for text in system])
+    keep(kept, name, key)
     return key
 
 

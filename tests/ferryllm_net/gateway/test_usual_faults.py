@@ -11,7 +11,7 @@ import pytest
 from ferryllm_net.config import LoggingSettings
 from ferryllm_net.gateway.usual import UsualRun
 from ferryllm_proto.inputs import DeadlinePassed
-from support.answers import ROLE, WHOLE, chunk
+from support.answers import ROLE, STREAM, WHOLE, chunk
 from support.streams import MemoryTransport
 from support.wired import SSE_HEAD, Wired, answer, ask, chunked, nothing_is_left, post, request, whole, wired
 
@@ -199,3 +199,20 @@ async def test_each_request_pays_once_into_the_retry_budget(form: Literal["text"
         assert len(lines) == 3
         if form == "json":
             assert [json.loads(line)["outcome"] for line in lines] == ["ok"] * 3
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_how_long_a_client_takes_to_read_is_no_latency(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wired() as w:
+        now = [100.0]
+        w.app.clock = lambda: now[0]
+        near = await w.begin("/v1/messages", ask(stream=stream), capacity=320)
+        far, _, _ = await w.provider()
+        good = SSE_HEAD + chunked(STREAM["openai"]) if stream else GOOD
+        await far.send(good)
+        await anyio.wait_all_tasks_blocked()
+        now[0] = 800.0
+        assert (await answer(near))[0] == 200
+        await nothing_is_left(w, "ok", idle=1)
+        (done,) = [line for line in w.log.splitlines() if "request completed" in line]
+        assert " latency_ms=0 " in done

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from email.utils import formatdate, parsedate_to_datetime
+from typing import Any
 
 import anyio
 import pytest
@@ -227,3 +228,27 @@ async def test_date_is_that_of_now_in_the_form_of_http(serving: Serving) -> None
         date = head.partition("date: ")[2].partition("\r\n")[0]
         assert date == formatdate(parsedate_to_datetime(date).timestamp(), usegmt=True)
         assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 100
+
+
+async def test_a_fault_while_a_connection_is_welcomed_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(request: Request, respond: Responder) -> None:
+        await respond.complete(200, [], b"ok")
+
+    begin = Server._begin
+
+    def fail_once(self: Server, *args: Any) -> Any:
+        monkeypatch.setattr(Server, "_begin", begin)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Server, "_begin", fail_once)
+    server, (listener,) = Server(handler), open_listeners("127.0.0.1", 0)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            await group.start(server.serve, [listener])
+            async with await anyio.connect_tcp("127.0.0.1", bound_port(listener)) as first:
+                with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                    await first.receive()
+            async with await anyio.connect_tcp("127.0.0.1", bound_port(listener)) as second:
+                await second.send(GET)
+                assert (await second.receive()).startswith(b"HTTP/1.1 200")
+            group.cancel_scope.cancel()

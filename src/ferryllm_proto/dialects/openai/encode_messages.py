@@ -64,7 +64,7 @@ def messages(scope: Scope, lowered: tools.Lowered) -> list[Wire]:
             assert append is not None
             assert written is not None
             if turn.mark is None or not marks:
-                append(turn, out)
+                append(turn, out, n)
             else:
                 _WRITERS[turn.role](written.turn(n), scope, lowered, legacy, out)
         elif alone and (text := words(turn)):
@@ -110,7 +110,7 @@ def _told(scope: Scope) -> list[Wire]:
     request, report, profile = scope.request, scope.report, scope.profile
     # A message of instructions behind it may have to be put to it, part by part.
     first = request.turns if (written := Written.of(request.turns)) is None else written.said
-    apart = bool(first) and first[0].role is not ir.Role.SYSTEM
+    apart = all(one.role is not ir.Role.SYSTEM for one in first) and bool(first)
     kept = PROMPTS.derived(request.system) if apart else None
     key = ("chat", request.dialect, profile.system_role, profile.cache, report.at("", "cache"))
     if kept is not None and (known := kept.get(key)) is not None:

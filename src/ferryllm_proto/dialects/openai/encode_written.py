@@ -17,13 +17,12 @@ _USER = ir.Role.USER
 _SHORT = 1024
 """Bytes of JSON that a string is made of as quickly as a string of bytes."""
 
-Append = Callable[[Said, list[Wire]], None]
+Append = Callable[[Said, list[Wire], int], None]
 """Puts the messages of a turn to the others."""
 
 
-def _unmarked(turn: Said, turns: Written, scope: Scope) -> None:
+def _unmarked(turn: Said, n: int, scope: Scope) -> None:
     """Report the breakpoint of a turn for a provider that takes none (`Cache.NONE`)."""
-    n = next(n for n, one in enumerate(turns.said) if one is turn)
     last = len(turn.results) - (turn.text is None)
     path = scope.report.at(f"messages[{n}].content[{last}]", "cache")
     scope.report.dropped(path, OWN_CACHE if turn.text is not None else NOT_HERE)
@@ -41,7 +40,7 @@ def writer(turns: Written, scope: Scope, lowered: tools.Lowered) -> Append:
     wire_name, silence = lowered.table.wire_name, scope.profile.call_content
     names: dict[str, str] = {}
 
-    def append(turn: Said, out: list[Wire]) -> None:
+    def append(turn: Said, out: list[Wire], n: int) -> None:
         text = turn.text
         if turn.role is _USER:
             for result in turn.results:
@@ -50,7 +49,7 @@ def writer(turns: Written, scope: Scope, lowered: tools.Lowered) -> Append:
             if text is not None:
                 out.append({"role": "user", "content": text})
             if turn.mark is not None:
-                _unmarked(turn, turns, scope)
+                _unmarked(turn, n, scope)
             return
         message: Wire = {"role": "assistant", "content": text}
         calls: list[Wire] = []

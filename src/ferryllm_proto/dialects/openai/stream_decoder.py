@@ -393,6 +393,8 @@ class StreamDecoder(StreamBlocks):
             if len(choice.usage):
                 self._usage(choice.usage, out)
             return  # what follows a finish reason is a repetition of it
+        if self.state is _CLOSED:
+            return  # an earlier choice of the chunk was its end
         delta = choice.delta
         if delta is not None:
             self._delta(delta, out)

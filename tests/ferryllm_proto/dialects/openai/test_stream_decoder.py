@@ -393,3 +393,17 @@ _values: st.SearchStrategy[Any] = st.recursive(
 def test_g12_no_json_makes_it_raise(values: list[Any]) -> None:
     events = decode(*(b"data: " + json.dumps(value).encode() + b"\n\n" for value in values))
     assert isinstance(events[-1], (End, StreamFailed))
+
+
+@pytest.mark.parametrize("end", ["error", "tool_calls"])
+def test_nothing_follows_a_choice_that_was_the_end_of_its_stream(end: str) -> None:
+    decoder = DIALECT.stream_decoder()
+    choices = [
+        {"index": 0, "delta": {}, "finish_reason": end},
+        {"index": 0, "delta": {"content": "y"}, "finish_reason": None},
+    ]
+    chunk = json.dumps({"id": "a", "model": "m", "choices": choices}).encode()
+    events = decoder.receive_data(b'data: {"id":"a","model":"m","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n')
+    events += decoder.receive_data(b"data: " + chunk + b"\n\n")
+    assert type(events[-1]) is StreamFailed
+    assert sum(type(event) is StreamFailed for event in events) == 1
