@@ -77,9 +77,10 @@ class Providers:
             self._open, head, body = await self._w.provider()
         else:
             head, body = await request(self._open)
-        for piece in pieces:
+        for n, piece in enumerate(pieces):
+            if n:
+                await anyio.wait_all_tasks_blocked()
             await self._open.send(piece)
-            await anyio.wait_all_tasks_blocked()
         return head + body
 
 
