@@ -103,8 +103,10 @@ class PulledTransport(abc.ABC):
                     return True
                 continue
             else:
-                data = await self._pull()
-            if data and feed(data):
+                if await self._flow(feed):
+                    return True
+                continue
+            if feed(data):
                 return True
 
     def interrupt(self) -> None:
@@ -151,6 +153,11 @@ class PulledTransport(abc.ABC):
             self._wake()
 
     # Inside.
+
+    async def _flow(self, feed: Feed) -> bool:
+        """Give ``feed`` what the reader's own reads bring, one or more; True when it is done."""
+        data = await self._pull()
+        return bool(data) and feed(data)
 
     async def _pull(self) -> bytes:
         """What one read of the reader's own brings; b"" when it has to look again."""

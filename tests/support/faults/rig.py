@@ -15,11 +15,13 @@ from typing import Any
 
 import anyio
 import msgspec
+import trio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.gateway import Serving, serve
+from ferryllm_net.http.backends import trio_readers
 from ferryllm_net.telemetry import Log
 from support import certificates
 from support.answers import ASK, DIALECTS
@@ -238,6 +240,9 @@ class Census:
     """What is open now, to be compared with later."""
 
     def __init__(self) -> None:
+        if trio.lowlevel.in_trio_run():
+            # A descriptor of the loop's own, from its first connection on.
+            trio_readers.running()
         self.files = open_files()
         self.tasks = len(anyio.get_running_tasks())
 

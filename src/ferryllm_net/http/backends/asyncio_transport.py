@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -21,6 +20,7 @@ from ..transport import (
     cut_on_close,
     describe,
 )
+from .read_buffer import read_buffer
 
 # Sends in a row that the system took at once before the loop gets a turn; trio's own rule is one at every call.
 _TURNS = 16
@@ -28,15 +28,10 @@ _TURNS = 16
 _PIECE_BYTES = 256 * 1024
 
 
-# Of one read; a megabyte costs a fifth less than by 64 KiB, and 256 bring nothing more (measured).
-_READ_BYTES = 128 * 1024
-
 _UNNAMED = ("", 0)
 _NONE: list[bytes] = []
 _DONE = b"done"
 """What a pump waits for; no bytes come in its place."""
-
-_thread = threading.local()
 
 
 async def connect(sock: socket.socket) -> AsyncioTransport:
@@ -44,16 +39,6 @@ async def connect(sock: socket.socket) -> AsyncioTransport:
     loop = asyncio.get_running_loop()
     _, transport = await loop.create_connection(lambda: AsyncioTransport(sock), sock=sock)
     return transport
-
-
-def _read_buffer() -> memoryview:
-    """Where every read of a loop lands, before its bytes are copied to their own size: the loop asks for it, reads and
-    tells within one call. Left to itself asyncio allocates 256 KiB a read, which the C library maps and unmaps: 20 us
-    of the 37 that a small message costs (measured)."""
-    buffer: memoryview | None = getattr(_thread, "buffer", None)
-    if buffer is None:
-        buffer = _thread.buffer = memoryview(bytearray(_READ_BYTES))
-    return buffer
 
 
 class AsyncioTransport(asyncio.BufferedProtocol):
@@ -99,7 +84,7 @@ class AsyncioTransport(asyncio.BufferedProtocol):
         self.peer = _UNNAMED
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._buffer = _read_buffer()
+        self._buffer = read_buffer()
         self._pieces: list[bytes] = _NONE
         """What has come and was not taken; another list for each time there is something."""
         self._size = 0
