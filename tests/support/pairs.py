@@ -15,14 +15,15 @@ import trustme
 from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
-from ferryllm_net.http.backends import adopt
+from ferryllm_net.http.backends import adopt, by_loop
 from ferryllm_net.http.stream_transport import StreamTransport
 from ferryllm_net.http.tls_transport import secure_client, secure_server
 from ferryllm_net.http.transport import Interrupted, Transport, TransportError
 from support.streams import wire
 
-KINDS = ["native", "unix", "stream", "memory", "native-tls", "stream-tls", "memory-tls", "stream-tlsstream"]
-"""Of `pair`. ``native`` is asyncio's or trio's, by the backend that runs; ``stream`` is over anyio's."""
+KINDS = ["native", "unix", "stream", "memory", "native-tls", "stream-tls", "memory-tls", "stream-tlsstream", "loop"]
+"""Of `pair`. ``native`` is what `adopt` makes of a socket, ``loop`` what it makes where the system has no epoll, by the
+backend that runs; ``stream`` is over anyio's."""
 TLS = [kind for kind in KINDS if "tls" in kind]
 SOCKETS = [kind for kind in KINDS if not kind.startswith("memory")]
 
@@ -108,6 +109,13 @@ async def _native() -> list[Transport]:
     return [await adopt(near), await adopt(far)]
 
 
+async def _loop() -> list[Transport]:
+    ends = socket_pair()
+    for sock in ends:
+        sock.setblocking(False)
+    return [await by_loop(sock) for sock in ends]
+
+
 async def _unix() -> list[Transport]:
     near, far = socket_pair(socket.AF_UNIX)
     return [await adopt(near), await adopt(far)]
@@ -148,7 +156,7 @@ async def _memory() -> list[Transport]:
     return list(wire(1 << 16))
 
 
-_MAKERS = {"native": _native, "unix": _unix, "stream": _stream, "memory": _memory}
+_MAKERS = {"native": _native, "loop": _loop, "unix": _unix, "stream": _stream, "memory": _memory}
 
 
 AsyncPair: TypeAlias = AbstractAsyncContextManager[tuple[Transport, Transport, TaskGroup]]

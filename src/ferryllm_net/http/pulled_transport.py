@@ -103,10 +103,8 @@ class PulledTransport(abc.ABC):
                     return True
                 continue
             else:
-                if await self._flow(feed):
-                    return True
-                continue
-            if feed(data):
+                data = await self._pull()
+            if data and feed(data):
                 return True
 
     def interrupt(self) -> None:
@@ -153,11 +151,6 @@ class PulledTransport(abc.ABC):
             self._wake()
 
     # Inside.
-
-    async def _flow(self, feed: Feed) -> bool:
-        """Give ``feed`` what the reader's own reads bring, one or more; True when it is done."""
-        data = await self._pull()
-        return bool(data) and feed(data)
 
     async def _pull(self) -> bytes:
         """What one read of the reader's own brings; b"" when it has to look again."""

@@ -1,13 +1,15 @@
 """Tally: what one record of a request adds to which cells.
 
 This runs once a request in the event loop, so all cells of requests that look alike are found with one lookup, and a
-histogram's bucket by bisection. Whoever reads adds up buckets; whoever counts adds to one.
+histogram's bucket by bisection; usual requests are counted many at a time. Whoever reads adds up buckets; whoever
+counts adds to one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+import operator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ferryllm_proto import ir
@@ -30,6 +32,7 @@ OTHER_KEYS = "other"
 
 _SECONDS = f.SECONDS
 _OK, _ERROR = Outcome.OK, Outcome.ERROR
+_COUNTS = [operator.attrgetter(name) for name in ("input", "output", "reasoning", "cache_read", "cache_write")]
 _NOWHERE: list[float] = []
 """The cell of what is never counted."""
 
@@ -162,15 +165,14 @@ class Tally:
             latency[0] += total
             tries[0] += count + len(flows)
             tried[0] += total
-            for one in secs:
-                at = bisect_left(_SECONDS, one) + 1
-                latency[at] += 1
-                tried[at] += 1
-            for usage in way.usages:
-                if usage is None:
-                    provider.uncounted[0] += 1
-                else:
-                    _spend(provider, usage, usage.output)
+            for at, some in _spread(secs):
+                latency[at] += some
+                tried[at] += some
+            known = [*filter(None, way.usages)]
+            provider.uncounted[0] += len(way.usages) - len(known)
+            if not _spend_all(provider, known):
+                for used in known:
+                    _spend(provider, used, used.output)
             for one, first, stream, usage in flows:
                 _put(latency, _SECONDS, one)
                 _put(tried, _SECONDS, first)
@@ -310,6 +312,42 @@ def _spend(provider: _Provider, usage: ir.Usage, output: int | None) -> None:
         _add(provider.cache_read, read)
         _add(provider.cache_write, written)
         _add(provider.cache_prompt, usage.input_total)
+
+
+def _spend_all(provider: _Provider, usages: Sequence[ir.Usage]) -> bool:
+    """`_spend` for all of them, in a few calls; False: nothing was counted, they are not alike enough."""
+    inputs, outputs, reasoning, reads, writes = ([*map(get, usages)] for get in _COUNTS)
+    if None in inputs or None in outputs:
+        return False
+    read, written, thought = [*filter(None, reads)], [*filter(None, writes)], [*filter(None, reasoning)]
+    cached = None not in reads or None not in writes
+    if not cached and (reads.count(None) < len(reads) or writes.count(None) < len(writes)):
+        return False  # some are, and count their prompts
+    counts = (inputs, outputs, thought, read, written)
+    if sum(max(some, default=0) for some in counts) > MAX_TOKENS or any(min(some, default=0) < 0 for some in counts):
+        return False
+    provider.input[0] += sum(inputs)
+    provider.output[0] += sum(outputs)
+    provider.reasoning[0] += sum(thought)
+    if cached:
+        provider.cache_read[0] += sum(read)
+        provider.cache_write[0] += sum(written)
+        provider.cache_prompt[0] += sum(inputs) + sum(read) + sum(written)
+    return True
+
+
+def _spread(secs: list[float]) -> Iterator[tuple[int, int]]:
+    """How many of ``secs``, which this sorts, fall into which cell of a histogram."""
+    secs.sort()
+    at, count = 0, len(secs)
+    for cell, bound in enumerate(_SECONDS, 1):
+        end = bisect_right(secs, bound, at)
+        if end > at:
+            yield cell, end - at
+            at = end
+        if at == count:
+            return
+    yield len(_SECONDS) + 1, count - at
 
 
 def _add(cell: Cell, count: int | None) -> None:

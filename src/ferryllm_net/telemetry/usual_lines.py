@@ -14,6 +14,7 @@ from .format import Level, Value, plain_text, without
 from .logs import Log, RequestDone, status_text
 
 _INFO = Level.INFO
+_NEXT = "\n"
 _ID_CHARS = frozenset("req_0123456789abcdef")
 """What the gateway's own ids are made of."""
 
@@ -25,8 +26,8 @@ class UsualLines:
     """
 
     __slots__ = (
-        "_answered", "_asked", "_bare", "_completed", "_done", "_log", "_notes", "_plain", "_routed", "_sent",
-        "_stream", "_version", "_who",
+        "_answered", "_asked", "_bare", "_completed", "_done", "_log", "_notes", "_plain", "_stream",
+        "_version", "_who",
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +48,8 @@ class UsualLines:
         self._version: object = None
         self._plain = self._bare = False
         """Lines are text. / An id of the gateway's own needs no look."""
-        self._asked = self._routed = self._sent = self._answered = self._completed = self._done = ""
+        self._asked: tuple[str, ...] = ()
+        self._answered = self._completed = self._done = ""
 
     def begin(self, request_id: str, *, foreign: bool) -> None:
         """The request is on its way to its provider. ``foreign``: its id is the client's."""
@@ -60,7 +62,8 @@ class UsualLines:
         elif self._asked:
             last = f" request_id={request_id}" if self._bare and not foreign else f" {log.request(request_id)}"
             opening = log.opening()
-            log.put(f"{opening} {self._asked}{last}\n{opening} {self._routed}{last}\n{opening} {self._sent}{last}")
+            # Three lines, as one text between the begin of the first and the end of the last.
+            log.put(f"{opening} {f'{last}{_NEXT}{opening} '.join(self._asked)}{last}")
 
     def answered(self, request_id: str, secs: float, *, foreign: bool) -> None:
         """The provider has begun to answer, after ``secs`` seconds, and has not ended yet."""
@@ -166,14 +169,14 @@ class UsualLines:
         self._plain = log.plain
         # The gateway's own ids are written as they are where no secret can be part of one.
         self._bare = not any(_ID_CHARS.issuperset(secret) for secret in log.secrets)
-        self._asked = self._answered = ""
+        self._asked, self._answered = (), ""
         if not log.enabled(_INFO):
             self._done = ""
             return
         entry, provider, model, backend_model = self._who
         status = status_text(200)
         if self._notes:
-            self._asked, self._routed, self._sent = [self._text(name, fields) for name, fields in self._notes]
+            self._asked = tuple(self._text(name, fields) for name, fields in self._notes)
             self._answered = (
                 self._text("backend response ok", {"provider": provider, "status": status}) + " latency_ms="
             )

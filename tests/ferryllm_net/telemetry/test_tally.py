@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferryllm_net.telemetry import families as f
 from ferryllm_net.telemetry.cells import Cells, Numbers
-from ferryllm_net.telemetry.tally import Tally
+from ferryllm_net.telemetry.tally import MAX_TOKENS, Tally
 from ferryllm_proto import Disposition, Loss, ir
 from ferryllm_proto.actions import Attempt, Outcome
 from ferryllm_proto.routing.keys import ClientKey
@@ -180,3 +182,52 @@ def test_keys_beyond_the_bound_count_together(monkeypatch: pytest.MonkeyPatch) -
 def test_nothing_that_a_client_writes_makes_a_series() -> None:
     found = counted(*({"model": f"model-{n}", "id": f"id-{n}"} for n in range(50)))
     assert len(found) == len(counted({}))
+
+
+COUNTS = st.none() | st.integers(-1, 40) | st.sampled_from([0, MAX_TOKENS - 5, MAX_TOKENS, MAX_TOKENS + 1])
+KNOWN = st.integers(0, 90)
+SILENT = st.none()
+USAGES = st.lists(
+    st.none()
+    | st.builds(ir.Usage, input=KNOWN, output=KNOWN)
+    | st.builds(ir.Usage, input=COUNTS, cache_read=COUNTS, cache_write=COUNTS, output=COUNTS, reasoning=COUNTS),
+    max_size=6,
+)
+ALIKE = st.tuples(*[st.sampled_from([KNOWN, SILENT])] * 3).flatmap(
+    lambda counts: st.lists(
+        st.builds(
+            ir.Usage, input=KNOWN, output=KNOWN, cache_read=counts[0], cache_write=counts[1], reasoning=counts[2]
+        ),
+        max_size=6,
+    )
+)
+
+
+@given(usages=USAGES | ALIKE, data=st.data())
+def test_many_at_once_are_counted_like_one_by_one(usages: list[ir.Usage | None], data: st.DataObject) -> None:
+    bounds = st.sampled_from([0.0, *f.SECONDS]) | st.floats(0, 700)
+    secs = data.draw(st.lists(bounds, min_size=len(usages), max_size=len(usages)))
+    one_by_one = counted(
+        *(
+            {
+                "latency": took,
+                "first_byte": took,
+                "usage": usage,
+                "stream": False,
+                "route": "a",
+                "tries": (Attempt("one", "m", "ok", 200, 0.0, took),),
+            }
+            for took, usage in zip(secs, usages, strict=True)
+        )
+    )
+    cells = Cells()
+    tally = Tally(cells)
+    way = tally.way(RECORD.entry, "one", "a")
+    way.secs, way.usages = secs, usages
+    tally.fold()
+    found = {series: numbers for series, numbers in cells.numbers().items() if any(numbers)}
+    assert found.keys() == one_by_one.keys()
+    for series, numbers in found.items():
+        assert numbers == pytest.approx(one_by_one[series])
+    assert not way.secs
+    assert not way.usages

@@ -21,7 +21,7 @@ from anyio.streams.tls import TLSStream
 
 from ferryllm_net.config import Settings, load_settings
 from ferryllm_net.gateway import Serving, serve
-from ferryllm_net.http.backends import trio_readers
+from ferryllm_net.http.backends import asyncio_polling, trio_polling
 from ferryllm_net.telemetry import Log
 from support import certificates
 from support.answers import ASK, DIALECTS
@@ -240,9 +240,8 @@ class Census:
     """What is open now, to be compared with later."""
 
     def __init__(self) -> None:
-        if trio.lowlevel.in_trio_run():
-            # A descriptor of the loop's own, from its first connection on.
-            trio_readers.running()
+        # A descriptor of the loop's own, from its first connection on.
+        (trio_polling if trio.lowlevel.in_trio_run() else asyncio_polling).running()
         self.files = open_files()
         self.tasks = len(anyio.get_running_tasks())
 

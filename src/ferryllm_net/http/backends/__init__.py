@@ -1,4 +1,4 @@
-"""The transports of the two backends, and which of them runs here. Each is imported when the first socket needs it.
+"""The transports of sockets, and which of them runs here. What a loop needs is imported when its first socket comes.
 
 The one package in which asyncio and trio are named: everything else stands on anyio and on `Transport`.
 """
@@ -6,13 +6,20 @@ The one package in which asyncio and trio are named: everything else stands on a
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
 from ..transport import Transport
+from .polled_transport import PolledTransport
+
+if TYPE_CHECKING:
+    from .asyncio_transport import AsyncioTransport
+    from .trio_transport import TrioTransport
 
 # What befell one connection before we took it (accept(2): "treat them like EAGAIN by retrying"), not the listener.
 _GONE = {
@@ -39,17 +46,38 @@ async def adopt(sock: socket.socket, peer: tuple[str, int] | None = None) -> Tra
     except OSError:
         sock.close()
         raise
+    try:
+        made = await (polled if hasattr(select, "epoll") else by_loop)(sock)
+    except OSError:
+        sock.close()
+        raise
+    made.peer = peer or made.peer
+    return made
+
+
+async def polled(sock: socket.socket) -> PolledTransport:
+    """What `adopt` makes where it has one. Raises OSError."""
+    if _in_trio():
+        from . import trio_polling
+
+        return PolledTransport(sock, trio_polling.running(), trio_polling.Waiter)
+    import asyncio
+
+    from . import asyncio_polling
+
+    return PolledTransport(sock, asyncio_polling.running(), asyncio.get_running_loop().create_future)
+
+
+async def by_loop(sock: socket.socket) -> AsyncioTransport | TrioTransport:
+    """What `adopt` makes where the system has no epoll, of a socket that does not block: the loop's own way. Raises
+    OSError."""
     if _in_trio():
         from .trio_transport import TrioTransport
 
-        kept = TrioTransport(sock)
-        kept.peer = peer or kept.peer
-        return kept
+        return TrioTransport(sock)
     from .asyncio_transport import connect
 
-    made = await connect(sock)
-    made.peer = peer or made.peer
-    return made
+    return await connect(sock)
 
 
 async def accept(listener: socket.socket) -> socket.socket:

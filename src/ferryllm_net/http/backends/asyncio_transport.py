@@ -1,4 +1,4 @@
-"""A connection on asyncio, or uvloop: a Protocol whose bytes go straight to the pump's function.
+"""A connection on asyncio where the system has no epoll: a Protocol whose bytes go straight to the pump's function.
 
 Nothing here switches tasks for a chunk that is relayed: `buffer_updated` runs in the loop's own callback. No primitives
 of anyio either, which cost 30 us a request and 20 us a paced chunk more (measured); the scopes of anyio cancel plain

@@ -1,7 +1,6 @@
-"""A connection on trio: a plain socket and the loop's two waits.
+"""A connection on trio where the system has no epoll: a plain socket and the loop's two waits.
 
 trio's own socket objects checkpoint twice a call; here a read waits first, where the last one has emptied the socket.
-A pump's socket is read where `Readers` sees it, so that a chunk wakes no task of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from collections import deque
 import trio
 
 from ..pulled_transport import Kicked, PulledTransport
-from ..transport import Feed, TransportError, cut_on_close, describe, peer_of
+from ..transport import TransportError, cut_on_close, describe, peer_of
 from .read_buffer import READ_BYTES, read_buffer
-from .trio_readers import running
 
 # Reads or sends in a row without a wait before other tasks get a turn: 1 MiB of what arrives faster than it is read.
 _TURNS = 16
@@ -39,9 +37,6 @@ class TrioTransport(PulledTransport):
         """The last read left nothing behind, as far as one can know."""
         self._reads = 0
         self._sends = 0
-        self._task: trio.lowlevel.Task | None = None
-        """The reader, while `Readers` watches the socket for it."""
-        self._readers = running()
 
     def write(self, data: bytes) -> bool:
         if self._closed or self._eof_sent:
@@ -156,66 +151,10 @@ class TrioTransport(PulledTransport):
         except trio.ClosedResourceError:
             raise Kicked from None
 
-    async def _flow(self, feed: Feed) -> bool:
-        readers = self._readers
-        if readers is None or self._interrupted or not self._emptied:
-            return await super()._flow(feed)
-        self._fed, self._failure, self._feed = False, None, feed
-        readers.add(self._sock, self._pass_on)
-        self._task = trio.lowlevel.current_task()
-        self._reading = True
-        try:
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
-        finally:
-            self._reading = False
-            self._feed = None
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        return self._fed
-
-    def _pass_on(self) -> None:
-        """Called by `Readers`: there is something to read. What goes wrong with it is told to the reader."""
-        feed = self._feed
-        assert feed is not None
-        try:
-            try:
-                data = self._read_now()
-            except TransportError as exc:
-                self._break(str(exc))
-            else:
-                if data:
-                    self._fed = feed(data)
-                elif data is not None:
-                    self._end()
-        except Exception as exc:
-            self._failure = exc
-        if self._fed or self._ended or self._failure is not None:
-            self._resume()
-
-    def _resume(self) -> None:
-        """Let the reader look itself; nothing is read for it any more."""
-        task = self._task
-        if task is not None:
-            self._forget()
-            trio.lowlevel.reschedule(task)
-
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
-        self._forget()
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def _forget(self) -> None:
-        assert self._readers is not None
-        self._readers.remove(self._sock)
-        self._task = None
-
     def _event(self) -> trio.Event:
         return trio.Event()
 
     def _kick_reader(self) -> None:
-        if self._task is not None:
-            self._resume()
-            return
         # Ends the waits for the socket, also those of `attend` and of the writer, who look around and wait again.
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)

@@ -1,4 +1,4 @@
-"""What is particular to asyncio: the buffer of reads, bytes that come while nobody waits, turns of the loop."""
+"""What is particular to asyncio without epoll: one buffer for reads, bytes that come while nobody waits, turns."""
 
 from __future__ import annotations
 

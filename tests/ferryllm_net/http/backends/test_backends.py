@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import sys
 from typing import Any
@@ -19,11 +20,19 @@ from support.pairs import Task, settle, socket_pair
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_socket_gets_the_transport_of_the_backend(anyio_backend_name: str) -> None:
+LOOPS_OWN = {"asyncio": "AsyncioTransport", "trio": "TrioTransport"}
+
+
+@pytest.mark.parametrize("epoll", [True, False])
+async def test_a_socket_gets_a_transport(epoll: bool, anyio_backend_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     near, far = socket_pair()
     with far:
-        transport = await adopt(near)
-        assert type(transport).__name__ == {"asyncio": "AsyncioTransport", "trio": "TrioTransport"}[anyio_backend_name]
+        with monkeypatch.context() as patch:
+            if not epoll:
+                patch.delattr(select, "epoll", raising=False)
+            transport = await adopt(near)
+        name = type(transport).__name__
+        assert name == ("PolledTransport" if epoll and hasattr(select, "epoll") else LOOPS_OWN[anyio_backend_name])
         assert transport.peer == far.getsockname()
         assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await transport.aclose()
