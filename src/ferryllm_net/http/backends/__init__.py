@@ -15,10 +15,10 @@ import anyio
 import anyio.lowlevel
 
 from ..transport import Transport
-from .polled_transport import PolledTransport
 
 if TYPE_CHECKING:
     from .asyncio_transport import AsyncioTransport
+    from .polled_transport import PolledTransport
     from .trio_transport import TrioTransport
 
 # What befell one connection before we took it (accept(2): "treat them like EAGAIN by retrying"), not the listener.
@@ -60,12 +60,10 @@ async def polled(sock: socket.socket) -> PolledTransport:
     if _in_trio():
         from . import trio_polling
 
-        return PolledTransport(sock, trio_polling.running(), trio_polling.Waiter)
-    import asyncio
-
+        return trio_polling.transport(sock)
     from . import asyncio_polling
 
-    return PolledTransport(sock, asyncio_polling.running(), asyncio.get_running_loop().create_future)
+    return asyncio_polling.transport(sock)
 
 
 async def by_loop(sock: socket.socket) -> AsyncioTransport | TrioTransport:

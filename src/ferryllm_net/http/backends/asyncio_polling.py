@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import weakref
 
+from .polled_transport import PolledTransport
 from .poller import Poller
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Poller] = weakref.WeakKeyDictionary()
+
+
+def transport(sock: socket.socket) -> PolledTransport:
+    """That of a connected socket that does not block. Raises OSError."""
+    return PolledTransport(sock, running(), asyncio.get_running_loop().create_future)
 
 
 def running() -> Poller:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator
 from typing import Any
 
 import trio
 
+from .polled_transport import PolledTransport
 from .poller import Poller
 
 _poller: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("poller of ferryllm")
+
+
+def transport(sock: socket.socket) -> PolledTransport:
+    """That of a connected socket that does not block. Raises OSError."""
+    return PolledTransport(sock, running(), Waiter)
 
 
 def running() -> Poller:
