@@ -189,9 +189,22 @@ class UsualLines:
 
 def _tokens(usage: ir.Usage) -> str:
     """The counts that are known."""
-    plain, read, written, output = usage.input, usage.cache_read, usage.cache_write, usage.output
-    if read is None and written is None and usage.reasoning is None and plain is not None and output is not None:
-        return f" input_tokens={plain} output_tokens={output}"  # as small answers have them
+    plain, read, written, output, thought = (
+        usage.input,
+        usage.cache_read,
+        usage.cache_write,
+        usage.output,
+        usage.reasoning,
+    )
+    if written is None and plain is not None and output is not None:
+        # As most answers have them: with or without what comes of a cache and of thinking.
+        if read is None and thought is None:
+            return f" input_tokens={plain} output_tokens={output}"
+        if read is not None and thought is not None:
+            return (
+                f" input_tokens={plain + read} output_tokens={output}"
+                f" cache_read_tokens={read} reasoning_tokens={thought}"
+            )
     total = usage.input_total
     tokens = "" if total is None else f" input_tokens={total}"
     if output is not None:
@@ -200,6 +213,6 @@ def _tokens(usage: ir.Usage) -> str:
         tokens += f" cache_read_tokens={read}"
     if written is not None:
         tokens += f" cache_write_tokens={written}"
-    if usage.reasoning is not None:
-        tokens += f" reasoning_tokens={usage.reasoning}"
+    if thought is not None:
+        tokens += f" reasoning_tokens={thought}"
     return tokens

@@ -14,7 +14,8 @@ _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Poller] = weakref
 
 def transport(sock: socket.socket) -> PolledTransport:
     """That of a connected socket that does not block. Raises OSError."""
-    return PolledTransport(sock, running(), asyncio.get_running_loop().create_future)
+    # Made by itself a future finds its loop in C, by the loop in Python.
+    return PolledTransport(sock, running(), asyncio.Future)
 
 
 def running() -> Poller:

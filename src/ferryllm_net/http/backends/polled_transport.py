@@ -153,7 +153,13 @@ class PolledTransport:
                 raise TransportError(self._reason)
             if self._ended:
                 return b""
-            waiter = self._begin_wait(None)
+            # As `_begin_wait`, without the call.
+            assert self._waiter is None, "one reader at a time"
+            if self._interrupted:
+                self._interrupted = False
+                raise Interrupted
+            waiter = self._waiter = self._make_waiter()
+            self._streak = 0
             try:
                 data = await waiter
             except BaseException:
@@ -319,8 +325,8 @@ class PolledTransport:
             self._want(self._wanted | READ)
         return data
 
-    def _begin_wait(self, feed: Feed | None) -> Waiter:
-        """What to wait on for bytes, the end or, with ``feed``, its word. No coroutine of its own: it would be there
+    def _begin_wait(self, feed: Feed) -> Waiter:
+        """What to wait on for the end or the word of ``feed``. No coroutine of its own: it would be there
         for as long as the wait."""
         assert self._waiter is None, "one reader at a time"
         if self._interrupted:
