@@ -1,4 +1,4 @@
-"""Transports whose bytes have to be asked for: everything but a Protocol of asyncio.
+"""Transports whose bytes have to be asked for: everything but those of whom a loop or a poller tells.
 
 Reading ahead, pumping and the interruption are written once here; who derives brings the read and the write. Without
 `attend` the reader reads itself, with it the reader sleeps and `attend` calls the pump's function.

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from .limits import KIB
 
 RECEIVE_BYTES = 64 * KIB
-"""Of one read: what TLS (4 records) and loopback bring at once; larger buffers cost trio an mmap a read."""
+"""Of one read of an anyio stream: what TLS (4 records) and loopback bring at once; a larger buffer costs an mmap."""
 
 READ_AHEAD_BYTES = 64 * KIB
 """What is kept unread; from there on reading pauses, so that with the read that passes it at most one more is kept.
@@ -117,13 +117,14 @@ class Transport(Protocol):
         ...
 
     def is_quiet(self) -> bool:
-        """Open, with nothing to read: fit for another request. Looks without waiting; on asyncio at what the loop has
-        read, which is all that came before this turn of it."""
+        """Open, with nothing to read, not even in the system as far as it can be asked: fit for another request. Looks
+        without waiting."""
         ...
 
     async def aclose(self) -> None:
         """Close now, waiting for nobody (TLS says its farewell where it can be written at once, unless the close is to
-        be a cut); idempotent, never raises. Whoever waits in another task gets `TransportError`."""
+        be a cut); idempotent, never raises. Nothing else frees the socket. Whoever waits in another task gets
+        `TransportError`."""
         ...
 
 

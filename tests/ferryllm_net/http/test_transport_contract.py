@@ -52,8 +52,9 @@ async def test_what_is_known_of_the_connection(kind: str) -> None:
 async def test_megabytes_arrive_as_they_were_sent(kind: str, ends: Callable[[str], AsyncPair]) -> None:
     sent = bytes(range(256)) * 12_000
     async with ends(kind) as (near, far, group):
-        Task(group, lambda: far.send(sent))
+        sending = Task(group, lambda: far.send(sent))
         assert await read(near, len(sent)) == sent
+        await sending.wait()
         collector = Collector(len(sent))
         Task(group, lambda: far.send(sent))
         assert await near.pump(collector)

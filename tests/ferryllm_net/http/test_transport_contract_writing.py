@@ -249,3 +249,41 @@ async def test_a_close_works_within_a_cancelled_scope(kind: str) -> None:
         with pytest.raises(TransportError):
             near.write(b"x")
         assert await far.receive() == b""
+
+
+async def test_a_reset_that_a_write_has_heard_of_is_no_end(kind: str) -> None:
+    """The system tells of a reset once: whoever reads must not take what is left for a message that has ended."""
+    if kind not in ("native", "loop"):
+        pytest.skip("of sockets that are ours")
+    async with alone(kind) as (near, far, group):
+        near.write(bytes(MOST // 2))
+        draining = Task(group, near.drain)
+        await settle()
+        far.reset_on_close()
+        await far.aclose()
+        await draining.wait()
+        assert isinstance(draining.error, TransportError)
+        with pytest.raises(TransportError, match="reset"):
+            await near.receive()
+    async with alone("native") as (near, far, group):
+        far.reset_on_close()
+        await far.aclose()
+        with pytest.raises(TransportError, match="reset"):  # nobody has read yet
+            near.write(b"x")
+        with pytest.raises(TransportError, match="reset"):
+            await near.receive()
+
+
+async def test_what_is_kept_comes_before_our_end(kind: str) -> None:
+    if kind not in ("native", "unix", "loop"):
+        pytest.skip("of sockets that are ours")
+    async with alone(kind) as (near, far, group):
+        block = bytes(range(256)) * (MOST // 256)
+        near.write(block)
+        await near.send_eof()
+        draining = Task(group, near.drain)
+        collector = Collector(len(block) + 1)
+        assert await far.pump(collector) is False
+        assert collector.data == block
+        await draining.wait()
+        assert draining.error is None

@@ -9,7 +9,8 @@ import weakref
 from .polled_transport import PolledTransport
 from .poller import Poller
 
-_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Poller] = weakref.WeakKeyDictionary()
+# Held by the loop, as what it calls: what is open when a loop ends goes with it.
+_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Poller]] = weakref.WeakKeyDictionary()
 
 
 def transport(sock: socket.socket) -> PolledTransport:
@@ -21,8 +22,10 @@ def transport(sock: socket.socket) -> PolledTransport:
 def running() -> Poller:
     """That of the running loop."""
     loop = asyncio.get_running_loop()
-    poller = _pollers.get(loop)
+    known = _pollers.get(loop)
+    poller = None if known is None else known()
     if poller is None:
-        poller = _pollers[loop] = Poller()
+        poller = Poller()
         loop.add_reader(poller.fileno(), poller.turn)
+        _pollers[loop] = weakref.ref(poller)
     return poller

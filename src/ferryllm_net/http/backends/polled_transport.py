@@ -6,6 +6,9 @@ reads always, until `READ_AHEAD_BYTES` wait: so `attend` has nothing to do, and 
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import select
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -56,6 +59,7 @@ class PolledTransport:
     __slots__ = (
         "_buffer",
         "_closed",
+        "_cut",
         "_drainer",
         "_ended",
         "_eof_sent",
@@ -63,6 +67,7 @@ class PolledTransport:
         "_fd",
         "_feed",
         "_interrupted",
+        "_look",
         "_make_waiter",
         "_on_end",
         "_pieces",
@@ -99,6 +104,10 @@ class PolledTransport:
         """What the system has not taken yet."""
         self._unsendable: str | None = None
         """Why nothing can be sent any more; what the peer has said may still be read."""
+        self._cut = False
+        """Sending has found that the peer has reset the connection."""
+        self._look: select.poll | None = None
+        """What `is_quiet` asks."""
         self._on_end: Callable[[], None] | None = None
         self._interrupted = False
         self._ended = False
@@ -113,37 +122,44 @@ class PolledTransport:
     # What the poller calls.
 
     def _ready(self, ready: int) -> None:
-        if ready & WRITE or self._wanted & WRITE:
-            self._send_kept()
-            if not self._wanted & READ or ready == WRITE:
-                return
         try:
-            size = self._sock.recv_into(self._buffer)
-        except BlockingIOError:
-            return
+            if ready != READ and self._wanted & WRITE:
+                self._send_kept()
+            if ready == WRITE or not self._wanted & READ:
+                return
+            try:
+                size = self._sock.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            if not size:
+                # A reset is told once, and a send may have heard it.
+                if self._cut:
+                    self._break(self._unsendable or CLOSED)
+                else:
+                    self._end()
+                return
+            data = bytes(self._buffer[:size])
+            waiter = self._waiter
+            if waiter is None or waiter.done():
+                self._keep(data)
+            elif self._feed is None:
+                waiter.set_result(data)
+            else:
+                try:
+                    done = self._feed(data)
+                except Exception as exc:
+                    # The function may have cancelled its own pump, which is over then.
+                    if not waiter.done():
+                        self._failure = exc
+                        waiter.set_result(b"")
+                else:
+                    if done and not waiter.done():
+                        waiter.set_result(_DONE)
         except OSError as exc:
             self._break(describe(exc))
-            return
-        if not size:
-            self._end()
-            return
-        data = bytes(self._buffer[:size])
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            self._keep(data)
-        elif self._feed is None:
-            waiter.set_result(data)
-        else:
-            try:
-                done = self._feed(data)
-            except Exception as exc:
-                # The function may have cancelled its own pump, which is over then.
-                if not waiter.done():
-                    self._failure = exc
-                    waiter.set_result(b"")
-            else:
-                if done and not waiter.done():
-                    waiter.set_result(_DONE)
+        except Exception as exc:
+            # Nobody else is to hear of it: the caller has other sockets.
+            self._break(f"what was told of it failed ({type(exc).__name__})")
 
     # What `Transport` says.
 
@@ -230,6 +246,7 @@ class PolledTransport:
         except BlockingIOError:
             sent = 0
         except OSError as exc:
+            self._forsake(exc)
             raise TransportError(describe(exc)) from exc
         if sent == len(data):
             return True
@@ -246,8 +263,8 @@ class PolledTransport:
                 await self._drainer
             finally:
                 self._drainer = None
-        if self._closed or self._unsendable is not None:
-            raise TransportError(self._unsendable or CLOSED)
+        if self._reason is not None or self._unsendable is not None:
+            raise TransportError(self._unsendable or self._reason or CLOSED)
 
     async def send(self, data: bytes) -> None:
         if not self.write(data):
@@ -260,18 +277,21 @@ class PolledTransport:
     async def send_eof(self) -> None:
         if not (self._closed or self._eof_sent):
             self._eof_sent = True
-            try:
-                self._sock.shutdown(socket.SHUT_WR)
-            except OSError:  # the peer has gone
-                return
+            if not self._unsent:  # that comes first
+                self._shut_down()
 
     def reset_on_close(self) -> None:
         if not self._closed:
             cut_on_close(self._sock)
 
     def is_quiet(self) -> bool:
-        # No look at the socket: what had come before this turn of the loop was read in it.
-        return not (self._pieces or self._ended or self._reason)
+        if self._pieces or self._ended or self._reason:
+            return False
+        # What has come since the poller's last turn, a third of the price of a look that ends with an exception.
+        if self._look is None:
+            self._look = select.poll()
+            self._look.register(self._fd, select.POLLIN)
+        return not self._look.poll(0)
 
     async def aclose(self) -> None:
         if self._closed:
@@ -285,8 +305,7 @@ class PolledTransport:
         self._sock.close()
         self._on_end = None
         self._end()
-        if self._drainer is not None and not self._drainer.done():
-            self._drainer.set_result(b"")
+        self._wake_drainer()
 
     # Inside.
 
@@ -295,12 +314,19 @@ class PolledTransport:
         before, self._wanted = self._wanted, wanted
         if before == wanted:
             return
-        if not wanted:
+        try:
+            if not wanted:
+                self._poller.remove(self._fd)
+            elif before:
+                self._poller.change(self._fd, wanted)
+            else:
+                self._poller.add(self._fd, wanted, self._ready)
+        except OSError as exc:  # the system watches no more
             self._poller.remove(self._fd)
-        elif not before:
-            self._poller.add(self._fd, wanted, self._ready)
-        else:
-            self._poller.change(self._fd, wanted)
+            self._wanted = 0
+            self._forsake(exc)
+            self._wake_drainer()
+            self._break(describe(exc))
 
     def _keep(self, data: bytes) -> None:
         if self._pieces:
@@ -326,13 +352,14 @@ class PolledTransport:
         return data
 
     def _begin_wait(self, feed: Feed) -> Waiter:
-        """What to wait on for the end or the word of ``feed``. No coroutine of its own: it would be there
-        for as long as the wait."""
+        """What to wait on for the end or the word of ``feed``. No coroutine: it would be there for as long as that."""
         assert self._waiter is None, "one reader at a time"
         if self._interrupted:
             self._interrupted = False
             raise Interrupted
         waiter = self._waiter = self._make_waiter()
+        # That of a pump which was cancelled meanwhile is nobody's.
+        self._failure = None
         self._feed = feed
         self._streak = 0
         return waiter
@@ -349,11 +376,26 @@ class PolledTransport:
         except BlockingIOError:
             return
         except OSError as exc:
-            self._unsendable = describe(exc)
-            self._unsent = None
+            self._forsake(exc)
+        if self._eof_sent:
+            self._shut_down()
         self._want(self._wanted & ~WRITE)
+        self._wake_drainer()
+
+    def _forsake(self, exc: OSError) -> None:
+        """Nothing can be sent any more. What the peer has said can be read, but its end is none where it is a reset;
+        EPIPE says nothing of that."""
+        self._unsendable = describe(exc)
+        self._cut = exc.errno != errno.EPIPE
+        self._unsent = None
+
+    def _wake_drainer(self) -> None:
         if self._drainer is not None and not self._drainer.done():
             self._drainer.set_result(b"")
+
+    def _shut_down(self) -> None:
+        with contextlib.suppress(OSError):  # the peer has gone
+            self._sock.shutdown(socket.SHUT_WR)
 
     def _break(self, reason: str) -> None:
         if self._reason is None:

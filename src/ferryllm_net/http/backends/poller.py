@@ -7,6 +7,7 @@ brings all that are ready, and a chunk that is only passed on is the call of a f
 
 from __future__ import annotations
 
+import errno
 import select
 from collections.abc import Callable
 
@@ -27,21 +28,23 @@ class Poller:
 
     def add(self, fd: int, wanted: int, call: Callable[[int], None]) -> None:
         """Call ``call`` with what a socket is ready for, as long as it is: of ``wanted`` (`READ`, `WRITE`, both), or
-        with other bits for a connection that broke.
+        with other bits for a connection that broke. Raises OSError where no more can be watched, or the loop has ended.
 
         It must not raise. It may be called for nothing: within a turn another socket may have got the descriptor.
         """
+        if self._epoll.closed:
+            raise OSError(errno.EBADF, "the loop has ended")
         self._epoll.register(fd, wanted)
         self._calls[fd] = call
 
     def change(self, fd: int, wanted: int) -> None:
-        self._epoll.modify(fd, wanted)
+        """Watch for something else."""
+        if not self._epoll.closed:
+            self._epoll.modify(fd, wanted)
 
     def remove(self, fd: int) -> None:
         """Before the socket is closed."""
-        del self._calls[fd]
-        # A loop that ends closes this before its last tasks have cleaned up.
-        if not self._epoll.closed:
+        if self._calls.pop(fd, None) is not None and not self._epoll.closed:
             self._epoll.unregister(fd)
 
     def turn(self) -> None:

@@ -6,6 +6,7 @@ trio's own socket objects checkpoint twice a call; here a read waits first, wher
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections import deque
 
@@ -33,6 +34,8 @@ class TrioTransport(PulledTransport):
         self._buffer = read_buffer()
         self._unsent: deque[memoryview] = deque()
         self._eof_sent = False
+        self._cut: str | None = None
+        """How sending has found that the peer has reset the connection: its end is none then."""
         self._emptied = True
         """The last read left nothing behind, as far as one can know."""
         self._reads = 0
@@ -49,7 +52,7 @@ class TrioTransport(PulledTransport):
         except BlockingIOError:
             sent = 0
         except OSError as exc:
-            raise TransportError(describe(exc)) from exc
+            raise self._unsendable(exc) from exc
         if sent == len(data):
             return True
         self._unsent.append(memoryview(data)[sent:])
@@ -82,8 +85,8 @@ class TrioTransport(PulledTransport):
         if self._closed or self._eof_sent:
             return
         self._eof_sent = True
-        with contextlib.suppress(OSError):  # the peer has gone
-            self._sock.shutdown(socket.SHUT_WR)
+        if not self._unsent:  # that comes first
+            self._shut_down()
 
     def reset_on_close(self) -> None:
         if not self._closed:
@@ -118,7 +121,18 @@ class TrioTransport(PulledTransport):
         except BlockingIOError:
             return
         except OSError as exc:
-            raise TransportError(describe(exc)) from exc
+            raise self._unsendable(exc) from exc
+        if self._eof_sent:
+            self._shut_down()
+
+    def _unsendable(self, exc: OSError) -> TransportError:
+        if exc.errno != errno.EPIPE:  # a reset is told once
+            self._cut = describe(exc)
+        return TransportError(describe(exc))
+
+    def _shut_down(self) -> None:
+        with contextlib.suppress(OSError):  # the peer has gone
+            self._sock.shutdown(socket.SHUT_WR)
 
     async def _read(self) -> bytes:
         # A wait first saves a read in vain, and lets more come together for the next one.
@@ -138,6 +152,8 @@ class TrioTransport(PulledTransport):
             return None
         except OSError as exc:
             raise TransportError(describe(exc)) from exc
+        if not size and self._cut is not None:
+            raise TransportError(self._cut)
         self._emptied = size < READ_BYTES
         self._reads += 1
         return bytes(self._buffer[:size])

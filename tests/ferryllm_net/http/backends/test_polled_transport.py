@@ -13,7 +13,7 @@ import pytest
 
 from ferryllm_net.http.backends import adopt, asyncio_polling, polled
 from ferryllm_net.http.backends.polled_transport import PolledTransport
-from ferryllm_net.http.backends.poller import READ, Poller
+from ferryllm_net.http.backends.poller import READ, WRITE, Poller
 from ferryllm_net.http.backends.read_buffer import READ_BYTES
 from ferryllm_net.http.transport import READ_AHEAD_BYTES, TransportError
 from support.pairs import Collector, Task, settle, socket_pair
@@ -205,3 +205,87 @@ async def test_scopes_end_a_wait() -> None:
         await near.pump(Collector(1))
     assert scope.cancelled_caught
     await close(near, far)
+
+
+async def test_bytes_that_no_turn_has_read_are_no_quiet() -> None:
+    """An answer that nobody asked for must not meet the next request."""
+    near, far = await both()
+    assert near.is_quiet()
+    far.write(b"uninvited")
+    assert not near.is_quiet()
+    assert await near.receive() == b"uninvited"
+    assert near.is_quiet()
+    await far.aclose()
+    assert not near.is_quiet()
+    await near.aclose()
+
+
+async def test_a_callback_that_fails_is_the_connections_own_affair() -> None:
+    near, far = await both()
+    other, end = await both()
+
+    def fail() -> None:
+        raise RuntimeError("of the callback")
+
+    near.watch(fail)
+    await far.aclose()
+    end.write(b"x")
+    assert await other.receive() == b"x"
+    await settle()
+    with pytest.raises(TransportError, match="RuntimeError"):
+        await near.receive()
+    await close(near, other, end)
+
+
+async def test_where_no_more_can_be_watched_the_connection_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = await both()
+    async with anyio.create_task_group() as group:
+        Task(group, lambda: far.send(bytes(2_000_000)))
+        await settle()
+        assert not near._wanted & READ
+
+        def full(*args: object) -> None:
+            raise OSError(errno.ENOSPC, "no watch is left")
+
+        monkeypatch.setattr(near._poller, "add", full)
+        assert await near.receive(), "what is there is there"
+        for call in (near.receive, lambda: near.pump(Collector(1)), lambda: near.send(b"x"), near.drain):
+            with pytest.raises(TransportError, match="no watch is left"):
+                await call()
+        await near.aclose()
+        assert near._sock.fileno() == -1
+        group.cancel_scope.cancel()
+    await far.aclose()
+
+
+async def test_a_read_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = await both()
+    while near.write(bytes(100_000)):
+        pass
+    assert near._wanted & WRITE
+    tried: list[None] = []
+    monkeypatch.setattr(PolledTransport, "_send_kept", lambda self: tried.append(None))
+    arrive(near, far, b"x", b"y")
+    assert not tried
+    near._ready(READ | WRITE)
+    assert tried
+    assert await near.receive() == b"xy"
+    await close(near, far)
+
+
+@asyncio_alone
+async def test_what_a_cancelled_pump_raised_is_nobodys(anyio_backend: str) -> None:
+    near, far = await both()
+
+    def fail(data: bytes) -> bool:
+        raise ValueError
+
+    pumping = asyncio.create_task(near.pump(fail))
+    await asyncio.sleep(0)
+    arrive(near, far, b"x")
+    pumping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pumping
+    await far.aclose()
+    assert await near.pump(Collector(1)) is False
+    await near.aclose()

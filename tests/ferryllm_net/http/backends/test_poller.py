@@ -6,6 +6,7 @@ import asyncio
 import gc
 import select
 import socket
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ import anyio.lowlevel
 import pytest
 import trio
 
-from ferryllm_net.http.backends import asyncio_polling, trio_polling
+from ferryllm_net.http.backends import asyncio_polling, polled, trio_polling
 from ferryllm_net.http.backends.poller import READ, WRITE, Poller
 from support.pairs import Collector, Task, alone, settle
 
@@ -239,12 +240,62 @@ def test_who_cleans_up_behind_the_loop_may_remove_its_socket() -> None:
 
 
 def test_nothing_is_left_of_an_asyncio_that_has_ended() -> None:
-    descriptors: list[int] = []
+    pollers: list[weakref.ref[Poller]] = []
 
     async def main() -> None:
-        descriptors.append(asyncio_polling.running().fileno())
+        pollers.append(weakref.ref(asyncio_polling.running()))
 
     asyncio.run(main())
     gc.collect()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        select.epoll.fromfd(descriptors[0]).modify(descriptors[0], READ)
+    assert pollers[0]() is None
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_open_when_an_asyncio_ends_goes_with_it() -> None:
+    ends: list[socket.socket] = []
+
+    async def main() -> None:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        transport = await polled(near)
+        loop = asyncio.get_running_loop()
+        transport.watch(lambda: loop.stop())  # as what is told of it does, it knows the loop
+        ends.append(far)
+
+    for _ in range(3):
+        asyncio.run(main())
+    gc.collect()
+    for far in ends:
+        with far:
+            far.settimeout(5)
+            assert far.recv(1) == b"", "the other end is closed"
+
+
+def test_one_that_could_not_begin_is_not_the_loops() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "add_reader", None)
+            with pytest.raises(TypeError):
+                asyncio_polling.running()
+        near, far = socket.socketpair()
+        with near, far:
+            calls = Calls(near)
+            asyncio_polling.running().add(calls.fd, READ, calls)
+            far.send(b"x")
+            while not calls.seen:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.001)
+            asyncio_polling.running().remove(calls.fd)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_behind_its_end_nothing_is_watched(ends: Ends) -> None:
+    poller, (near, far) = Poller(), ends[0]
+    poller.add(near.fileno(), READ, lambda ready: None)
+    poller.close()
+    poller.change(near.fileno(), WRITE)
+    poller.remove(near.fileno())
+    poller.remove(near.fileno())
+    with pytest.raises(OSError, match="the loop has ended"):
+        poller.add(far.fileno(), READ, lambda ready: None)
