@@ -42,7 +42,7 @@ async def _run(poller: Poller) -> None:
 
 
 class Waiter:
-    """What `asyncio.Future` is on asyncio, for one task."""
+    """What `asyncio.Future` is on asyncio, as far as one task needs it."""
 
     __slots__ = ("_cancelled", "_done", "_exception", "_result", "_task")
 
